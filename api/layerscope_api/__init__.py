@@ -1,0 +1,1 @@
+"""Layerscope over HTTP: a FastAPI application around a `layerscope` engine."""

@@ -1,0 +1,247 @@
+"""Everything that can go wrong, as one tree of causes.
+
+Each leaf is one *code*: a stable string a program can switch on. Its message is one sentence a person can
+act on; `details` holds the figures and names in it. The ten branches are what a caller can do about it, and
+the HTTP service maps those branches, and nothing else, to statuses.
+
+::
+
+    LayerscopeError
+    ├── Malformed              the request cannot be understood
+    │   ├── InvalidRequest         invalid_request
+    │   ├── InvalidAddress         invalid_address
+    │   └── InvalidSelector        invalid_selector
+    ├── NotFound               what it names does not exist
+    │   ├── ModelNotFound          model_not_found
+    │   └── ImageNotFound          image_not_found
+    ├── Conflict               it contradicts what is already there
+    │   └── ModelNotLoaded         model_not_loaded
+    ├── TooLarge               a bound would be passed; details carry both numbers
+    │   ├── BodyTooLarge           body_too_large
+    │   ├── ImageTooLarge          image_too_large
+    │   ├── AnswerTooLarge         answer_too_large
+    │   └── TooMany                too_many
+    ├── Unsupported            a format nobody here reads or writes
+    │   ├── UnsupportedImage       unsupported_image
+    │   └── UnsupportedFormat      unsupported_format
+    ├── Impossible             well formed, but cannot be done
+    │   ├── LayerNotFound          layer_not_found
+    │   ├── ChannelNotFound        channel_not_found
+    │   ├── OptionInvalid          option_invalid
+    │   ├── NoPicture              no_picture
+    │   ├── ImageUnreadable        image_unreadable
+    │   ├── ImageTooComplex        image_too_complex
+    │   ├── TensorUnreadable       tensor_unreadable
+    │   ├── InputMismatch          input_mismatch
+    │   ├── NotDifferentiable      not_differentiable
+    │   └── ModelRefused           model_refused
+    ├── Overloaded             too much at once; try again
+    │   └── QueueFull              queue_full
+    ├── Unavailable            not now; try again
+    │   └── ModelLoading           model_loading
+    ├── DeadlineExceeded       deadline_exceeded
+    └── StorageFull            storage_full
+
+Anything else that escapes is a bug.
+"""
+
+from typing import ClassVar
+
+
+class LayerscopeError(Exception):
+    """The root: a message for a person, a `code` for a program, and `details` for both."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class Malformed(LayerscopeError):
+    """The request cannot be understood."""
+
+
+class InvalidRequest(Malformed):
+    """The body, a field or an option does not have the form it must have."""
+
+    code = "invalid_request"
+
+
+class InvalidAddress(Malformed):
+    """A layer address does not follow `path[:call][.output][@site]`."""
+
+    code = "invalid_address"
+
+
+class InvalidSelector(Malformed):
+    """A layer selector does not follow the grammar, or its pattern does not compile."""
+
+    code = "invalid_selector"
+
+
+class NotFound(LayerscopeError):
+    """What the request names does not exist."""
+
+
+class ModelNotFound(NotFound):
+    """No model, version or label of that name."""
+
+    code = "model_not_found"
+
+
+class ImageNotFound(NotFound):
+    """No stored image of that id: never stored, expired or evicted."""
+
+    code = "image_not_found"
+
+
+class Conflict(LayerscopeError):
+    """The request contradicts what is already there."""
+
+
+class ModelNotLoaded(Conflict):
+    """The model is known but not in memory: it failed to load, or was unloaded."""
+
+    code = "model_not_loaded"
+
+
+class TooLarge(LayerscopeError):
+    """A bound would be passed. `details` carry the size asked for and the limit."""
+
+
+class BodyTooLarge(TooLarge):
+    """The request body is longer than the service reads."""
+
+    code = "body_too_large"
+
+
+class ImageTooLarge(TooLarge):
+    """The image has more pixels, or a longer side, than the service decodes."""
+
+    code = "image_too_large"
+
+
+class AnswerTooLarge(TooLarge):
+    """The answer would be larger than the service sends in that format."""
+
+    code = "answer_too_large"
+
+
+class TooMany(TooLarge):
+    """More images, selectors or parts than one request may carry."""
+
+    code = "too_many"
+
+
+class Unsupported(LayerscopeError):
+    """A format that is not read or not written here."""
+
+
+class UnsupportedImage(Unsupported):
+    """The bytes are not an image in a format the service decodes."""
+
+    code = "unsupported_image"
+
+
+class UnsupportedFormat(Unsupported):
+    """The content type sent, or the format asked for, is not one the service speaks."""
+
+    code = "unsupported_format"
+
+
+class Impossible(LayerscopeError):
+    """The request is well formed and cannot be done."""
+
+
+class LayerNotFound(Impossible):
+    """A selector matches no layer. `details["near"]` names up to three close ones."""
+
+    code = "layer_not_found"
+
+
+class ChannelNotFound(Impossible):
+    """A channel outside the layer's channels."""
+
+    code = "channel_not_found"
+
+
+class OptionInvalid(Impossible):
+    """An option has a value that makes no sense here."""
+
+    code = "option_invalid"
+
+
+class NoPicture(Impossible):
+    """The activation has no picture: its rank or type cannot be drawn."""
+
+    code = "no_picture"
+
+
+class ImageUnreadable(Impossible):
+    """The image is damaged or truncated."""
+
+    code = "image_unreadable"
+
+
+class ImageTooComplex(Impossible):
+    """The image would cost far more to decode than its pixels warrant."""
+
+    code = "image_too_complex"
+
+
+class TensorUnreadable(Impossible):
+    """The .npy data is damaged, pickled or of an unsupported type."""
+
+    code = "tensor_unreadable"
+
+
+class InputMismatch(Impossible):
+    """The images or tensors do not fit the model's inputs."""
+
+    code = "input_mismatch"
+
+
+class NotDifferentiable(Impossible):
+    """No gradient flows from the target to the tap."""
+
+    code = "not_differentiable"
+
+
+class ModelRefused(Impossible):
+    """The model file cannot be opened, traced or run."""
+
+    code = "model_refused"
+
+
+class Overloaded(LayerscopeError):
+    """Too much at once. Trying again later helps."""
+
+
+class QueueFull(Overloaded):
+    """As many requests are waiting as the service lets wait."""
+
+    code = "queue_full"
+
+
+class Unavailable(LayerscopeError):
+    """Not now. Trying again later helps."""
+
+
+class ModelLoading(Unavailable):
+    """The model is still being loaded."""
+
+    code = "model_loading"
+
+
+class DeadlineExceeded(LayerscopeError):
+    """The request could not be answered in its time."""
+
+    code = "deadline_exceeded"
+
+
+class StorageFull(LayerscopeError):
+    """There is no room to store what was sent."""
+
+    code = "storage_full"

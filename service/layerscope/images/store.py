@@ -1,0 +1,171 @@
+"""Uploaded images, kept in memory until they are not used for a while."""
+
+import dataclasses
+import hashlib
+import io
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cachetools import TTLCache
+from PIL import Image
+
+from layerscope.errors import ImageNotFound, OptionInvalid, StorageFull
+from layerscope.images.decode import DecodedImage, decode
+from layerscope.images.headers import Format
+from layerscope.limits import Limits
+
+MAX_THUMBNAIL_SIDE = 1_024
+
+_ENTRY_BYTES = 1_024
+"""What an entry takes besides its data; without it a flood of tiny images would not be bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image file in the store.
+
+    Attributes:
+        id: "sha256-" and the digest of the data, in hexadecimal.
+        data: The file as it was sent.
+        width: Pixels across, after orientation.
+        height: Pixels down, after orientation.
+        mode: Pillow's name of the pixel type in the file.
+        format: The container, decided by content.
+        orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
+        expires: When it is forgotten if it is not used, in UTC.
+    """
+
+    id: str
+    data: bytes = dataclasses.field(repr=False)
+    width: int
+    height: int
+    mode: str
+    format: Format
+    orientation_applied: int
+    expires: datetime
+
+
+class ImageStore:
+    """Image files by their content's digest, bounded in bytes and in time. Safe to use from many threads.
+
+    When there is no room, the least recently used images make way.
+
+    Args:
+        limits: `image_store_bytes` bounds the data plus 1 KiB an image, `image_store_seconds` the time
+            since the last use; the other limits are those of `decode`.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._images: TTLCache[str, StoredImage] = TTLCache(
+            limits.image_store_bytes, limits.image_store_seconds, clock, lambda image: _cost(image.data)
+        )
+
+    def put(self, data: bytes) -> tuple[StoredImage, bool]:
+        """Keep an image, after decoding it once so that a stored image is always usable.
+
+        Returns:
+            The stored image, and whether it is new. The same bytes again renew the one that is there.
+
+        Raises:
+            StorageFull: The image alone is larger than the store.
+            LayerscopeError: Whatever `decode` refuses.
+        """
+        image_id = f"sha256-{hashlib.sha256(data).hexdigest()}"
+        stored = self._renewed(image_id)
+        if stored is not None:
+            return stored, False
+        self._check_room(data)
+        stored = self._describe(image_id, data)
+        with self._lock:
+            created = image_id not in self._images
+            self._images[image_id] = stored
+        return stored, created
+
+    def get(self, image_id: str) -> StoredImage:
+        """Return an image and renew its time.
+
+        Raises:
+            ImageNotFound: Never stored, expired, evicted or deleted.
+        """
+        stored = self._renewed(image_id)
+        if stored is None:
+            raise _not_found(image_id)
+        return stored
+
+    def delete(self, image_id: str) -> None:
+        """Forget an image.
+
+        Raises:
+            ImageNotFound: Never stored, expired, evicted or deleted.
+        """
+        with self._lock:
+            if self._images.pop(image_id, None) is None:
+                raise _not_found(image_id)
+
+    def thumbnail(self, stored: StoredImage, side: int = 128) -> bytes:
+        """Draw an image as an upright PNG whose longer side is at most `side` pixels, without any metadata.
+
+        Raises:
+            OptionInvalid: `side` is not within 1 to 1024.
+        """
+        if not 1 <= side <= MAX_THUMBNAIL_SIDE:
+            message = f"The side of a thumbnail must be from 1 to {MAX_THUMBNAIL_SIDE} pixels, not {side}."
+            raise OptionInvalid(message, option="side", value=side)
+        return _thumbnail(decode(stored.data, self._limits), side)
+
+    def _renewed(self, image_id: str) -> StoredImage | None:
+        with self._lock:
+            stored = self._images.get(image_id)
+            if stored is not None:
+                stored = dataclasses.replace(stored, expires=self._expiry())
+                self._images[image_id] = stored
+            return stored
+
+    def _describe(self, image_id: str, data: bytes) -> StoredImage:
+        image = decode(data, self._limits)
+        return StoredImage(
+            image_id,
+            data,
+            image.width,
+            image.height,
+            image.mode,
+            image.format,
+            image.orientation_applied,
+            self._expiry(),
+        )
+
+    def _check_room(self, data: bytes) -> None:
+        limit = self._limits.image_store_bytes
+        if _cost(data) > limit:
+            message = f"The image takes {_cost(data)} bytes of the store, which has {limit} in all."
+            raise StorageFull(message, bytes=_cost(data), limit=limit)
+
+    def _expiry(self) -> datetime:
+        return datetime.fromtimestamp(self._clock() + self._limits.image_store_seconds, UTC)
+
+
+def _cost(data: bytes) -> int:
+    return len(data) + _ENTRY_BYTES
+
+
+def _not_found(image_id: str) -> ImageNotFound:
+    message = (
+        f"No image {image_id[:80]!r} is stored: it was never sent, has expired or made way. Send it again."
+    )
+    return ImageNotFound(message, image=image_id[:80])
+
+
+def _thumbnail(image: DecodedImage, side: int) -> bytes:
+    pixels = image.pixels[..., 0] if image.pixels.shape[2] == 1 else image.pixels
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,78 @@
+"""Tensors as .npy files, without pickle."""
+
+import io
+import math
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from layerscope.errors import BodyTooLarge, TensorUnreadable
+from layerscope.limits import Limits
+
+_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+_NUMBERS = "biuf"
+"""numpy's kinds of plain numbers: bool, signed, unsigned, floating."""
+
+_MAX_NUMBER_BYTES = 8
+
+_ABSURD = 2**63
+
+
+def read_npy(data: bytes, limits: Limits) -> NDArray[np.generic]:
+    """Read a .npy file (format version 1 or 2).
+
+    Returns:
+        The array, C-contiguous and in native byte order; read-only and without a copy of `data` where the file
+        is so already. NaN and infinities pass.
+
+    Raises:
+        BodyTooLarge: `data` is longer than `limits.body_bytes`.
+        TensorUnreadable: Damaged, pickled, not plain numbers, or longer or shorter than its shape says.
+    """
+    if len(data) > limits.body_bytes:
+        message = f"The tensor takes {len(data)} bytes; at most {limits.body_bytes} are read."
+        raise BodyTooLarge(message, bytes=len(data), limit=limits.body_bytes)
+    shape, fortran_order, dtype, start = _read_header(data)
+    _check_dtype(dtype)
+    _check_length(shape, dtype, len(data) - start)
+    array = _view(data, start, shape, dtype, fortran_order)
+    if dtype.kind == "b":
+        array = array.view(np.uint8) != 0  # any other byte than 0 and 1 is an invalid numpy bool
+    return np.require(array, dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def _read_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
+    file = io.BytesIO(data)
+    try:
+        shape, fortran_order, dtype = _HEADER_READERS[npy.read_magic(file)](file)
+    except Exception as error:
+        # numpy parses the header as a Python literal, which can fail in every way a parser can.
+        raise TensorUnreadable("The tensor is not a .npy file of version 1 or 2.") from error
+    return shape, fortran_order, dtype, file.tell()
+
+
+def _check_dtype(dtype: np.dtype[np.generic]) -> None:
+    if dtype.kind in _NUMBERS and dtype.itemsize <= _MAX_NUMBER_BYTES:
+        return
+    message = "The tensor must hold bool, integers or floating-point numbers of at most 64 bits."
+    raise TensorUnreadable(message, kind=dtype.kind, item_bytes=dtype.itemsize)
+
+
+def _check_length(shape: tuple[int, ...], dtype: np.dtype[np.generic], present: int) -> None:
+    expected = math.prod(shape) * dtype.itemsize
+    if present == expected and all(side >= 0 for side in shape):
+        return
+    needed = str(expected) if 0 <= expected < _ABSURD else "impossibly many"
+    message = f"The tensor's shape needs {needed} bytes of data, but {present} are there."
+    raise TensorUnreadable(message, needed=needed, bytes=present)
+
+
+def _view(
+    data: bytes, start: int, shape: tuple[int, ...], dtype: np.dtype[np.generic], fortran_order: bool
+) -> NDArray[np.generic]:
+    try:
+        return np.ndarray(shape, dtype, data, start, order="F" if fortran_order else "C")
+    except (ValueError, OverflowError):
+        raise TensorUnreadable("The tensor has more dimensions than an array can have.") from None

@@ -1,0 +1,37 @@
+"""Every bound of the service, in one place.
+
+A limit is enforced before the work it bounds, from sizes known up front. Each field is a setting
+(`LAYERSCOPE_LIMITS__<NAME>`), is shown at `/v1/limits` and documented from its metadata here.
+"""
+
+from dataclasses import dataclass, field
+
+MIB = 1024 * 1024
+
+
+def _limit(default: int, unit: str, meaning: str) -> int:
+    value: int = field(default=default, metadata={"unit": unit, "meaning": meaning})
+    return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The bounds in force. All are integers greater than zero; each field's metadata gives unit and meaning."""
+
+    body_bytes: int = _limit(64 * MIB, "bytes", "longest request body that is read")
+    form_parts: int = _limit(256, "parts", "most parts in one multipart form")
+    images_per_request: int = _limit(64, "images", "most images in one request")
+    image_pixels: int = _limit(40_000_000, "pixels", "largest image that is decoded, width x height")
+    image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")
+    jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")
+    selectors: int = _limit(256, "selectors", "most layer selectors in one request")
+    response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
+    json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
+    picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
+    pending_requests: int = _limit(64, "requests", "most requests being worked on or waiting")
+    batch_rows: int = _limit(32, "images", "most images run through a model together")
+    deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
+    plans: int = _limit(64, "plans", "most compiled (inputs, layers) plans kept per model")
+    activation_cache_bytes: int = _limit(512 * MIB, "bytes", "memory for activations kept for the next request")
+    image_store_bytes: int = _limit(256 * MIB, "bytes", "memory for stored images")
+    image_store_seconds: int = _limit(3_600, "seconds", "how long a stored image is kept after its last use")

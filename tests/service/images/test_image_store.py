@@ -1,0 +1,173 @@
+import hashlib
+import io
+import threading
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from layerscope.errors import ImageNotFound, ImageUnreadable, OptionInvalid, StorageFull, UnsupportedImage
+from layerscope.images import ImageStore, decode
+from layerscope.limits import Limits
+
+
+def encoded(image, name="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def colour(level):
+    """A file of always the same length."""
+    return encoded(Image.new("RGB", (8, 8), (level, 0, 0)), "BMP")
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+def room_for(images):
+    return Limits(image_store_bytes=images * (len(colour(0)) + 1_024), image_store_seconds=60)
+
+
+def test_an_image_is_kept_under_its_digest():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new("RGB", (20, 10)), "JPEG", exif=exif)
+    store = ImageStore(Limits(), Clock())
+    stored, created = store.put(data)
+    assert created
+    assert stored.id == "sha256-" + hashlib.sha256(data).hexdigest()
+    assert stored.data == data
+    assert (stored.width, stored.height, stored.mode, stored.format) == (10, 20, "RGB", "jpeg")
+    assert stored.orientation_applied == 6
+    assert stored.expires == datetime.fromtimestamp(1_003_600, UTC)
+    assert store.get(stored.id) == stored
+
+
+def test_storing_twice_renews():
+    clock = Clock()
+    store = ImageStore(room_for(3), clock)
+    first, _ = store.put(colour(1))
+    clock.now += 40
+    second, created = store.put(colour(1))
+    assert not created
+    assert second.id == first.id
+    assert (second.expires - first.expires).total_seconds() == 40
+    clock.now += 40
+    assert store.get(first.id).data == colour(1)
+
+
+def test_an_image_expires_after_its_last_use():
+    clock = Clock()
+    store = ImageStore(room_for(3), clock)
+    stored, _ = store.put(colour(1))
+    for _ in range(3):
+        clock.now += 59
+        stored = store.get(stored.id)
+    clock.now += 60
+    with pytest.raises(ImageNotFound):
+        store.get(stored.id)
+
+
+def test_the_least_recently_used_image_makes_way():
+    store = ImageStore(room_for(2))
+    first, second = (store.put(colour(level))[0] for level in (1, 2))
+    store.get(first.id)
+    third, _ = store.put(colour(3))
+    assert store.get(first.id).data == colour(1)
+    assert store.get(third.id).data == colour(3)
+    with pytest.raises(ImageNotFound):
+        store.get(second.id)
+
+
+def test_an_image_larger_than_the_store_is_refused_and_nothing_makes_way():
+    store = ImageStore(room_for(1))
+    kept, _ = store.put(colour(1))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with pytest.raises(StorageFull) as caught:
+        store.put(encoded(Image.fromarray(noise)))
+    assert caught.value.details["bytes"] > caught.value.details["limit"]
+    assert store.get(kept.id).data == colour(1)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"), [(b"no image", UnsupportedImage), (colour(1)[:-9], ImageUnreadable)]
+)
+def test_only_usable_images_are_stored(data, error):
+    store = ImageStore(Limits())
+    with pytest.raises(error):
+        store.put(data)
+    with pytest.raises(ImageNotFound):
+        store.get("sha256-" + hashlib.sha256(data).hexdigest())
+
+
+def test_a_deleted_image_is_gone():
+    store = ImageStore(Limits())
+    stored, _ = store.put(colour(1))
+    store.delete(stored.id)
+    with pytest.raises(ImageNotFound):
+        store.get(stored.id)
+    with pytest.raises(ImageNotFound):
+        store.delete(stored.id)
+    assert store.put(colour(1))[1]
+
+
+def test_many_threads_share_a_store():
+    store = ImageStore(room_for(4))
+    created, wrong = [], []
+
+    def work():
+        for level in range(40):
+            stored, new = store.put(colour(level % 4))
+            created.append(new)
+            if store.get(stored.id).data != colour(level % 4):
+                wrong.append(level)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sum(created) == 4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_thumbnail_is_small_and_in_proportion(mode):
+    store = ImageStore(Limits())
+    stored, _ = store.put(encoded(Image.new(mode, (400, 200))))
+    thumbnail = Image.open(io.BytesIO(store.thumbnail(stored)))
+    assert (thumbnail.format, thumbnail.mode, thumbnail.size) == ("PNG", mode, (128, 64))
+    assert decode(store.thumbnail(stored, side=16), Limits()).pixels.shape[:2] == (8, 16)
+
+
+def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a secret place"
+    pixels = np.zeros((10, 20, 3), np.uint8)
+    pixels[:, :10] = 255
+    store = ImageStore(Limits())
+    stored, _ = store.put(encoded(Image.fromarray(pixels), exif=exif))
+    thumbnail = store.thumbnail(stored)
+    assert b"secret" in stored.data
+    assert b"secret" not in thumbnail
+    assert thumbnail != stored.data
+    upright = decode(thumbnail, Limits()).pixels
+    assert upright.shape == (20, 10, 3)
+    assert (upright[:10] == 255).all()
+    assert (upright[10:] == 0).all()
+
+
+@pytest.mark.parametrize("side", [0, -1, 1_025])
+def test_a_thumbnail_has_a_sensible_side(side):
+    store = ImageStore(Limits())
+    stored, _ = store.put(colour(1))
+    with pytest.raises(OptionInvalid):
+        store.thumbnail(stored, side)
