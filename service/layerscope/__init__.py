@@ -1,3 +1,9 @@
 """Layerscope's engine: any layer of any Keras model, for any image, without a web framework."""
 
+import os
+
+# Before anything imports Keras: models are traced with TensorFlow, whose C++ start-up messages are noise.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 __version__ = "0.1.0"

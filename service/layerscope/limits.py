@@ -25,6 +25,7 @@ class Limits:
     image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")
     jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")
     selectors: int = _limit(256, "selectors", "most layer selectors in one request")
+    run_bytes: int = _limit(1024 * MIB, "bytes", "largest values one request may have computed, before options")
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")

@@ -8,7 +8,7 @@ Layer names may contain any character: those with a meaning here are percent-enc
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from layerscope.errors import InvalidAddress
 
@@ -17,7 +17,7 @@ Site = Literal["output", "input", "preactivation"]
 
 SITES: tuple[Site, ...] = get_args(Site)
 
-_RESERVED = re.compile(r"[%/:@,*?\[\]\x00-\x20\x7f]")
+_RESERVED = re.compile(r"[%/:@,*?\[\]\x00-\x1f\x7f\s]")
 _PLACE = re.compile(r"(?P<path>[^:@]+)(?::(?P<call>\d{1,6})(?:\.(?P<output>\d{1,6}))?)?(?:@(?P<site>\w+))?")
 
 
@@ -41,7 +41,7 @@ class Address:
 
 def encode_path(path: tuple[str, ...]) -> str:
     """Join layer names, outermost first, as they stand in an address."""
-    return "/".join(_RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", name) for name in path)
+    return "/".join(_RESERVED.sub(lambda match: quote(match[0], safe=""), name) for name in path)
 
 
 def parse_address(text: str) -> Address:

@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
 
-from layerscope.errors import InputMismatch, ModelRefused, NotDifferentiable
-from layerscope.graph.signature import Input
-from layerscope.graph.taps import Shape, Tap
+from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
+from layerscope.graph.taps import Input, Shape, Tap
 from layerscope.graph.tracing import Trace
+from layerscope.graph.weights import assign, import_graph
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_BYTES_A_TRANSFER = 64 * 1024 * 1024
+_EVERY_UNIT = -1
 
 
 class Executable:
@@ -30,18 +30,21 @@ class Executable:
 
     def __init__(self, trace: Trace, *, plans: int = 64) -> None:
         self.inputs: tuple[Input, ...] = trace.inputs
-        self._trace = trace
         self._placeholders = trace.placeholders
         self._plans: LRUCache[tuple[Any, ...], Any] = LRUCache(plans)
-        self._gradients: dict[tuple[str, str, int | None], Any] = {}
+        self._gradients: dict[tuple[str, str], str | None] = {}
+        self._shapes: LRUCache[tuple[Any, ...], dict[str, Shape]] = LRUCache(plans)
         self._lock = threading.Lock()
         self._graph = tf.Graph()
         with self._graph.as_default():
-            assignments = _import(trace)
+            self._unit = tf.compat.v1.placeholder(tf.int32, [], name="layerscope/unit")
+            weights = import_graph(trace)
         self._session = tf.compat.v1.Session(graph=self._graph)
-        self.weight_bytes = sum(_assign(self._session, group) for group in _groups(assignments))
+        self.weight_bytes = assign(self._session, weights)
 
-    def run(self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array] | None = None) -> list[Array]:
+    def run(
+        self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array] | None = None
+    ) -> list[Array]:
         """Run the model once.
 
         Args:
@@ -50,22 +53,25 @@ class Executable:
             feeds: values to put in place of what the model would compute there, each (batch, *tap shape).
 
         Returns:
-            One array a tap, (batch, *tap shape), in the tap's delivered dtype.
+            One array a tap, (batch, *tap shape), in the tap's delivered dtype. Where a layer folds other axes
+            into the batch axis, an image has several rows: (batch, rows, *tap shape).
 
         Raises:
-            InputMismatch: the arrays do not fit the inputs or each other.
+            InputMismatch: the arrays do not fit the inputs, the fed taps or each other.
         """
         feeds = feeds or {}
-        values = [*inputs, *feeds.values()]
+        batch = _batch_of(inputs)
+        values = [
+            *(_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
+            *(_fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
+        ]
         fed = (*self._placeholders, *(tap.tensor.name for tap in feeds))
-        batch = len(inputs[0])
-        fetched = self._call(self._plan(fed, tuple(tap.tensor.name for tap in taps)), values)
-        if any(tap.tensor.batched and len(array) != batch for tap, array in zip(taps, fetched, strict=True)):
-            return self._run_one_by_one(inputs, taps, feeds)
-        return [_delivered(tap, array, batch) for tap, array in zip(taps, fetched, strict=True)]
+        return self._fetch(self._plan(fed, tuple(tap.tensor.name for tap in taps)), taps, values)
 
-    def gradient(self, inputs: Sequence[Array], target: Tap, tap: Tap, unit: int | None = None) -> tuple[Array, Array]:
-        """Differentiate a model output by a tap.
+    def gradient(
+        self, inputs: Sequence[Array], target: Tap, tap: Tap, unit: int | None = None
+    ) -> tuple[Array, Array]:
+        """Differentiate a value by another.
 
         Args:
             inputs: as for `run`.
@@ -74,32 +80,35 @@ class Executable:
             unit: take only this index of the target's last axis.
 
         Returns:
-            The tap's values and the gradient there, both (batch, *tap shape).
+            The tap's values and the gradient there, both as `run` returns the tap.
 
         Raises:
             NotDifferentiable: the target does not depend on the tap, or not smoothly.
+            ChannelNotFound: the target has no such unit.
+            InputMismatch: the arrays do not fit the inputs.
         """
-        derivative = self._gradient(target, tap, unit)
-        values, slopes = self._call(self._plan(self._placeholders, (tap.tensor.name, derivative)), inputs)
-        return values, slopes
+        chosen = np.int32(_EVERY_UNIT if unit is None else _checked_unit(target, unit))
+        batch = _batch_of(inputs)
+        values = [_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
+        plan = self._plan((*self._placeholders, self._unit.name), (tap.tensor.name, self._gradient(target, tap)))
+        # What is the same for every image has a gradient that is not.
+        fetch = self._fetch if tap.tensor.batched else self._fetch_by_image
+        values_there, slopes = fetch(plan, (tap, tap), values, chosen)
+        return values_there, slopes
 
     def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[tuple[int, ...]]) -> list[Shape]:
-        """What shape each tap has on inputs of `input_shapes` (without batch axis), without running anything."""
-        if all(None not in tap.shape for tap in taps):
-            return [tap.shape for tap in taps]
-        with self._graph.as_default() as graph:
-            definition = graph.as_graph_def()
-        with tf.Graph().as_default() as scratch:
-            replaced = {
-                name: tf.compat.v1.placeholder(each.dtype, [None, *shape])
-                for name, each, shape in zip(self._placeholders, self.inputs, input_shapes, strict=True)
-            }
-            tf.import_graph_def(definition, input_map=replaced, name="")
-            tensors = [scratch.get_tensor_by_name(tap.tensor.name) for tap in taps]
-            return [
-                tuple(tensor.shape.as_list()[1 if tap.tensor.batched else 0 :])
-                for tap, tensor in zip(taps, tensors, strict=True)
-            ]
+        """What shape each tap has on inputs of `input_shapes` (both without batch axis).
+
+        Nothing is run where TensorFlow can infer the shapes, which it cannot through a loop of unknown length.
+        """
+        shapes = self._inferred(taps, tuple(map(tuple, input_shapes)))
+        unknown = [tap for tap, shape in zip(taps, shapes, strict=True) if None in shape]
+        if not unknown:
+            return shapes
+        blank = [np.zeros((1, *shape), np.dtype(each.dtype)) for each, shape in self._paired(input_shapes)]
+        measured = dict(zip(unknown, self.run(blank, unknown), strict=True))
+        known = zip(taps, shapes, strict=True)
+        return [measured[tap].shape[1:] if tap in measured else shape for tap, shape in known]
 
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
@@ -118,90 +127,120 @@ class Executable:
                 plan = self._plans.setdefault(key, plan)
         return plan
 
-    def _call(self, plan: Any, values: Sequence[Array]) -> list[Array]:
+    def _paired(self, per_input: Sequence[Any]) -> Iterator[tuple[Input, Any]]:
+        if len(per_input) != len(self.inputs):
+            raise InputMismatch(f"The model takes {len(self.inputs)} inputs, not {len(per_input)}.")
+        return zip(self.inputs, per_input, strict=True)
+
+    def _fetch(self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
+        batch = len(values[0])
+        arrays = self._call(plan, [*values, *settings])
+        if any(tap.tensor.batched and len(array) != batch for tap, array in zip(taps, arrays, strict=True)):
+            return self._fetch_by_image(plan, taps, values, *settings)
+        return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
+
+    def _fetch_by_image(
+        self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any
+    ) -> list[Array]:
+        """Some layers fold other axes into the batch axis; only a run of one image tells whose rows they are."""
+        images = [[value[n : n + 1] for value in values] for n in range(len(values[0]))]
+        rows = [self._call(plan, [*image, *settings]) for image in images]
+        columns = [[_one_image(tap, row[k]) for row in rows] for k, tap in enumerate(taps)]
+        for tap, column in zip(taps, columns, strict=True):
+            if len({array.shape for array in column}) > 1:
+                raise InputMismatch(
+                    f"{tap.address} has another size for each of these images: send them one by one.",
+                    layer=tap.address,
+                )
+        return [np.stack(column) for column in columns]
+
+    def _call(self, plan: Any, values: Sequence[Any]) -> list[Array]:
         try:
             result: list[Array] = plan(*values)
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError) as error:
-            shapes = ", ".join(str(value.shape) for value in values)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            shapes = [list(value.shape) for value in values]
             raise InputMismatch(
-                f"The model cannot run on inputs of shape {shapes}.", shapes=[list(value.shape) for value in values]
+                f"The model cannot run on inputs of shape {', '.join(map(str, shapes))}.", shapes=shapes
             ) from error
         return result
 
-    def _run_one_by_one(self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array]) -> list[Array]:
-        """Some layers fold other axes into the batch axis; only a run of one image tells whose rows they are."""
-        plan = self._plan(
-            (*self._placeholders, *(tap.tensor.name for tap in feeds)), tuple(tap.tensor.name for tap in taps)
-        )
-        values = [*inputs, *feeds.values()]
-        rows = [self._call(plan, [value[n : n + 1] for value in values]) for n in range(len(inputs[0]))]
-        return [np.stack([_one_image(tap, row[k]) for row in rows]) for k, tap in enumerate(taps)]
-
-    def _gradient(self, target: Tap, tap: Tap, unit: int | None) -> str:
-        key = (target.tensor.name, tap.tensor.name, unit)
+    def _gradient(self, target: Tap, tap: Tap) -> str:
+        """The name of the derivative. One that cannot be had is remembered too: trying again would grow the graph."""
+        key = (target.tensor.name, tap.tensor.name)
         with self._lock:
             if key not in self._gradients:
-                self._gradients[key] = self._add_gradient(target, tap, unit)
-            return self._gradients[key].name
+                self._gradients[key] = self._add_gradient(*key)
+            name = self._gradients[key]
+        if name is None:
+            raise NotDifferentiable(
+                f"No gradient flows from {target.address} back to {tap.address}.",
+                target=target.address,
+                layer=tap.address,
+            )
+        return name
 
-    def _add_gradient(self, target: Tap, tap: Tap, unit: int | None) -> Any:
-        output = self._graph.get_tensor_by_name(target.tensor.name)
+    def _add_gradient(self, target: str, tap: str) -> str | None:
+        output, source = map(self._graph.get_tensor_by_name, (target, tap))
         with self._graph.as_default():
-            score = output if unit is None else output[..., unit]
             try:
-                (slope,) = tf.gradients(score, [self._graph.get_tensor_by_name(tap.tensor.name)])
+                (slope,) = tf.gradients(output, [source], [_weights(output, self._unit)])
             except (LookupError, ValueError, TypeError):
-                slope = None
-            if slope is not None:
-                return tf.convert_to_tensor(slope)
-        raise NotDifferentiable(
-            f"No gradient flows from {target.address} back to {tap.address}.", target=target.address, layer=tap.address
+                return None
+            return None if slope is None else str(tf.convert_to_tensor(slope).name)
+
+    def _inferred(self, taps: Sequence[Tap], input_shapes: tuple[tuple[int, ...], ...]) -> list[Shape]:
+        if all(None not in tap.shape for tap in taps):
+            return [tap.shape for tap in taps]
+        with self._lock:
+            known = self._shapes.setdefault(input_shapes, {})
+        if any(tap.tensor.name not in known for tap in taps):
+            known.update(self._infer(taps, input_shapes))
+        return [known[tap.tensor.name] for tap in taps]
+
+    def _infer(self, taps: Sequence[Tap], input_shapes: tuple[tuple[int, ...], ...]) -> dict[str, Shape]:
+        """Import the graph for these inputs only; TensorFlow works out every shape that it can on the way."""
+        definition = self._graph.as_graph_def()
+        with tf.Graph().as_default() as scratch:
+            replaced = {
+                name: tf.compat.v1.placeholder(each.dtype, [None, *shape])
+                for name, (each, shape) in zip(self._placeholders, self._paired(input_shapes), strict=True)
+            }
+            tf.import_graph_def(definition, input_map=replaced, name="")
+            tensors = {tap: scratch.get_tensor_by_name(tap.tensor.name) for tap in taps}
+        return {
+            tap.tensor.name: tuple(tensor.shape.as_list()[1 if tap.tensor.batched else 0 :])
+            for tap, tensor in tensors.items()
+        }
+
+
+def _weights(output: Any, unit: Any) -> Any:
+    """How much each value of `output` counts: one, or zero for those that are not the unit asked for."""
+    ones = tf.ones_like(output)
+    if output.shape.rank < 2:
+        return ones
+    chosen = tf.one_hot(unit, tf.shape(output)[-1], dtype=output.dtype)
+    return tf.where(unit == _EVERY_UNIT, ones, ones * chosen)
+
+
+def _checked_unit(target: Tap, unit: int) -> int:
+    size = target.shape[-1] if target.shape else 0
+    if unit < 0 or (size is not None and unit >= size):
+        raise ChannelNotFound(f"{target.address} has {size} units, numbered from 0: there is no unit {unit}.", unit=unit)
+    return unit
+
+
+def _batch_of(inputs: Sequence[Array]) -> int:
+    return len(inputs[0]) if inputs and inputs[0].ndim else 0
+
+
+def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:
+    """TensorFlow does not compare what is fed with the place where it goes."""
+    wanted = (batch, *shape)
+    if len(wanted) != array.ndim or any(w not in {None, n} for w, n in zip(wanted, array.shape, strict=True)):
+        raise InputMismatch(
+            f"{name} takes shape {list(wanted)}, not {list(array.shape)}.", expected=list(wanted), got=list(array.shape)
         )
-
-
-def _import(trace: Trace) -> list[tuple[Any, Any, Any]]:
-    """Import the graph into the current one; return (assign operation, its placeholder, variable) a weight."""
-    replaced: dict[str, Any] = {}
-    assignments = []
-    for number, (placeholder, source) in enumerate(trace.captures):
-        if not isinstance(source, tf.Variable):
-            replaced[placeholder] = _constant(source)
-            continue
-        handle = tf.raw_ops.VarHandleOp(
-            dtype=source.dtype, shape=source.shape, shared_name=f"weight_{number}", name=f"weight_{number}"
-        )
-        value = tf.compat.v1.placeholder(source.dtype, source.shape)
-        assignments.append((tf.raw_ops.AssignVariableOp(resource=handle, value=value), value, source))
-        replaced[placeholder] = handle
-    tf.import_graph_def(trace.graph_def, input_map=replaced, name="")
-    return assignments
-
-
-def _constant(source: Any) -> Any:
-    if source.dtype == tf.resource:
-        raise ModelRefused("The model looks something up in a table: remove its lookup layers and save it again.")
-    return tf.constant(source.numpy())
-
-
-def _groups(assignments: list[tuple[Any, Any, Any]]) -> Iterator[list[tuple[Any, Any, Any]]]:
-    """Split so that a transfer, which is copied on its way, stays small while few transfers are needed."""
-    group: list[tuple[Any, Any, Any]] = []
-    size = 0
-    for assignment in assignments:
-        variable = assignment[2]
-        size += variable.shape.num_elements() * variable.dtype.size
-        group.append(assignment)
-        if size >= _BYTES_A_TRANSFER:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _assign(session: Any, group: list[tuple[Any, Any, Any]]) -> int:
-    values = {placeholder: variable.numpy() for _, placeholder, variable in group}
-    session.run([operation for operation, _, _ in group], values)
-    return sum(value.nbytes for value in values.values())
+    return np.asarray(array, np.dtype(dtype))
 
 
 def _delivered(tap: Tap, array: Array, batch: int) -> Array:

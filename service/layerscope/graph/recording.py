@@ -3,16 +3,21 @@
 Keras gives one door that every layer and every operation of a functional graph goes through when it is called:
 `keras.Operation.__call__`. Standing in that door for the time of one trace sees nested, shared and subclassed
 layers alike, where `layer.output` knows only a layer's first call.
+
+A tensor that is heard again is copied, so that no two taps share one: feeding `block/conv@input` changes what goes
+into that layer, and not the shortcut that starts from the same tensor. Copies hinder TensorFlow in fusing
+operations; those that turn out to be needless are named by `needless_copies`.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from layerscope.graph.addresses import Site
 
@@ -31,15 +36,22 @@ class Call:
 
 
 class Recorder:
-    """Collects the calls that `model` makes, in the order in which they return."""
+    """Collects the calls that `model` makes, in the order in which they return.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        model: whose calls are wanted.
+        entrances: the tensors that it will be called with, by the names that no layer may take then.
+    """
+
+    def __init__(self, model: Any, entrances: Mapping[str, Any]) -> None:
         self._model = model
         self._stack: list[Call] = []
-        self._names: dict[tuple[tuple[str, ...], int], str] = {}
+        self._names = {((), id(tensor)): name for name, tensor in entrances.items()}
         self._counts: Counter[tuple[str, ...]] = Counter()
+        self._heard = {tensor.ref() for tensor in entrances.values()}
         self.calls: list[Call] = []
-        self.outputs: list[Any] = []
+        self.outputs: dict[str, Any] = {}
+        self.copies: list[Any] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -70,15 +82,17 @@ class Recorder:
         self, operation: Any, original: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         call = self._open(operation)
+        args, kwargs = self._own((args, kwargs)) if self._stack else (args, kwargs)
         self._stack.append(call)
         try:
             with _listening_to_activation(operation) as preactivations:
                 result = original(operation, *args, **kwargs)
         finally:
             self._stack.pop()
-        if operation is self._model and not self._stack:
-            self.outputs = _tensors(result)
+        if not self._stack:
+            self.outputs = _outputs(self._model, result)
             return result
+        result = self._own(result)
         call.tensors["output"] = _tensors(result)
         call.tensors["input"] = _tensors((args, {k: v for k, v in kwargs.items() if "mask" not in k}))
         if len(preactivations) == 1:
@@ -86,29 +100,59 @@ class Recorder:
         self.calls.append(call)
         return result
 
+    def _own(self, structure: Any) -> Any:
+        """Replace every tensor that was heard before by a copy."""
+
+        def own(leaf: Any) -> Any:
+            if _is_tensor(leaf) and leaf.ref() in self._heard:
+                leaf = _copy(leaf)
+                self.copies.append(leaf)
+            if _is_tensor(leaf):
+                self._heard.add(leaf.ref())
+            return leaf
+
+        return keras.tree.map_structure(own, structure)
+
     def _open(self, operation: Any) -> Call:
         if not self._stack:
             return Call((), 0, operation)
         parent = self._stack[-1]
         if isinstance(operation, keras.Layer):
             parent.is_group = True
-        path = (*parent.path, self._unique_name(parent.path, operation))
+        path = (*parent.path, self._unique_name(parent.path, id(operation), operation.name))
         number = self._counts[path]
         self._counts[path] += 1
         return Call(path, number, operation)
 
-    def _unique_name(self, parent: tuple[str, ...], operation: Any) -> str:
+    def _unique_name(self, parent: tuple[str, ...], identity: int, wanted: str) -> str:
         """Two layers of one name under one parent become `name` and `name_1`, as Keras does it elsewhere."""
-        known = self._names.get((parent, id(operation)))
+        known = self._names.get((parent, identity))
         if known is not None:
             return known
         taken = {name for (path, _), name in self._names.items() if path == parent}
-        name, number = operation.name, 0
-        while name in taken:
-            number += 1
-            name = f"{operation.name}_{number}"
-        self._names[parent, id(operation)] = name
-        return str(name)
+        candidates = (wanted, *(f"{wanted}_{number}" for number in range(1, len(taken) + 2)))
+        name = next(name for name in candidates if name and name not in taken)
+        self._names[parent, identity] = name
+        return name
+
+
+def needless_copies(copies: Iterable[Any], graph: Any) -> dict[str, str]:
+    """The copies in `graph` of tensors that nothing else uses, by name, and the names of what they copy."""
+    originals: dict[str, str] = {}
+    for copy in copies:
+        original = copy.op.inputs[0]
+        if copy.graph is graph and len(original.consumers()) == 1:
+            originals[copy.name] = originals.get(original.name, original.name)
+    return originals
+
+
+def _copy(tensor: Any) -> Any:
+    """Keras keeps the mask of a sequence on the tensor."""
+    copy = tf.identity(tensor)
+    mask = getattr(tensor, "_keras_mask", None)
+    if mask is not None:
+        copy._keras_mask = mask
+    return copy
 
 
 @contextmanager
@@ -132,5 +176,23 @@ def _listening_to_activation(operation: Any) -> Iterator[list[Any]]:
         vars(operation)["activation"] = activation
 
 
+def _outputs(model: Any, result: Any) -> dict[str, Any]:
+    """The model's outputs by the names it gives them: its own, the keys of a dictionary, or their numbers."""
+    tensors = _tensors(result)
+    declared = [getattr(model, "output_names", None) or (), sorted(result) if isinstance(result, dict) else ()]
+    for names in declared:
+        if len(names) == len(set(names)) == len(tensors):
+            return dict(zip(map(str, names), tensors, strict=True))
+    return {f"output_{number}": tensor for number, tensor in enumerate(tensors)}
+
+
 def _tensors(structure: Any) -> list[Any]:
-    return [leaf for leaf in keras.tree.flatten(structure) if hasattr(leaf, "graph") and hasattr(leaf, "op")]
+    return [leaf for leaf in keras.tree.flatten(structure) if _is_tensor(leaf)]
+
+
+def _is_tensor(leaf: Any) -> bool:
+    """Whether it is a symbolic tensor of real numbers and known rank, the only kind that can be delivered."""
+    if not (hasattr(leaf, "graph") and hasattr(leaf, "op")):
+        return False
+    is_real = leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool
+    return bool(is_real and leaf.shape.rank is not None)

@@ -1,30 +1,31 @@
 """What a Keras model is called with: its inputs, flat and named, and the nest they are packed into."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.taps import Shape
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of a model: its name, its shape without the batch axis, and the dtype it is fed in."""
-
-    name: str
-    shape: Shape
-    dtype: str
+from layerscope.graph.taps import Input
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The inputs of a model, flat, and `structure`, a nest with one leaf an input that the model is called with."""
+    """The inputs of a model, flat, and how it is called with them.
+
+    `structure` is a nest with one leaf an input, in the order of `inputs`: the model's one argument, or with
+    `by_keyword` a dictionary of its keyword arguments.
+    """
 
     inputs: tuple[Input, ...]
     structure: Any
+    by_keyword: bool = False
+
+    def packed(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments that call the model on one tensor an input."""
+        nest = keras.tree.pack_sequence_as(self.structure, list(tensors))
+        return ((), nest) if self.by_keyword else ((nest,), {})
 
 
 def signature_of(model: Any) -> Signature:
@@ -36,25 +37,22 @@ def signature_of(model: Any) -> Signature:
         ModelRefused: a model that was never built.
     """
     if getattr(model, "inputs", None):
-        tensors = model.inputs
-        names = [tensor.name for tensor in tensors]
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
-        return Signature(_inputs(names, shapes, dtypes), _structure(model))
-    shapes_by_name = _built_shapes(model)
-    if not shapes_by_name:
-        raise ModelRefused(
-            "The model does not know its input shape: save it after it was called or built on data.",
-            model=type(model).__name__,
-        )
-    names = list(shapes_by_name)
-    dtypes = [keras.backend.standardize_dtype(model.input_dtype)] * len(names)
-    structure = names[0] if len(names) == 1 else names
-    return Signature(_inputs(names, [tuple(shape) for shape in shapes_by_name.values()], dtypes), structure)
+        shapes = [tuple(tensor.shape) for tensor in model.inputs]
+        dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in model.inputs]
+        return Signature(_inputs(_input_names(model), shapes, dtypes), _structure(model))
+    return _built_signature(model)
 
 
-def _inputs(names: list[str], shapes: list[tuple[Any, ...]], dtypes: list[str]) -> tuple[Input, ...]:
-    return tuple(Input(name, shape[1:], dtype) for name, shape, dtype in zip(names, shapes, dtypes, strict=True))
+def _input_names(model: Any) -> list[str]:
+    """The names of the input layers; a tensor without one (sequential models hide it) is just `input`."""
+    layers = [layer for layer in getattr(model, "operations", ()) if isinstance(layer, keras.layers.InputLayer)]
+    names = {id(layer.output): layer.name for layer in layers}
+    return [names.get(id(tensor), "input") for tensor in model.inputs]
+
+
+def _inputs(names: Sequence[str], shapes: Sequence[Any], dtypes: Sequence[str]) -> tuple[Input, ...]:
+    rows = zip(names, shapes, dtypes, strict=True)
+    return tuple(Input(name, tuple(shape[1:]), dtype) for name, shape, dtype in rows)
 
 
 def _structure(model: Any) -> Any:
@@ -65,13 +63,25 @@ def _structure(model: Any) -> Any:
         return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
-def _built_shapes(model: Any) -> Mapping[str, Any]:
+def _built_signature(model: Any) -> Signature:
+    """Keras keeps the shape of the one argument, which may be a nest, or the shapes of all by `<name>_shape`."""
     config = model.get_build_config() or {}
-    if "shapes_dict" in config:
-        return {name.removesuffix("_shape"): shape for name, shape in config["shapes_dict"].items()}
-    shape = config.get("input_shape")
+    arguments = {name.removesuffix("_shape"): shape for name, shape in config.get("shapes_dict", {}).items()}
+    shapes, structure = _by_name(arguments or config.get("input_shape"))
+    if not shapes:
+        raise ModelRefused(
+            "The model does not know its input shape: save it after it was called or built on data.",
+            model=type(model).__name__,
+        )
+    dtypes = [keras.backend.standardize_dtype(model.input_dtype)] * len(shapes)
+    return Signature(_inputs(list(shapes), list(shapes.values()), dtypes), structure, by_keyword=bool(arguments))
+
+
+def _by_name(shape: Any) -> tuple[dict[str, Any], Any]:
+    """Shapes by name, in the order in which a nest is packed, and that nest with the names as leaves."""
     if isinstance(shape, Mapping):
-        return shape
+        return {name: shape[name] for name in sorted(shape)}, {name: name for name in shape}
     if shape and isinstance(shape[0], (list, tuple)):
-        return {f"input_{number}": each for number, each in enumerate(shape)}
-    return {"input": shape} if shape else {}
+        shapes = {f"input_{number}": each for number, each in enumerate(shape)}
+        return shapes, list(shapes)
+    return ({"input": shape}, "input") if shape else ({}, None)

@@ -13,6 +13,15 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a model: its name, its shape without the batch axis, and the dtype it is fed in."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """A tensor of the graph: its name there, its shape without the batch axis, and the dtype it is computed in.
 
@@ -25,7 +34,7 @@ class Tensor:
     batched: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerCall:
     """One call of one layer.
 
@@ -53,7 +62,7 @@ class LayerCall:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tap:
     """One value inside a network that can be fetched, fed, or differentiated by."""
 

@@ -4,7 +4,7 @@ The graph that comes out is independent of the model: weights are named, not cop
 dropped once an `Executable` has taken the weights over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.addresses import encode_path
-from layerscope.graph.recording import Call, Recorder
-from layerscope.graph.signature import Input, Signature
-from layerscope.graph.taps import LayerCall, Tap, Tensor
+from layerscope.graph.recording import Call, Recorder, needless_copies
+from layerscope.graph.signature import Signature
+from layerscope.graph.taps import Input, LayerCall, Tap, Tensor
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,32 @@ def trace(model: Any, signature: Signature) -> Trace:
     Raises:
         ModelRefused: the model cannot be called on such inputs.
     """
-    recorder = Recorder(model)
-    entrances: list[Any] = []
+    # Without it, loops (recurrent layers) keep too little for their gradient to be added to the graph later.
+    tf.compat.v1.experimental.output_all_intermediates(True)
+    # A model that makes variables when it is first called is traced twice; only the last trace is the graph.
+    traces: list[tuple[list[Any], Recorder]] = []
 
     def call(*tensors: Any) -> Any:
         # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
-        entrances.extend(tf.identity(tensor) for tensor in tensors)
+        entrances = [tf.identity(tensor) for tensor in tensors]
+        names = (each.name for each in signature.inputs)
+        recorder = Recorder(model, dict(zip(names, entrances, strict=True)))
+        traces.append((entrances, recorder))
+        arguments, keywords = signature.packed(entrances)
         with recorder.listening():
-            return model(keras.tree.pack_sequence_as(signature.structure, entrances), training=False)
+            return model(*arguments, **keywords, training=False)
 
     graph = _concrete(call, signature.inputs).graph
-    calls, unreachable = _LayerCalls(model, graph, recorder).collect(entrances, signature.inputs)
+    entrances, recorder = traces[-1]
+    originals = needless_copies(recorder.copies, graph)
+    layer_calls = _LayerCalls(model, graph, recorder, originals)
+    calls, unreachable = layer_calls.collect(entrances, signature.inputs)
     variables = {variable.handle.ref(): variable for variable in graph.variables}
     return Trace(
-        graph_def=_without_control_inputs(graph.as_graph_def()),
+        graph_def=_simplified(graph.as_graph_def(), originals),
         inputs=signature.inputs,
         placeholders=tuple(tensor.name for tensor in graph.inputs[: len(signature.inputs)]),
-        outputs=tuple(zip(_output_names(model, recorder.outputs), _output_taps(calls, recorder), strict=True)),
+        outputs=tuple((name, layer_calls.made_by[tensor.name]) for name, tensor in recorder.outputs.items()),
         calls=tuple(calls),
         captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
         unreachable=tuple(unreachable),
@@ -67,11 +76,11 @@ def trace(model: Any, signature: Signature) -> Trace:
 
 
 def _concrete(call: Any, inputs: Sequence[Input]) -> Any:
-    specs = [
-        tf.TensorSpec([None, *each.shape], each.dtype, name=f"input_{number}")
-        for number, each in enumerate(inputs)
-    ]
     try:
+        specs = [
+            tf.TensorSpec([None, *each.shape], each.dtype, name=f"input_{number}")
+            for number, each in enumerate(inputs)
+        ]
         return tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
     except Exception as error:
         shapes = [each.shape for each in inputs]
@@ -83,27 +92,33 @@ def _concrete(call: Any, inputs: Sequence[Input]) -> Any:
 
 
 class _LayerCalls:
-    """Turns what a recorder heard into `LayerCall`s: shapes, kinds, and what each computes from."""
+    """Turns what a recorder heard into `LayerCall`s: shapes, kinds, and what each computes from.
 
-    def __init__(self, model: Any, graph: Any, recorder: Recorder) -> None:
+    `made_by` gives the output tap that names each tensor: where several calls pass one on, the last of them.
+    """
+
+    def __init__(self, model: Any, graph: Any, recorder: Recorder, originals: Mapping[str, str]) -> None:
         self._model = model
         self._graph = graph
         self._recorder = recorder
+        self._originals = originals
         self._indices = {id(layer): number for number, layer in enumerate(model.layers)}
-        self._made_by: dict[str, str] = {}
-        self._channels_first: dict[str, bool] = {}
+        self.made_by: dict[str, Tap] = {}
 
     def collect(self, entrances: list[Any], inputs: Sequence[Input]) -> tuple[list[LayerCall], list[str]]:
-        """All calls whose values are in the main graph, inputs first, and the paths of the others."""
+        """All calls whose values are in the main graph, inputs first, and the paths of the others.
+
+        A model may compute an output by itself, after its last layer: then there is a call that is named after
+        the output.
+        """
         result = [self._input(tensor, each) for tensor, each in zip(entrances, inputs, strict=True)]
         inside = {call.path for call in self._recorder.calls if not self._in_main_graph(call)}
+        result.extend(self._layer_call(call) for call in self._recorder.calls if call.path not in inside)
         taken = {call.path for call in result}
-        for call in self._recorder.calls:
-            if call.path not in inside and call.path not in taken:
-                result.append(self._layer_call(call))
-        for number, tensor in enumerate(self._recorder.outputs):
-            if tensor.name not in self._made_by:
-                result.append(self._model_output(number, tensor))
+        for name, tensor in self._recorder.outputs.items():
+            if tensor.name not in self.made_by:
+                path = (name,) if (name,) not in taken else (f"{name}_of_model",)
+                result.append(self._layer_call(Call(path, 0, None, {"output": [tensor]}), kind="Output"))
         return result, sorted(encode_path(path) for path in inside)
 
     def _in_main_graph(self, call: Call) -> bool:
@@ -114,14 +129,9 @@ class _LayerCalls:
         call = Call((each.name,), 0, layer, {"output": [tensor]})
         return self._layer_call(call, kind="InputLayer")
 
-    def _model_output(self, number: int, tensor: Any) -> LayerCall:
-        """A model may compute its output by itself, after its last layer."""
-        return self._layer_call(Call((f"output_{number}",), 0, None, {"output": [tensor]}), kind="Output")
-
     def _layer_call(self, call: Call, kind: str | None = None) -> LayerCall:
         layer = call.operation
         inbound = self._inbound(call.tensors.get("input", []))
-        channels_first = self._is_channels_first(layer, inbound)
         result = LayerCall(
             path=call.path,
             call=call.number,
@@ -129,19 +139,17 @@ class _LayerCalls:
             index=self._indices.get(id(layer)) if len(call.path) == 1 else None,
             parameters=layer.count_params() if isinstance(layer, keras.Layer) and layer.built else 0,
             is_group=call.is_group,
-            channels_first=channels_first,
-            inbound=tuple(inbound),
-            tensors={site: tuple(map(_describe, tensors)) for site, tensors in call.tensors.items()},
+            channels_first=_is_channels_first(layer, inbound),
+            inbound=tuple(tap.address for tap in inbound),
+            tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
         )
-        for tap in result.taps:
-            if tap.place.site == "output":
-                self._made_by[tap.tensor.name] = tap.address
-                self._channels_first[tap.address] = channels_first
+        outputs = (tap for tap in result.taps if tap.place.site == "output")
+        self.made_by.update(zip((tensor.name for tensor in call.tensors["output"]), outputs, strict=True))
         return result
 
-    def _inbound(self, tensors: list[Any]) -> dict[str, None]:
+    def _inbound(self, tensors: list[Any]) -> list[Tap]:
         """The taps that `tensors` come from, through operations that belong to no layer."""
-        found: dict[str, None] = {}
+        found: dict[Tap, None] = {}
         seen: set[str] = set()
         waiting = list(tensors)
         while waiting:
@@ -149,44 +157,36 @@ class _LayerCalls:
             if tensor.name in seen:
                 continue
             seen.add(tensor.name)
-            address = self._made_by.get(tensor.name)
-            if address is None:
+            tap = self.made_by.get(tensor.name)
+            if tap is None:
                 waiting.extend(tensor.op.inputs)
             else:
-                found[address] = None
-        return found
+                found[tap] = None
+        return list(found)
 
-    def _is_channels_first(self, layer: Any, inbound: dict[str, None]) -> bool:
-        declared = getattr(layer, "data_format", None)
-        if declared is not None:
-            return bool(declared == "channels_first")
-        return any(self._channels_first[address] for address in inbound)
-
-
-def _describe(tensor: Any) -> Tensor:
-    shape = tuple(tensor.shape.as_list())
-    batched = bool(shape) and shape[0] is None
-    return Tensor(tensor.name, shape[1:] if batched else shape, tensor.dtype.name, batched)
+    def _describe(self, tensor: Any) -> Tensor:
+        shape = tuple(tensor.shape.as_list())
+        batched = bool(shape) and shape[0] is None
+        name = self._originals.get(tensor.name, tensor.name)
+        return Tensor(name, shape[1:] if batched else shape, tensor.dtype.name, batched)
 
 
-def _output_taps(calls: Sequence[LayerCall], recorder: Recorder) -> list[Tap]:
-    """The last call that holds a tensor is the one a reader of the model would name."""
-    latest = {tap.tensor.name: tap for call in calls for tap in call.taps if tap.place.site == "output"}
-    return [latest[tensor.name] for tensor in recorder.outputs]
+def _is_channels_first(layer: Any, inbound: Sequence[Tap]) -> bool:
+    declared = getattr(layer, "data_format", None)
+    if declared is not None:
+        return bool(declared == "channels_first")
+    return any(tap.layer.channels_first for tap in inbound)
 
 
-def _output_names(model: Any, outputs: Sequence[Any]) -> list[str]:
-    names = getattr(model, "output_names", None) or []
-    if len(names) == len(outputs) and len(set(names)) == len(names):
-        return list(names)
-    return [f"output_{number}" for number in range(len(outputs))]
+def _simplified(graph_def: Any, originals: Mapping[str, str]) -> Any:
+    """The graph without needless copies and control inputs.
 
-
-def _without_control_inputs(graph_def: Any) -> Any:
-    """Control inputs order side effects, of which inference has none; with them no plan could be pruned."""
+    Control inputs order side effects, of which inference has none; with them no plan could be pruned.
+    """
+    replaced = {copy.removesuffix(":0"): name.removesuffix(":0") for copy, name in originals.items()}
     for node in graph_def.node:
-        kept = [name for name in node.input if not name.startswith("^")]
-        if len(kept) != len(node.input):
+        inputs = [replaced.get(name, name) for name in node.input if not name.startswith("^")]
+        if inputs != node.input:
             del node.input[:]
-            node.input.extend(kept)
+            node.input.extend(inputs)
     return graph_def

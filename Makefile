@@ -1,0 +1,67 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Pinned, and installed by pip: it then installs the other requirements in a fifth of pip's time.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+EDITABLE := $(INSTALL) --no-deps --no-build-isolation
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
+
+.PHONY: help install run test check generate bench requirements clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the interpreter, 3.11 to 3.13)
+
+run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
+	$(BIN)/layerscope serve
+
+test: .venv/.dev ## Run the tests
+	$(BIN)/pytest
+
+check: .venv/.dev ## Lint, check formatting, types, imports, generated files and the rules of the house
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/layerscope openapi | diff -u openapi/openapi.json -
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest --quiet tests/test_project.py
+
+generate: .venv/.dev ## Write the generated files: openapi/openapi.json and pages of docs/
+	$(BIN)/layerscope openapi > openapi/openapi.json
+	$(BIN)/python docs/generate.py
+
+bench: .venv/.dev ## Measure speed and memory
+	$(BIN)/python benchmarks/run.py
+
+requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade moves to the newest versions)
+	$(COMPILE) pyproject.toml --extra cpu -o requirements/runtime.txt
+	$(COMPILE) --group build -c requirements/runtime.txt -o requirements/build.txt
+	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --group dev \
+		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+
+clean: ## Remove .venv, caches and builds
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.build: requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "Layerscope needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
+			"try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/build.txt
+	@touch $@
+
+.venv/.runtime: .venv/.build requirements/runtime.txt pyproject.toml
+	$(INSTALL) --require-hashes -r requirements/runtime.txt
+	$(EDITABLE) --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt clients/python/pyproject.toml
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(EDITABLE) --editable clients/python
+	@touch $@

@@ -1,0 +1,102 @@
+"""From a result to an HTTP response: headers, timings, ETag and caching, the same for every tensor and picture."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import orjson
+from fastapi import Request, Response
+
+from layerscope import __version__
+from layerscope.activations import Activations
+from layerscope.graph.model import ModelDescription
+from layerscope_api.dependencies import Service
+from layerscope_api.options import ImageOptions
+from layerscope_api.requests import Asked, Stored
+
+Options = TypeVar("Options", bound=ImageOptions)
+Encoded = TypeVar("Encoded")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body, and what the headers say of it."""
+
+    body: bytes
+    media_type: str
+    model: ModelDescription
+    activations: Activations
+    headers: Mapping[str, str] = field(default_factory=dict)
+    encode_seconds: float = 0.0
+
+
+async def respond(
+    request: Request, service: Service, reference: str, asked: Asked[Options], answer: Callable[[], Answer]
+) -> Response:
+    """Answer a GET from what the client has if that is still true, else do the work in a thread.
+
+    Args:
+        request: what came in.
+        service: who answers.
+        reference: the model that was asked for.
+        asked: the options and images.
+        answer: does the work; it may block.
+    """
+    etag = None
+    if request.method in {"GET", "HEAD"}:
+        etag = _etag(request, service.engine.describe(reference), asked)
+        if _matches(request.headers.get("if-none-match", ""), etag):
+            return Response(
+                status_code=304, headers={"ETag": etag, "Cache-Control": _caching(service, reference)}
+            )
+    done = await service.work.run(answer)
+    headers = {
+        "X-Model": f"{done.model.name}@{done.model.version}",
+        "X-Model-Digest": done.model.digest,
+        "Server-Timing": _server_timing(done),
+        **done.headers,
+    }
+    if etag is not None:
+        headers |= {"ETag": etag, "Cache-Control": _caching(service, reference), "Vary": "Accept"}
+    return Response(done.body, media_type=done.media_type, headers=headers)
+
+
+def timed(encode: Callable[[], Encoded]) -> tuple[Encoded, float]:
+    """What `encode` returns, and the seconds it took."""
+    started = time.perf_counter()
+    encoded = encode()
+    return encoded, time.perf_counter() - started
+
+
+def _etag(request: Request, model: ModelDescription, asked: Asked[Options]) -> str:
+    """A strong validator: everything the bytes of the answer depend on."""
+    parts = {
+        "model": model.digest,
+        "name": f"{model.name}@{model.version}",
+        "service": __version__,
+        "path": request.url.path.rpartition("/")[2],
+        "accept": request.headers.get("accept", ""),
+        "images": [each.id for each in asked.material.get("image", []) if isinstance(each, Stored)],
+        "options": asked.options.model_dump(mode="json"),
+    }
+    return f'"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    candidates = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
+    return etag in candidates or "*" in candidates
+
+
+def _caching(service: Service, reference: str) -> str:
+    """An exact version never changes; what a bare name or a label means may."""
+    if reference.rpartition("@")[2].isdigit():
+        return f"private, max-age={service.settings.max_age_seconds}, immutable"
+    return "private, no-cache"
+
+
+def _server_timing(answer: Answer) -> str:
+    stages = {**answer.activations.seconds, "encode": answer.encode_seconds}
+    timings = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in stages.items()]
+    return ", ".join([*timings, f"cache;desc={'hit' if answer.activations.hit else 'miss'}"])

@@ -1,0 +1,85 @@
+"""Build the application. Running it is `layerscope serve`, see `cli`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
+
+from layerscope import __version__, demo
+from layerscope.execution.engine import Engine, LocalEngine
+from layerscope.images import ImageStore
+from layerscope_api.dependencies import Service
+from layerscope_api.errors import add_error_handlers
+from layerscope_api.middleware import BodyLimit, ResponseHeaders
+from layerscope_api.routes import ROUTERS
+from layerscope_api.settings import Settings
+from layerscope_api.work import Work
+
+_DESCRIPTION = "Any layer of any registered Keras model, for any image, as a tensor or a picture."
+
+_EXPOSED_HEADERS = [
+    "ETag",
+    "Retry-After",
+    "Content-Disposition",
+    "Server-Timing",
+    "X-Request-Id",
+    "X-Model",
+    "X-Model-Digest",
+    "X-Layer",
+    "X-Value-Min",
+    "X-Value-Max",
+]
+
+
+def create_app(settings: Settings | None = None, engine: Engine | None = None) -> FastAPI:
+    """The application, not yet running.
+
+    Args:
+        settings: how it is set up; left out, from the environment.
+        engine: what runs the models; left out, one in this process over the directory in `settings.models`, which
+            loads while the application starts and is closed with it.
+    """
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Layerscope",
+        description=_DESCRIPTION,
+        version=__version__,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan(settings, engine),
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    add_error_handlers(app)
+    app.add_middleware(BodyLimit, most_bytes=settings.limits.body_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED_HEADERS,
+        )
+    app.add_middleware(ResponseHeaders)
+    return app
+
+
+def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = given or LocalEngine(settings.models or demo.MODELS, settings.limits)
+        work = Work(settings.limits.pending_requests)
+        app.state.service = Service(settings, engine, ImageStore(settings.limits), work)
+        if isinstance(engine, LocalEngine) and given is None:
+            await asyncio.to_thread(engine.load_all)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(work.close)
+            if given is None:
+                await asyncio.to_thread(engine.close)
+
+    return lifespan

@@ -1,0 +1,104 @@
+"""The command `layerscope`: serve models, look into a file, print the contract."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from layerscope import __version__
+from layerscope.errors import LayerscopeError
+from layerscope_api.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
+
+_console = Console(stderr=True)
+
+_SETUP = Settings.model_fields
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
+    """Any layer of any Keras model, for any image, over HTTP."""
+
+
+@app.command()
+def serve(
+    models: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help=_SETUP["models"].description)
+    ] = None,
+    host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
+    port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
+) -> None:
+    """Serve a directory of models, or the demo model, until interrupted."""
+    given: dict[str, Any] = {"models": models, "host": host, "port": port}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    _refuse_open_network(settings)
+    from layerscope_api.running import run  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
+
+    run(settings, _console)
+
+
+@app.command()
+def layers(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a .keras, .h5 or .hdf5 file")],
+    select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
+) -> None:
+    """List the taps of a model file."""
+    from layerscope.graph.model import load_model  # noqa: PLC0415 - see serve
+    from layerscope.models.directory import ModelSource  # noqa: PLC0415
+
+    with _friendly_errors(), _console.status(f"Opening {file.name} …"):
+        model = load_model(ModelSource(file.stem, 1, file, file.parent), plans=1).description
+        taps = model.taps.select(select or ["all"])
+    table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
+    table.add_column("index", justify="right")
+    for column in ("address", "type", "shape"):
+        table.add_column(column, overflow="fold")
+    table.add_column("parameters", justify="right")
+    for tap in taps:
+        index = "" if tap.layer.index is None else str(tap.layer.index)
+        shape = "x".join("?" if size is None else str(size) for size in tap.shape)
+        table.add_row(index, tap.address, tap.layer.type, shape, f"{tap.layer.parameters:,}")
+    Console().print(table)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from layerscope_api.app import create_app  # noqa: PLC0415 - see serve
+
+    document: dict[str, Any] = create_app(Settings()).openapi()
+    typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+@contextmanager
+def _friendly_errors() -> Iterator[None]:
+    try:
+        yield
+    except LayerscopeError as error:
+        _console.print(f"[red]{error.message}[/red]", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _refuse_open_network(settings: Settings) -> None:
+    """Without keys, which this version does not have yet, only this machine may ask."""
+    if settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        _console.print(
+            "[red]This version has no keys: serve on 127.0.0.1 and put a proxy that checks callers in front.[/red]"
+        )
+        raise typer.Exit(2)

@@ -1,0 +1,35 @@
+"""What every route needs, made once when the application starts."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from layerscope.execution.engine import Engine
+from layerscope.images import ImageStore
+from layerscope.limits import Limits
+from layerscope_api.settings import Settings
+from layerscope_api.work import Work
+
+
+@dataclass(frozen=True)
+class Service:
+    """The engine, the stored images, and where blocking work is done."""
+
+    settings: Settings
+    engine: Engine
+    images: ImageStore
+    work: Work
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds in force."""
+        return self.settings.limits
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDependency = Annotated[Service, Depends(_service)]

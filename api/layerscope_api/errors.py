@@ -1,0 +1,98 @@
+"""The one table from causes to statuses, and the one shape of every error."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from layerscope import errors
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.LayerscopeError], int] = {
+    errors.Malformed: 400,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.Unsupported: 415,
+    errors.Impossible: 422,
+    errors.Overloaded: 429,
+    errors.Unavailable: 503,
+    errors.DeadlineExceeded: 504,
+    errors.StorageFull: 507,
+}
+
+_RETRY_AFTER_SECONDS = "1"
+_FRAMEWORK_ERRORS = {
+    404: ("not_found", "There is nothing at this address: see /docs for what there is."),
+    405: ("method_not_allowed", "This address does not take that method: see /docs for those it takes."),
+    413: (
+        "body_too_large",
+        "The request body is longer than this service reads: see body_bytes at /v1/limits.",
+    ),
+}
+
+
+def status_of(error: errors.LayerscopeError) -> int:
+    """The HTTP status of a cause."""
+    return next(STATUSES[cause] for cause in type(error).__mro__ if cause in STATUSES)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every error the same body."""
+    app.add_exception_handler(errors.LayerscopeError, _ours)
+    app.add_exception_handler(HTTPException, _frameworks)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Exception, _bug)
+
+
+def error_response(
+    request: Request, status: int, code: str, message: str, details: dict[str, Any] | None = None
+) -> JSONResponse:
+    """An error answer in the one shape."""
+    body = {
+        "error": message,
+        "code": code,
+        "request_id": request.scope.get("request_id", ""),
+        "details": details or {},
+    }
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
+    return JSONResponse(body, status, headers)
+
+
+def our_error(request: Request, error: errors.LayerscopeError) -> JSONResponse:
+    """The answer to one of our own errors."""
+    return error_response(request, status_of(error), error.code, error.message, error.details)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.LayerscopeError)  # noqa: S101 - registered for this type only
+    return our_error(request, error)
+
+
+async def _frameworks(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    fallback = ("invalid_request", f"The request cannot be answered: {HTTPStatus(error.status_code).phrase}.")
+    code, message = _FRAMEWORK_ERRORS.get(error.status_code, fallback)
+    response = error_response(request, error.status_code, code, message)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    message = f"{field[:100]} is not valid: {first['msg'][:200]}."
+    return error_response(request, 422, "option_invalid", message, {"option": field[:100]})
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    logger.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+    return error_response(
+        request, 500, "internal_error", "The service failed; this is a bug. Its log has the request id."
+    )

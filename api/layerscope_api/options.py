@@ -1,0 +1,169 @@
+"""The options of every answer: one name for each, in query string, form field and JSON key alike."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from layerscope.errors import OptionInvalid
+from layerscope.render import PictureOptions
+from layerscope.tensor_options import TensorOptions
+
+
+def _numbers(value: object) -> object:
+    """`0,1,2` in a query string is [0, 1, 2] in JSON."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+def _list(value: object) -> object:
+    """One value stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _channels(value: object) -> object:
+    """A list of channels in JSON is `0,3,5` in a query string."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+Names = Annotated[list[str], BeforeValidator(_list)]
+Region = Annotated[tuple[int, int, int, int], BeforeValidator(_numbers)]
+Pair = Annotated[tuple[float, float], BeforeValidator(_numbers)]
+Channels = Annotated[str, BeforeValidator(_channels), Field(max_length=10_000)]
+
+
+class ImageOptions(BaseModel):
+    """What is run: stored images, or what the request's body holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: Names = Field(default=[], description="id of a stored image; repeat it for a batch")
+    preprocess: bool = Field(
+        default=False, description="preprocess a .npy tensor of uint8 pixels instead of feeding it as it is"
+    )
+
+
+class ActivationOptions(ImageOptions):
+    """Which layers' activations, and what of them."""
+
+    layers: Names = Field(default=["all"], description="layer selectors, repeated or comma separated")
+    channels: Channels = Field(
+        default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
+    )
+    reduce: Literal["none", "mean", "max", "l2"] = Field(
+        default="none", description="one number a channel instead of a map"
+    )
+    region: Region | None = Field(
+        default=None, description="`x0,y0,x1,y1` in pixels of the map, x1 and y1 excluded"
+    )
+    stride: int = Field(default=1, ge=1, description="every n-th pixel of the map")
+    dtype: Literal["native", "float32", "float16", "uint8"] = Field(
+        default="native", description="uint8 is affine for each channel; scale and offset come along"
+    )
+    layout: Literal["native", "nhwc", "nchw"] = Field(
+        default="native", description="where the channel axis is"
+    )
+    values: bool = Field(default=True, description="whether JSON carries the values")
+    statistics: bool = Field(default=False, description="whether statistics of each layer come along")
+    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
+        default=None, description="format of the answer; left out, the Accept header decides"
+    )
+
+    def tensor_options(self) -> TensorOptions:
+        """The part of the options that makes tensors smaller."""
+        return TensorOptions(
+            channels=self.channels,
+            region=self.region,
+            stride=self.stride,
+            reduce=self.reduce,
+            dtype=self.dtype,
+            layout=self.layout,
+        )
+
+
+class FeatureMapOptions(ImageOptions):
+    """Which layer's feature maps, and how they are drawn."""
+
+    layer: str = Field(description="a selector of exactly one layer")
+    channel: int | None = Field(default=None, ge=0, description="one channel")
+    channels: Channels = Field(
+        default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
+    )
+    colormap: str | None = Field(
+        default=None, description="a name of /v1/colormaps; left out, viridis or a diverging one"
+    )
+    centered: Literal["auto", "true", "false"] = Field(
+        default="auto", description="whether zero is the middle of the colours"
+    )
+    normalize: Literal["channel", "layer", "none"] = Field(
+        default="channel", description="what shares one range of values"
+    )
+    range: Pair | None = Field(
+        default=None, description="`lo,hi`: the values the colours span, instead of normalize"
+    )
+    percentile: Pair | None = Field(default=None, description="`lo,hi`: clip the range to these percentiles")
+    columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
+    gap: int = Field(default=1, ge=0, description="pixels between tiles")
+    scale: int = Field(default=1, ge=1, description="integer enlargement, nearest neighbour")
+    colorbar: bool = Field(default=False, description="draw the colours' values beside the maps")
+    labels: bool = Field(default=False, description="draw each channel's number")
+
+    def picture_options(self) -> PictureOptions:
+        """The part of the options that says how it looks."""
+        return PictureOptions(
+            colormap=self.colormap,
+            centered=self.centered,
+            normalize=self.normalize,
+            range=self.range,
+            percentile=self.percentile,
+            columns=self.columns,
+            gap=self.gap,
+            scale=self.scale,
+            colorbar=self.colorbar,
+            labels=self.labels,
+        )
+
+    def selected_channels(self) -> str:
+        """`channel` where it is given, else `channels`.
+
+        Raises:
+            OptionInvalid: both are given.
+        """
+        if self.channel is None:
+            return self.channels
+        if self.channels != "all":
+            raise OptionInvalid("Give channel or channels, not both.", option="channel")
+        return str(self.channel)
+
+
+class PredictionOptions(ImageOptions):
+    """How many classes are told."""
+
+    top: int = Field(default=5, ge=1, le=10_000, description="how many classes, most likely first")
+
+
+Options = TypeVar("Options", bound=ImageOptions)
+
+
+def read_options(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """Check options that came from a query, a form or JSON.
+
+    Raises:
+        OptionInvalid: an option is unknown or has an impossible value; the message names it.
+    """
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])[:100]
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, kind.model_fields, n=3)
+        hint = (
+            f" Did you mean {' or '.join(near)}?" if near else f" There are {', '.join(kind.model_fields)}."
+        )
+        raise OptionInvalid(f"There is no option {name!r} here.{hint}", option=name, near=near)
+    if first["type"] == "missing":
+        raise OptionInvalid(
+            f"The option {name} is missing: {kind.model_fields[name].description}.", option=name
+        )
+    raise OptionInvalid(f"{name} is not valid: {first['msg'].rstrip('.')}.", option=name)

@@ -1,0 +1,79 @@
+"""Activations: the tensors of the selected layers."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from layerscope.encode import About, encode, format_for, require_room
+from layerscope.execution.engine import Query
+from layerscope.statistics import statistics_of
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
+from layerscope_api.dependencies import Service, ServiceDependency
+from layerscope_api.descriptions import preprocessing_body
+from layerscope_api.options import ActivationOptions
+from layerscope_api.requests import Asked, read_request
+from layerscope_api.schemas import ActivationsBody
+
+router = APIRouter(prefix="/v1/models", tags=["activations"])
+
+Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
+
+_RESPONSES = {**TENSORS, **RUN_ERRORS}
+
+
+@router.get(
+    "/{model}/activations",
+    response_model=ActivationsBody,
+    responses={**_RESPONSES, **NOT_MODIFIED},
+    openapi_extra=query(ActivationOptions),
+)
+async def get_activations(model: Model, request: Request, service: ServiceDependency) -> Response:
+    """The activations of stored images."""
+    return await _activations(model, request, service)
+
+
+@router.post(
+    "/{model}/activations",
+    response_model=ActivationsBody,
+    responses=_RESPONSES,
+    openapi_extra=query_and_body(ActivationOptions),
+)
+async def post_activations(model: Model, request: Request, service: ServiceDependency) -> Response:
+    """The activations of the images in the body."""
+    return await _activations(model, request, service)
+
+
+async def _activations(model: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, ActivationOptions, service.limits)
+    accept = request.headers.get("accept")
+    return await respond(request, service, model, asked, lambda: _answer(service, model, asked, accept))
+
+
+def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None) -> Answer:
+    options = asked.options
+    form = format_for(accept, options.format)
+    shrink = options.tensor_options()
+
+    def admit(specs: Sequence[TensorSpec]) -> None:
+        require_room([spec.reduced(shrink) for spec in specs], form, service.limits, values=options.values)
+
+    sources = asked.sources(service.images, service.limits)
+    result = service.engine.run(Query(model=model, sources=sources, layers=options.layers, admit=admit))
+    found = result.activations
+    about = About(
+        model=result.model.name,
+        version=result.model.version,
+        digest=result.model.digest,
+        preprocessing=preprocessing_body(result.model),
+        values=options.values,
+        statistics={address: statistics_of(each) for address, each in found.items()}
+        if options.statistics
+        else {},
+    )
+    reduced = found.reduced(shrink)
+    encoded, seconds = timed(lambda: encode(reduced, form, about, service.limits))
+    headers = {"X-Layer": next(iter(reduced))} if form == "npy" else {}
+    return Answer(encoded.body, encoded.media_type, result.model, found, headers, seconds)

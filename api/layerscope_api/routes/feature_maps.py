@@ -1,0 +1,97 @@
+"""Feature maps: the channels of one layer as a picture."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Path, Request, Response
+
+from layerscope.activations import Activation
+from layerscope.errors import OptionInvalid
+from layerscope.execution.engine import Query
+from layerscope.graph.model import ModelDescription
+from layerscope.render import Picture, PictureOptions, render, tiles
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
+from layerscope_api.dependencies import Service, ServiceDependency
+from layerscope_api.options import FeatureMapOptions
+from layerscope_api.requests import Asked, read_request
+
+router = APIRouter(prefix="/v1/models", tags=["pictures"])
+
+Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
+
+
+@router.get(
+    "/{model}/feature-map.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS, **NOT_MODIFIED},
+    openapi_extra=query(FeatureMapOptions),
+)
+async def get_feature_map(model: Model, request: Request, service: ServiceDependency) -> Response:
+    """Draw channels of one layer for a stored image."""
+    return await _feature_map(model, request, service)
+
+
+@router.post(
+    "/{model}/feature-map.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS},
+    openapi_extra=query_and_body(FeatureMapOptions),
+)
+async def post_feature_map(model: Model, request: Request, service: ServiceDependency) -> Response:
+    """Draw channels of one layer for the image in the body."""
+    return await _feature_map(model, request, service)
+
+
+async def _feature_map(model: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, FeatureMapOptions, service.limits)
+    return await respond(request, service, model, asked, lambda: _answer(service, model, asked))
+
+
+def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> Answer:
+    options = asked.options
+    channels, look = options.selected_channels(), options.picture_options()
+
+    def admit(specs: Sequence[TensorSpec]) -> None:
+        if len(specs) > 1:
+            raise OptionInvalid(
+                f"layer={options.layer[:100]} selects {len(specs)} layers; a picture shows one.",
+                option="layer",
+                layers=[spec.address for spec in specs[:10]],
+            )
+        specs[0].select(channels)
+
+    sources = asked.sources(service.images, service.limits)
+    result = service.engine.run(Query(model=model, sources=sources, layers=[options.layer], admit=admit))
+    ((address, activation),) = result.activations.items()
+    picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
+    headers = {
+        "X-Layer": address,
+        "X-Value-Min": f"{picture.value_min:.9g}",
+        "X-Value-Max": f"{picture.value_max:.9g}",
+    }
+    return Answer(picture.png, PNG_TYPE, result.model, result.activations, headers, seconds)
+
+
+def _draw(service: Service, model: ModelDescription, activation: Activation, look: PictureOptions) -> Picture:
+    """All images of the batch, one after the other, each with its channels in order."""
+    address = activation.tap.address
+    maps = np.concatenate([tiles(image, _channel_axis(activation)) for image in activation.values])
+    about = {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}
+    return render(maps, look, limits=service.limits, names=_names(activation, len(maps)), about=about)
+
+
+def _channel_axis(activation: Activation) -> int | None:
+    """The channel axis of one image. A sequence of vectors is one matrix, unless some of its channels were chosen."""
+    is_sequence = activation.values.ndim == 3 and activation.channels is None
+    return None if activation.channel_axis is None or is_sequence else activation.channel_axis - 1
+
+
+def _names(activation: Activation, tiles_drawn: int) -> list[str] | None:
+    """Each tile's channel, where there is one tile a channel."""
+    if activation.channels is None or activation.channels.size == 0:
+        return None
+    channels = np.broadcast_to(activation.channels, (len(activation.values), activation.channels.shape[-1]))
+    return [str(channel) for channel in channels.flat] if channels.size == tiles_drawn else None

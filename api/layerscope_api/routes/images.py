@@ -1,0 +1,72 @@
+"""Images, stored once and then named by id."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from layerscope_api.contract import PICTURE, PNG_TYPE, errors
+from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.requests import FORM_TYPE, IMAGE_TYPES, read_image
+from layerscope_api.schemas import ImageBody
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+ImageId = Annotated[str, Path(description="`sha256-` and 64 hexadecimal digits", max_length=200)]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {"image": {"type": "string", "format": "binary"}},
+        "required": ["image"],
+    }
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), FORM_TYPE: _FORM},
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": ImageBody, "description": "It was stored already"},
+        **errors(400, 413, 415, 422, 429, 507),
+    },
+    openapi_extra=_BODY,
+)
+async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
+    """Store an image once; afterwards its id stands for it."""
+    data = await read_image(request)
+    stored, created = await service.work.run(lambda: service.images.put(data))
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"/v1/images/{stored.id}"
+    return ImageBody.model_validate(stored)
+
+
+@router.get("/{image_id}", responses=errors(404))
+async def describe_image(image_id: ImageId, service: ServiceDependency) -> ImageBody:
+    """A stored image's size and type."""
+    return ImageBody.model_validate(service.images.get(image_id))
+
+
+@router.delete("/{image_id}", status_code=204, responses=errors(404))
+async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
+    """Forget a stored image."""
+    service.images.delete(image_id)
+
+
+@router.get(
+    "/{image_id}/thumbnail.png", response_class=Response, responses={**PICTURE, **errors(404, 422, 429)}
+)
+async def thumbnail(
+    image_id: ImageId,
+    service: ServiceDependency,
+    side: Annotated[int, Query(ge=1, le=1024, description="longest side, in pixels")] = 128,
+) -> Response:
+    """A small picture of a stored image, made anew from its pixels."""
+    stored = service.images.get(image_id)
+    png = await service.work.run(lambda: service.images.thumbnail(stored, side))
+    return Response(png, media_type=PNG_TYPE, headers={"Cache-Control": "private, max-age=3600"})

@@ -1,0 +1,50 @@
+"""Models: which there are, what is in them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from layerscope.graph.selectors import split_selectors
+from layerscope_api.contract import errors
+from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.descriptions import graph_body, layer_list, model_body, model_list
+from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
+
+_ERRORS = errors(404, 409, 503)
+
+
+@router.get("")
+async def list_models(service: ServiceDependency) -> ModelList:
+    """Every model: versions, states, labels; failed ones say why."""
+    return model_list(service.engine)
+
+
+@router.get("/{model}", responses=_ERRORS)
+async def describe_model(model: Model, service: ServiceDependency) -> ModelBody:
+    """Inputs, outputs, preprocessing, class names, parameters and memory."""
+    return model_body(service.engine, service.engine.describe(model))
+
+
+@router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 422)})
+async def list_layers(
+    model: Model,
+    service: ServiceDependency,
+    layers: Annotated[
+        list[str] | None, Query(description="layer selectors, repeated or comma separated")
+    ] = None,
+) -> LayerList:
+    """One row a tap: address, type, shape, size, what it computes from, and what can be done with it."""
+    description = service.engine.describe(model)
+    taps = await service.work.run(lambda: description.taps.select(split_selectors(layers or ["all"])))
+    return layer_list(description, taps)
+
+
+@router.get("/{model}/graph", responses=_ERRORS)
+async def model_graph(model: Model, service: ServiceDependency) -> GraphBody:
+    """Nodes, edges and nested groups, for drawing."""
+    description = service.engine.describe(model)
+    return await service.work.run(lambda: graph_body(description))

@@ -1,0 +1,52 @@
+"""What the service is: its limits, colormaps and versions."""
+
+import dataclasses
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from fastapi import APIRouter
+
+from layerscope import __version__
+from layerscope.render import names
+from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.schemas import ColormapList, LimitList, LimitRow, VersionInfo
+
+router = APIRouter(prefix="/v1", tags=["service"])
+
+
+@router.get("/limits")
+async def limits(service: ServiceDependency) -> LimitList:
+    """Every bound in force."""
+    return LimitList(
+        limits=[
+            LimitRow(name=each.name, value=getattr(service.limits, each.name), **each.metadata)
+            for each in dataclasses.fields(service.limits)
+        ]
+    )
+
+
+@router.get("/colormaps")
+async def colormaps() -> ColormapList:
+    """The names that `colormap=` takes."""
+    return ColormapList(colormaps=list(names()))
+
+
+@router.get("/version")
+async def versions() -> VersionInfo:
+    """The versions of what computes."""
+    return VersionInfo(
+        layerscope=__version__,
+        keras=version("keras"),
+        tensorflow=_tensorflow_version(),
+        numpy=np.__version__,
+        python=platform.python_version(),
+    )
+
+
+def _tensorflow_version() -> str:
+    """TensorFlow comes as either of two distributions."""
+    try:
+        return version("tensorflow-cpu")
+    except PackageNotFoundError:
+        return version("tensorflow")

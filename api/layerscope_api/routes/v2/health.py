@@ -1,0 +1,22 @@
+"""Whether the service lives, and whether it is ready."""
+
+from fastapi import APIRouter, Response
+
+from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.schemas import Liveness, Readiness
+
+router = APIRouter(prefix="/v2/health", tags=["health"])
+
+
+@router.get("/live")
+async def live() -> Liveness:
+    """Whether the process answers."""
+    return Liveness(live=True)
+
+
+@router.get("/ready", responses={503: {"model": Readiness, "description": "Models are still being loaded"}})
+async def ready(service: ServiceDependency, response: Response) -> Readiness:
+    """Whether every model is loaded or has failed."""
+    if not service.engine.is_ready:
+        response.status_code = 503
+    return Readiness(ready=service.engine.is_ready, live=True)

@@ -1,0 +1,263 @@
+"""The JSON that the service answers with."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ErrorBody(BaseModel):
+    """What every error looks like."""
+
+    error: str = Field(description="one sentence a person can act on")
+    code: str = Field(description="a stable name of what went wrong")
+    request_id: str
+    details: dict[str, Any] = Field(description="the figures and names in the sentence")
+
+
+class ModelIdentity(BaseModel):
+    """Which version of which model, and the digest of its file and declaration."""
+
+    name: str
+    version: int
+    digest: str
+
+
+class InputBody(BaseModel):
+    """An input of a model. `shape` is without the batch axis; null where any size will do."""
+
+    name: str
+    shape: list[int | None]
+    dtype: str
+    preprocessing: dict[str, Any] | None
+
+
+class OutputBody(BaseModel):
+    """An output of a model and the address of the tap that holds it."""
+
+    name: str
+    address: str
+    shape: list[int | None]
+    dtype: str
+
+
+class VersionBody(BaseModel):
+    """One version in the list of models."""
+
+    version: int
+    state: str
+    reason: str | None
+    digest: str | None
+    memory_bytes: int | None
+    inputs: list[InputBody] | None
+
+
+class ModelRow(BaseModel):
+    """One model in the list of models."""
+
+    name: str
+    labels: dict[str, int]
+    versions: list[VersionBody]
+
+
+class ModelList(BaseModel):
+    """Every model, whatever its state."""
+
+    models: list[ModelRow]
+
+
+class ModelBody(ModelIdentity):
+    """Everything about one loaded version."""
+
+    state: str
+    labels: list[str]
+    inputs: list[InputBody]
+    outputs: list[OutputBody]
+    classes: list[str] | None
+    parameters: int
+    memory_bytes: int
+    layers: int
+    warnings: list[str]
+
+
+class LayerRow(BaseModel):
+    """One tap. `shape` is without the batch axis, `inbound` names the taps it computes from."""
+
+    address: str
+    index: int | None
+    type: str
+    call: int
+    output: int
+    sites: list[str]
+    shape: list[int | None]
+    dtype: str
+    channels: int | None
+    parameters: int
+    bytes_per_image: int | None
+    inbound: list[str]
+    group: bool = Field(description="whether the layer is made of other layers")
+    can: list[str] = Field(description="what can be done with it")
+    cannot: dict[str, str] = Field(description="what cannot, and why")
+
+
+class UnreachableLayer(BaseModel):
+    """A layer whose values cannot be had."""
+
+    path: str
+    reason: str
+
+
+class LayerList(BaseModel):
+    """The taps of a model."""
+
+    model: ModelIdentity
+    layers: list[LayerRow]
+    unreachable: list[UnreachableLayer]
+
+
+class GraphNode(BaseModel):
+    """One layer call."""
+
+    address: str
+    name: str
+    type: str
+    group: str | None
+    shape: list[int | None]
+
+
+class GraphEdge(BaseModel):
+    """The target computes from the source."""
+
+    source: str
+    target: str
+
+
+class GraphGroup(BaseModel):
+    """A layer made of other layers."""
+
+    path: str
+    name: str
+    type: str
+    parent: str | None
+
+
+class GraphBody(BaseModel):
+    """A model as a graph, for drawing."""
+
+    model: ModelIdentity
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    groups: list[GraphGroup]
+
+
+class ImageBody(BaseModel):
+    """A stored image."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    width: int
+    height: int
+    mode: str
+    format: str
+    orientation_applied: int
+    expires: datetime
+
+
+class LayerValues(BaseModel):
+    """One layer's activations. `values` is nested lists of `shape`; null stands for NaN and infinities."""
+
+    address: str
+    type: str
+    shape: list[int]
+    dtype: str
+    layout: str | None
+    channel_axis: int | None
+    channels: list[Any] | None
+    nonfinite: int
+    values: Any = None
+    statistics: dict[str, Any] | None = None
+    scale: list[float] | None = None
+    offset: list[float] | None = None
+
+
+class ActivationsBody(BaseModel):
+    """The activations of some layers for a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    layers: list[LayerValues]
+
+
+class ClassScore(BaseModel):
+    """A class's place in the output, its name if the model declares names, and the output's value."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_: int = Field(alias="class")
+    name: str | None
+    value: float | None
+
+
+class OutputPredictions(BaseModel):
+    """One output's classes, most likely first, one list an image; null for outputs that are not vectors."""
+
+    name: str
+    address: str
+    shape: list[int]
+    predictions: list[list[ClassScore]] | None
+
+
+class PredictionsBody(BaseModel):
+    """What the model says of a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    outputs: list[OutputPredictions]
+
+
+class LimitRow(BaseModel):
+    """One bound in force."""
+
+    name: str
+    value: int
+    unit: str
+    meaning: str
+
+
+class LimitList(BaseModel):
+    """Every bound in force."""
+
+    limits: list[LimitRow]
+
+
+class ColormapList(BaseModel):
+    """The names that `colormap=` takes."""
+
+    colormaps: list[str]
+
+
+class VersionInfo(BaseModel):
+    """The versions of what computes."""
+
+    layerscope: str
+    keras: str
+    tensorflow: str
+    numpy: str
+    python: str
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    live: bool
+
+
+class Readiness(Liveness):
+    """Every model is loaded or has failed."""
+
+    ready: bool

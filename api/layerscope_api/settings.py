@@ -1,0 +1,29 @@
+"""Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from layerscope.limits import Limits
+
+
+class Settings(BaseSettings):
+    """How the service is set up. Limits are settings too: `LAYERSCOPE_LIMITS__<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LAYERSCOPE_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    models: Path | None = Field(
+        default=None, description="directory of models; without it the demo model is served"
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins whose pages may read the answers; none by default"
+    )
+    max_age_seconds: int = Field(
+        default=86_400, ge=0, description="how long clients may keep an answer for an exact version, name@3"
+    )
+    limits: Limits = Field(default_factory=Limits, description="the bounds in force, see docs/limits.md")

@@ -1,0 +1,37 @@
+"""The Python client of Layerscope: any layer of any registered Keras model, for any image, over HTTP.
+
+    from layerscope_client import Client
+
+    scope = Client("http://127.0.0.1:8000")
+    digits = scope.model("digits")
+    acts = digits.activations("seven.png", layers=["conv*"])
+
+`AsyncClient` is the same, awaited. What can go wrong is in `layerscope_client.errors`.
+"""
+
+from layerscope_client import errors
+from layerscope_client._activations import Activations
+from layerscope_client._answers import Layers, StoredImage
+from layerscope_client._async_client import AsyncClient, AsyncModel
+from layerscope_client._client import Client, Model
+from layerscope_client._images import ImageSource, ImageSources
+from layerscope_client._options import PictureOptions, TensorOptions
+from layerscope_client._picture import Picture
+from layerscope_client.errors import LayerscopeError
+
+__all__ = [
+    "Activations",
+    "AsyncClient",
+    "AsyncModel",
+    "Client",
+    "ImageSource",
+    "ImageSources",
+    "Layers",
+    "LayerscopeError",
+    "Model",
+    "Picture",
+    "PictureOptions",
+    "StoredImage",
+    "TensorOptions",
+    "errors",
+]

@@ -1,0 +1,92 @@
+"""Activations as numpy arrays by layer address."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from layerscope_client._failures import unreadable
+from layerscope_client._safetensors import Array, parse_safetensors
+
+_SCALE = "@scale"
+_OFFSET = "@offset"
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Activations(Mapping[str, Array]):
+    """The values of some layers for a batch: a mapping from layer address to array, in graph order.
+
+    The arrays are (batch, ...), read-only, and views of the answer.
+
+    Attributes:
+        model: Which model computed them, as "name@version".
+        digest: The digest of that model.
+        images: The ids of the images, in the order of the batch.
+        warnings: Sentences a person should read.
+        layers: What the service says about each layer, by address: type, shape, layout, channel_axis, channels,
+            nonfinite, and statistics where asked for.
+    """
+
+    model: str
+    digest: str
+    images: tuple[str, ...]
+    warnings: tuple[str, ...]
+    layers: Mapping[str, Mapping[str, Any]]
+    _tensors: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """Read a safetensors answer.
+
+        Raises:
+            AnswerUnreadable: Damaged, or not from a Layerscope service.
+        """
+        tensors, metadata = parse_safetensors(data)
+        try:
+            rows = {row["address"]: row for row in json.loads(metadata["layers"])}
+            activations = cls(
+                model=f"{metadata['model']}@{metadata['version']}",
+                digest=metadata["digest"],
+                images=tuple(json.loads(metadata["images"])),
+                warnings=tuple(json.loads(metadata["warnings"])),
+                layers=rows,
+                _tensors=tensors,
+            )
+        except (KeyError, TypeError, ValueError):
+            raise unreadable("its metadata do not describe activations") from None
+        if missing := rows.keys() - tensors.keys():
+            raise unreadable(f"it describes {', '.join(sorted(missing))} but does not carry it")
+        return activations
+
+    def __getitem__(self, address: str) -> Array:
+        if address not in self.layers:
+            raise KeyError(address)
+        return self._tensors[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{address} {array.dtype}{list(array.shape)}" for address, array in self.items())
+        return f"<Activations of {self.model}: {shapes}>"
+
+    def dequantized(self, address: str) -> Array:
+        """Return a layer's values as float32, whatever they were sent as.
+
+        Of uint8, each channel is scale * stored + offset; the error is at most half a scale.
+
+        Raises:
+            KeyError: The layer was not asked for.
+        """
+        stored = self[address]
+        if address + _SCALE not in self._tensors:
+            return stored.astype(np.float32)
+        scale, offset = self._tensors[address + _SCALE], self._tensors[address + _OFFSET]
+        axes = [axis for axis in range(stored.ndim) if axis != self.layers[address]["channel_axis"]]
+        values: Array = stored * np.expand_dims(scale, axes) + np.expand_dims(offset, axes)
+        return values

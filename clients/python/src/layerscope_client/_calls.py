@@ -1,0 +1,151 @@
+"""Every call, as a flow: which request it makes and what its answer becomes."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import httpx2
+
+from layerscope_client._activations import Activations
+from layerscope_client._answers import (
+    Graph,
+    Layers,
+    Limit,
+    ModelDescription,
+    ModelSummary,
+    Predictions,
+    StoredImage,
+)
+from layerscope_client._exchange import Flow, Request, fetch, fetch_json, json_object
+from layerscope_client._failures import unreadable
+from layerscope_client._images import ImageFile, Material, Pictures, StoredId, TensorFile, stored_id
+from layerscope_client._options import Channels, query, repeated
+from layerscope_client._picture import Picture
+from layerscope_client._uploads import Uploads
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+"""Looser than the service's own rule, but without anything that could lead elsewhere in an address."""
+
+
+class ServiceCalls:
+    """The calls that concern no model in particular."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    def models(self) -> Flow[list[ModelSummary]]:
+        """Every model."""
+        return (yield from _listed("/v1/models", "models"))
+
+    def limits(self) -> Flow[list[Limit]]:
+        """Every bound in force."""
+        return (yield from _listed("/v1/limits", "limits"))
+
+    def version(self) -> Flow[dict[str, str]]:
+        """The versions of the service and of what it runs on."""
+        return (yield from fetch_json(Request("GET", "/v1/version")))
+
+    def upload(self, image: ImageFile | StoredId) -> Flow[StoredImage]:
+        """Store an image; of one that is stored, renew the time."""
+        if isinstance(image, str):
+            return StoredImage.of((yield from fetch_json(Request("GET", _image_path(image)))))
+        return (yield from self._uploads.upload(image))
+
+    def forget(self, image: StoredImage | StoredId) -> Flow[None]:
+        """Delete a stored image."""
+        image_id = stored_id(image)
+        self._uploads.forget(image_id)
+        yield from fetch(Request("DELETE", _image_path(image_id)))
+
+
+class ModelCalls:
+    """The calls that concern one model."""
+
+    def __init__(self, name: str, uploads: Uploads) -> None:
+        if _MODEL_NAME.fullmatch(name) is None:
+            raise ValueError(f"A model is named as name, name@version or name@label, not {name[:80]!r}.")
+        self._path = f"/v1/models/{name}"
+        self._uploads = uploads
+
+    def describe(self) -> Flow[ModelDescription]:
+        """All about the model."""
+        return cast("ModelDescription", (yield from fetch_json(Request("GET", self._path))))
+
+    def layers(self, selectors: Sequence[str]) -> Flow[Layers]:
+        """The layers that match any of the selectors."""
+        body = yield from fetch_json(Request("GET", f"{self._path}/layers", repeated("layers", selectors)))
+        return Layers(_part(body, "layers"), _part(body, "model"), _part(body, "unreachable"))
+
+    def graph(self) -> Flow[Graph]:
+        """The model for drawing."""
+        return cast("Graph", (yield from fetch_json(Request("GET", f"{self._path}/graph"))))
+
+    def activations(
+        self, images: Material, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Activations]:
+        """The values of layers for a batch."""
+        params = repeated("layers", layers) + query({**options, "format": "safetensors"})
+        response = yield from self._ask("activations", images, params)
+        return Activations.of(response.content)
+
+    def feature_map(
+        self,
+        images: Material,
+        layer: str,
+        channel: int | None,
+        channels: Channels | None,
+        options: Mapping[str, object],
+    ) -> Flow[Picture]:
+        """A picture of one channel of a layer, or of several."""
+        params = query({"layer": layer, "channel": channel, "channels": channels, **options})
+        return Picture.of((yield from self._ask("feature-map.png", images, params)))
+
+    def predictions(self, images: Material, top: int) -> Flow[Predictions]:
+        """The best classes of every output."""
+        response = yield from self._ask("predictions", images, query({"top": top}))
+        return cast("Predictions", json_object(response))
+
+    def _ask(self, resource: str, images: Material, params: list[tuple[str, str]]) -> Flow[httpx2.Response]:
+        path = f"{self._path}/{resource}"
+        match images:
+            case TensorFile(npy):
+                headers = {"Content-Type": "application/x-npy"}
+                return (yield from fetch(Request("POST", path, params, headers, npy)))
+            case dict():
+                ask = _ask_by_input(path, params, images)
+                return (yield from self._uploads.use(list(itertools.chain(*images.values())), ask))
+            case list():
+                return (yield from self._uploads.use(images, _ask_by_id(path, params)))
+
+
+def _ask_by_id(path: str, params: list[tuple[str, str]]) -> Callable[[list[StoredId]], Request]:
+    return lambda ids: Request("GET", path, repeated("image", ids) + params)
+
+
+def _ask_by_input(
+    path: str, params: list[tuple[str, str]], images: Mapping[str, Pictures]
+) -> Callable[[list[StoredId]], Request]:
+    def ask(ids: list[StoredId]) -> Request:
+        remaining = iter(ids)
+        inputs = {name: [{"id": next(remaining)} for _ in batch] for name, batch in images.items()}
+        body = json.dumps({"inputs": inputs}).encode()
+        return Request("POST", path, params, {"Content-Type": "application/json"}, body)
+
+    return ask
+
+
+def _listed(path: str, key: str) -> Flow[list[Any]]:
+    body = yield from fetch_json(Request("GET", path))
+    return list(_part(body, key))
+
+
+def _part(body: Mapping[str, Any], key: str) -> Any:
+    if key not in body:
+        raise unreadable(f"it has no {key!r}")
+    return body[key]
+
+
+def _image_path(image_id: StoredId) -> str:
+    return f"/v1/images/{image_id}"

@@ -1,0 +1,188 @@
+"""The blocking client."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx2
+
+from layerscope_client._activations import Activations
+from layerscope_client._answers import (
+    Graph,
+    Layers,
+    Limit,
+    ModelDescription,
+    ModelSummary,
+    Predictions,
+    StoredImage,
+)
+from layerscope_client._calls import ModelCalls, ServiceCalls
+from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
+from layerscope_client._options import Channels, PictureOptions, TensorOptions
+from layerscope_client._picture import Picture
+from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
+from layerscope_client._uploads import Uploads
+
+
+class Client:
+    """A Layerscope service. Safe to use from many threads; a context manager that closes its connections.
+
+    Every call raises a `LayerscopeError`: `ConnectionFailed` when no answer comes, or the class that stands for
+    the `code` of the error the service answers.
+
+    Args:
+        base_url: Where the service is; a path before `/v1` may be part of it.
+        api_key: Sent as a bearer token.
+        timeout: Seconds to wait for a connection, and for each piece of an answer.
+        retries: How often a request is sent again while the service says it is busy (429, 503), after the time
+            it asks for; a wait of more than 30 s is not waited for.
+        http: An httpx2 client to use instead of an own one. Its address and timeout count, not those above, and
+            it is not closed here. Starlette's `TestClient` is one, and drives an app within the process.
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 3,
+        http: httpx2.Client | None = None,
+    ) -> None:
+        self._http = httpx2.Client(base_url=base_url, timeout=timeout) if http is None else http
+        self._owns_http = http is None
+        self._transport = Transport(self._http, Policy(api_key, retries))
+        self._uploads = Uploads()
+        self._calls = ServiceCalls(self._uploads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A client that was passed in stays open."""
+        if self._owns_http:
+            self._http.close()
+
+    def model(self, name: str) -> "Model":
+        """Name a model, without asking whether it exists.
+
+        Args:
+            name: "name" (its default version), "name@3" or "name@label".
+
+        Raises:
+            ValueError: The text cannot name a model.
+        """
+        return Model(name, self._transport, self._uploads)
+
+    def models(self) -> list[ModelSummary]:
+        """List every model with its versions, loaded or not."""
+        return self._transport.run(self._calls.models())
+
+    def limits(self) -> list[Limit]:
+        """List every bound the service enforces."""
+        return self._transport.run(self._calls.limits())
+
+    def version(self) -> dict[str, str]:
+        """Return the versions of the service and of what it runs on, by name."""
+        return self._transport.run(self._calls.version())
+
+    def upload(self, image: ImageSource) -> StoredImage:
+        """Store an image, or renew the time of one that is stored.
+
+        Calls on models do this by themselves; here the answer says what the service makes of the image.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent; a tensor cannot be stored.
+        """
+        return self._transport.run(self._calls.upload(read_image(image)))
+
+    def forget(self, image: StoredImage | str) -> None:
+        """Delete a stored image, given as itself or by its id.
+
+        Raises:
+            ImageNotFound: It is not stored.
+            ValueError: The text is no id.
+        """
+        self._transport.run(self._calls.forget(image))
+
+
+class Model:
+    """A model of the service, made by `Client.model`. Every call runs the version its name stands for then."""
+
+    def __init__(self, name: str, transport: Transport, uploads: Uploads) -> None:
+        self.name = name
+        self._transport = transport
+        self._calls = ModelCalls(name, uploads)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}>"
+
+    def describe(self) -> ModelDescription:
+        """Return inputs, outputs, preprocessing, class names, parameters and memory of the model."""
+        return self._transport.run(self._calls.describe())
+
+    def layers(self, *selectors: str) -> Layers:
+        """List the layers that match any selector, such as "conv*" or "type:Conv2D"; without any, all."""
+        return self._transport.run(self._calls.layers(selectors))
+
+    def graph(self) -> Graph:
+        """Return nodes, edges and nested groups, for drawing."""
+        return self._transport.run(self._calls.graph())
+
+    def activations(
+        self, images: ImageSources, layers: str | Sequence[str], **options: Unpack[TensorOptions]
+    ) -> Activations:
+        """Compute what layers make of a batch of images.
+
+        Args:
+            images: An image or a list of them; for several inputs, either by the name of each input.
+                Floating-point arrays are tensors, fed as they are.
+            layers: One selector or several.
+            **options: See `TensorOptions`.
+
+        Returns:
+            The arrays by layer address, bit exact unless options say otherwise.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.activations(read_images(images), layers, options))
+
+    def feature_map(
+        self,
+        image: ImageSources,
+        layer: str,
+        channel: int | None = None,
+        channels: Channels | None = None,
+        **options: Unpack[PictureOptions],
+    ) -> Picture:
+        """Draw one channel of a layer, or a grid of several.
+
+        Args:
+            image: An image; for several inputs, one by the name of each.
+            layer: The layer's address.
+            channel: The number of the channel, or
+            channels: several, such as [0, 3], "0,3,8-15", "top:16" or "all".
+            **options: See `PictureOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent.
+        """
+        flow = self._calls.feature_map(read_images(image), layer, channel, channels, options)
+        return self._transport.run(flow)
+
+    def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
+        """Compute the `top` best classes of every output for each image.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.predictions(read_images(images), top))

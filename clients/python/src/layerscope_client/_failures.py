@@ -1,0 +1,90 @@
+"""From an error answer to the exception that stands for it."""
+
+from typing import Any
+
+import httpx2
+
+from layerscope_client import errors
+
+_BY_CODE: dict[str, type[errors.LayerscopeError]] = {
+    "invalid_request": errors.InvalidRequest,
+    "invalid_address": errors.InvalidAddress,
+    "invalid_selector": errors.InvalidSelector,
+    "model_not_found": errors.ModelNotFound,
+    "image_not_found": errors.ImageNotFound,
+    "model_not_loaded": errors.ModelNotLoaded,
+    "body_too_large": errors.BodyTooLarge,
+    "image_too_large": errors.ImageTooLarge,
+    "answer_too_large": errors.AnswerTooLarge,
+    "too_many": errors.TooMany,
+    "unsupported_image": errors.UnsupportedImage,
+    "unsupported_format": errors.UnsupportedFormat,
+    "layer_not_found": errors.LayerNotFound,
+    "channel_not_found": errors.ChannelNotFound,
+    "option_invalid": errors.OptionInvalid,
+    "no_picture": errors.NoPicture,
+    "image_unreadable": errors.ImageUnreadable,
+    "image_too_complex": errors.ImageTooComplex,
+    "tensor_unreadable": errors.TensorUnreadable,
+    "input_mismatch": errors.InputMismatch,
+    "not_differentiable": errors.NotDifferentiable,
+    "model_refused": errors.ModelRefused,
+    "queue_full": errors.QueueFull,
+    "model_loading": errors.ModelLoading,
+    "deadline_exceeded": errors.DeadlineExceeded,
+    "storage_full": errors.StorageFull,
+}
+
+_BY_STATUS: dict[int, type[errors.LayerscopeError]] = {
+    400: errors.Malformed,
+    401: errors.Denied,
+    403: errors.Denied,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.TooLarge,
+    415: errors.Unsupported,
+    422: errors.Impossible,
+    429: errors.Overloaded,
+    500: errors.ServiceFault,
+    503: errors.Unavailable,
+    504: errors.DeadlineExceeded,
+    507: errors.StorageFull,
+}
+
+
+def failure(response: httpx2.Response) -> errors.LayerscopeError:
+    """Make the exception for an answer that is not a success, whoever sent it."""
+    body = _body(response)
+    status = response.status_code
+    code = str(body.get("code", f"http_{status}"))
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status, errors.LayerscopeError)
+    details = body.get("details")
+    return kind(
+        code,
+        str(body.get("error", f"The service answered {status} {response.reason_phrase}".rstrip() + ".")),
+        status,
+        details if isinstance(details, dict) else None,
+        response.headers.get("x-request-id", body.get("request_id")),
+    )
+
+
+def no_answer(error: httpx2.RequestError, base_url: httpx2.URL) -> errors.ConnectionFailed:
+    """Make the exception for a request that got no answer. Credentials in the address are not repeated."""
+    cause = type(error).__name__
+    address = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
+    message = f"No answer from {address} ({cause}). Check the address and that the service runs."
+    return errors.ConnectionFailed("connection_failed", message, details={"cause": cause})
+
+
+def unreadable(what: str) -> errors.AnswerUnreadable:
+    """Make the exception for an answer that says something else than it should."""
+    message = f"The answer cannot be read: {what}. Is this the address of a Layerscope service?"
+    return errors.AnswerUnreadable("answer_unreadable", message)
+
+
+def _body(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,184 @@
+"""Everything a caller may name an image by, made into what is sent."""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
+
+import numpy as np
+
+from layerscope_client._answers import StoredImage
+from layerscope_client._png import encode_png
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Array | StoredImage | Image"
+"""One image: a path, a file's bytes, a uint8 array of pixels, a floating-point tensor, a PIL image, or a stored
+image or its id ("sha256-…")."""
+
+ImageBatch: TypeAlias = "ImageSource | Sequence[ImageSource]"
+"""One image, or a list of them, which is a batch."""
+
+ImageSources: TypeAlias = "ImageBatch | Mapping[str, ImageBatch]"
+"""A batch; for a model with several inputs, one by the name of each input."""
+
+_STORED_ID = re.compile(r"sha256-[0-9a-f]{64}")
+
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+    b"RIFF": "image/webp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """The bytes of an image file, not uploaded yet or uploaded before."""
+
+    data: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the bytes."""
+        return sha256(self.data).digest()
+
+    @property
+    def content_type(self) -> str:
+        """The type the bytes begin like.
+
+        Unknown ones go as PNG: the service decides by content alone, and says best what it is not.
+        """
+        kinds = (kind for magic, kind in _MAGIC.items() if self.data.startswith(magic))
+        return next(kinds, "image/png")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """A tensor as an .npy file, fed to the model as it is."""
+
+    npy: bytes
+
+
+StoredId: TypeAlias = str
+
+Pictures: TypeAlias = list[ImageFile | StoredId]
+
+Material: TypeAlias = TensorFile | Pictures | dict[str, Pictures]
+"""What one call runs: a tensor, pictures, or pictures by the name of the input."""
+
+
+def read_images(images: ImageSources) -> Material:
+    """Read one image, a list of them, or either for each input by name.
+
+    Arrays of floating-point numbers make one tensor: a single one keeps its shape, a list is stacked along a
+    new first axis.
+
+    Raises:
+        OSError: A file cannot be read.
+        TypeError: An image is of a type that cannot be sent, or a tensor is given by the name of an input.
+        ValueError: No image, a mixture of tensors and pictures, or arrays of unsuitable shapes.
+    """
+    if isinstance(images, Mapping):
+        return {name: _pictures(_read_batch(batch)) for name, batch in images.items()}
+    return _read_batch(images)
+
+
+def _read_batch(images: ImageBatch) -> TensorFile | Pictures:
+    if not isinstance(images, list | tuple):
+        image = cast("ImageSource", images)
+        return _tensor(image) if _is_tensor(image) else [read_image(image)]
+    if not images:
+        raise ValueError("At least one image is needed.")
+    tensors = [image for image in images if _is_tensor(image)]
+    if not tensors:
+        return [read_image(image) for image in images]
+    if len(tensors) < len(images):
+        raise ValueError("A batch holds either floating-point tensors or pictures, not both.")
+    return _tensor(np.stack(tensors))
+
+
+def _pictures(batch: TensorFile | Pictures) -> Pictures:
+    if isinstance(batch, TensorFile):
+        raise TypeError("A model with several inputs takes pictures only, not floating-point tensors.")
+    return batch
+
+
+def read_image(image: ImageSource) -> ImageFile | StoredId:
+    """Read one image that is not a tensor.
+
+    Raises:
+        OSError: The file cannot be read.
+        TypeError: It is of a type that cannot be sent as a picture.
+        ValueError: It is an array of an unsuitable shape.
+    """
+    if isinstance(image, StoredImage):
+        return image.id
+    if isinstance(image, str) and _STORED_ID.fullmatch(image):
+        return image
+    if isinstance(image, str | os.PathLike):
+        return ImageFile(Path(image).read_bytes())
+    if isinstance(image, bytes | bytearray | memoryview):
+        return ImageFile(bytes(image))
+    if isinstance(image, np.ndarray):
+        return ImageFile(encode_png(_pixels(image)))
+    if _is_pillow(image):
+        return ImageFile(_png_of_pillow(image))
+    raise TypeError(
+        "An image is a path, bytes, a numpy array, a PIL image or a stored id, "
+        f"not {type(image).__name__}. Several images go in a list."
+    )
+
+
+def stored_id(image: StoredImage | StoredId) -> StoredId:
+    """The id of a stored image, given as itself or by its id.
+
+    Raises:
+        ValueError: The text is no id.
+    """
+    image_id = image.id if isinstance(image, StoredImage) else image
+    if _STORED_ID.fullmatch(image_id) is None:
+        raise ValueError(f"The id of an image is sha256- and 64 hexadecimal digits, not {image_id[:80]!r}.")
+    return image_id
+
+
+def _is_tensor(image: object) -> TypeGuard[Array]:
+    return isinstance(image, np.ndarray) and image.dtype.kind == "f"
+
+
+def _tensor(array: Array) -> TensorFile:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return TensorFile(file.getvalue())
+
+
+def _pixels(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    if array.dtype != np.uint8:
+        raise TypeError(
+            f"An array of {array.dtype} is ambiguous: pass uint8 for pixels, which are preprocessed, "
+            "or floating point for a tensor, which is fed to the model as it is."
+        )
+    return array
+
+
+def _is_pillow(image: object) -> "TypeGuard[Image]":
+    # Whoever holds a PIL image has imported Pillow, so it need not be imported, or even installed, here.
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _png_of_pillow(image: "Image") -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()

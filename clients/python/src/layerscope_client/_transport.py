@@ -1,0 +1,102 @@
+"""The two ways to run a flow: blocking and awaiting. Nothing else differs between the clients."""
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import httpx2
+
+from layerscope_client._exchange import Flow, Request, pause
+from layerscope_client._failures import no_answer
+
+T = TypeVar("T")
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+
+_USER_AGENT = f"layerscope-client/{version('layerscope-client')}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What both transports add to each request, and how often they try."""
+
+    api_key: str | None
+    retries: int
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """The keyword arguments of `httpx2.Client.request`."""
+        headers = {"User-Agent": _USER_AGENT, **request.headers}
+        if self.api_key is not None:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        return {
+            "method": request.method,
+            "url": request.path,
+            "params": list(request.params),
+            "headers": headers,
+            "content": request.content,
+        }
+
+
+class Transport:
+    """Runs flows on a blocking httpx2 client."""
+
+    def __init__(self, http: httpx2.Client, policy: Policy) -> None:
+        self.http = http
+        self._policy = policy
+
+    def run(self, flow: Flow[T]) -> T:
+        """Send what the flow asks for until it returns."""
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(self._send(request))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _send(self, request: Request) -> httpx2.Response:
+        arguments = self._policy.arguments(request)
+        for attempt in itertools.count():
+            try:
+                response = self.http.request(**arguments)
+            except httpx2.RequestError as error:
+                raise no_answer(error, self.http.base_url) from error
+            seconds = pause(response, attempt, self._policy.retries)
+            if seconds is None:
+                break
+            time.sleep(seconds)
+        return response
+
+
+class AsyncTransport:
+    """Runs flows on an asynchronous httpx2 client, on asyncio."""
+
+    def __init__(self, http: httpx2.AsyncClient, policy: Policy) -> None:
+        self.http = http
+        self._policy = policy
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Send what the flow asks for until it returns."""
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(await self._send(request))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _send(self, request: Request) -> httpx2.Response:
+        arguments = self._policy.arguments(request)
+        for attempt in itertools.count():
+            try:
+                response = await self.http.request(**arguments)
+            except httpx2.RequestError as error:
+                raise no_answer(error, self.http.base_url) from error
+            seconds = pause(response, attempt, self._policy.retries)
+            if seconds is None:
+                break
+            await asyncio.sleep(seconds)
+        return response

@@ -1,0 +1,94 @@
+"""Which channels of a layer: `all`, `0,3,5-8`, or `top:16`."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import ChannelNotFound, OptionInvalid
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+_TOP = re.compile(r"top:(\d{1,9})")
+_MOST = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSelection:
+    """`ranges` of channels, both ends included; or the `top` channels by mean magnitude; or, with neither, all."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    top: int | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every channel is taken."""
+        return not self.ranges and self.top is None
+
+    @classmethod
+    def parse(cls, text: str) -> "ChannelSelection":
+        """Read a selection.
+
+        Raises:
+            OptionInvalid: `text` does not follow the grammar, or names more than 65,536 channels.
+        """
+        text = text.replace(" ", "")
+        if text == "all":
+            return cls()
+        if (match := _TOP.fullmatch(text)) and int(match[1]) > 0:
+            return cls(top=int(match[1]))
+        matches = [_ITEM.fullmatch(item) for item in text.split(",")]
+        ranges = tuple((int(m[1]), int(m[2] or m[1])) for m in matches if m)
+        if len(ranges) != len(matches) or any(low > high for low, high in ranges):
+            message = f"channels={text[:100]!r} is not all, top:k, or a list such as 0,3,5-8."
+            raise OptionInvalid(message, option="channels")
+        if sum(high - low + 1 for low, high in ranges) > _MOST:
+            raise OptionInvalid(f"channels names more than {_MOST} channels.", option="channels")
+        return cls(ranges)
+
+    def count(self, available: int) -> int:
+        """How many channels are taken of `available`."""
+        if self.is_all:
+            return available
+        if self.top is not None:
+            return min(self.top, available)
+        return sum(high - low + 1 for low, high in self.ranges)
+
+    def resolve(self, values: Array, layer: str) -> Array:
+        """The channel numbers, (batch, count).
+
+        Args:
+            values: (batch, channels, ...).
+            layer: the layer's address, for messages.
+
+        Raises:
+            ChannelNotFound: a channel outside `values`.
+        """
+        available = values.shape[1]
+        self.require(available, layer)
+        if self.top is not None:
+            # The sum orders channels as the mean does, and an empty map has one.
+            with np.errstate(over="ignore", invalid="ignore"):
+                sizes = np.abs(values.astype(np.float32, copy=False))
+                magnitude = sizes.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
+            order = np.argsort(-magnitude, axis=1, kind="stable")
+            return order[:, : self.count(available)]
+        chosen = [number for low, high in self.ranges for number in range(low, high + 1)] or range(available)
+        return np.tile(np.asarray(chosen), (len(values), 1))
+
+    def require(self, available: int, layer: str) -> None:
+        """Check that a layer with `available` channels has them all.
+
+        Raises:
+            ChannelNotFound: it does not.
+        """
+        highest = max((high for _, high in self.ranges), default=-1)
+        if highest >= available:
+            raise ChannelNotFound(
+                f"{layer} has {available} channels, counted from 0, so there is no channel {highest}.",
+                layer=layer,
+                channel=highest,
+                channels=available,
+            )

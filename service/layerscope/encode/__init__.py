@@ -1,0 +1,19 @@
+"""Activations as bytes: JSON, .npy, .npz and safetensors, and how large each will be."""
+
+from layerscope.encode.about import About
+from layerscope.encode.encoded import Encoded, encode
+from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for
+from layerscope.encode.room import estimate, require_room
+
+__all__ = [
+    "EXTENSIONS",
+    "FORMATS",
+    "MEDIA_TYPES",
+    "About",
+    "Encoded",
+    "Format",
+    "encode",
+    "estimate",
+    "format_for",
+    "require_room",
+]

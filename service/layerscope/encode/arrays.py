@@ -1,0 +1,30 @@
+"""The arrays of an answer, by the name each has in a binary file."""
+
+from typing import Any
+
+import numpy as np
+
+from layerscope.activations import Activations
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def named_arrays(activations: Activations) -> dict[str, Array]:
+    """Values by address, in graph order; uint8 ones are followed by `<address>@scale` and `<address>@offset`.
+
+    Every array is C-contiguous and little-endian, and copied only if it was not so.
+    """
+    arrays = {}
+    for address, activation in activations.items():
+        arrays[address] = activation.values
+        if activation.quantization is not None:
+            arrays[f"{address}@scale"] = activation.quantization.scale
+            arrays[f"{address}@offset"] = activation.quantization.offset
+    return {
+        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()
+    }
+
+
+def array_data(array: Array) -> memoryview:
+    """The bytes of a C-contiguous array, not copied."""
+    return array.reshape(-1).view(np.uint8).data

@@ -1,0 +1,45 @@
+"""One way out for activations, whatever the format."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from layerscope.activations import Activations
+from layerscope.encode.about import About
+from layerscope.encode.formats import EXTENSIONS, MEDIA_TYPES, Format
+from layerscope.encode.json_format import encode_json
+from layerscope.encode.npy_format import encode_npy
+from layerscope.encode.npz_format import encode_npz
+from layerscope.encode.room import require_room
+from layerscope.encode.safetensors_format import encode_safetensors
+from layerscope.limits import Limits
+
+_ENCODERS: dict[Format, Callable[[Activations, About], bytes]] = {
+    "json": encode_json,
+    "npy": encode_npy,
+    "npz": encode_npz,
+    "safetensors": encode_safetensors,
+}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An answer's body, its media type, and the ending its file name has."""
+
+    body: bytes
+    media_type: str
+    extension: str
+
+
+def encode(activations: Activations, form: Format, about: About, limits: Limits) -> Encoded:
+    """Write activations in a format. The same activations always give the same bytes.
+
+    Binary formats carry every bit, NaN payloads included; JSON carries every finite value exactly.
+
+    Raises:
+        AnswerTooLarge: more values than JSON may carry, or more bytes than any answer may have.
+        UnsupportedFormat: the format cannot hold these activations, as .npy cannot hold two layers.
+        OptionInvalid: without values the format has nothing to send.
+    """
+    specs = [activation.spec for activation in activations.values()]
+    require_room(specs, form, limits, values=about.values)
+    return Encoded(_ENCODERS[form](activations, about), MEDIA_TYPES[form], EXTENSIONS[form])

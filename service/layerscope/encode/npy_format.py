@@ -1,0 +1,22 @@
+"""The values of one layer as a .npy file (NEP 1), which names no layer: the answer's headers do."""
+
+import io
+
+from numpy.lib import format as npy
+
+from layerscope.activations import Activations
+from layerscope.encode.about import About
+from layerscope.encode.arrays import Array, array_data, named_arrays
+
+
+def encode_npy(activations: Activations, about: About) -> bytes:  # noqa: ARG001
+    """Write the only layer there is."""
+    (array,) = named_arrays(activations).values()
+    return b"".join([npy_header(array), array_data(array)])
+
+
+def npy_header(array: Array) -> bytes:
+    """What stands before the data in a .npy file."""
+    file = io.BytesIO()
+    npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
+    return file.getvalue()

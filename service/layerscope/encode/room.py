@@ -1,0 +1,92 @@
+"""How large an answer will be, and whether it may be sent: known from shapes alone, before anything runs."""
+
+from collections.abc import Sequence
+from math import prod
+
+from layerscope.encode.formats import Format
+from layerscope.errors import AnswerTooLarge, OptionInvalid, UnsupportedFormat
+from layerscope.limits import Limits
+from layerscope.tensor_specs import TensorSpec
+
+_ROW_BYTES = 2_048
+"""More than what is said of a layer takes, apart from its address, statistics and chosen channels."""
+
+_ADDRESSES = 8
+"""How often an address can stand in an answer: in an archive, twice for each of values, scale and offset."""
+
+_JSON_WIDTHS = {
+    "bool": 5, "int8": 4, "int16": 6, "int32": 11, "int64": 20, "uint8": 3, "uint16": 5, "uint32": 10, "uint64": 20,
+    "float16": 16, "float32": 16, "float64": 24,
+}  # fmt: skip
+"""The most characters that a number of each dtype takes."""
+
+_SHRINK = "Ask for fewer channels (channels=), for a smaller map (reduce=, region= or stride=)"
+
+
+def estimate(specs: Sequence[TensorSpec], form: Format, *, values: bool = True) -> int:
+    """Bytes that an answer takes at most, but for statistics, warnings and the lists of images and channels.
+
+    Args:
+        specs: what is sent, after all options.
+        form: the format it is sent in.
+        values: whether the values are sent; only JSON can leave them out.
+    """
+    rows = _ROW_BYTES + sum(_ROW_BYTES + _ADDRESSES * len(spec.address.encode()) for spec in specs)
+    if form != "json":
+        return rows + sum(spec.size * spec.dtype.itemsize + 8 * _scales(spec) for spec in specs)
+    return rows + sum(_json_bytes(spec, values) for spec in specs)
+
+
+def require_room(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, values: bool = True) -> None:
+    """Check that an answer can be sent in a format.
+
+    Raises:
+        AnswerTooLarge: it has more values than JSON may carry, or more bytes than any answer may have.
+        UnsupportedFormat: the format cannot hold what is asked for.
+        OptionInvalid: without values the format has nothing to send.
+    """
+    _require_form(specs, form, values)
+    elements = sum(spec.size for spec in specs) if values else 0
+    if form == "json" and elements > limits.json_elements:
+        raise AnswerTooLarge(
+            f"The answer has {elements} values; JSON carries at most {limits.json_elements}. "
+            f"{_SHRINK}, or for a binary format (format=safetensors).",
+            values=elements,
+            limit=limits.json_elements,
+        )
+    size = estimate(specs, form, values=values)
+    if size > limits.response_bytes:
+        raise AnswerTooLarge(
+            f"The answer takes {size} bytes; at most {limits.response_bytes} are sent. "
+            f"{_SHRINK}, or for narrower numbers (dtype=float16 or uint8 with format=safetensors).",
+            bytes=size,
+            limit=limits.response_bytes,
+        )
+
+
+def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> None:
+    if form != "json" and not values:
+        message = f"values=false leaves nothing to send as {form}: use format=json."
+        raise OptionInvalid(message, option="values")
+    for spec in specs:
+        if spec.dtype.name not in _JSON_WIDTHS:
+            message = f"{spec.address} holds {spec.dtype.name} values, which cannot be sent: leave it out."
+            raise UnsupportedFormat(message, layer=spec.address, dtype=spec.dtype.name)
+    if form == "npy" and (len(specs) != 1 or specs[0].quantized):
+        holds = "no scale and offset" if len(specs) == 1 else f"one layer, not {len(specs)}"
+        raise UnsupportedFormat(
+            f"A .npy file holds {holds}: use format=npz or format=safetensors.", layers=len(specs)
+        )
+
+
+def _json_bytes(spec: TensorSpec, values: bool) -> int:
+    scales = 2 * _scales(spec) * (_JSON_WIDTHS["float32"] + 1)
+    if not values:
+        return scales
+    lists = sum(prod(spec.shape[:depth]) for depth in range(len(spec.shape)))
+    brackets_and_comma = 3
+    return scales + spec.size * (_JSON_WIDTHS[spec.dtype.name] + 1) + lists * brackets_and_comma
+
+
+def _scales(spec: TensorSpec) -> int:
+    return spec.channels if spec.quantized else 0

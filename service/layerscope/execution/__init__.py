@@ -1,0 +1,1 @@
+"""From a query to activations: inputs, scheduling, caching, the engine."""

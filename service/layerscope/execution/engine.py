@@ -1,0 +1,265 @@
+"""The engine: models in memory, and one call that takes images to activations."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from layerscope.activations import Activation, Activations
+from layerscope.errors import AnswerTooLarge, DeadlineExceeded, TooMany
+from layerscope.execution.cache import ActivationCache
+from layerscope.execution.inputs import Row, Sources, rows_of, stack
+from layerscope.execution.scheduler import Job, Scheduler
+from layerscope.graph.model import LoadedModel, ModelDescription, load_model
+from layerscope.graph.selectors import split_selectors
+from layerscope.graph.taps import Shape, Tap
+from layerscope.limits import Limits
+from layerscope.models.directory import find_models
+from layerscope.models.registry import Entry, Registry
+from layerscope.tensor_specs import TensorSpec
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Key = tuple[str, str, str]
+
+_WORKERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What to run and what of it is wanted.
+
+    Attributes:
+        model: `name`, `name@version` or `name@label`.
+        sources: images or tensors by input name.
+        layers: selectors, see `layerscope.graph.selectors`.
+        admit: is shown what will be computed, before anything runs, and raises if the answer would be impossible.
+    """
+
+    model: str
+    sources: Sources
+    layers: Sequence[str]
+    admit: Callable[[Sequence[TensorSpec]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer to a query: the model that gave it, and the activations."""
+
+    model: ModelDescription
+    activations: Activations
+
+
+class Engine(Protocol):
+    """What the service needs of an engine. All calls block, may be made from any thread, and raise
+    `layerscope.errors.LayerscopeError` for everything a caller can cause."""
+
+    limits: Limits
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every model that was asked for is loaded or has failed."""
+
+    def catalogue(self) -> Sequence[Entry[LoadedModel]]:
+        """Every version of every model, whatever its state."""
+
+    def labels(self, name: str) -> dict[str, int]:
+        """The labels of a model and the versions they point at."""
+
+    def describe(self, reference: str) -> ModelDescription:
+        """A loaded model."""
+
+    def run(self, query: Query) -> Result:
+        """The activations that a query asks for."""
+
+    def close(self) -> None:
+        """End what runs and give back all memory."""
+
+
+class LocalEngine:
+    """An engine in this process.
+
+    Args:
+        directory: where the models are; see `layerscope.models.directory`.
+        limits: the bounds in force.
+    """
+
+    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._directory = directory
+        self._registry: Registry[LoadedModel] = Registry(lambda source: load_model(source, plans=self.limits.plans))
+        self._cache = ActivationCache(self.limits.activation_cache_bytes)
+        self._scheduler = Scheduler(
+            workers=_WORKERS, batch_rows=self.limits.batch_rows, pending_jobs=self.limits.pending_requests
+        )
+        self._loaded = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `load_all` has finished."""
+        return self._loaded
+
+    @property
+    def runs(self) -> int:
+        """How many times a model was run."""
+        return self._scheduler.runs
+
+    def load_all(self, progress: Callable[[Entry[LoadedModel]], None] = lambda entry: None) -> None:
+        """Load every model of the directory, one after the other; those that fail are listed with a reason.
+
+        Args:
+            progress: called after each.
+        """
+        sources = find_models(self._directory)
+        for source in sources:
+            self._registry.announce(source)
+        for source in sources:
+            progress(self._registry.load(source))
+        self._loaded = True
+
+    def catalogue(self) -> Sequence[Entry[LoadedModel]]:
+        """Every version of every model, whatever its state."""
+        return self._registry.entries()
+
+    def labels(self, name: str) -> dict[str, int]:
+        """The labels of a model and the versions they point at."""
+        return self._registry.labels(name)
+
+    def describe(self, reference: str) -> ModelDescription:
+        """A loaded model.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+        """
+        with self._registry.lease(reference) as model:
+            return model.description
+
+    def unload(self, reference: str) -> None:
+        """Remove a version from memory once nobody uses it."""
+        self._registry.unload(reference)
+
+    def run(self, query: Query) -> Result:
+        """The activations that a query asks for.
+
+        Raises:
+            LayerscopeError: whatever is wrong with the query, before anything runs where that can be known.
+        """
+        with self._registry.lease(query.model) as model:
+            taps = model.description.taps.select(self._selectors(query.layers))
+            rows = rows_of(model.description, query.sources, self.limits)
+            run = _Run(self, model, rows, taps)
+            self._admit(query, run)
+            activations = run.activations()
+        return Result(model.description, activations)
+
+    def close(self) -> None:
+        """End what runs and give back all memory."""
+        self._scheduler.close()
+        for entry in self._registry.entries():
+            self._registry.unload(f"{entry.source.name}@{entry.source.version}")
+
+    def _selectors(self, layers: Sequence[str]) -> list[str]:
+        selectors = split_selectors(layers)
+        if len(selectors) > self.limits.selectors:
+            raise TooMany(
+                f"{len(selectors)} layer selectors are more than the {self.limits.selectors} one request may have.",
+                selectors=len(selectors),
+                limit=self.limits.selectors,
+            )
+        return selectors
+
+    def _admit(self, query: Query, run: "_Run") -> None:
+        specs = [TensorSpec.of(tap, (len(run.rows), *shape)) for tap, shape in run.shapes()]
+        needed = sum(spec.size * spec.dtype.itemsize for spec in specs)
+        if needed > self.limits.run_bytes:
+            raise AnswerTooLarge(
+                f"The layers asked for are {needed:,} bytes, more than the {self.limits.run_bytes:,} one request may"
+                " have computed: ask for fewer layers or images.",
+                bytes=needed,
+                limit=self.limits.run_bytes,
+            )
+        if query.admit is not None:
+            query.admit(specs)
+
+
+class _Run:
+    """One query on its way: rows and taps in, activations out."""
+
+    def __init__(self, engine: LocalEngine, model: LoadedModel, rows: list[Row], taps: list[Tap]) -> None:
+        self.rows = rows
+        self._engine = engine
+        self._model = model
+        self._taps = taps
+        self._deadline = time.monotonic() + engine.limits.deadline_milliseconds / 1000
+        self._tensors: dict[int, list[Array]] = {}
+        self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
+
+    def shapes(self) -> list[tuple[Tap, Shape]]:
+        """Each tap's exact shape for these images. Only models of free input size need to see the image for that."""
+        if all(None not in tap.shape for tap in self._taps):
+            return [(tap, tap.shape) for tap in self._taps]
+        shapes = self._model.executable.shapes(self._taps, tuple(array.shape for array in self._load(0)))
+        return list(zip(self._taps, shapes, strict=True))
+
+    def activations(self) -> Activations:
+        """Run what is not known yet, and put everything together."""
+        keys = [[self._key(row, tap) for tap in self._taps] for row in self.rows]
+        try:
+            found, hit = self._engine._cache.get_or_compute(
+                [key for row in keys for key in row], self._compute, self._seconds_left
+            )
+        except TimeoutError as error:
+            raise DeadlineExceeded("The request waited longer than it may: try again, or ask for less.") from error
+        by_address = {
+            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in keys]))
+            for number, tap in enumerate(self._taps)
+        }
+        images = tuple(item.id for row in self.rows for item in row)
+        return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
+
+    def _key(self, row: Row, tap: Tap) -> Key:
+        return self._model.description.digest, "+".join(item.key for item in row), tap.address
+
+    def _compute(self, keys: Sequence[Key]) -> list[Array]:
+        """Run the rows that lack something, for all the taps that any of them lacks."""
+        lacking = set(keys)
+        rows = {key: number for number, row in enumerate(self.rows) for tap in self._taps if (key := self._key(row, tap)) in lacking}
+        numbers = sorted(set(rows.values()))
+        taps = tuple(tap for tap in self._taps if any(key[2] == tap.address for key in keys))
+        inputs = stack([self._load(number) for number in numbers])
+        job = Job(self._model.executable, inputs, taps, self._deadline)
+        outcome = self._engine._scheduler.submit(job).result(self._seconds_left())
+        self._seconds["queue"] += outcome.queued
+        self._seconds["run"] += outcome.ran
+        place = {tap.address: number for number, tap in enumerate(taps)}
+        line = {number: position for position, number in enumerate(numbers)}
+        return [_own(outcome.arrays[place[key[2]]], line[rows[key]]) for key in keys]
+
+    def _load(self, number: int) -> list[Array]:
+        if number not in self._tensors:
+            with self._timed("decode"):
+                self._tensors[number] = [item.load(self._engine.limits) for item in self.rows[number]]
+        return self._tensors[number]
+
+    def _seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - started
+
+
+def _own(array: Array, row: int) -> Array:
+    """One image's values; copied out of a batch, so that keeping them does not keep the whole batch."""
+    return array[row] if len(array) == 1 else array[row].copy()
+
+
+def _stacked(rows: list[Array]) -> Array:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)

@@ -1,0 +1,195 @@
+"""From what a caller sends to rows that a model can run: images decoded and preprocessed, tensors checked."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import InputMismatch, TooMany
+from layerscope.graph.model import ModelDescription
+from layerscope.graph.taps import Input
+from layerscope.images import DecodedImage, Preprocessing, decode
+from layerscope.limits import Limits
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ANY_INPUT = "image"
+"""The name a caller may use for the only input of a model, whatever the model calls it."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image file: any format and size that `layerscope.images` decodes."""
+
+    data: bytes
+
+    @cached_property
+    def id(self) -> str:
+        """The name of the content."""
+        return f"sha256-{hashlib.sha256(self.data).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class TensorSource:
+    """Numbers: one image, or several with a batch axis. Fed as they are, unless `preprocess` asks otherwise.
+
+    With `preprocess`, `values` are pixels of 0 to 255, (height, width), (height, width, channels) or a batch of
+    the latter.
+    """
+
+    values: Array
+    preprocess: bool = False
+
+
+Source = ImageSource | TensorSource
+Sources = Mapping[str, Sequence[Source]]
+"""Sources by input name; for models with one input the name may be `image`. Batches of several inputs pair up."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of one input. `key` names its content and how it is preprocessed."""
+
+    input: Input
+    source: ImageSource | Array
+    preprocessing: Preprocessing | None
+
+    @cached_property
+    def id(self) -> str:
+        """The name of the content."""
+        if isinstance(self.source, ImageSource):
+            return self.source.id
+        header = f"{self.source.dtype.str}{self.source.shape}".encode()
+        digest = hashlib.sha256(header)
+        digest.update(np.ascontiguousarray(self.source).data)
+        return f"sha256-{digest.hexdigest()}"
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the tensor that goes into the model."""
+        return f"{self.id}/{self.preprocessing.digest if self.preprocessing else 'as-is'}"
+
+    def load(self, limits: Limits) -> Array:
+        """The tensor that goes into the model, without batch axis.
+
+        Raises:
+            InputMismatch: it does not fit the model's input.
+            LayerscopeError: the image cannot be decoded, see `layerscope.images.decode`.
+        """
+        if self.preprocessing is None:
+            values = self.source if isinstance(self.source, np.ndarray) else self._refuse()
+        elif isinstance(self.source, ImageSource):
+            image = decode(self.source.data, limits, apply_orientation=self.preprocessing.exif)
+            values = self.preprocessing.apply(image)
+        else:
+            values = self.preprocessing.apply(_as_image(self.source))
+        return self._fitted(values)
+
+    def _refuse(self) -> Array:
+        raise InputMismatch(
+            f"Input {self.input.name!r} of shape {list(self.input.shape)} does not take images: send a tensor (.npy).",
+            input=self.input.name,
+            shape=list(self.input.shape),
+        )
+
+    def _fitted(self, values: Array) -> Array:
+        wanted = self.input.shape
+        fits = len(wanted) == values.ndim and all(w in {None, v} for w, v in zip(wanted, values.shape, strict=True))
+        if not fits:
+            raise InputMismatch(
+                f"Input {self.input.name!r} takes shape {_written(wanted)}, not {_written(values.shape)}.",
+                input=self.input.name,
+                expected=list(wanted),
+                got=list(values.shape),
+            )
+        return np.ascontiguousarray(values, dtype=None if self.input.dtype == "bfloat16" else self.input.dtype)
+
+
+Row = tuple[Item, ...]
+"""One item an input: what one image's run takes."""
+
+
+def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[Row]:
+    """Pair the sources up with the model's inputs. Nothing is decoded yet.
+
+    Raises:
+        InputMismatch: an input is missing or unknown, or inputs have different numbers of images.
+        TooMany: more images than one request may carry.
+    """
+    by_input = _by_input(model, sources)
+    columns = [_items(each, model.preprocessing[each.name], by_input[each.name]) for each in model.inputs]
+    counts = {len(column) for column in columns}
+    if len(counts) > 1:
+        pairs = ", ".join(f"{each.name} {len(column)}" for each, column in zip(model.inputs, columns, strict=True))
+        raise InputMismatch(f"Each input must have as many images as the others; got {pairs}.")
+    if counts == {0}:
+        raise InputMismatch("The request has no image.", inputs=[each.name for each in model.inputs])
+    if max(counts) > limits.images_per_request:
+        raise TooMany(
+            f"{max(counts)} images are more than the {limits.images_per_request} one request may carry.",
+            images=max(counts),
+            limit=limits.images_per_request,
+        )
+    return list(zip(*columns, strict=True))
+
+
+def stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
+    """One array an input, (batch, *shape).
+
+    Raises:
+        InputMismatch: images of different sizes cannot be in one batch.
+    """
+    columns = list(zip(*rows, strict=True))
+    for column in columns:
+        shapes = {array.shape for array in column}
+        if len(shapes) > 1:
+            raise InputMismatch(
+                "The images have different sizes, which this model computes on as they are: send them one by one.",
+                shapes=sorted(map(list, shapes)),
+            )
+    return [column[0][None] if len(column) == 1 else np.stack(column) for column in columns]
+
+
+def _by_input(model: ModelDescription, sources: Sources) -> dict[str, Sequence[Source]]:
+    names = [each.name for each in model.inputs]
+    if len(names) == 1 and set(sources) == {ANY_INPUT}:
+        return {names[0]: sources[ANY_INPUT]}
+    if set(sources) != set(names):
+        raise InputMismatch(
+            f"{model.name} takes the inputs {', '.join(names)}; the request has {', '.join(sources) or 'none'}.",
+            inputs=names,
+        )
+    return dict(sources)
+
+
+def _items(each: Input, preprocessing: Preprocessing | None, sources: Sequence[Source]) -> list[Item]:
+    items: list[Item] = []
+    for source in sources:
+        if isinstance(source, ImageSource):
+            items.append(Item(each, source, preprocessing))
+        elif source.preprocess:
+            images = source.values if source.values.ndim == 4 else source.values[None]
+            items.extend(Item(each, image, preprocessing) for image in images)
+        else:
+            is_batch = source.values.ndim == len(each.shape) + 1
+            items.extend(Item(each, image, None) for image in (source.values if is_batch else [source.values]))
+    return items
+
+
+def _as_image(values: Array) -> DecodedImage:
+    pixels = values[..., None] if values.ndim == 2 else values
+    if pixels.ndim != 3 or pixels.shape[2] not in {1, 3, 4} or 0 in pixels.shape:
+        raise InputMismatch(f"A tensor of shape {_written(values.shape)} is not an image to preprocess.")
+    if pixels.dtype != np.uint8:
+        raise InputMismatch(f"preprocess=true takes pixels as uint8, not {pixels.dtype}.", dtype=str(pixels.dtype))
+    height, width = pixels.shape[:2]
+    return DecodedImage(
+        pixels=pixels, format="png", mode="RGB", width=width, height=height, orientation_applied=1, notes=()
+    )
+
+
+def _written(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape) or "()"

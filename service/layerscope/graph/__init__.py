@@ -1,0 +1,1 @@
+"""Where a model becomes one traced graph with a tap on every layer call."""

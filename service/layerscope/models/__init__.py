@@ -1,0 +1,1 @@
+"""Model files: where they are, what is declared with them, how they are opened, which are loaded."""

@@ -1,0 +1,55 @@
+"""Find the models in a directory: `DIR/<name>/<version>/model.keras`, or a bare `DIR/<name>.keras` as version 1."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+"""File formats that are opened, by suffix."""
+
+_NAME = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9._-]{0,63}")
+_VERSION = re.compile(r"[1-9]\d{0,8}")
+_RESERVED = "stats"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that can be loaded: its name and version, its file, and the folder its declaration is in."""
+
+    name: str
+    version: int
+    path: Path
+    folder: Path
+
+
+def is_model_name(text: str) -> bool:
+    """Whether a model may have this name: `[a-z0-9][a-z0-9._-]{0,63}`, no `..`, not `stats`."""
+    return _NAME.fullmatch(text) is not None and text != _RESERVED
+
+
+def find_models(directory: Path) -> list[ModelSource]:
+    """Every model in `directory`, by name and version. What does not look like one is passed over."""
+    found = [*_bare_files(directory), *_versioned(directory)]
+    return sorted(found, key=lambda source: (source.name, source.version))
+
+
+def _bare_files(directory: Path) -> Iterator[ModelSource]:
+    for path in directory.iterdir():
+        if path.is_file() and path.suffix in SUFFIXES and is_model_name(path.stem):
+            yield ModelSource(path.stem, 1, path, directory / path.stem)
+
+
+def _versioned(directory: Path) -> Iterator[ModelSource]:
+    for folder in directory.iterdir():
+        if not folder.is_dir() or not is_model_name(folder.name):
+            continue
+        for version in folder.iterdir():
+            path = _model_file(version)
+            if _VERSION.fullmatch(version.name) and path is not None:
+                yield ModelSource(folder.name, int(version.name), path, version)
+
+
+def _model_file(folder: Path) -> Path | None:
+    candidates = (folder / f"model{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)

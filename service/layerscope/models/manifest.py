@@ -1,0 +1,68 @@
+"""What is declared beside a model, in `layerscope.json`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from layerscope.errors import LayerscopeError, ModelRefused
+from layerscope.images import Preprocessing
+
+FILE_NAME = "layerscope.json"
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class Manifest(BaseModel):
+    """A model's declaration. Every field may be left out.
+
+    Attributes:
+        preprocessing: how images become inputs, the same for every image input.
+        inputs: preprocessing by input name, for models whose inputs differ.
+        classes: names of the classes, in the order of the output.
+        labels: names that point at this version, such as `stable`.
+        plugins: Python files beside the model that define its custom classes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preprocessing: dict[str, Any] | None = None
+    inputs: dict[str, dict[str, Any]] = {}
+    classes: tuple[str, ...] | None = None
+    labels: tuple[Name, ...] = ()
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the declaration in `folder`; without a file, everything is left out.
+
+        Raises:
+            ModelRefused: the file is not JSON, or a field is unknown or wrong.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return cls()
+        try:
+            return cls.model_validate(json.loads(path.read_text("utf-8")))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ModelRefused(f"{FILE_NAME} is wrong at {field}: {first['msg']}.", field=field) from error
+        except ValueError as error:
+            raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
+
+    def preprocessing_of(self, input_name: str) -> Mapping[str, Any] | None:
+        """The declaration for one input, None where nothing was declared.
+
+        Raises:
+            ModelRefused: the declaration has an unknown or wrong field.
+        """
+        declaration = self.inputs.get(input_name, self.preprocessing)
+        if declaration is not None:
+            try:
+                Preprocessing.declared(declaration)
+            except LayerscopeError as error:
+                raise ModelRefused(f"{FILE_NAME}: {error.message}", **error.details) from error
+        return declaration

@@ -1,0 +1,76 @@
+import json
+
+import numpy as np
+import pytest
+from activation_examples import arrays, make_activation
+from hypothesis import given
+
+from layerscope.statistics import statistics_of
+
+FIGURES = ("min", "max", "mean", "std", "fraction_zero")
+
+
+def expected_of(values):
+    finite = values[np.isfinite(values)].astype(np.float64)
+    with np.errstate(over="ignore"):
+        figures = [f(finite) if finite.size else None for f in (np.min, np.max, np.mean, np.std)]
+    share = np.mean(finite == 0) if finite.size else None
+    return dict(zip(FIGURES, [*figures, share], strict=True)), values.size - finite.size
+
+
+def agree(given_figures, values):
+    figures, nonfinite = expected_of(values)
+    assert given_figures["nonfinite"] == nonfinite
+    for name, expected in figures.items():
+        if expected is None:
+            assert given_figures[name] is None
+        else:
+            reach = float(np.max(np.abs(values[np.isfinite(values)]).astype(np.float64)))
+            assert given_figures[name] == pytest.approx(expected, rel=1e-9, abs=1e-12 * reach)
+
+
+@given(arrays(dtypes=("float16", "float32", "int32", "bool"), min_side=1))
+def test_every_figure_is_that_of_the_finite_values(values):
+    figures = statistics_of(make_activation(values)).as_json()
+
+    agree(figures, values)
+    for number in range(values.shape[-1] if values.ndim > 1 else 0):
+        one = {name: figures["channels"][name][number] for name in (*FIGURES, "nonfinite")}
+        agree(one, values[..., number])
+
+
+@given(arrays(dtypes=("float16", "float32", "float64", "int64", "bool")))
+def test_the_answer_is_always_valid_json(values):
+    json.dumps(statistics_of(make_activation(values)).as_json(), allow_nan=False)
+
+
+def test_without_a_finite_value_there_are_no_figures():
+    figures = statistics_of(make_activation(np.array([[np.nan, 1.0]], np.float32))).as_json()
+
+    assert figures["channels"]["min"] == [None, 1.0]
+    assert figures["channels"]["std"] == [None, 0.0]
+    assert figures["channels"]["nonfinite"] == [1, 0]
+    assert (figures["mean"], figures["nonfinite"]) == (1.0, 1)
+
+
+def test_one_number_an_image_has_no_channels():
+    figures = statistics_of(make_activation(np.array([0.0, 4.0], np.float32))).as_json()
+
+    assert figures["channels"] is None
+    assert (figures["mean"], figures["std"], figures["fraction_zero"]) == (2.0, 2.0, 0.5)
+
+
+def test_a_constant_has_no_spread_however_often_it_occurs():
+    figures = statistics_of(make_activation(np.full((2, 100, 100, 3), 0.1, np.float32))).as_json()
+
+    assert figures["std"] == pytest.approx(0, abs=1e-12)
+    assert figures["channels"]["mean"] == pytest.approx([float(np.float32(0.1))] * 3, rel=1e-12)
+
+
+def test_channels_first_values_have_the_same_figures():
+    values = np.random.default_rng(3).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    last = statistics_of(make_activation(values)).as_json()
+    first = statistics_of(make_activation(np.moveaxis(values, 3, 1), channels_first=True)).as_json()
+
+    assert first["channels"]["max"] == last["channels"]["max"]
+    assert first["channels"]["std"] == pytest.approx(last["channels"]["std"])

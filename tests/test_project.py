@@ -1,0 +1,183 @@
+"""The rules of the house that a linter does not know, and what is shipped."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import layerscope
+
+ROOT = Path(__file__).parents[1]
+SOURCE = {".css", ".html", ".js", ".mjs", ".py", ".sh"}
+Pins = dict[str, set[Version]]
+
+
+@pytest.fixture(scope="module")
+def files() -> list[PurePosixPath]:
+    """Every file of the checkout that git does not ignore, relative to its root."""
+    # A checkout mounted into a container belongs to somebody else there, which git would refuse.
+    command = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = [PurePosixPath(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    assert PurePosixPath("pyproject.toml") in found
+    return found
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return read_toml("pyproject.toml")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.iterdir()
+    return zipfile.ZipFile(built)
+
+
+def read_toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+
+
+def read_pins(name: str) -> Pins:
+    """The pinned versions by canonical name: several where they depend on the Python version."""
+    pins: Pins = {}
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    for pinned, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE):
+        pins.setdefault(canonicalize_name(pinned), set()).add(Version(version))
+    assert pins
+    return pins
+
+
+def not_pinned(requirements: list[str], pins: Pins) -> list[str]:
+    """The requirements that no pin, or a pin outside their versions, answers."""
+    parsed = [Requirement(each) for each in requirements]
+    assert parsed
+    versions = {each: pins.get(canonicalize_name(each.name), set()) for each in parsed}
+    return [
+        str(each)
+        for each, found in versions.items()
+        if not found or not all(map(each.specifier.contains, found))
+    ]
+
+
+def test_no_source_file_is_longer_than_400_lines(files: list[PurePosixPath]) -> None:
+    source = [path for path in files if path.suffix in SOURCE]
+    lines = {str(path): len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in source}
+    assert {path: count for path, count in lines.items() if count > 400} == {}
+
+
+def test_nothing_is_called_utils_helpers_or_manager(files: list[PurePosixPath]) -> None:
+    vague = re.compile(r"(^|[/_])(utils?|helpers?|managers?)([/_.]|$)")
+    assert [str(path) for path in files if vague.search(str(path))] == []
+
+
+def test_every_module_has_a_docstring(files: list[PurePosixPath]) -> None:
+    modules = [path for path in files if path.suffix == ".py" and path.parts[0] != "tests"]
+    bare = [
+        path
+        for path in modules
+        if not ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    ]
+    assert bare == []
+
+
+def test_no_file_names_a_package_index_or_a_place_on_one_machine(files: list[PurePosixPath]) -> None:
+    private = re.compile(rb"--(?:extra-)?index-url|pypi\.org/simple|file:/{3}|/(?:work|root)/")
+    assert [str(path) for path in files if private.search((ROOT / path).read_bytes())] == []
+
+
+@pytest.mark.parametrize(("root", "package"), [("service", "layerscope"), ("api", "layerscope_api")])
+def test_a_source_root_holds_one_package_and_nothing_else(
+    files: list[PurePosixPath], root: str, package: str
+) -> None:
+    inside = [path.relative_to(root) for path in files if path.is_relative_to(root)]
+    assert {path.parts[0] for path in inside} == {package}
+    assert PurePosixPath(package, "__init__.py") in inside
+
+
+def test_what_the_service_needs_is_pinned(project: dict[str, Any]) -> None:
+    needed = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["cpu"]
+    assert not_pinned(needed, read_pins("runtime.txt")) == []
+
+
+def test_what_builds_it_is_pinned(project: dict[str, Any]) -> None:
+    needed = project["dependency-groups"]["build"] + project["build-system"]["requires"]
+    assert not_pinned(needed, read_pins("build.txt")) == []
+
+
+def test_what_development_and_the_client_need_is_pinned(project: dict[str, Any]) -> None:
+    client = read_toml("clients/python/pyproject.toml")
+    development = [each for each in project["dependency-groups"]["dev"] if isinstance(each, str)]
+    needed = development + client["project"]["dependencies"] + client["build-system"]["requires"]
+    assert not_pinned(needed, read_pins("dev.txt")) == []
+
+
+@pytest.mark.parametrize("name", ["runtime.txt", "build.txt"])
+def test_development_uses_the_versions_that_are_shipped(name: str) -> None:
+    development = read_pins("dev.txt")
+    assert {
+        each: versions for each, versions in read_pins(name).items() if development.get(each) != versions
+    } == {}
+
+
+@pytest.mark.parametrize("name", ["runtime.txt", "build.txt", "dev.txt"])
+def test_every_pin_is_hashed(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    assert [block for block in blocks if "==" not in block or "--hash=sha256:" not in block] == []
+
+
+def test_the_wheel_holds_both_packages_and_nothing_else(
+    files: list[PurePosixPath], wheel: zipfile.ZipFile
+) -> None:
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    roots = ("service", "api")
+    assert packed == {str(path.relative_to(path.parts[0])) for path in files if path.parts[0] in roots}
+    assert packed >= {
+        "layerscope/py.typed",
+        "layerscope/demo/models/digits/1/model.keras",
+        "layerscope/demo/samples/seven.png",
+        "layerscope_api/py.typed",
+    }
+
+
+def test_the_wheel_carries_the_command_the_licence_and_the_version(wheel: zipfile.ZipFile) -> None:
+    folder = f"layerscope-{layerscope.__version__}.dist-info"
+    metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
+    assert metadata["Version"] == layerscope.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert "layerscope = layerscope_api.cli:app" in wheel.read(f"{folder}/entry_points.txt").decode()
+
+
+def test_one_version_everywhere() -> None:
+    client = read_toml("clients/python/pyproject.toml")
+    assert client["project"]["version"] == layerscope.__version__
+    assert f"## [{layerscope.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_ci_script_can_be_run() -> None:
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
