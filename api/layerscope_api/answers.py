@@ -1,10 +1,12 @@
 """From a result to an HTTP response: headers, timings, ETag and caching, the same for every tensor and picture."""
 
 import hashlib
+import string
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import quote
 
 import orjson
 from fastapi import Request, Response
@@ -44,23 +46,26 @@ async def respond(
         asked: the options and images.
         answer: does the work; it may block.
     """
-    etag = None
+    validity: dict[str, str] = {}
     if request.method in {"GET", "HEAD"}:
-        etag = _etag(request, service.engine.describe(reference), asked)
-        if _matches(request.headers.get("if-none-match", ""), etag):
-            return Response(
-                status_code=304, headers={"ETag": etag, "Cache-Control": _caching(service, reference)}
-            )
+        model = service.engine.describe(reference)
+        validity = _validity(service, reference, model, _etag(request, model, asked))
+        if _matches(request.headers.get("if-none-match", ""), validity["ETag"]):
+            return Response(status_code=304, headers=validity)
     done = await service.work.run(answer)
     headers = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,
         "Server-Timing": _server_timing(done),
         **done.headers,
+        **validity,
     }
-    if etag is not None:
-        headers |= {"ETag": etag, "Cache-Control": _caching(service, reference), "Vary": "Accept"}
     return Response(done.body, media_type=done.media_type, headers=headers)
+
+
+def ascii_address(address: str) -> str:
+    """An address as a header can carry it: percent-encoded outside ASCII, which is another spelling of it."""
+    return quote(address, safe=string.punctuation)
 
 
 def timed(encode: Callable[[], Encoded]) -> tuple[Encoded, float]:
@@ -89,11 +94,11 @@ def _matches(if_none_match: str, etag: str) -> bool:
     return etag in candidates or "*" in candidates
 
 
-def _caching(service: Service, reference: str) -> str:
-    """An exact version never changes; what a bare name or a label means may."""
-    if reference.rpartition("@")[2].isdigit():
-        return f"private, max-age={service.settings.max_age_seconds}, immutable"
-    return "private, no-cache"
+def _validity(service: Service, reference: str, model: ModelDescription, etag: str) -> dict[str, str]:
+    """How long the answer is true. An exact version never changes; what a bare name or a label means may."""
+    is_exact = reference == f"{model.name}@{model.version}"
+    kept = f"max-age={service.settings.max_age_seconds}, immutable" if is_exact else "no-cache"
+    return {"ETag": etag, "Cache-Control": f"private, {kept}", "Vary": "Accept"}
 
 
 def _server_timing(answer: Answer) -> str:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from layerscope.encode import MEDIA_TYPES
 from layerscope_api.options import ImageOptions
-from layerscope_api.requests import FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
+from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
 from layerscope_api.schemas import ErrorBody
 
 PNG_TYPE = "image/png"
@@ -75,7 +75,7 @@ def query_and_body(kind: type[ImageOptions]) -> dict[str, Any]:
         "type": "object",
         "properties": {**schema, "image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
     }
-    content: dict[str, Any] = dict.fromkeys((*IMAGE_TYPES, NPY_TYPE), _BINARY)
+    content: dict[str, Any] = dict.fromkeys((*IMAGE_TYPES, NPY_TYPE, ANY_TYPE), _BINARY)
     content |= {FORM_TYPE: {"schema": form_schema}, JSON_TYPE: {"schema": json_schema}}
     return {**query(kind), "requestBody": {"required": True, "content": content}}
 

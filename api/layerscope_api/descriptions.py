@@ -1,18 +1,13 @@
-"""Models, layers and graphs as the service describes them."""
+"""Models and layers as the service describes them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from layerscope.execution.engine import Engine
-from layerscope.graph.addresses import encode_path
 from layerscope.graph.model import LoadedModel, ModelDescription
-from layerscope.graph.taps import LayerCall, Tap
+from layerscope.graph.taps import Tap
 from layerscope.models.registry import Entry
 from layerscope_api.schemas import (
-    GraphBody,
-    GraphEdge,
-    GraphGroup,
-    GraphNode,
     InputBody,
     LayerList,
     LayerRow,
@@ -83,26 +78,6 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
     )
 
 
-def graph_body(model: ModelDescription) -> GraphBody:
-    """Nodes and edges, with nested layers as groups."""
-    calls = model.taps.calls
-    groups = {call.path: call for call in calls if call.is_group}
-    nodes = [call for call in calls if not call.is_group and call.taps]
-    return GraphBody(
-        model=identity(model),
-        nodes=[_node(call) for call in nodes],
-        edges=[
-            GraphEdge(source=source, target=call.taps[0].address)
-            for call in nodes
-            for source in dict.fromkeys(_inner(model, address) for address in call.inbound)
-        ],
-        groups=[
-            GraphGroup(path=encode_path(path), name=path[-1], type=call.type, parent=_parent(path))
-            for path, call in groups.items()
-        ],
-    )
-
-
 def _version(entry: Entry[LoadedModel]) -> VersionBody:
     model = entry.model.description if entry.model else None
     return VersionBody(
@@ -146,35 +121,3 @@ def _layer_row(tap: Tap) -> LayerRow:
         can=["tensor", *([picture] if picture else [])],
         cannot={} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."},
     )
-
-
-def _node(call: LayerCall) -> GraphNode:
-    tap = call.taps[0]
-    return GraphNode(
-        address=tap.address,
-        name=call.path[-1],
-        type=call.type,
-        group=_parent(call.path),
-        shape=list(tap.shape),
-    )
-
-
-def _parent(path: tuple[str, ...]) -> str | None:
-    return encode_path(path[:-1]) if len(path) > 1 else None
-
-
-def _inner(model: ModelDescription, address: str) -> str:
-    """The layer that made a group's value: edges join layers, and groups are only drawn around them."""
-    tap = model.taps[address]
-    while tap.layer.is_group:
-        inside = [
-            other
-            for other in model.taps.outputs()
-            if other.tensor.name == tap.tensor.name
-            and other is not tap
-            and other.layer.path[:-1][: len(tap.layer.path)] == tap.layer.path
-        ]
-        if not inside:
-            break
-        tap = inside[-1]
-    return tap.address

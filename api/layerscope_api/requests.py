@@ -20,6 +20,7 @@ Options = TypeVar("Options", bound=ImageOptions)
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 NPY_TYPE = "application/x-npy"
+ANY_TYPE = "application/octet-stream"
 FORM_TYPE = "multipart/form-data"
 JSON_TYPE = "application/json"
 
@@ -85,7 +86,7 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
     if request.method != "POST":
         return _asked(kind, given, {})
     content_type = _content_type(request)
-    if content_type in IMAGE_TYPES or content_type == NPY_TYPE:
+    if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
         return _asked(kind, given, {ANY_INPUT: [Blob(await request.body())]})
     if content_type == FORM_TYPE:
         fields, material = await _read_form(request, limits)
@@ -108,7 +109,7 @@ async def read_image(request: Request) -> bytes:
         UnsupportedFormat: the content type is neither an image's nor a form's.
     """
     content_type = _content_type(request)
-    if content_type in IMAGE_TYPES:
+    if content_type in {*IMAGE_TYPES, ANY_TYPE}:
         return await request.body()
     if content_type != FORM_TYPE:
         raise UnsupportedFormat(

@@ -9,7 +9,7 @@ from layerscope.encode import About, encode, format_for, require_room
 from layerscope.execution.engine import Query
 from layerscope.statistics import statistics_of
 from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
 from layerscope_api.dependencies import Service, ServiceDependency
 from layerscope_api.descriptions import preprocessing_body
@@ -75,5 +75,5 @@ def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accep
     )
     reduced = found.reduced(shrink)
     encoded, seconds = timed(lambda: encode(reduced, form, about, service.limits))
-    headers = {"X-Layer": next(iter(reduced))} if form == "npy" else {}
+    headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
     return Answer(encoded.body, encoded.media_type, result.model, found, headers, seconds)

@@ -12,7 +12,7 @@ from layerscope.execution.engine import Query
 from layerscope.graph.model import ModelDescription
 from layerscope.render import Picture, PictureOptions, render, tiles
 from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
@@ -68,7 +68,7 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
     ((address, activation),) = result.activations.items()
     picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
     headers = {
-        "X-Layer": address,
+        "X-Layer": ascii_address(address),
         "X-Value-Min": f"{picture.value_min:.9g}",
         "X-Value-Max": f"{picture.value_max:.9g}",
     }

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from layerscope_api.contract import PICTURE, PNG_TYPE, errors
 from layerscope_api.dependencies import ServiceDependency
-from layerscope_api.requests import FORM_TYPE, IMAGE_TYPES, read_image
+from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, read_image
 from layerscope_api.schemas import ImageBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
@@ -23,7 +23,7 @@ _FORM = {
 _BODY = {
     "requestBody": {
         "required": True,
-        "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), FORM_TYPE: _FORM},
+        "content": {**dict.fromkeys((*IMAGE_TYPES, ANY_TYPE), _BINARY), FORM_TYPE: _FORM},
     }
 }
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Path, Query
 from layerscope.graph.selectors import split_selectors
 from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
-from layerscope_api.descriptions import graph_body, layer_list, model_body, model_list
+from layerscope_api.descriptions import layer_list, model_body, model_list
+from layerscope_api.drawing import graph_body
 from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

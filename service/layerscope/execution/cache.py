@@ -1,18 +1,20 @@
 """Activations kept for the next request, one entry an image and a tap, and shared while they are computed."""
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from cachetools import LRUCache
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Key = Hashable
+Key = TypeVar("Key")
+
+_BYTES_AN_ENTRY = 256
 
 
-class ActivationCache:
+class ActivationCache(Generic[Key]):
     """Arrays by key, bounded in bytes; the least recently used make way. Safe to use from many threads.
 
     Whoever asks first for a key computes it; whoever asks meanwhile waits for that (*single flight*), so that ten
@@ -20,7 +22,7 @@ class ActivationCache:
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._kept: LRUCache[Key, Array] = LRUCache(most_bytes, getsizeof=lambda array: array.nbytes + 256)
+        self._kept: LRUCache[Key, Array] = LRUCache(most_bytes, getsizeof=_cost)
         self._promised: dict[Key, Future[Array]] = {}
         self._lock = threading.Lock()
 
@@ -44,25 +46,23 @@ class ActivationCache:
             TimeoutError: others did not finish in time.
             Exception: whatever `compute` raises. Those who waited for it compute for themselves.
         """
-        found, promised, missing = self._claim(keys)
-        if missing:
-            found.update(zip(missing, self._fulfil(missing, compute), strict=True))
-        hit = not missing
-        for key, promise in promised.items():
-            try:
-                found[key] = promise.result(timeout())
-            except TimeoutError:
-                raise
-            except Exception:
-                found[key], hit = compute([key])[0], False
+        found: dict[Key, Array] = {}
+        hit = True
+        while wanted := [key for key in dict.fromkeys(keys) if key not in found]:
+            kept, promised, missing = self._claim(wanted)
+            found.update(kept)
+            if missing:
+                hit = False
+                found.update(zip(missing, self._fulfil(missing, compute), strict=True))
+            found.update(_received(promised, timeout))
         return found, hit
 
-    def _claim(self, keys: Sequence[Key]) -> tuple[dict[Key, Array], dict[Key, Future[Array]], list[Key]]:
+    def _claim(self, keys: Iterable[Key]) -> tuple[dict[Key, Array], dict[Key, Future[Array]], list[Key]]:
         found: dict[Key, Array] = {}
         promised: dict[Key, Future[Array]] = {}
         missing: list[Key] = []
         with self._lock:
-            for key in dict.fromkeys(keys):
+            for key in keys:
                 if (array := self._kept.get(key)) is not None:
                     found[key] = array
                 elif key in self._promised:
@@ -72,22 +72,39 @@ class ActivationCache:
                     missing.append(key)
         return found, promised, missing
 
-    def _fulfil(self, keys: list[Key], compute: Callable[[Sequence[Key]], Sequence[Array]]) -> Sequence[Array]:
+    def _fulfil(
+        self, keys: list[Key], compute: Callable[[Sequence[Key]], Sequence[Array]]
+    ) -> Sequence[Array]:
         try:
             arrays = compute(keys)
         except BaseException as error:
-            with self._lock:
-                promises = [self._promised.pop(key) for key in keys]
-            for promise in promises:
+            for promise in self._withdraw(keys):
                 promise.set_exception(error)
             raise
         for array in arrays:
             array.setflags(write=False)
-        with self._lock:
-            promises = [self._promised.pop(key) for key in keys]
-            for key, array in zip(keys, arrays, strict=True):
-                if array.nbytes + 256 <= self._kept.maxsize:
-                    self._kept[key] = array
-        for promise, array in zip(promises, arrays, strict=True):
+        self._keep(keys, arrays)
+        for promise, array in zip(self._withdraw(keys), arrays, strict=True):
             promise.set_result(array)
         return arrays
+
+    def _keep(self, keys: list[Key], arrays: Sequence[Array]) -> None:
+        with self._lock:
+            for key, array in zip(keys, arrays, strict=True):
+                if _cost(array) <= self._kept.maxsize:
+                    self._kept[key] = array
+
+    def _withdraw(self, keys: list[Key]) -> list[Future[Array]]:
+        with self._lock:
+            return [self._promised.pop(key) for key in keys]
+
+
+def _cost(array: Array) -> int:
+    return array.nbytes + _BYTES_AN_ENTRY
+
+
+def _received(promised: dict[Key, Future[Array]], timeout: Callable[[], float]) -> dict[Key, Array]:
+    """What was promised and came. Whose promise was broken may have failed for reasons that are not ours."""
+    if wait(promised.values(), timeout()).not_done:
+        raise TimeoutError
+    return {key: promise.result() for key, promise in promised.items() if promise.exception() is None}

@@ -1,5 +1,7 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
+import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import numpy as np
 from layerscope.activations import Activation, Activations
 from layerscope.errors import AnswerTooLarge, DeadlineExceeded, TooMany
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.inputs import Row, Sources, rows_of, stack
+from layerscope.execution.inputs import Row, Sources, require_one_size, rows_of, stack
 from layerscope.execution.scheduler import Job, Scheduler
 from layerscope.graph.model import LoadedModel, ModelDescription, load_model
 from layerscope.graph.selectors import split_selectors
@@ -54,8 +56,11 @@ class Result:
 
 
 class Engine(Protocol):
-    """What the service needs of an engine. All calls block, may be made from any thread, and raise
-    `layerscope.errors.LayerscopeError` for everything a caller can cause."""
+    """What the service needs of an engine.
+
+    All calls block, may be made from any thread, and raise `layerscope.errors.LayerscopeError` for everything a
+    caller can cause.
+    """
 
     limits: Limits
 
@@ -90,12 +95,16 @@ class LocalEngine:
     def __init__(self, directory: Path, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._directory = directory
-        self._registry: Registry[LoadedModel] = Registry(lambda source: load_model(source, plans=self.limits.plans))
-        self._cache = ActivationCache(self.limits.activation_cache_bytes)
+        self._registry: Registry[LoadedModel] = Registry(
+            lambda source: load_model(source, plans=self.limits.plans)
+        )
+        self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS, batch_rows=self.limits.batch_rows, pending_jobs=self.limits.pending_requests
         )
+        self._loading = threading.Lock()
         self._loaded = False
+        self._closed = False
 
     @property
     def is_ready(self) -> bool:
@@ -107,7 +116,7 @@ class LocalEngine:
         """How many times a model was run."""
         return self._scheduler.runs
 
-    def load_all(self, progress: Callable[[Entry[LoadedModel]], None] = lambda entry: None) -> None:
+    def load_all(self, progress: Callable[[Entry[LoadedModel]], None] | None = None) -> None:
         """Load every model of the directory, one after the other; those that fail are listed with a reason.
 
         Args:
@@ -117,7 +126,14 @@ class LocalEngine:
         for source in sources:
             self._registry.announce(source)
         for source in sources:
-            progress(self._registry.load(source))
+            with self._loading:
+                if self._closed:
+                    return
+                entry = self._registry.load(source)
+            # Keras' models are full of cycles: without it their weights would stay in memory a second time.
+            gc.collect()
+            if progress is not None:
+                progress(entry)
         self._loaded = True
 
     def catalogue(self) -> Sequence[Entry[LoadedModel]]:
@@ -150,16 +166,19 @@ class LocalEngine:
         with self._registry.lease(query.model) as model:
             taps = model.description.taps.select(self._selectors(query.layers))
             rows = rows_of(model.description, query.sources, self.limits)
-            run = _Run(self, model, rows, taps)
+            run = _Run(model, rows, taps, self.limits, self._cache, self._scheduler)
             self._admit(query, run)
             activations = run.activations()
         return Result(model.description, activations)
 
     def close(self) -> None:
         """End what runs and give back all memory."""
+        with self._loading:
+            self._closed = True
         self._scheduler.close()
         for entry in self._registry.entries():
-            self._registry.unload(f"{entry.source.name}@{entry.source.version}")
+            if entry.state in {"ready", "failed"}:
+                self._registry.unload(f"{entry.source.name}@{entry.source.version}")
 
     def _selectors(self, layers: Sequence[str]) -> list[str]:
         selectors = split_selectors(layers)
@@ -188,31 +207,52 @@ class LocalEngine:
 class _Run:
     """One query on its way: rows and taps in, activations out."""
 
-    def __init__(self, engine: LocalEngine, model: LoadedModel, rows: list[Row], taps: list[Tap]) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        rows: list[Row],
+        taps: list[Tap],
+        limits: Limits,
+        cache: ActivationCache[Key],
+        scheduler: Scheduler,
+    ) -> None:
         self.rows = rows
-        self._engine = engine
         self._model = model
         self._taps = taps
-        self._deadline = time.monotonic() + engine.limits.deadline_milliseconds / 1000
+        self._limits = limits
+        self._cache = cache
+        self._scheduler = scheduler
+        self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
         self._tensors: dict[int, list[Array]] = {}
         self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
 
-    def shapes(self) -> list[tuple[Tap, Shape]]:
-        """Each tap's exact shape for these images. Only models of free input size need to see the image for that."""
-        if all(None not in tap.shape for tap in self._taps):
-            return [(tap, tap.shape) for tap in self._taps]
-        shapes = self._model.executable.shapes(self._taps, tuple(array.shape for array in self._load(0)))
-        return list(zip(self._taps, shapes, strict=True))
+    def shapes(self) -> list[tuple[Tap, tuple[int, ...]]]:
+        """Each tap's shape for these images. Only models of free input size need to see the images for that."""
+        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
+        if any(None in size for size in sizes):
+            loaded = [self._load(number) for number in range(len(self.rows))]
+            require_one_size(loaded)
+            sizes = [array.shape for array in loaded[0]]
+        return list(zip(self._taps, self._model.executable.shapes(self._taps, sizes), strict=True))
 
     def activations(self) -> Activations:
         """Run what is not known yet, and put everything together."""
         keys = [[self._key(row, tap) for tap in self._taps] for row in self.rows]
+        places = {
+            key: (number, tap)
+            for number, row in enumerate(keys)
+            for key, tap in zip(row, self._taps, strict=True)
+        }
         try:
-            found, hit = self._engine._cache.get_or_compute(
-                [key for row in keys for key in row], self._compute, self._seconds_left
+            found, hit = self._cache.get_or_compute(
+                list(places),
+                lambda lacking: self._compute([places[key] for key in lacking]),
+                self._seconds_left,
             )
         except TimeoutError as error:
-            raise DeadlineExceeded("The request waited longer than it may: try again, or ask for less.") from error
+            raise DeadlineExceeded(
+                "The request waited longer than it may: try again, or ask for less."
+            ) from error
         by_address = {
             tap.address: Activation.of(tap, _stacked([found[row[number]] for row in keys]))
             for number, tap in enumerate(self._taps)
@@ -223,25 +263,24 @@ class _Run:
     def _key(self, row: Row, tap: Tap) -> Key:
         return self._model.description.digest, "+".join(item.key for item in row), tap.address
 
-    def _compute(self, keys: Sequence[Key]) -> list[Array]:
+    def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
         """Run the rows that lack something, for all the taps that any of them lacks."""
-        lacking = set(keys)
-        rows = {key: number for number, row in enumerate(self.rows) for tap in self._taps if (key := self._key(row, tap)) in lacking}
-        numbers = sorted(set(rows.values()))
-        taps = tuple(tap for tap in self._taps if any(key[2] == tap.address for key in keys))
-        inputs = stack([self._load(number) for number in numbers])
+        rows = sorted({row for row, _ in places})
+        lacking = {tap for _, tap in places}
+        taps = tuple(tap for tap in self._taps if tap in lacking)
+        inputs = stack([self._load(row) for row in rows])
         job = Job(self._model.executable, inputs, taps, self._deadline)
-        outcome = self._engine._scheduler.submit(job).result(self._seconds_left())
+        outcome = self._scheduler.submit(job).result(self._seconds_left())
         self._seconds["queue"] += outcome.queued
         self._seconds["run"] += outcome.ran
-        place = {tap.address: number for number, tap in enumerate(taps)}
-        line = {number: position for position, number in enumerate(numbers)}
-        return [_own(outcome.arrays[place[key[2]]], line[rows[key]]) for key in keys]
+        arrays = dict(zip(taps, outcome.arrays, strict=True))
+        line = {row: position for position, row in enumerate(rows)}
+        return [_own(arrays[tap], line[row]) for row, tap in places]
 
     def _load(self, number: int) -> list[Array]:
         if number not in self._tensors:
             with self._timed("decode"):
-                self._tensors[number] = [item.load(self._engine.limits) for item in self.rows[number]]
+                self._tensors[number] = [item.load(self._limits) for item in self.rows[number]]
         return self._tensors[number]
 
     def _seconds_left(self) -> float:
@@ -258,7 +297,8 @@ class _Run:
 
 def _own(array: Array, row: int) -> Array:
     """One image's values; copied out of a batch, so that keeping them does not keep the whole batch."""
-    return array[row] if len(array) == 1 else array[row].copy()
+    own: Array = array[row]
+    return own if len(array) == 1 else own.copy()
 
 
 def _stacked(rows: list[Array]) -> Array:

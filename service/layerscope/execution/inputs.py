@@ -16,6 +16,9 @@ from layerscope.limits import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_FED = {"bfloat16": "float32"}
+"""What an input is fed in where numpy lacks its dtype."""
+
 ANY_INPUT = "image"
 """The name a caller may use for the only input of a model, whatever the model calls it."""
 
@@ -97,7 +100,9 @@ class Item:
 
     def _fitted(self, values: Array) -> Array:
         wanted = self.input.shape
-        fits = len(wanted) == values.ndim and all(w in {None, v} for w, v in zip(wanted, values.shape, strict=True))
+        fits = len(wanted) == values.ndim and all(
+            w in {None, v} for w, v in zip(wanted, values.shape, strict=True)
+        )
         if not fits:
             raise InputMismatch(
                 f"Input {self.input.name!r} takes shape {_written(wanted)}, not {_written(values.shape)}.",
@@ -105,7 +110,7 @@ class Item:
                 expected=list(wanted),
                 got=list(values.shape),
             )
-        return np.ascontiguousarray(values, dtype=None if self.input.dtype == "bfloat16" else self.input.dtype)
+        return _converted(values, self.input)
 
 
 Row = tuple[Item, ...]
@@ -123,7 +128,9 @@ def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[R
     columns = [_items(each, model.preprocessing[each.name], by_input[each.name]) for each in model.inputs]
     counts = {len(column) for column in columns}
     if len(counts) > 1:
-        pairs = ", ".join(f"{each.name} {len(column)}" for each, column in zip(model.inputs, columns, strict=True))
+        pairs = ", ".join(
+            f"{each.name} {len(column)}" for each, column in zip(model.inputs, columns, strict=True)
+        )
         raise InputMismatch(f"Each input must have as many images as the others; got {pairs}.")
     if counts == {0}:
         raise InputMismatch("The request has no image.", inputs=[each.name for each in model.inputs])
@@ -136,20 +143,24 @@ def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[R
     return list(zip(*columns, strict=True))
 
 
-def stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
-    """One array an input, (batch, *shape).
+def require_one_size(rows: Sequence[Sequence[Array]]) -> None:
+    """Check that the images of each input can be in one batch.
 
     Raises:
-        InputMismatch: images of different sizes cannot be in one batch.
+        InputMismatch: they have different sizes.
     """
-    columns = list(zip(*rows, strict=True))
-    for column in columns:
+    for column in zip(*rows, strict=True):
         shapes = {array.shape for array in column}
         if len(shapes) > 1:
             raise InputMismatch(
                 "The images have different sizes, which this model computes on as they are: send them one by one.",
                 shapes=sorted(map(list, shapes)),
             )
+
+
+def stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
+    """One array an input, (batch, *shape), of rows that passed `require_one_size`."""
+    columns = zip(*rows, strict=True)
     return [column[0][None] if len(column) == 1 else np.stack(column) for column in columns]
 
 
@@ -171,12 +182,33 @@ def _items(each: Input, preprocessing: Preprocessing | None, sources: Sequence[S
         if isinstance(source, ImageSource):
             items.append(Item(each, source, preprocessing))
         elif source.preprocess:
+            if preprocessing is None:
+                raise InputMismatch(
+                    f"Input {each.name!r} does not take images: send its tensor with preprocess=false.",
+                    input=each.name,
+                )
             images = source.values if source.values.ndim == 4 else source.values[None]
             items.extend(Item(each, image, preprocessing) for image in images)
         else:
             is_batch = source.values.ndim == len(each.shape) + 1
-            items.extend(Item(each, image, None) for image in (source.values if is_batch else [source.values]))
+            items.extend(
+                Item(each, image, None) for image in (source.values if is_batch else [source.values])
+            )
     return items
+
+
+def _converted(values: Array, each: Input) -> Array:
+    """The same numbers in the dtype of the input. Floats may lose precision; whole numbers must stay what they are."""
+    if values.dtype.kind not in "biuf":
+        raise InputMismatch(f"Input {each.name!r} takes {each.dtype}, not {values.dtype}.", input=each.name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = values.astype(_FED.get(each.dtype, each.dtype), order="C", copy=False)
+    if converted.dtype.kind != "f" and not np.array_equal(converted, values):
+        raise InputMismatch(
+            f"Input {each.name!r} takes {each.dtype}, which cannot hold all of these numbers.",
+            input=each.name,
+        )
+    return converted
 
 
 def _as_image(values: Array) -> DecodedImage:
@@ -184,7 +216,9 @@ def _as_image(values: Array) -> DecodedImage:
     if pixels.ndim != 3 or pixels.shape[2] not in {1, 3, 4} or 0 in pixels.shape:
         raise InputMismatch(f"A tensor of shape {_written(values.shape)} is not an image to preprocess.")
     if pixels.dtype != np.uint8:
-        raise InputMismatch(f"preprocess=true takes pixels as uint8, not {pixels.dtype}.", dtype=str(pixels.dtype))
+        raise InputMismatch(
+            f"preprocess=true takes pixels as uint8, not {pixels.dtype}.", dtype=str(pixels.dtype)
+        )
     height, width = pixels.shape[:2]
     return DecodedImage(
         pixels=pixels, format="png", mode="RGB", width=width, height=height, orientation_applied=1, notes=()

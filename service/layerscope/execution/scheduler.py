@@ -25,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job got: one array a tap, (rows, *tap shape), and the seconds it waited and ran."""
+    """What a job got: one array a tap, (rows, *tap shape), of its own, and the seconds it waited and ran."""
 
     arrays: list[Array]
     queued: float
@@ -51,7 +51,7 @@ class Job:
     @property
     def group(self) -> tuple[Any, ...]:
         """What must be equal for jobs to run together."""
-        return (id(self.executable), self.taps, *((array.shape[1:], array.dtype.str) for array in self.inputs))
+        return (self.executable, self.taps, *((array.shape[1:], array.dtype.str) for array in self.inputs))
 
 
 class Scheduler:
@@ -72,7 +72,8 @@ class Scheduler:
         self._closed = False
         self.runs = 0
         self._threads = [
-            threading.Thread(target=self._work, name=f"layerscope-run-{number}", daemon=True) for number in range(workers)
+            threading.Thread(target=self._work, name=f"layerscope-run-{number}", daemon=True)
+            for number in range(workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -81,9 +82,11 @@ class Scheduler:
         """Queue a job.
 
         Raises:
-            QueueFull: too many are waiting already.
+            QueueFull: too many are waiting already, or the scheduler is closed.
         """
         with self._changed:
+            if self._closed:
+                raise QueueFull("The service is closing: try again in a moment.")
             if self._waiting >= self._pending_jobs:
                 raise QueueFull(f"{self._waiting} requests are waiting already: try again in a moment.")
             self._groups.setdefault(job.group, deque()).append(job)
@@ -143,7 +146,7 @@ class Scheduler:
         ran = time.monotonic() - started
         row = 0
         for job in batch:
-            own = [array[row : row + job.rows] for array in arrays]
+            own = arrays if len(batch) == 1 else [array[row : row + job.rows].copy() for array in arrays]
             row += job.rows
             job.future.set_result(Outcome(own, started - job.submitted, ran))
 
@@ -153,6 +156,8 @@ def _begin(job: Job) -> bool:
     if not job.future.set_running_or_notify_cancel():
         return False
     if time.monotonic() > job.deadline:
-        job.future.set_exception(DeadlineExceeded("The request waited longer than it may: try again, or ask for less."))
+        job.future.set_exception(
+            DeadlineExceeded("The request waited longer than it may: try again, or ask for less.")
+        )
         return False
     return True

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
+from tensorflow.core.protobuf import config_pb2
 
 from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
 from layerscope.graph.taps import Input, Shape, Tap
@@ -39,6 +40,7 @@ class Executable:
         with self._graph.as_default():
             self._unit = tf.compat.v1.placeholder(tf.int32, [], name="layerscope/unit")
             weights = import_graph(trace)
+            self._exits = {name: _exit(self._graph, name) for name in _tensor_names(trace)}
         self._session = tf.compat.v1.Session(graph=self._graph)
         self.weight_bytes = assign(self._session, weights)
 
@@ -66,7 +68,9 @@ class Executable:
             *(_fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
         ]
         fed = (*self._placeholders, *(tap.tensor.name for tap in feeds))
-        return self._fetch(self._plan(fed, tuple(tap.tensor.name for tap in taps)), taps, values)
+        wanted = (*taps, *feeds)
+        plan = self._plan(fed, tuple(self._exits[tap.tensor.name] for tap in wanted))
+        return self._fetch(plan, wanted, values)[: len(taps)]
 
     def gradient(
         self, inputs: Sequence[Array], target: Tap, tap: Tap, unit: int | None = None
@@ -90,25 +94,25 @@ class Executable:
         chosen = np.int32(_EVERY_UNIT if unit is None else _checked_unit(target, unit))
         batch = _batch_of(inputs)
         values = [_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
-        plan = self._plan((*self._placeholders, self._unit.name), (tap.tensor.name, self._gradient(target, tap)))
+        plan = self._plan(
+            (*self._placeholders, self._unit.name),
+            (self._exits[tap.tensor.name], self._gradient(target, tap)),
+        )
         # What is the same for every image has a gradient that is not.
         fetch = self._fetch if tap.tensor.batched else self._fetch_by_image
         values_there, slopes = fetch(plan, (tap, tap), values, chosen)
         return values_there, slopes
 
-    def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[tuple[int, ...]]) -> list[Shape]:
+    def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[tuple[int, ...]]:
         """What shape each tap has on inputs of `input_shapes` (both without batch axis).
 
         Nothing is run where TensorFlow can infer the shapes, which it cannot through a loop of unknown length.
         """
         shapes = self._inferred(taps, tuple(map(tuple, input_shapes)))
         unknown = [tap for tap, shape in zip(taps, shapes, strict=True) if None in shape]
-        if not unknown:
-            return shapes
-        blank = [np.zeros((1, *shape), np.dtype(each.dtype)) for each, shape in self._paired(input_shapes)]
-        measured = dict(zip(unknown, self.run(blank, unknown), strict=True))
+        measured = self._measured(unknown, input_shapes) if unknown else {}
         known = zip(taps, shapes, strict=True)
-        return [measured[tap].shape[1:] if tap in measured else shape for tap, shape in known]
+        return [cast("tuple[int, ...]", measured.get(tap, shape)) for tap, shape in known]
 
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
@@ -121,8 +125,9 @@ class Executable:
         with self._lock:
             plan = self._plans.get(key)
         if plan is None:
-            tensor = self._graph.get_tensor_by_name
-            plan = self._session.make_callable([tensor(n) for n in fetched], [tensor(n) for n in fed])
+            options = config_pb2.CallableOptions(feed=fed, fetch=fetched)
+            # The public make_callable keeps what it compiled for as long as the session lives.
+            plan = self._session._make_callable_from_options(options)  # noqa: SLF001
             with self._lock:
                 plan = self._plans.setdefault(key, plan)
         return plan
@@ -186,9 +191,13 @@ class Executable:
                 (slope,) = tf.gradients(output, [source], [_weights(output, self._unit)])
             except (LookupError, ValueError, TypeError):
                 return None
-            return None if slope is None else str(tf.convert_to_tensor(slope).name)
+            return None if slope is None else str(tf.identity(slope).name)
 
-    def _inferred(self, taps: Sequence[Tap], input_shapes: tuple[tuple[int, ...], ...]) -> list[Shape]:
+    def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[Tap, Shape]:
+        blank = [np.zeros((1, *shape), np.dtype(each.dtype)) for each, shape in self._paired(input_shapes)]
+        return {tap: array.shape[1:] for tap, array in zip(taps, self.run(blank, taps), strict=True)}
+
+    def _inferred(self, taps: Sequence[Tap], input_shapes: tuple[Shape, ...]) -> list[Shape]:
         if all(None not in tap.shape for tap in taps):
             return [tap.shape for tap in taps]
         with self._lock:
@@ -197,7 +206,7 @@ class Executable:
             known.update(self._infer(taps, input_shapes))
         return [known[tap.tensor.name] for tap in taps]
 
-    def _infer(self, taps: Sequence[Tap], input_shapes: tuple[tuple[int, ...], ...]) -> dict[str, Shape]:
+    def _infer(self, taps: Sequence[Tap], input_shapes: tuple[Shape, ...]) -> dict[str, Shape]:
         """Import the graph for these inputs only; TensorFlow works out every shape that it can on the way."""
         definition = self._graph.as_graph_def()
         with tf.Graph().as_default() as scratch:
@@ -213,19 +222,30 @@ class Executable:
         }
 
 
+def _tensor_names(trace: Trace) -> set[str]:
+    return {tap.tensor.name for call in trace.calls for tap in call.taps}
+
+
+def _exit(graph: Any, name: str) -> str:
+    """A second reader of a tensor: it keeps TensorFlow from fusing away what is fetched or fed there."""
+    return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
+
+
 def _weights(output: Any, unit: Any) -> Any:
     """How much each value of `output` counts: one, or zero for those that are not the unit asked for."""
     ones = tf.ones_like(output)
     if output.shape.rank < 2:
         return ones
     chosen = tf.one_hot(unit, tf.shape(output)[-1], dtype=output.dtype)
-    return tf.where(unit == _EVERY_UNIT, ones, ones * chosen)
+    return tf.where(tf.equal(unit, _EVERY_UNIT), ones, ones * chosen)
 
 
 def _checked_unit(target: Tap, unit: int) -> int:
     size = target.shape[-1] if target.shape else 0
     if unit < 0 or (size is not None and unit >= size):
-        raise ChannelNotFound(f"{target.address} has {size} units, numbered from 0: there is no unit {unit}.", unit=unit)
+        raise ChannelNotFound(
+            f"{target.address} has {size} units, numbered from 0: there is no unit {unit}.", unit=unit
+        )
     return unit
 
 
@@ -238,7 +258,9 @@ def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Ar
     wanted = (batch, *shape)
     if len(wanted) != array.ndim or any(w not in {None, n} for w, n in zip(wanted, array.shape, strict=True)):
         raise InputMismatch(
-            f"{name} takes shape {list(wanted)}, not {list(array.shape)}.", expected=list(wanted), got=list(array.shape)
+            f"{name} takes shape {list(wanted)}, not {list(array.shape)}.",
+            expected=list(wanted),
+            got=list(array.shape),
         )
     return np.asarray(array, np.dtype(dtype))
 

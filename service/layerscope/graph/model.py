@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from layerscope.errors import ModelRefused
 from layerscope.graph.executable import Executable
 from layerscope.graph.selectors import TapIndex
 from layerscope.graph.signature import signature_of
-from layerscope.graph.taps import Input, Tap
-from layerscope.graph.tracing import trace
+from layerscope.graph.taps import Input, Shape, Tap
+from layerscope.graph.tracing import Trace, trace
 from layerscope.images import Preprocessing
 from layerscope.models.directory import ModelSource
 from layerscope.models.formats import open_model
@@ -79,7 +77,7 @@ def load_model(source: ModelSource, *, plans: int) -> LoadedModel:
     manifest = Manifest.read(source.folder)
     model = open_model(source.path, [_beside(source.folder, name) for name in manifest.plugins])
     traced = trace(model, signature_of(model))
-    preprocessing, warnings = _preprocessing(manifest, model, traced.inputs)
+    preprocessing, warnings = _preprocessing(manifest, traced)
     executable = Executable(traced, plans=plans)
     inputs = [call.taps[0].address for call in traced.calls[: len(traced.inputs)]]
     description = ModelDescription(
@@ -119,18 +117,19 @@ def _digest(source: ModelSource) -> str:
 
 
 def _preprocessing(
-    manifest: Manifest, model: keras.Model, inputs: tuple[Input, ...]
+    manifest: Manifest, traced: Trace
 ) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
+    manifest.require_inputs([each.name for each in traced.inputs])
     result: dict[str, Preprocessing | None] = {}
     warnings = []
-    for each in inputs:
+    for each in traced.inputs:
         declaration = manifest.preprocessing_of(each.name)
         shape = _image_shape(each)
         if shape is None:
             result[each.name] = None
             continue
-        fields = {**shape, **(declaration if declaration is not None else _assumption(model))}
-        result[each.name] = Preprocessing.declared(fields)
+        fields = {**shape, **(declaration if declaration is not None else _assumption(traced))}
+        result[each.name] = _agreed(each, Preprocessing.declared(fields))
         if declaration is None:
             warnings.append(
                 f"No preprocessing is declared for input {each.name!r}: {fields['preset']!r} was assumed."
@@ -154,8 +153,20 @@ def _image_shape(each: Input) -> dict[str, object] | None:
     return {"size": size, "color": _CHANNELS[channels], "layout": layout}
 
 
-def _assumption(model: keras.Model) -> dict[str, object]:
+def _agreed(each: Input, preprocessing: Preprocessing) -> Preprocessing:
+    size, channels = preprocessing.size or (None, None), preprocessing.channels
+    made: Shape = (*size, channels) if preprocessing.layout == "nhwc" else (channels, *size)
+    if any(None not in {m, wanted} and m != wanted for m, wanted in zip(made, each.shape, strict=True)):
+        raise ModelRefused(
+            f"{FILE_NAME} declares images of shape {list(made)} for input {each.name!r}, which takes {list(each.shape)}.",
+            input=each.name,
+            declared=list(made),
+            expected=list(each.shape),
+        )
+    return preprocessing
+
+
+def _assumption(traced: Trace) -> dict[str, object]:
     """A model that rescales its input itself takes pixels as they are."""
-    scales = (keras.layers.Rescaling, keras.layers.Normalization)
-    inside = any(isinstance(layer, scales) for layer in model._flatten_layers())
+    inside = any(call.type in {"Rescaling", "Normalization"} for call in traced.calls)
     return {"preset": "none" if inside else "unit", "assumed": True}

@@ -46,7 +46,8 @@ class Recorder:
     def __init__(self, model: Any, entrances: Mapping[str, Any]) -> None:
         self._model = model
         self._stack: list[Call] = []
-        self._names = {((), id(tensor)): name for name, tensor in entrances.items()}
+        self._names: dict[tuple[tuple[str, ...], int], str] = {}
+        self._names |= {((), id(tensor)): name for name, tensor in entrances.items()}
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._heard = {tensor.ref() for tensor in entrances.values()}
         self.calls: list[Call] = []
@@ -151,7 +152,7 @@ def _copy(tensor: Any) -> Any:
     copy = tf.identity(tensor)
     mask = getattr(tensor, "_keras_mask", None)
     if mask is not None:
-        copy._keras_mask = mask
+        copy._keras_mask = mask  # noqa: SLF001
     return copy
 
 
@@ -160,7 +161,11 @@ def _listening_to_activation(operation: Any) -> Iterator[list[Any]]:
     """Collect what the layer hands to its fused activation function, unless that is a layer of its own."""
     heard: list[Any] = []
     activation = vars(operation).get("activation")
-    if not callable(activation) or isinstance(activation, keras.Layer) or activation is keras.activations.linear:
+    if (
+        not callable(activation)
+        or isinstance(activation, keras.Layer)
+        or activation is keras.activations.linear
+    ):
         yield heard
         return
 
@@ -177,9 +182,12 @@ def _listening_to_activation(operation: Any) -> Iterator[list[Any]]:
 
 
 def _outputs(model: Any, result: Any) -> dict[str, Any]:
-    """The model's outputs by the names it gives them: its own, the keys of a dictionary, or their numbers."""
+    """The model's outputs by the names it gives them: the keys of a dictionary, its own, or their numbers."""
     tensors = _tensors(result)
-    declared = [getattr(model, "output_names", None) or (), sorted(result) if isinstance(result, dict) else ()]
+    declared = [
+        sorted(result) if isinstance(result, dict) else (),
+        getattr(model, "output_names", None) or (),
+    ]
     for names in declared:
         if len(names) == len(set(names)) == len(tensors):
             return dict(zip(map(str, names), tensors, strict=True))

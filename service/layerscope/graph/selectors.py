@@ -3,7 +3,7 @@
 The grammar, one selector at a time; what several select is united, in graph order, without duplicates:
 
     conv1, encoder/conv:1@input     an exact address
-    block?_conv*, **/relu           a glob over paths: * and ? stay within one name, ** crosses names
+    block?_conv*, **/relu           a glob over paths: * ? [ab] [!ab] stay within one name, ** crosses names
     re:<RE2 pattern>                a search in canonical addresses
     type:Conv2D                     the layer's class (also a glob)
     index:3, index:0..7, index:-1   places in model.layers, both ends included
@@ -29,7 +29,7 @@ Predicate = Callable[[LayerCall], bool]
 _LONGEST = 1_000
 _PLACE = re.compile(r"(?P<path>[^:@]+)(?::(?P<call>\d{1,6})(?:\.(?P<output>\d{1,6}))?)?")
 _RANGE = re.compile(r"(-?\d{1,6})(?:\.\.(-?\d{1,6}))?")
-_GLOB = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])")
+_GLOB = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?[^\]!][^\]]*\])")
 _GLOB_TO_RE2 = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -119,7 +119,9 @@ class TapIndex:
     def _by_glob(self, text: str, site: Site) -> Sequence[str]:
         parts = _PLACE.fullmatch(text)
         if parts is None:
-            raise InvalidSelector(f"{text[:100]!r} is not a layer pattern: write pattern[:call][.output][@site].")
+            raise InvalidSelector(
+                f"{text[:100]!r} is not a layer pattern: write pattern[:call][.output][@site]."
+            )
         pattern = _compile_glob(parts["path"])
         return [
             tap.address
@@ -132,7 +134,9 @@ class TapIndex:
     def _by_index(self, text: str, site: Site) -> Sequence[str]:
         match = _RANGE.fullmatch(text)
         if match is None:
-            raise InvalidSelector(f"index:{text[:100]} is not a place in model.layers: write index:3 or index:0..7.")
+            raise InvalidSelector(
+                f"index:{text[:100]} is not a place in model.layers: write index:3 or index:0..7."
+            )
         low, high = (
             int(end) + (self._layers if int(end) < 0 else 0) for end in (match[1], match[2] or match[1])
         )
@@ -152,10 +156,14 @@ class TapIndex:
         base = selector.partition("@")[0]
         if base != selector and base in self._taps:
             sites = ", ".join(self._taps[base].layer.tensors)
-            return LayerNotFound(f"{base} has no such site; its sites are {sites}.", selector=selector, near=[base])
+            return LayerNotFound(
+                f"{base} has no such site; its sites are {sites}.", selector=selector, near=[base]
+            )
         near = self._near(selector)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        return LayerNotFound(f"{selector[:100]!r} selects no layer of this model.{hint}", selector=selector[:100], near=near)
+        return LayerNotFound(
+            f"{selector[:100]!r} selects no layer of this model.{hint}", selector=selector[:100], near=near
+        )
 
     def _near(self, selector: str) -> list[str]:
         """Close addresses, whatever the case, and also by their last name alone."""
@@ -174,8 +182,13 @@ def _path(tap: Tap) -> str:
 
 
 def _compile_glob(glob: str) -> "re2._Regexp[str]":
-    pieces = [_GLOB_TO_RE2.get(part) or (part if part.startswith("[") else re.escape(part)) for part in _GLOB.split(glob)]
-    return _compile("".join(pieces))
+    return _compile("".join(map(_translate, _GLOB.split(glob))))
+
+
+def _translate(part: str) -> str:
+    if part.startswith("[!"):
+        return f"[^/{part[2:]}"
+    return _GLOB_TO_RE2.get(part) or (part if part.startswith("[") else re.escape(part))
 
 
 def _compile(pattern: str) -> "re2._Regexp[str]":
@@ -184,5 +197,7 @@ def _compile(pattern: str) -> "re2._Regexp[str]":
     options.max_mem = 1 << 20
     try:
         return re2.compile(pattern, options)
-    except re2.error as error:
-        raise InvalidSelector(f"{pattern[:100]!r} is not a pattern that RE2 understands.", pattern=pattern[:100]) from error
+    except (re2.error, UnicodeError) as error:
+        raise InvalidSelector(
+            f"{pattern[:100]!r} is not a pattern that RE2 understands.", pattern=pattern[:100]
+        ) from error

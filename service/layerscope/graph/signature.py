@@ -45,7 +45,9 @@ def signature_of(model: Any) -> Signature:
 
 def _input_names(model: Any) -> list[str]:
     """The names of the input layers; a tensor without one (sequential models hide it) is just `input`."""
-    layers = [layer for layer in getattr(model, "operations", ()) if isinstance(layer, keras.layers.InputLayer)]
+    layers = [
+        layer for layer in getattr(model, "operations", ()) if isinstance(layer, keras.layers.InputLayer)
+    ]
     names = {id(layer.output): layer.name for layer in layers}
     return [names.get(id(tensor), "input") for tensor in model.inputs]
 
@@ -74,7 +76,9 @@ def _built_signature(model: Any) -> Signature:
             model=type(model).__name__,
         )
     dtypes = [keras.backend.standardize_dtype(model.input_dtype)] * len(shapes)
-    return Signature(_inputs(list(shapes), list(shapes.values()), dtypes), structure, by_keyword=bool(arguments))
+    return Signature(
+        _inputs(list(shapes), list(shapes.values()), dtypes), structure, by_keyword=bool(arguments)
+    )
 
 
 def _by_name(shape: Any) -> tuple[dict[str, Any], Any]:

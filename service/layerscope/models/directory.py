@@ -1,9 +1,12 @@
 """Find the models in a directory: `DIR/<name>/<version>/model.keras`, or a bare `DIR/<name>.keras` as version 1."""
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """File formats that are opened, by suffix."""
@@ -29,14 +32,23 @@ def is_model_name(text: str) -> bool:
 
 
 def find_models(directory: Path) -> list[ModelSource]:
-    """Every model in `directory`, by name and version. What does not look like one is passed over."""
-    found = [*_bare_files(directory), *_versioned(directory)]
-    return sorted(found, key=lambda source: (source.name, source.version))
+    """Every model in `directory`, by name and version. What does not look like one is passed over.
+
+    Of several files for one version, the one in a version's folder counts, and of bare files the one whose suffix
+    comes first in `SUFFIXES`.
+    """
+    found: dict[tuple[str, int], ModelSource] = {}
+    for source in [*_versioned(directory), *_bare_files(directory)]:
+        kept = found.setdefault((source.name, source.version), source)
+        if kept is not source:
+            logger.warning("%s is passed over: %s is that version too", source.path.name, kept.path.name)
+    return [found[key] for key in sorted(found)]
 
 
 def _bare_files(directory: Path) -> Iterator[ModelSource]:
-    for path in directory.iterdir():
-        if path.is_file() and path.suffix in SUFFIXES and is_model_name(path.stem):
+    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    for path in sorted(files, key=lambda path: SUFFIXES.index(path.suffix)):
+        if is_model_name(path.stem):
             yield ModelSource(path.stem, 1, path, directory / path.stem)
 
 

@@ -14,7 +14,9 @@ from layerscope.errors import ModelRefused
 logger = logging.getLogger(__name__)
 
 if keras.backend.backend() != "tensorflow":
-    raise ImportError("Layerscope traces models with TensorFlow: unset KERAS_BACKEND or set it to tensorflow.")
+    raise ImportError(
+        "Layerscope traces models with TensorFlow: unset KERAS_BACKEND or set it to tensorflow."
+    )
 
 
 def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
@@ -47,6 +49,7 @@ def _run_plugin(path: Path) -> None:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         logger.warning("plugin %s failed", path.name, exc_info=True)
         raise ModelRefused(
             f"The plugin {path.name} raised {type(error).__name__}: see the log.", plugin=path.name
@@ -59,7 +62,11 @@ def _legacy_classes(path: Path) -> dict[str, type]:
         return {}
     return {
         original.__name__: _without_groups(original)
-        for original in (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.SeparableConv1D)
+        for original in (
+            keras.layers.DepthwiseConv2D,
+            keras.layers.SeparableConv2D,
+            keras.layers.SeparableConv1D,
+        )
     }
 
 

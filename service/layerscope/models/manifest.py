@@ -1,7 +1,7 @@
 """What is declared beside a model, in `layerscope.json`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,8 @@ from layerscope.images import Preprocessing
 
 FILE_NAME = "layerscope.json"
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
+"""Begins with a letter, because a number after `@` is a version."""
 
 
 class Manifest(BaseModel):
@@ -31,7 +32,7 @@ class Manifest(BaseModel):
     preprocessing: dict[str, Any] | None = None
     inputs: dict[str, dict[str, Any]] = {}
     classes: tuple[str, ...] | None = None
-    labels: tuple[Name, ...] = ()
+    labels: tuple[Label, ...] = ()
     plugins: tuple[str, ...] = ()
 
     @classmethod
@@ -50,8 +51,21 @@ class Manifest(BaseModel):
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise ModelRefused(f"{FILE_NAME} is wrong at {field}: {first['msg']}.", field=field) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
+
+    def require_inputs(self, names: Sequence[str]) -> None:
+        """Check the names of the inputs that are declared.
+
+        Raises:
+            ModelRefused: the model has no such input.
+        """
+        unknown = sorted(set(self.inputs) - set(names))
+        if unknown:
+            raise ModelRefused(
+                f"{FILE_NAME} declares input {unknown[0]!r}; the model has {', '.join(names)}.",
+                field="inputs",
+            )
 
     def preprocessing_of(self, input_name: str) -> Mapping[str, Any] | None:
         """The declaration for one input, None where nothing was declared.

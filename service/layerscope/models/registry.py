@@ -59,7 +59,10 @@ class Registry(Generic[Model]):
             self._entries.setdefault(source.name, {})[source.version] = Entry(source)
 
     def load(self, source: ModelSource) -> Entry[Model]:
-        """Load a model. One that cannot be loaded is listed as `failed` with the reason; the others are untouched."""
+        """Load a model. One that cannot be loaded is listed as `failed` with the reason; the others are untouched.
+
+        What was there under that name and version must have been unloaded before.
+        """
         self.announce(source)
         model, reason = self._try(source)
         with self._changed:
@@ -75,9 +78,14 @@ class Registry(Generic[Model]):
 
         Raises:
             ModelNotFound: there is no such model.
+            ModelLoading: it is still being loaded, or is being unloaded already.
         """
         with self._changed:
             entry = self._find(reference)
+            if entry.state not in {"ready", "failed"}:
+                raise ModelLoading(
+                    f"Model {reference!r} is {entry.state}: try again in a moment.", model=reference
+                )
             entry.state = "unloading"
             self._changed.wait_for(lambda: entry.leases == 0)
             name, version = entry.source.name, entry.source.version
@@ -124,7 +132,11 @@ class Registry(Generic[Model]):
     def entries(self) -> list[Entry[Model]]:
         """Every version of every model, by name and version."""
         with self._changed:
-            return [versions[number] for _, versions in sorted(self._entries.items()) for number in sorted(versions)]
+            return [
+                versions[number]
+                for _, versions in sorted(self._entries.items())
+                for number in sorted(versions)
+            ]
 
     def labels(self, name: str) -> dict[str, int]:
         """The labels of a model and the versions they point at."""
@@ -145,7 +157,9 @@ class Registry(Generic[Model]):
         name, _, suffix = reference.partition("@")
         versions = self._entries.get(name)
         if not versions:
-            raise ModelNotFound(f"There is no model {reference[:80]!r}.", model=reference[:80], models=sorted(self._entries))
+            raise ModelNotFound(
+                f"There is no model {reference[:80]!r}.", model=reference[:80], models=sorted(self._entries)
+            )
         number = self._version(name, suffix, versions)
         if number not in versions:
             raise ModelNotFound(
@@ -168,7 +182,9 @@ class Registry(Generic[Model]):
 
 def _ready(entry: Entry[Model], reference: str) -> Model:
     if entry.state == "loading":
-        raise ModelLoading(f"Model {reference!r} is still being loaded: try again in a moment.", model=reference)
+        raise ModelLoading(
+            f"Model {reference!r} is still being loaded: try again in a moment.", model=reference
+        )
     if entry.model is None or entry.state != "ready":
         why = f": {entry.reason}" if entry.reason else "."
         raise ModelNotLoaded(f"Model {reference!r} is not loaded{why}", model=reference, state=entry.state)

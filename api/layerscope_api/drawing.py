@@ -1,0 +1,81 @@
+"""A model as a graph to draw: layer calls as nodes, and boxes around those that a layer is made of."""
+
+from functools import cache
+from itertools import takewhile
+
+from layerscope.graph.addresses import encode_path
+from layerscope.graph.model import ModelDescription
+from layerscope.graph.taps import LayerCall
+from layerscope_api.descriptions import identity
+from layerscope_api.schemas import GraphBody, GraphEdge, GraphGroup, GraphNode
+
+Path = tuple[str, ...]
+
+
+def graph_body(model: ModelDescription) -> GraphBody:
+    """Nodes, the edges between them, and nested layers as groups. A layer whose inside is out of reach is a node."""
+    calls = [call for call in model.taps.calls if call.taps]
+    around = {call.path[:length] for call in calls for length in range(1, len(call.path))}
+    groups = {call.path: call for call in calls if call.path in around}
+    nodes = [call for call in calls if call.path not in groups]
+    return GraphBody(
+        model=identity(model),
+        nodes=[_node(call, groups) for call in nodes],
+        edges=_edges(model, calls, groups),
+        groups=[
+            GraphGroup(path=encode_path(path), name=path[-1], type=call.type, parent=_box(path, groups))
+            for path, call in groups.items()
+        ],
+    )
+
+
+def _edges(model: ModelDescription, calls: list[LayerCall], groups: dict[Path, LayerCall]) -> list[GraphEdge]:
+    """What each node computes from. Edges join nodes only: a group's value comes from the nodes that end it."""
+
+    @cache
+    def sources(call: LayerCall) -> tuple[LayerCall, ...]:
+        makers = (maker for address in call.inbound for maker in makers_of(address))
+        return tuple(dict.fromkeys(makers))
+
+    @cache
+    def makers_of(address: str) -> tuple[LayerCall, ...]:
+        tap = model.taps[address]
+        if tap.layer.path not in groups:
+            return (tap.layer,)
+        inside = _inside(tap.layer, calls, groups)
+        handed_out = [call for call in inside if any(each.tensor == tap.tensor for each in call.taps)]
+        used = {source for call in inside for source in sources(call)}
+        return tuple(handed_out[-1:] or [call for call in inside if call not in used])
+
+    return [
+        GraphEdge(source=source.taps[0].address, target=call.taps[0].address)
+        for call in calls
+        if call.path not in groups
+        for source in sources(call)
+    ]
+
+
+def _inside(group: LayerCall, calls: list[LayerCall], groups: dict[Path, LayerCall]) -> list[LayerCall]:
+    """The nodes that ran in one call of a group: they returned after its previous call and before this one."""
+    depth = len(group.path)
+    before = reversed(calls[: calls.index(group)])
+    since_last_call = takewhile(lambda call: call.path != group.path, before)
+    inside = [call for call in since_last_call if call.path[:depth] == group.path and call.path not in groups]
+    return inside[::-1]
+
+
+def _node(call: LayerCall, groups: dict[Path, LayerCall]) -> GraphNode:
+    tap = call.taps[0]
+    return GraphNode(
+        address=tap.address,
+        name=call.path[-1],
+        type=call.type,
+        group=_box(call.path, groups),
+        shape=list(tap.shape),
+    )
+
+
+def _box(path: Path, groups: dict[Path, LayerCall]) -> str | None:
+    """The innermost group around a path. What only calls a layer without being one itself is no group."""
+    outer = (path[:length] for length in range(len(path) - 1, 0, -1))
+    return next((encode_path(each) for each in outer if each in groups), None)

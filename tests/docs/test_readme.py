@@ -1,0 +1,124 @@
+"""Every command and snippet of the README, run against the real service."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from layerscope.models.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+WRITTEN_ADDRESS = "http://127.0.0.1:8000"
+SAMPLES = "service/layerscope/demo/samples"
+
+
+def snippets(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+CURLS = [line for block in snippets("sh") for line in block.splitlines() if line.startswith("curl ")]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0"]
+    environment = {**os.environ, "COLUMNS": "300"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        yield next(match[1] for line in lines if (match := re.search(r"serves on (http://\S+)", line)))
+        process.terminate()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder that has what the snippets read, and takes what they write."""
+    shutil.copytree(ROOT / SAMPLES, tmp_path / SAMPLES)
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", CURLS)
+def test_curl(command: str, address: str, clone: Path) -> None:
+    output = run(
+        ["bash", "-c", command.replace(WRITTEN_ADDRESS, address).replace("curl ", "curl -sSf ")], clone
+    )
+    if "-o conv1.npy" in command:
+        assert np.load(clone / "conv1.npy").shape == (1, 28, 28, 16)
+    elif "-o conv1.png" in command:
+        assert Image.open(clone / "conv1.png").format == "PNG"
+    else:
+        (output_of_model,) = json.loads(output)["outputs"]
+        assert output_of_model["predictions"][0][0]["name"] == "7"
+
+
+def test_the_three_curl_lines_are_there() -> None:
+    assert len(CURLS) == 3
+
+
+def test_python(address: str, clone: Path) -> None:
+    (snippet,) = snippets("python")
+    assert len(snippet.strip().splitlines()) <= 6
+    output = run([sys.executable, "-c", snippet.replace(WRITTEN_ADDRESS, address)], clone)
+    assert "'conv1': (1, 28, 28, 16)" in output
+    assert Image.open(clone / "channel.png").size == (28, 28)
+
+
+def test_javascript(address: str, clone: Path) -> None:
+    assert shutil.which("node"), "Install Node.js 20 or newer: the README's JavaScript is run by this test."
+    (snippet,) = snippets("js")
+    (clone / "snippet.mjs").write_text(snippet.replace(WRITTEN_ADDRESS, address))
+    output = run(["node", "snippet.mjs"], clone)
+    assert output.startswith(f"{28 * 28 * 16} values, the largest ")
+    assert Image.open(clone / "channel.png").size == (28, 28)
+
+
+def test_make_targets_exist() -> None:
+    targets = re.findall(r"^make (\w+)", "\n".join(snippets("sh")), re.MULTILINE)
+    assert targets == ["run", "test"]
+    for target in targets:
+        run(["make", "--dry-run", target], ROOT)
+
+
+def test_the_declaration_is_valid(tmp_path: Path) -> None:
+    (declaration,) = snippets("json")
+    (tmp_path / "layerscope.json").write_text(declaration)
+    manifest = Manifest.read(tmp_path)
+    assert manifest.preprocessing_of("input") is not None
+    assert manifest.classes == ("cat", "dog")
+
+
+def test_serve_takes_a_models_directory() -> None:
+    (command,) = [
+        line for block in snippets("sh") for line in block.splitlines() if line.startswith("layerscope ")
+    ]
+    options = run([sys.executable, "-m", "layerscope_api", "serve", "--help"], ROOT)
+    assert re.findall(r"--\w+", command) == ["--models"]
+    assert "--models" in options
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_extras_exist() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    for extra in re.findall(r"layerscope\[(\w+)\]", README):
+        assert re.search(rf"^{extra} = ", project, re.MULTILINE)

@@ -1,0 +1,136 @@
+"""Models to look into, and what Keras computes in them: eagerly, one layer after the other."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers
+
+from layerscope.graph.addresses import Address
+from layerscope.graph.executable import Executable
+from layerscope.graph.selectors import TapIndex
+from layerscope.graph.signature import signature_of
+from layerscope.graph.tracing import Trace, trace
+
+
+@dataclass
+class Traced:
+    model: keras.Model
+    trace: Trace
+    executable: Executable
+    index: TapIndex
+
+    def taps(self, *selectors):
+        return self.index.select(selectors)
+
+    def values(self, *selectors, on):
+        taps = self.taps(*selectors)
+        arrays = self.executable.run(on, taps)
+        return {tap.address: array for tap, array in zip(taps, arrays, strict=True)}
+
+    def value(self, address, *, on):
+        (array,) = self.executable.run(on, [self.index[address]])
+        return array
+
+    @property
+    def addresses(self):
+        return [tap.address for tap in self.index.outputs()]
+
+
+def traced(model, **options):
+    made = trace(model, signature_of(model))
+    inputs = [call.taps[0].address for call in made.calls[: len(made.inputs)]]
+    index = TapIndex(made.calls, inputs, [tap.address for _, tap in made.outputs])
+    return Traced(model, made, Executable(made, **options), index)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def scatter_statistics(model, seed=0):
+    """Give batch normalisation statistics that are not the identity, as training does."""
+    random = np.random.default_rng(seed)
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def eager_values(model, tensors):
+    """Every layer's outputs by address, computed by calling the layers themselves, one after the other."""
+    values, counts = {}, Counter()
+    _walk(model, [keras.ops.convert_to_tensor(tensor) for tensor in tensors], (), values, counts)
+    return values
+
+
+def _walk(model, tensors, path, values, counts):
+    known = {id(symbol): tensor for symbol, tensor in zip(model.inputs, tensors, strict=True)}
+    by_depth = model._nodes_by_depth
+    for node in [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]:
+        if node.is_input:
+            continue
+        args, kwargs = node.arguments.fill_in(known)
+        results = keras.tree.flatten(node.operation(*args, **kwargs))
+        known.update(zip(map(id, node.outputs), results, strict=True))
+        here = (*path, node.operation.name)
+        for number, result in enumerate(results):
+            values[str(Address(here, counts[here], number))] = np.asarray(result)
+        counts[here] += 1
+        if isinstance(node.operation, keras.Model):
+            _walk(node.operation, keras.tree.flatten(args), here, values, counts)
+
+
+def assert_close(actual, expected, relative=1e-4):
+    """Within `relative` of the largest magnitude."""
+    expected = np.asarray(expected)
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= relative * max(np.abs(expected).max(), 1e-12)
+
+
+def assert_every_layer_is_right(made, tensors, relative=1e-4):
+    expected = eager_values(made.model, tensors)
+    inputs = {each.name for each in made.trace.inputs}
+    assert set(made.addresses) - inputs == set(expected)
+    actual = made.values("all", on=tensors)
+    for address, values in expected.items():
+        assert_close(actual[address], values, relative)
+
+
+def backbone(name, channels=4):
+    start = keras.Input((None, None, 3), name=f"{name}_in")
+    hidden = layers.Conv2D(channels, 3, padding="same", activation="relu", name="conv")(start)
+    end = layers.BatchNormalization(name="bn")(hidden)
+    return scatter_statistics(keras.Model(start, end, name=name))
+
+
+def nested_model():
+    """A model in a model in a model; the inner one is called twice, as is one layer."""
+    inner = backbone("inner")
+    start = keras.Input((8, 8, 3), name="middle_in")
+    hidden = inner(start)
+    middle = keras.Model(start, layers.Conv2D(3, 1, name="conv")(hidden), name="middle")
+    images = keras.Input((8, 8, 3), name="images")
+    squeeze = layers.Conv2D(3, 1, activation="tanh", name="squeeze")
+    once = inner(middle(squeeze(images)))
+    twice = squeeze(images + 1.0)
+    merged = layers.Concatenate(name="merged")([once, twice])
+    return keras.Model(images, layers.GlobalAveragePooling2D(name="pool")(merged), name="outer")
+
+
+def residual_model():
+    images = keras.Input((6, 6, 4), name="images")
+    hidden = layers.Conv2D(4, 3, padding="same", activation="relu", name="stem")(images)
+    branch = layers.Dropout(0.5, name="drop")(hidden)
+    branch = layers.Conv2D(4, 3, padding="same", name="branch")(branch)
+    added = layers.Add(name="add")([hidden, branch])
+    active = layers.Activation("relu", name="active")(added)
+    scores = layers.Dense(5, activation="softmax", name="scores")(layers.Flatten(name="flat")(active))
+    return keras.Model(images, scores)
+
+
+def gru_model():
+    steps = keras.Input((5, 3), name="steps")
+    hidden = layers.Dense(4, activation="tanh", name="embed")(steps)
+    return keras.Model(steps, layers.Dense(2, name="head")(layers.GRU(6, name="gru")(hidden)))

@@ -1,0 +1,193 @@
+"""Sites, feeds and gradients: what each means, told by eager computation."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from graph_models import assert_close, gru_model, noise, residual_model, traced
+from keras import layers
+
+from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
+
+
+@pytest.fixture(scope="module")
+def residual():
+    keras.utils.set_random_seed(1)
+    return traced(residual_model())
+
+
+@pytest.fixture(scope="module")
+def gated():
+    keras.utils.set_random_seed(2)
+    return traced(gru_model())
+
+
+IMAGES = noise(3, 6, 6, 4)
+
+
+def end(model, added):
+    return model.get_layer("scores")(model.get_layer("flat")(model.get_layer("active")(added)))
+
+
+def test_the_preactivation_is_what_the_activation_function_gets(residual):
+    values = residual.values("stem@preactivation", "stem", "active@preactivation", "active", on=[IMAGES])
+    assert (values["stem@preactivation"] < 0).any()
+    np.testing.assert_array_equal(np.maximum(values["stem@preactivation"], 0), values["stem"])
+    np.testing.assert_array_equal(np.maximum(values["active@preactivation"], 0), values["active"])
+    kernel_only = keras.ops.softmax(residual.value("scores@preactivation", on=[IMAGES]))
+    assert_close(residual.value("scores", on=[IMAGES]), kernel_only)
+
+
+def test_only_layers_with_a_fused_activation_have_a_preactivation(residual):
+    assert [tap.address for tap in residual.taps("all@preactivation")] == [
+        "stem@preactivation",
+        "active@preactivation",
+        "scores@preactivation",
+    ]
+
+
+def test_the_input_site_is_what_went_in(residual):
+    values = residual.values("stem", "branch@input", "add@input", "add:0.1@input", "branch", on=[IMAGES])
+    np.testing.assert_array_equal(values["branch@input"], values["stem"])
+    np.testing.assert_array_equal(values["add@input"], values["stem"])
+    np.testing.assert_array_equal(values["add:0.1@input"], values["branch"])
+
+
+@pytest.mark.parametrize("address", ["drop", "branch@input", "drop@input"])
+def test_a_feed_before_the_branch_leaves_the_shortcut_alone(residual, address):
+    replaced, model = noise(3, 6, 6, 4, seed=9), residual.model
+    stem = model.get_layer("stem")(IMAGES)
+    expected = end(model, stem + model.get_layer("branch")(replaced))
+    actual = residual.executable.run([IMAGES], residual.taps("scores"), {residual.index[address]: replaced})
+    assert_close(actual[0], expected)
+
+
+def test_a_feed_of_the_shared_value_changes_both_ways(residual):
+    replaced, model = noise(3, 6, 6, 4, seed=9), residual.model
+    expected = end(model, replaced + model.get_layer("branch")(replaced))
+    actual = residual.executable.run([IMAGES], residual.taps("scores"), {residual.index["stem"]: replaced})
+    assert_close(actual[0], expected)
+
+
+def test_feeding_what_was_there_changes_nothing_and_what_is_upstream_stays(residual):
+    before = residual.values("all", on=[IMAGES])
+    feeds = {residual.index[address]: before[address] for address in ("stem", "add")}
+    after = residual.executable.run([IMAGES], residual.taps("scores", "images"), feeds)
+    np.testing.assert_array_equal(after[0], IMAGES)
+    assert_close(after[1], before["scores"])
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 6, 5), (1, 6, 6, 4), (3, 6, 4), (4, 6, 6, 4)])
+def test_a_feed_that_does_not_fit_is_refused(residual, shape):
+    with pytest.raises(InputMismatch, match="stem takes shape"):
+        residual.executable.run([IMAGES], residual.taps("scores"), {residual.index["stem"]: noise(*shape)})
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 5, 4), (6, 6, 4), (3, 6, 6)])
+def test_inputs_that_do_not_fit_are_refused(residual, shape):
+    with pytest.raises(InputMismatch, match="images takes shape"):
+        residual.executable.run([noise(*shape)], residual.taps("scores"))
+
+
+def test_too_few_inputs_are_refused(residual):
+    with pytest.raises(InputMismatch, match="1 inputs, not 0"):
+        residual.executable.run([], residual.taps("scores"))
+
+
+@pytest.mark.parametrize("unit", [None, 0, 4])
+@pytest.mark.parametrize("address", ["stem", "branch", "add@input"])
+def test_gradient_of_a_convolutional_model(residual, address, unit):
+    model = residual.model
+    stem = model.get_layer("stem")(IMAGES)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(stem)
+        shortcut = tf.identity(stem)
+        branch = model.get_layer("branch")(stem)
+        scores = end(model, shortcut + branch)
+        target = scores if unit is None else scores[:, unit]
+    source = {"stem": stem, "branch": branch, "add@input": shortcut}[address]
+    target_tap = residual.index["scores"]
+    values, slopes = residual.executable.gradient([IMAGES], target_tap, residual.index[address], unit)
+    assert_close(values, source, 1e-5)
+    expected = tape.gradient(target, source)
+    assert np.abs(slopes - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
+
+
+@pytest.mark.parametrize("unit", [None, 1])
+def test_gradient_through_a_loop(gated, unit):
+    steps, model = noise(2, 5, 3), gated.model
+    with tf.GradientTape() as tape:
+        hidden = model.get_layer("embed")(steps)
+        tape.watch(hidden)
+        scores = model.get_layer("head")(model.get_layer("gru")(hidden))
+        target = scores if unit is None else scores[:, unit]
+    _, slopes = gated.executable.gradient([steps], gated.index["head"], gated.index["embed"], unit)
+    assert_close(slopes, tape.gradient(target, hidden), 1e-5)
+    assert_close(gated.value("head", on=[steps]), model(steps), 1e-5)
+
+
+def test_no_gradient_flows_backwards_from_what_does_not_depend_on_it(residual):
+    before = residual.value("scores", on=[IMAGES])
+    for _ in range(3):
+        with pytest.raises(NotDifferentiable, match="No gradient flows from stem back to scores"):
+            residual.executable.gradient([IMAGES], residual.index["stem"], residual.index["scores"])
+    np.testing.assert_array_equal(residual.value("scores", on=[IMAGES]), before)
+    residual.executable.gradient([IMAGES], residual.index["scores"], residual.index["stem"])
+
+
+def test_what_is_not_smooth_has_no_gradient():
+    words = keras.Input((3,), dtype="int32", name="words")
+    hidden = layers.Embedding(5, 2, name="embedding")(words)
+    rounded = keras.ops.argmax(hidden, axis=-1)
+    made = traced(keras.Model(words, [rounded, hidden]))
+    numbers = np.array([[1, 2, 3]], np.int32)
+    output = made.trace.outputs[0][1]
+    for target, tap in ((output, made.index["embedding"]), (made.index["embedding"], made.index["words"])):
+        with pytest.raises(NotDifferentiable):
+            made.executable.gradient([numbers], target, tap)
+    assert made.executable.run([numbers], [output])[0].shape == (1, 3)
+
+
+@pytest.mark.parametrize("unit", [5, -1])
+def test_a_unit_that_is_not_there(residual, unit):
+    with pytest.raises(ChannelNotFound, match="5 units"):
+        residual.executable.gradient([IMAGES], residual.index["scores"], residual.index["stem"], unit)
+
+
+def test_the_graph_does_not_grow_with_the_units_or_with_failures(residual):
+    scores, stem = residual.index["scores"], residual.index["stem"]
+    residual.executable.gradient([IMAGES], scores, stem, 0)
+    with pytest.raises(NotDifferentiable):
+        residual.executable.gradient([IMAGES], stem, scores)
+    operations = len(residual.executable._graph.get_operations())
+    for unit in range(5):
+        residual.executable.gradient([IMAGES], scores, stem, unit)
+        with pytest.raises(NotDifferentiable):
+            residual.executable.gradient([IMAGES], stem, scores)
+    assert len(residual.executable._graph.get_operations()) == operations
+
+
+def test_gradients_are_delivered_like_values():
+    start = keras.Input((3,), name="start")
+    hidden = layers.Dense(4, dtype="mixed_bfloat16", name="hidden")(start)
+    made = traced(keras.Model(start, layers.Dense(2, name="end")(hidden)))
+    values, slopes = made.executable.gradient([noise(2, 3)], made.index["end"], made.index["hidden"])
+    assert values.dtype == slopes.dtype == np.float32
+    assert values.shape == slopes.shape == (2, 4)
+
+
+def test_runs_and_gradients_at_the_same_time(residual):
+    addresses = ["stem", "branch", "add", "active", "flat", "stem@preactivation"]
+    scores, run = residual.index["scores"], residual.executable.run
+    expected = run([IMAGES], [scores])[0]
+
+    def work(address):
+        tap = residual.index[address]
+        residual.executable.gradient([IMAGES], scores, tap)
+        return run([IMAGES], [tap, scores])[1]
+
+    with ThreadPoolExecutor(6) as pool:
+        for actual in pool.map(work, addresses * 3):
+            assert_close(actual, expected, 1e-5)
