@@ -84,7 +84,7 @@ def _etag(request: Request, model: ModelDescription, asked: Asked[Options]) -> s
         "path": request.url.path.rpartition("/")[2],
         "accept": request.headers.get("accept", ""),
         "images": [each.id for each in asked.material.get("image", []) if isinstance(each, Stored)],
-        "options": asked.options.model_dump(mode="json"),
+        "options": asked.options.model_dump_json(),
     }
     return f'"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
 

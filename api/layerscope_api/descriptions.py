@@ -22,7 +22,7 @@ from layerscope_api.schemas import (
 
 _IN_A_LOOP = "It runs inside a loop over time, where no single value exists to be read."
 
-_PICTURES = {1: "vector", 2: "matrix", 3: "map", 4: "slices"}
+_PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
 
 
 def identity(model: ModelDescription) -> ModelIdentity:

@@ -47,7 +47,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.LayerscopeError, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(Exception, _bug)
 
 
 def error_response(
@@ -67,6 +66,14 @@ def error_response(
 def our_error(request: Request, error: errors.LayerscopeError) -> JSONResponse:
     """The answer to one of our own errors."""
     return error_response(request, status_of(error), error.code, error.message, error.details)
+
+
+def bug(request: Request, error: Exception) -> JSONResponse:
+    """The answer to anything nobody foresaw; what it was stands in the log only."""
+    logger.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+    return error_response(
+        request, 500, "internal_error", "The service failed; this is a bug. Its log has the request id."
+    )
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
@@ -89,10 +96,3 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     field = ".".join(str(part) for part in first["loc"][1:]) or "the request"
     message = f"{field[:100]} is not valid: {first['msg'][:200]}."
     return error_response(request, 422, "option_invalid", message, {"option": field[:100]})
-
-
-async def _bug(request: Request, error: Exception) -> JSONResponse:
-    logger.error("request %s failed", request.scope.get("request_id"), exc_info=error)
-    return error_response(
-        request, 500, "internal_error", "The service failed; this is a bug. Its log has the request id."
-    )

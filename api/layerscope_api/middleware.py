@@ -9,13 +9,16 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import BodyTooLarge
-from layerscope_api.errors import our_error
+from layerscope_api.errors import bug, our_error
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class ResponseHeaders:
-    """Echo `X-Request-Id` or make one, time the request, and forbid guessing at content types."""
+    """Echo `X-Request-Id` or make one, time the request, and forbid guessing at content types.
+
+    Bugs are answered here, outside of everything that can have one, so that their answers have the headers too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,15 +33,24 @@ class ResponseHeaders:
         request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
         scope["request_id"] = request_id
 
+        has_answered = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_answered
             if message["type"] == "http.response.start":
+                has_answered = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.append("Server-Timing", f"total;dur={(time.perf_counter() - started) * 1000:.2f}")
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            if has_answered:
+                raise
+            await bug(Request(scope), error)(scope, receive, send_with_headers)
 
 
 class BodyLimit:

@@ -1,12 +1,13 @@
 """The options of every answer: one name for each, in query string, form field and JSON key alike."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from layerscope.errors import OptionInvalid
+from layerscope.errors import InvalidSelector, OptionInvalid
+from layerscope.graph.selectors import split_selectors
 from layerscope.render import PictureOptions
 from layerscope.tensor_options import TensorOptions
 
@@ -22,11 +23,31 @@ def _list(value: object) -> object:
 
 
 def _channels(value: object) -> object:
-    """A list of channels in JSON is `0,3,5` in a query string."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    """A number or a list of numbers in JSON is `0,3,5` in a query string."""
+    numbers = value if isinstance(value, list) else [value]
+    return ",".join(map(str, numbers)) if all(type(number) is int for number in numbers) else value
+
+
+def read_selectors(values: Sequence[str]) -> list[str]:
+    """Take selectors apart.
+
+    Raises:
+        InvalidSelector: there is none.
+    """
+    selectors = split_selectors(values)
+    if not selectors:
+        raise InvalidSelector("There is no layer selector: give addresses, patterns, or all.")
+    return selectors
+
+
+def _selector(value: str) -> str:
+    read_selectors([value])
+    return value
 
 
 Names = Annotated[list[str], BeforeValidator(_list)]
+Selector = Annotated[str, AfterValidator(_selector)]
+Selectors = Annotated[list[str], BeforeValidator(_list), AfterValidator(read_selectors)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_numbers)]
 Channels = Annotated[str, BeforeValidator(_channels), Field(max_length=10_000)]
@@ -46,7 +67,7 @@ class ImageOptions(BaseModel):
 class ActivationOptions(ImageOptions):
     """Which layers' activations, and what of them."""
 
-    layers: Names = Field(default=["all"], description="layer selectors, repeated or comma separated")
+    layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
     channels: Channels = Field(
         default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
     )
@@ -84,7 +105,7 @@ class ActivationOptions(ImageOptions):
 class FeatureMapOptions(ImageOptions):
     """Which layer's feature maps, and how they are drawn."""
 
-    layer: str = Field(description="a selector of exactly one layer")
+    layer: Selector = Field(description="a selector of exactly one layer")
     channel: int | None = Field(default=None, ge=0, description="one channel")
     channels: Channels = Field(
         default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"

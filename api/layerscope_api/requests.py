@@ -2,18 +2,21 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
-from layerscope.errors import InputMismatch, InvalidRequest, TooMany, UnsupportedFormat
+from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
 from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
+from layerscope_api.forms import read_form
 from layerscope_api.options import ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
@@ -92,7 +95,7 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
         fields, material = await _read_form(request, limits)
         return _asked(kind, {**given, **fields}, material)
     if content_type == JSON_TYPE:
-        fields, material = _read_json(await request.body())
+        fields, material = await run_in_threadpool(_read_json, await request.body())
         return _asked(kind, {**given, **fields}, material)
     raise UnsupportedFormat(
         f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
@@ -101,11 +104,12 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
     )
 
 
-async def read_image(request: Request) -> bytes:
+async def read_image(request: Request, limits: Limits) -> bytes:
     """Read one image file from a raw body or a form.
 
     Raises:
         InvalidRequest: a form without exactly one file named `image`.
+        TooMany: more parts than a form may have.
         UnsupportedFormat: the content type is neither an image's nor a form's.
     """
     content_type = _content_type(request)
@@ -116,13 +120,11 @@ async def read_image(request: Request) -> bytes:
             f"Send an image ({', '.join(IMAGE_TYPES)}) or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
             content_type=content_type,
         )
-    form = await request.form(max_files=1, max_fields=1)
-    image = form.get("image")
-    if not isinstance(image, UploadFile):
-        raise InvalidRequest("The form must have one file, named image.")
-    data = await image.read()
-    await form.close()
-    return data
+    async with read_form(request, limits.form_parts) as form:
+        parts = form.multi_items()
+        if [name for name, _ in parts] != ["image"] or not isinstance(image := parts[0][1], UploadFile):
+            raise InvalidRequest("The form must have one file, named image.")
+        return await image.read()
 
 
 def _content_type(request: Request) -> str:
@@ -158,24 +160,35 @@ def _collect(items: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], Material]:
-    most = limits.form_parts
-    form: FormData = await request.form(max_files=most, max_fields=most, max_part_size=1024 * 1024)
     material: dict[str, list[Blob | Stored]] = {}
     fields: list[tuple[str, str]] = []
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            material.setdefault(name, []).append(Blob(await value.read()))
-        else:
-            fields.append((name, value))
-    await form.close()
-    if len(form.multi_items()) > most:
-        raise TooMany(f"The form has more than the {most} parts one request may have.", limit=most)
+    async with read_form(request, limits.form_parts) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                material.setdefault(name, []).append(Blob(await value.read()))
+            else:
+                fields.append((name, value))
     return _collect(fields), material
 
 
 def _read_json(body: bytes) -> tuple[dict[str, Any], Material]:
+    document = _parse_json(body)
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    images, inputs = document.pop("images", None), document.pop("inputs", None)
+    if images is not None and inputs is not None:
+        raise InvalidRequest("Give images (for a model with one input) or inputs (by name), not both.")
+    named = {ANY_INPUT: images} if images is not None else {} if inputs is None else inputs
+    if not isinstance(named, dict):
+        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
+    return document, {name: _materials(each) for name, each in named.items()}
+
+
+def _parse_json(body: bytes) -> object:
     try:
-        document = orjson.loads(body)
+        document: object = orjson.loads(body)
+        # Of equal keys orjson keeps the last one without a word.
+        json.loads(body, object_pairs_hook=_require_unique, parse_int=str)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
             f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}); NaN and Infinity are not"
@@ -183,15 +196,17 @@ def _read_json(body: bytes) -> tuple[dict[str, Any], Material]:
             line=error.lineno,
             column=error.colno,
         ) from error
-    if not isinstance(document, dict):
-        raise InvalidRequest("The body must be a JSON object.")
-    images, inputs = document.pop("images", None), document.pop("inputs", None)
-    if images is not None and inputs is not None:
-        raise InvalidRequest("Give images (for a model with one input) or inputs (by name), not both.")
-    named = {ANY_INPUT: images} if images is not None else inputs or {}
-    if not isinstance(named, dict):
-        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
-    return document, {name: _materials(each) for name, each in named.items()}
+    except RecursionError as error:
+        raise InvalidRequest("The body's JSON is nested too deeply.") from error
+    return document
+
+
+def _require_unique(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise InvalidRequest(f"The body's JSON has the key {key[:80]!r} twice.", key=key[:80])
+        seen.add(key)
 
 
 def _materials(images: object) -> list[Blob | Stored]:

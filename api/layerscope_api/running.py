@@ -1,6 +1,7 @@
 """Run the application: load with progress, say where it is, serve until interrupted."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -23,7 +24,8 @@ def run(settings: Settings, console: Console) -> None:
             engine.load_all(lambda entry: _report(entry, console))
         _greet(settings.host, listener.getsockname()[1], engine, console)
         config = uvicorn.Config(create_app(settings, engine), http="h11", log_level="warning")
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # uvicorn has ended in good order, and then raises it once more
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         engine.close()
         listener.close()

@@ -12,9 +12,9 @@ import numpy as np
 from keras import Input, Model, layers
 from starlette.testclient import TestClient
 
-Values = dict[str, np.ndarray]
+Values = dict[str, Any]
 
-PLUGIN = '''
+PLUGIN = """
 import keras
 
 
@@ -44,7 +44,7 @@ class Classifier(keras.Model):
 
     def call(self, values):
         return self.pool(self.residual(self.stem(values)))
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def pair() -> Example:
 
     def values(x: Any, y: Any) -> Values:
         looks = [model.get_layer("look_left")(x), model.get_layer("look_right")(y)]
-        joined = np.concatenate(looks, axis=-1)
-        pool = joined.max(axis=(1, 2))
+        joined = keras.ops.concatenate(looks, axis=-1)
+        pool = keras.ops.max(joined, axis=(1, 2))
         return {
             "left": x,
             "right": y,
@@ -177,16 +177,18 @@ def sequence() -> Example:
 
 
 def odd() -> Example:
-    """A name outside ASCII, and a tensor of five axes an image."""
+    """A name outside ASCII, a tensor of five axes an image, and one number an image."""
     picture = Input((8, 8, 1), name="層")
     inside = conv(4, "conv")
     axes = layers.Reshape((4, 4, 2, 2, 4), name="five_axes")
-    model = Model(picture, layers.Flatten(name="flat")(axes(inside(picture))))
+    flat = layers.Flatten(name="flat")(axes(inside(picture)))
+    model = Model(picture, [flat, keras.ops.sum(flat, axis=1)])
 
     def values(x: Any) -> Values:
         one = inside(x)
         five = axes(one)
-        return {"層": x, "conv": one, "five_axes": five, "flat": model.get_layer("flat")(five)}
+        flat = model.get_layer("flat")(five)
+        return {"層": x, "conv": one, "five_axes": five, "flat": flat, "sum": keras.ops.sum(flat, axis=1)}
 
     return Example(model, values, {"preprocessing": {"preset": "unit"}})
 

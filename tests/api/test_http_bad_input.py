@@ -1,8 +1,7 @@
 """Whatever is sent, the answer is a clear error of one shape, and the next request is answered as before."""
 
-import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,9 @@ from requests_made import (
 from served_models import Gallery
 from starlette.testclient import TestClient
 
+from layerscope import demo
+from layerscope.execution.engine import LocalEngine
+from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
@@ -35,13 +37,14 @@ LEAKS = re.compile(
 )
 NEVER_KEPT = Limits(activation_cache_bytes=1)
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
-MOST = 64 << 20
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[TestClient]:
     """The service without a cache, so that every good request runs the model anew."""
-    with TestClient(create_app(Settings(models=None, limits=NEVER_KEPT)), raise_server_exceptions=False) as http:
+    with TestClient(
+        create_app(Settings(models=None, limits=NEVER_KEPT)), raise_server_exceptions=False
+    ) as http:
         yield http
 
 
@@ -68,7 +71,7 @@ def check(answer: Response, status: int, code: str, words: str) -> dict[str, Any
     body: dict[str, Any] = answer.json()
     assert body.keys() == {"error", "code", "request_id", "details"}
     assert body["code"] == code
-    assert re.search(words, body["error"]), body["error"]
+    assert re.search(words, body["error"], re.IGNORECASE), body["error"]
     assert body["request_id"] == answer.headers["x-request-id"]
     assert not LEAKS.search(answer.text), answer.text
     return body
@@ -82,7 +85,9 @@ def stored(url: str, **params: Any) -> dict[str, Any]:
     return get(url, image=SEVEN_ID, **params)
 
 
-def sent(content: bytes | Iterator[bytes], headers: dict[str, str], url: str = ACTIVATIONS, **params: Any) -> dict[str, Any]:
+def sent(
+    content: bytes | Iterator[bytes], headers: dict[str, str], url: str = ACTIVATIONS, **params: Any
+) -> dict[str, Any]:
     return {"method": "POST", "url": url, "content": content, "headers": headers, "params": params}
 
 
@@ -107,31 +112,89 @@ NAMES = [
     pytest.param(get("/v1/models/%00"), 404, "model_not_found", "no model", id="zero byte in a name"),
     pytest.param(get("/v1/models/..%2f..%2fetc%2fpasswd"), 404, "not_found", "nothing", id="path in a name"),
     pytest.param(stored("/v1/models/none/activations"), 404, "model_not_found", "none", id="model of a run"),
-    pytest.param(stored(ACTIVATIONS, layers="cnv1"), 422, "layer_not_found", "Did you mean conv1", id="layer"),
+    pytest.param(
+        stored(ACTIVATIONS, layers="cnv1"), 422, "layer_not_found", "Did you mean conv1", id="layer"
+    ),
     pytest.param(stored(ACTIVATIONS, layers="conv1,zzz"), 422, "layer_not_found", "'zzz'", id="second layer"),
     pytest.param(stored(ACTIVATIONS, layers="conv1:1"), 422, "layer_not_found", "conv1:1", id="call"),
-    pytest.param(stored(ACTIVATIONS, layers="pool1@preactivation"), 422, "layer_not_found", "sites", id="site"),
-    pytest.param(stored(ACTIVATIONS, layers="conv1@x"), 400, "invalid_address", "not a site", id="unknown site"),
-    pytest.param(stored(ACTIVATIONS, layers="conv1:x"), 400, "invalid_address", "write path", id="no address"),
+    pytest.param(
+        stored(ACTIVATIONS, layers="pool1@preactivation"), 422, "layer_not_found", "sites", id="site"
+    ),
+    pytest.param(
+        stored(ACTIVATIONS, layers="conv1@x"), 400, "invalid_address", "not a site", id="unknown site"
+    ),
+    pytest.param(
+        stored(ACTIVATIONS, layers="conv1:x"), 400, "invalid_address", "write path", id="no address"
+    ),
     pytest.param(stored(ACTIVATIONS, layers="index:x"), 400, "invalid_selector", "index:3", id="index"),
     pytest.param(stored(ACTIVATIONS, layers="re:("), 400, "invalid_selector", "RE2", id="pattern"),
     pytest.param(stored(ACTIVATIONS, layers="[z-a]*"), 400, "invalid_selector", "pattern", id="glob"),
-    pytest.param(stored(ACTIVATIONS, layers="re:((a{1,999}){1,999}){1,999}"), 400, "invalid_selector", "RE2", id="pattern that explodes"),
-    pytest.param(stored(ACTIVATIONS, layers="re:(x+x+)+y"), 422, "layer_not_found", "no layer", id="pattern that backtracks"),
-    pytest.param(stored(ACTIVATIONS, layers="*?" * 400 + "z"), 422, "layer_not_found", "no layer", id="many wildcards"),
+    pytest.param(
+        stored(ACTIVATIONS, layers="re:((a{1,999}){1,999}){1,999}"),
+        400,
+        "invalid_selector",
+        "RE2",
+        id="pattern that explodes",
+    ),
+    pytest.param(
+        stored(ACTIVATIONS, layers="re:(x+x+)+y"),
+        422,
+        "layer_not_found",
+        "no layer",
+        id="pattern that backtracks",
+    ),
+    pytest.param(
+        stored(ACTIVATIONS, layers="*?" * 400 + "z"), 422, "layer_not_found", "no layer", id="many wildcards"
+    ),
     pytest.param(stored(ACTIVATIONS, layers="x" * 2000), 400, "invalid_selector", "2000", id="long selector"),
-    pytest.param(stored(ACTIVATIONS, layers="\x00\r\n\u202e💥"), 422, "layer_not_found", "no layer", id="odd characters"),
+    pytest.param(
+        stored(ACTIVATIONS, layers="\x00\r\n\u202e💥"),
+        422,
+        "layer_not_found",
+        "no layer",
+        id="odd characters",
+    ),
     pytest.param(stored(ACTIVATIONS, layers=""), 400, "invalid_selector", "no layer", id="empty selector"),
-    pytest.param(stored(ACTIVATIONS, layers=" , "), 400, "invalid_selector", "no layer", id="blank selectors"),
+    pytest.param(
+        stored(ACTIVATIONS, layers=" , "), 400, "invalid_selector", "no layer", id="blank selectors"
+    ),
     pytest.param(in_json(layers=[]), 400, "invalid_selector", "no layer", id="no selectors"),
-    pytest.param(stored(ACTIVATIONS, layers=["conv1"] * 257), 413, "too_many", "257.*256", id="many selectors"),
-    pytest.param(get("/v1/models/digits/layers", layers=["*"] * 257), 413, "too_many", "257.*256", id="many selectors of a list"),
-    pytest.param(get("/v1/models/digits/layers", layers=""), 400, "invalid_selector", "no layer", id="empty selector of a list"),
-    pytest.param(stored(FEATURE_MAP, layer=""), 400, "invalid_selector", "no layer", id="empty layer of a picture"),
-    pytest.param(stored(FEATURE_MAP, layer="conv*"), 422, "option_invalid", "3 layers; a picture shows one", id="layers of a picture"),
+    pytest.param(
+        stored(ACTIVATIONS, layers=["conv1"] * 257), 413, "too_many", "257.*256", id="many selectors"
+    ),
+    pytest.param(
+        get("/v1/models/digits/layers", layers=["*"] * 257),
+        413,
+        "too_many",
+        "257.*256",
+        id="many selectors of a list",
+    ),
+    pytest.param(
+        get("/v1/models/digits/layers", layers=""),
+        400,
+        "invalid_selector",
+        "no layer",
+        id="empty selector of a list",
+    ),
+    pytest.param(
+        stored(FEATURE_MAP, layer=""), 400, "invalid_selector", "no layer", id="empty layer of a picture"
+    ),
+    pytest.param(
+        stored(FEATURE_MAP, layer="conv*"),
+        422,
+        "option_invalid",
+        "3 layers; a picture shows one",
+        id="layers of a picture",
+    ),
     pytest.param(stored(FEATURE_MAP), 422, "option_invalid", "layer is missing", id="no layer of a picture"),
     pytest.param(get(ACTIVATIONS, image="sha256-0"), 404, "image_not_found", "sha256-0", id="image"),
-    pytest.param(get(ACTIVATIONS, image="../../etc/passwd"), 404, "image_not_found", "Send it again", id="path as image"),
+    pytest.param(
+        get(ACTIVATIONS, image="../../etc/passwd"),
+        404,
+        "image_not_found",
+        "Send it again",
+        id="path as image",
+    ),
     pytest.param(get("/v1/images/sha256-0"), 404, "image_not_found", "Send it again", id="described image"),
     pytest.param(get(ACTIVATIONS), 422, "input_mismatch", "no image", id="no image"),
     pytest.param(get("/v1/model"), 404, "not_found", "/docs", id="route"),
@@ -148,7 +211,7 @@ OPTIONS = [
     pytest.param(stored(FEATURE_MAP, layer="conv1", channel="-1"), 422, "option_invalid", "channel", id="channel -1"),
     pytest.param(stored(FEATURE_MAP, layer="conv1", channel="1e308"), 422, "option_invalid", "channel", id="channel 1e308"),
     pytest.param(stored(FEATURE_MAP, layer="conv1", channel="9" * 5000), 422, "option_invalid", "channel", id="channel of many digits"),
-    pytest.param(stored(FEATURE_MAP, layer="conv1", channel=str(10**30)), 422, "(option_invalid|channel_not_found)", "channel", id="channel 10^30"),
+    pytest.param(stored(FEATURE_MAP, layer="conv1", channel=str(10**30)), 422, "option_invalid", "channel", id="channel 10^30"),
     pytest.param(stored(FEATURE_MAP, layer="conv1", channel="1", channels="2"), 422, "option_invalid", "not both", id="channel and channels"),
     pytest.param(stored(FEATURE_MAP, layer="conv1", channels="0-999999999"), 422, "option_invalid", "65536", id="channels"),
     pytest.param(stored(FEATURE_MAP, layer="conv1", channels="top:0"), 422, "option_invalid", "top:k", id="top 0"),
@@ -213,7 +276,6 @@ BODIES = [
     pytest.param(sent(npy(np.ones((65, 28, 28, 1))), NPY), 413, "too_many", "65.*64", id="batch of 65"),
     pytest.param(sent(npy(np.ones((0, 28, 28, 1))), NPY), 422, "input_mismatch", "no image", id="empty batch"),
     pytest.param(sent(npy(np.ones((2, 28, 28, 1))), NPY, preprocess="true"), 422, "input_mismatch", "uint8", id="preprocessing of numbers"),
-    pytest.param(sent(npy(np.zeros((64, 28, 28, 1))), NPY, layers="all"), 413, "answer_too_large", r"1409\d\d\d|values.*1000000.*channels=.*reduce=.*region=.*format=safetensors", id="many values for JSON"),
     pytest.param(sent(b"", {**PNG, "Content-Length": str(65 << 20)}), 413, "body_too_large", "68,157,440.*67,108,864", id="65 MB declared"),
     pytest.param(sent(b"", {**JSON, "Content-Length": str(65 << 20)}), 413, "body_too_large", "67,108,864", id="65 MB of JSON declared"),
 ]  # fmt: skip
@@ -222,11 +284,11 @@ JSON_BODIES = [
     pytest.param(json_text('{"images": NaN}'), 400, "invalid_request", "NaN", id="NaN"),
     pytest.param(json_text('{"layers": ["\\ud800"]}'), 400, "invalid_request", "JSON", id="lone surrogate"),
     pytest.param(sent(b'{"layers": ["\xff"]}', JSON), 400, "invalid_request", "UTF-8", id="not UTF-8"),
-    pytest.param(json_text('{"images": [{"id": "a"}], "stride": 1e400}'), 422, "option_invalid|invalid_request", "stride|JSON", id="1e400"),
+    pytest.param(json_text('{"images": [{"id": "a"}], "stride": 1e400}'), 400, "invalid_request", "JSON", id="1e400"),
     pytest.param(json_text("[" * 100_000), 400, "invalid_request", "JSON", id="deep nesting"),
     pytest.param(json_text('{"images": ' + "[" * 1010 + "]" * 1010 + "}"), 400, "invalid_request", "", id="nesting of images"),
-    pytest.param(json_text('{"channels": ' + "[" * 1000 + "]" * 1000 + "}"), 422, "option_invalid", "channels", id="nesting of an option"),
-    pytest.param(json_text('{"channels": ' + '{"a":' * 990 + "1" + "}" * 990 + "}"), 422, "option_invalid", "channels", id="objects in an option"),
+    pytest.param(json_text('{"channels": ' + "[" * 500 + "]" * 500 + "}"), 422, "option_invalid", "channels", id="nesting of an option"),
+    pytest.param(json_text('{"channels": ' + '{"a":' * 500 + "1" + "}" * 500 + "}"), 422, "option_invalid", "channels", id="objects in an option"),
     pytest.param(json_text('{"images": [{"id": "a"}], "top": 1, "top": 2}'), 400, "invalid_request", "'top' twice", id="duplicate keys"),
     pytest.param(json_text('{"images": [{"id": "a", "id": "b"}]}'), 400, "invalid_request", "'id' twice", id="duplicate keys inside"),
     pytest.param(json_text("[]"), 400, "invalid_request", "object", id="list"),
@@ -256,7 +318,7 @@ JSON_BODIES = [
     pytest.param(in_json(channels=[True]), 422, "option_invalid", "channels", id="channels as booleans"),
     pytest.param(in_json(channels=[-1]), 422, "option_invalid", "channels", id="negative channels"),
     pytest.param(in_json(region=[0, 0, 1]), 422, "option_invalid", "region", id="three numbers"),
-    pytest.param(in_json(**{"__class__": 1}), 422, "option_invalid", "no option '__class__'", id="dunder"),
+    pytest.param(in_json(__class__=1), 422, "option_invalid", "no option '__class__'", id="dunder"),
     pytest.param({**in_json(layers=["dense"]), "params": {"layers": "conv1", "zzz": "1"}}, 422, "option_invalid", "zzz", id="option in the query"),
 ]  # fmt: skip
 
@@ -266,6 +328,83 @@ JSON_BODIES = [
 def test_bad_input_is_a_clear_error_and_harms_nothing(
     service: TestClient, request_: dict[str, Any], status: int, code: str, words: str
 ) -> None:
-    answer = service.request(**request_)
-    found = answer.json().get("code", "")
-    check(answer, status, found if re.fullmatch(code, found) else code, words)
+    check(service.request(**request_), status, code, words)
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_picture_that_unpacks_to_a_thousand_times_its_size(service: TestClient) -> None:
+    bomb = png_of_nothing(9000)
+    assert len(bomb) < 240_000
+    for url in (ACTIVATIONS, "/v1/images"):
+        body = check(service.post(url, content=bomb, headers=PNG), 413, "image_too_large", "9000 x 9000")
+        assert (body["details"]["pixels"], body["details"]["limit_pixels"]) == (81_000_000, 40_000_000)
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("headers", [PNG, JSON, FORM], ids=["image", "json", "form"])
+def test_a_body_that_is_too_long_and_does_not_say_so(service: TestClient, headers: dict[str, str]) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(65):
+            yield bytes(1 << 20)
+
+    body = check(
+        service.post(ACTIVATIONS, content=chunks(), headers=headers), 413, "body_too_large", "67,108,864"
+    )
+    assert body["details"]["limit"] == 64 << 20
+
+
+def test_too_many_values_for_json_names_both_numbers_and_ways_to_shrink(service: TestClient) -> None:
+    zeros = npy(np.zeros((64, 28, 28, 1), np.float32))
+    answer = service.post(ACTIVATIONS, content=zeros, headers=NPY, params={"layers": "all"})
+    body = check(answer, 413, "answer_too_large", "1000000")
+
+    values = 64 * sum(
+        np.prod(row["shape"]) for row in service.get("/v1/models/digits/layers").json()["layers"]
+    )
+    assert body["details"] == {"values": values, "limit": 1_000_000}
+    for words in (str(values), "channels=", "reduce=", "region=", "format=safetensors"):
+        assert words in body["error"]
+
+
+def test_a_tensor_without_a_picture(gallery: Gallery) -> None:
+    send = {"content": SEVEN, "headers": PNG}
+    url = "/v1/models/odd/feature-map.png"
+    good = gallery.http.post(url, params={"layer": "conv"}, **send)
+    for channels in ("all", "0"):
+        answer = gallery.http.post(url, params={"layer": "five_axes", "channels": channels}, **send)
+        check(answer, 422, "no_picture", "cannot be drawn")
+    assert gallery.http.post(url, params={"layer": "conv"}, **send).content == good.content
+
+
+def test_a_model_that_failed_is_a_conflict_and_the_others_are_not(gallery: Gallery) -> None:
+    for url in ("/v1/models/broken", "/v1/models/broken/layers", "/v1/models/broken@1/graph"):
+        check(gallery.http.get(url), 409, "model_not_loaded", "is not loaded: ")
+    answer = gallery.http.post("/v1/models/broken/predictions", content=SEVEN, headers=PNG)
+    check(answer, 409, "model_not_loaded", "is not loaded: ")
+    assert gallery.http.post("/v1/models/odd/predictions", content=SEVEN, headers=PNG).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "raw_unicode_escape", "punycode", "zlib", "none", "utf-16"])
+def test_a_form_in_a_strange_charset(service: TestClient, charset: str) -> None:
+    field = b'--x\r\nContent-Disposition: form-data; name="layers"\r\n\r\n+2AA- \\ud800 \xff\r\n--x--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    answer = service.post(ACTIVATIONS, content=field, headers=headers)
+
+    assert answer.status_code in {400, 422}
+    check(answer, answer.status_code, answer.json()["code"], "")
+
+
+def test_a_bug_tells_nothing_but_its_request_id(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(LocalEngine):
+        def describe(self, reference: str) -> ModelDescription:
+            raise RuntimeError(f"/work/secret.py of {reference}")
+
+    engine = Faulty(demo.MODELS)
+    with TestClient(create_app(Settings(models=None), engine), raise_server_exceptions=False) as http:
+        answer = http.get("/v1/models/digits", headers={"X-Request-Id": "job-7"})
+    engine.close()
+
+    check(answer, 500, "internal_error", "its log has the request id")
+    assert answer.json()["request_id"] == "job-7"
+    assert "request job-7 failed" in caplog.text
+    assert "/work/secret.py" in caplog.text

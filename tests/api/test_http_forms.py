@@ -91,9 +91,7 @@ def test_a_batch_keeps_its_order_in_every_form(http: TestClient) -> None:
 def test_a_tensor_is_fed_as_it_is_unless_it_is_to_be_preprocessed(http: TestClient) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(SEVEN)))
     options = {"layers": "input,dense", "format": "safetensors"}
-    as_it_is = tensors(
-        http.post(ACTIVATIONS, content=npy(pixels[..., None]), params=options, headers=NPY)
-    )
+    as_it_is = tensors(http.post(ACTIVATIONS, content=npy(pixels[..., None]), params=options, headers=NPY))
     prepared = tensors(
         http.post(ACTIVATIONS, content=npy(pixels), params={**options, "preprocess": "true"}, headers=NPY)
     )
@@ -102,7 +100,9 @@ def test_a_tensor_is_fed_as_it_is_unless_it_is_to_be_preprocessed(http: TestClie
     np.testing.assert_array_equal(as_it_is["input"][0, ..., 0], pixels.astype(np.float32))
     for name, values in picture.items():
         np.testing.assert_array_equal(prepared[name], values)
-    np.testing.assert_array_equal(picture["input"][0, ..., 0], pixels.astype(np.float32) * np.float32(1 / 255))
+    np.testing.assert_array_equal(
+        picture["input"][0, ..., 0], pixels.astype(np.float32) * np.float32(1 / 255)
+    )
 
 
 def test_a_tensor_says_what_it_is_whatever_its_content_type(http: TestClient) -> None:

@@ -69,9 +69,9 @@ def test_another_answer_has_another_etag(http: TestClient, seven: str) -> None:
 def test_two_versions_have_two_etags(gallery: Gallery) -> None:
     image = gallery.http.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
     tags = {
-        reference: gallery.http.get(
-            f"/v1/models/{reference}/predictions", params={"image": image}
-        ).headers["etag"]
+        reference: gallery.http.get(f"/v1/models/{reference}/predictions", params={"image": image}).headers[
+            "etag"
+        ]
         for reference in ("nested@1", "nested@stable", "nested@2", "nested")
     }
 
@@ -138,9 +138,7 @@ def test_tensors_and_pictures_name_the_model(http: TestClient, seven: str) -> No
 
 def test_a_name_outside_ascii_is_written_in_ascii(gallery: Gallery) -> None:
     send = {"content": SEVEN, "headers": PNG}
-    tensor = gallery.http.post(
-        "/v1/models/odd/activations", params={"layers": "層", "format": "npy"}, **send
-    )
+    tensor = gallery.http.post("/v1/models/odd/activations", params={"layers": "層", "format": "npy"}, **send)
     picture = gallery.http.post("/v1/models/odd/feature-map.png", params={"layer": "層"}, **send)
 
     assert tensor.status_code == picture.status_code == 200
@@ -153,9 +151,7 @@ def test_a_name_outside_ascii_is_written_in_ascii(gallery: Gallery) -> None:
 
 def test_other_origins_may_read_nothing_by_default(http: TestClient, seven: str) -> None:
     answer = http.get(ACTIVATIONS, params={"image": seven}, headers={"Origin": ORIGIN})
-    preflight = http.options(
-        ACTIVATIONS, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
-    )
+    preflight = http.options(ACTIVATIONS, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
 
     assert answer.status_code == 200
     assert not [name for name in (*answer.headers, *preflight.headers) if name.startswith("access-control")]
@@ -166,9 +162,7 @@ def test_an_origin_that_is_let_in_may_read_everything(open_to_an_origin: TestCli
     send = {"content": SEVEN, "params": {"layer": "conv1"}}
     answer = open_to_an_origin.post(FEATURE_MAP, headers={**PNG, "Origin": ORIGIN}, **send)
     exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
-    stranger = open_to_an_origin.post(
-        FEATURE_MAP, headers={**PNG, "Origin": "https://example.com"}, **send
-    )
+    stranger = open_to_an_origin.post(FEATURE_MAP, headers={**PNG, "Origin": "https://example.com"}, **send)
     preflight = open_to_an_origin.options(
         FEATURE_MAP, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     )

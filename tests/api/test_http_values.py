@@ -27,7 +27,7 @@ def layer_by_layer(model: keras.Model, values: np.ndarray) -> dict[str, np.ndarr
     result = {}
     for layer in model.layers:
         values = values if isinstance(layer, keras.layers.InputLayer) else layer(values)
-        result[layer.name] = np.asarray(values)
+        result[layer.name] = keras.ops.convert_to_numpy(values)
     return result
 
 
@@ -46,9 +46,7 @@ def test_every_layer_is_what_keras_computes(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_every_layer_alone_is_what_keras_computes(
-    http: TestClient, digits: keras.Model, count: int
-) -> None:
+def test_every_layer_alone_is_what_keras_computes(http: TestClient, digits: keras.Model, count: int) -> None:
     expected = layer_by_layer(digits, pixels(count))
     parts = [("image", file.read_bytes()) for file in FILES[:count]]
     for name, values in expected.items():
@@ -99,19 +97,17 @@ def test_a_feature_map_has_the_colours_of_matshow(http: TestClient, seven: str, 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_tap_of_every_wiring_is_reached_by_its_address(
-    gallery: Gallery, name: str, batch: int
-) -> None:
+def test_every_tap_of_every_wiring_is_reached_by_its_address(gallery: Gallery, name: str, batch: int) -> None:
     example = gallery.examples[name]
     arrays = inputs_of(example.model, batch)
-    expected = {address: np.asarray(values) for address, values in example.values(*arrays).items()}
+    expected = {
+        address: keras.ops.convert_to_numpy(values) for address, values in example.values(*arrays).items()
+    }
     inputs = [row["name"] for row in gallery.http.get(f"/v1/models/{name}").json()["inputs"]]
     parts = {each: npy(array) for each, array in zip(inputs, arrays, strict=True)}
     url = f"/v1/models/{name}@1/activations"
 
-    everything = tensors(
-        gallery.http.post(url, files=parts, data={"layers": "all", "format": "safetensors"})
-    )
+    everything = tensors(gallery.http.post(url, files=parts, data={"layers": "all", "format": "safetensors"}))
     assert everything.keys() == expected.keys()
     for address, values in expected.items():
         assert relative_error(everything[address], values) < 1e-4, address
@@ -124,11 +120,13 @@ def test_every_tap_of_every_wiring_is_reached_by_its_address(
 def test_predictions_name_the_classes(http: TestClient, digits: keras.Model) -> None:
     expected = layer_by_layer(digits, pixels(3))["probabilities"]
     answer = http.post(
-        "/v1/models/digits/predictions", files=[("image", file.read_bytes()) for file in FILES], data={"top": 3}
+        "/v1/models/digits/predictions",
+        files=[("image", file.read_bytes()) for file in FILES],
+        data={"top": 3},
     )
 
     (output,) = answer.json()["outputs"]
-    assert [[row["name"] for row in image][0] for image in output["predictions"]] == ["7", "2", "9"]
+    assert [image[0]["name"] for image in output["predictions"]] == ["7", "2", "9"]
     for image, wanted in zip(output["predictions"], expected, strict=True):
         assert [row["class"] for row in image] == np.argsort(-wanted)[:3].tolist()
         assert [row["value"] for row in image] == pytest.approx(np.sort(wanted)[::-1][:3].tolist(), abs=1e-6)
@@ -144,5 +142,5 @@ def test_predictions_of_two_outputs(gallery: Gallery) -> None:
     assert [output["name"] for output in answer["outputs"]] == ["kind", "score"]
     for output in answer["outputs"]:
         values = {row["class"]: row["value"] for row in output["predictions"][0]}
-        wanted = np.asarray(expected[output["name"]])[0]
+        wanted = keras.ops.convert_to_numpy(expected[output["name"]])[0]
         assert [values[number] for number in range(len(wanted))] == pytest.approx(wanted.tolist(), abs=1e-5)

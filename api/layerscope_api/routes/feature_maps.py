@@ -10,7 +10,9 @@ from layerscope.activations import Activation
 from layerscope.errors import OptionInvalid
 from layerscope.execution.engine import Query
 from layerscope.graph.model import ModelDescription
+from layerscope.limits import Limits
 from layerscope.render import Picture, PictureOptions, render, tiles
+from layerscope.render.layout import plan, require_room
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
@@ -61,7 +63,7 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
                 option="layer",
                 layers=[spec.address for spec in specs[:10]],
             )
-        specs[0].select(channels)
+        _require_picture(specs[0].select(channels), look, service.limits, is_whole=channels == "all")
 
     sources = asked.sources(service.images, service.limits)
     result = service.engine.run(Query(model=model, sources=sources, layers=[options.layer], admit=admit))
@@ -75,18 +77,31 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
     return Answer(picture.png, PNG_TYPE, result.model, result.activations, headers, seconds)
 
 
+def _require_picture(spec: TensorSpec, look: PictureOptions, limits: Limits, *, is_whole: bool) -> None:
+    """Refuse what cannot be drawn, or is too large without labels and colour bar already, by its shape alone."""
+    images, *shape = spec.shape
+    nothing = np.broadcast_to(np.float32(0), shape)
+    count, height, width = tiles(
+        nothing, _channel_axis(spec.channel_axis, len(shape), is_whole=is_whole)
+    ).shape
+    layout = plan((images * count, height, width), look, widest_label=None, bar_text_width=None)
+    require_room(layout, limits.picture_pixels)
+
+
 def _draw(service: Service, model: ModelDescription, activation: Activation, look: PictureOptions) -> Picture:
     """All images of the batch, one after the other, each with its channels in order."""
     address = activation.tap.address
-    maps = np.concatenate([tiles(image, _channel_axis(activation)) for image in activation.values])
+    rank = activation.values.ndim - 1
+    axis = _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
+    maps = np.concatenate([tiles(image, axis) for image in activation.values])
     about = {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}
     return render(maps, look, limits=service.limits, names=_names(activation, len(maps)), about=about)
 
 
-def _channel_axis(activation: Activation) -> int | None:
+def _channel_axis(axis: int | None, rank: int, *, is_whole: bool) -> int | None:
     """The channel axis of one image. A sequence of vectors is one matrix, unless some of its channels were chosen."""
-    is_sequence = activation.values.ndim == 3 and activation.channels is None
-    return None if activation.channel_axis is None or is_sequence else activation.channel_axis - 1
+    is_sequence = rank == 2 and is_whole
+    return None if axis is None or is_sequence else axis - 1
 
 
 def _names(activation: Activation, tiles_drawn: int) -> list[str] | None:

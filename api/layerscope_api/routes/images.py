@@ -39,20 +39,20 @@ _BODY = {
 )
 async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
     """Store an image once; afterwards its id stands for it."""
-    data = await read_image(request)
+    data = await read_image(request, service.limits)
     stored, created = await service.work.run(lambda: service.images.put(data))
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/images/{stored.id}"
     return ImageBody.model_validate(stored)
 
 
-@router.get("/{image_id}", responses=errors(404))
+@router.get("/{image_id}", responses=errors(404, 422))
 async def describe_image(image_id: ImageId, service: ServiceDependency) -> ImageBody:
     """A stored image's size and type."""
     return ImageBody.model_validate(service.images.get(image_id))
 
 
-@router.delete("/{image_id}", status_code=204, responses=errors(404))
+@router.delete("/{image_id}", status_code=204, responses=errors(404, 422))
 async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
     """Forget a stored image."""
     service.images.delete(image_id)

@@ -4,21 +4,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from layerscope.graph.selectors import split_selectors
+from layerscope.errors import TooMany
 from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.descriptions import layer_list, model_body, model_list
 from layerscope_api.drawing import graph_body
+from layerscope_api.options import read_selectors
 from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
 
-_ERRORS = errors(404, 409, 503)
+_ERRORS = errors(404, 409, 422, 503)
 
 
-@router.get("")
+@router.get("", responses=errors())
 async def list_models(service: ServiceDependency) -> ModelList:
     """Every model: versions, states, labels; failed ones say why."""
     return model_list(service.engine)
@@ -30,7 +31,7 @@ async def describe_model(model: Model, service: ServiceDependency) -> ModelBody:
     return model_body(service.engine, service.engine.describe(model))
 
 
-@router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 422)})
+@router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 413, 429)})
 async def list_layers(
     model: Model,
     service: ServiceDependency,
@@ -40,7 +41,14 @@ async def list_layers(
 ) -> LayerList:
     """One row a tap: address, type, shape, size, what it computes from, and what can be done with it."""
     description = service.engine.describe(model)
-    taps = await service.work.run(lambda: description.taps.select(split_selectors(layers or ["all"])))
+    selectors = read_selectors(["all"] if layers is None else layers)
+    if len(selectors) > service.limits.selectors:
+        raise TooMany(
+            f"{len(selectors)} layer selectors are more than the {service.limits.selectors} one request may have.",
+            selectors=len(selectors),
+            limit=service.limits.selectors,
+        )
+    taps = await service.work.run(lambda: description.taps.select(selectors))
     return layer_list(description, taps)
 
 

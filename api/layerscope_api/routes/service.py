@@ -9,13 +9,14 @@ from fastapi import APIRouter
 
 from layerscope import __version__
 from layerscope.render import names
+from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.schemas import ColormapList, LimitList, LimitRow, VersionInfo
 
 router = APIRouter(prefix="/v1", tags=["service"])
 
 
-@router.get("/limits")
+@router.get("/limits", responses=errors())
 async def limits(service: ServiceDependency) -> LimitList:
     """Every bound in force."""
     return LimitList(
@@ -26,13 +27,13 @@ async def limits(service: ServiceDependency) -> LimitList:
     )
 
 
-@router.get("/colormaps")
+@router.get("/colormaps", responses=errors())
 async def colormaps() -> ColormapList:
     """The names that `colormap=` takes."""
     return ColormapList(colormaps=list(names()))
 
 
-@router.get("/version")
+@router.get("/version", responses=errors())
 async def versions() -> VersionInfo:
     """The versions of what computes."""
     return VersionInfo(

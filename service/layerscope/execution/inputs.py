@@ -83,7 +83,7 @@ class Item:
             LayerscopeError: the image cannot be decoded, see `layerscope.images.decode`.
         """
         if self.preprocessing is None:
-            values = self.source if isinstance(self.source, np.ndarray) else self._refuse()
+            values = self._refuse() if isinstance(self.source, ImageSource) else self.source
         elif isinstance(self.source, ImageSource):
             image = decode(self.source.data, limits, apply_orientation=self.preprocessing.exif)
             values = self.preprocessing.apply(image)

@@ -1,7 +1,7 @@
 """A traced model that runs: one session, its weights as variables, one compiled plan a (feeds, fetches) pair."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -63,6 +63,7 @@ class Executable:
         """
         feeds = feeds or {}
         batch = _batch_of(inputs)
+        _require_batched(feeds)
         values = [
             *(_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
             *(_fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
@@ -251,6 +252,15 @@ def _checked_unit(target: Tap, unit: int) -> int:
 
 def _batch_of(inputs: Sequence[Array]) -> int:
     return len(inputs[0]) if inputs and inputs[0].ndim else 0
+
+
+def _require_batched(taps: Iterable[Tap]) -> None:
+    for tap in taps:
+        if not tap.tensor.batched:
+            raise InputMismatch(
+                f"{tap.address} is a constant of the model, the same for every image: it cannot be replaced.",
+                layer=tap.address,
+            )
 
 
 def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:

@@ -167,7 +167,9 @@ class TapIndex:
 
     def _near(self, selector: str) -> list[str]:
         """Close addresses, whatever the case, and also by their last name alone."""
-        wanted = selector.rpartition(":")[2].lower()[:100]
+        base = selector.partition("@")[0]
+        place = _PLACE.fullmatch(base)
+        wanted = (place["path"] if place else base.rpartition(":")[2]).lower()[:100]
         names: dict[str, str] = {}
         for tap in self.outputs():
             names.setdefault(tap.address.lower(), tap.address)

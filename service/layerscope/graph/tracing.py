@@ -45,7 +45,6 @@ def trace(model: Any, signature: Signature) -> Trace:
     """
     # Without it, loops (recurrent layers) keep too little for their gradient to be added to the graph later.
     tf.compat.v1.experimental.output_all_intermediates(True)
-    # A model that makes variables when it is first called is traced twice; only the last trace is the graph.
     traces: list[tuple[list[Any], Recorder]] = []
 
     def call(*tensors: Any) -> Any:
@@ -131,7 +130,7 @@ class _LayerCalls:
 
     def _layer_call(self, call: Call, kind: str | None = None) -> LayerCall:
         layer = call.operation
-        inbound = self._inbound(call.tensors.get("input", []))
+        inbound = self._inbound(call.tensors.get("input", call.tensors["output"]))
         result = LayerCall(
             path=call.path,
             call=call.number,

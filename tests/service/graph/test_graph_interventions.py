@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from graph_models import assert_close, gru_model, noise, residual_model, traced
+from graph_models import assert_close, eager_values, gru_model, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
@@ -34,8 +34,8 @@ def end(model, added):
 def test_the_preactivation_is_what_the_activation_function_gets(residual):
     values = residual.values("stem@preactivation", "stem", "active@preactivation", "active", on=[IMAGES])
     assert (values["stem@preactivation"] < 0).any()
-    np.testing.assert_array_equal(np.maximum(values["stem@preactivation"], 0), values["stem"])
-    np.testing.assert_array_equal(np.maximum(values["active@preactivation"], 0), values["active"])
+    assert_close(values["stem"], np.maximum(values["stem@preactivation"], 0), 1e-6)
+    assert_close(values["active"], np.maximum(values["active@preactivation"], 0), 1e-6)
     kernel_only = keras.ops.softmax(residual.value("scores@preactivation", on=[IMAGES]))
     assert_close(residual.value("scores", on=[IMAGES]), kernel_only)
 
@@ -77,6 +77,22 @@ def test_feeding_what_was_there_changes_nothing_and_what_is_upstream_stays(resid
     after = residual.executable.run([IMAGES], residual.taps("scores", "images"), feeds)
     np.testing.assert_array_equal(after[0], IMAGES)
     assert_close(after[1], before["scores"])
+
+
+@pytest.mark.parametrize("address", ["add", "active@input", "active@preactivation"])
+def test_a_feed_between_layers_that_could_be_fused(residual, address):
+    replaced = noise(3, 6, 6, 4, seed=9)
+    actual = residual.executable.run([IMAGES], residual.taps("scores"), {residual.index[address]: replaced})
+    assert_close(actual[0], end(residual.model, replaced))
+
+
+@pytest.mark.parametrize(
+    "addresses", [("add", "active"), ("add", "scores"), ("branch", "active"), ("stem", "add")]
+)
+def test_fetches_of_layers_that_could_be_fused(residual, addresses):
+    expected = eager_values(residual.model, [IMAGES])
+    for address, array in residual.values(*addresses, on=[IMAGES]).items():
+        assert_close(array, expected[address])
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 6, 5), (1, 6, 6, 4), (3, 6, 4), (4, 6, 6, 4)])

@@ -7,7 +7,7 @@ import tensorflow as tf
 from graph_models import assert_close, noise, traced
 from keras import layers
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import InputMismatch, ModelRefused
 
 
 class Siblings(keras.Model):
@@ -135,6 +135,13 @@ def test_a_constant_is_the_same_for_every_image(blocks, batch):
     table = blocks.model.get_layer("blocks").table(np.arange(4))
     actual = blocks.value("blocks/table", on=[noise(batch, 4, 3)])
     assert_close(actual, np.broadcast_to(table, (batch, 4, 2)))
+
+
+def test_a_constant_cannot_be_replaced(blocks):
+    with pytest.raises(InputMismatch, match="constant"):
+        blocks.executable.run(
+            [noise(2, 4, 3)], blocks.taps("blocks"), {blocks.index["blocks/table"]: noise(2, 4, 2)}
+        )
 
 
 def test_the_gradient_of_a_constant_is_told_apart_by_image(blocks):

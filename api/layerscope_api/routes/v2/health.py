@@ -2,19 +2,23 @@
 
 from fastapi import APIRouter, Response
 
+from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.schemas import Liveness, Readiness
 
 router = APIRouter(prefix="/v2/health", tags=["health"])
 
 
-@router.get("/live")
+@router.get("/live", responses=errors())
 async def live() -> Liveness:
     """Whether the process answers."""
     return Liveness(live=True)
 
 
-@router.get("/ready", responses={503: {"model": Readiness, "description": "Models are still being loaded"}})
+@router.get(
+    "/ready",
+    responses={503: {"model": Readiness, "description": "Models are still being loaded"}, **errors()},
+)
 async def ready(service: ServiceDependency, response: Response) -> Readiness:
     """Whether every model is loaded or has failed."""
     if not service.engine.is_ready:

@@ -1,0 +1,198 @@
+"""The command: what it lists and prints, and a service on a real socket."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from requests_made import ACTIVATIONS, PNG, SEVEN
+from typer.testing import CliRunner
+
+from layerscope import __version__
+from layerscope.demo import MODELS
+from layerscope_api.app import create_app
+from layerscope_api.cli import app
+from layerscope_api.settings import Settings
+
+DEMO = MODELS / "digits" / "1" / "model.keras"
+COMMAND = Path(sys.executable).with_name("layerscope")
+
+
+def command(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_layers_of_a_file() -> None:
+    code, out, _ = command("layers", str(DEMO))
+
+    assert code == 0
+    rows = [re.findall(r"[\w.,]+", line) for line in out.splitlines() if "conv" in line]
+    assert rows[0] == ["1", "conv1", "Conv2D", "28x28x16", "416"]
+    assert "9 taps, 38,698 parameters" in out
+
+
+def test_selected_layers_of_a_file() -> None:
+    code, out, _ = command("layers", str(DEMO), "--layers", "dense", "--layers", "pool1")
+
+    assert code == 0
+    assert "2 taps" in out
+    assert "conv1" not in out
+
+
+@pytest.mark.parametrize(("name", "content"), [("broken.keras", b"no model"), ("broken.h5", b"")])
+def test_a_file_that_is_no_model(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    code, _, error = command("layers", str(tmp_path / name))
+
+    assert code == 1
+    assert "Keras" in error
+    assert "Traceback" not in error
+
+
+def test_a_selector_that_selects_nothing() -> None:
+    code, _, error = command("layers", str(DEMO), "--layers", "cnv1")
+
+    assert code == 1
+    assert "Did you mean conv1" in error
+
+
+def test_the_contract_is_printed() -> None:
+    code, out, _ = command("openapi")
+
+    assert code == 0
+    assert json.loads(out) == create_app(Settings(models=None)).openapi()
+
+
+def test_the_version() -> None:
+    assert command("--version")[:2] == (0, f"{__version__}\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
+def test_other_machines_are_not_served(host: str) -> None:
+    code, _, error = command("serve", "--host", host)
+
+    assert code == 2
+    assert "127.0.0.1" in error
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    code, _, error = command("serve", "--models", str(tmp_path / "none"))
+
+    assert code == 2
+    assert "does not exist" in error
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service in a process of its own, what it printed, and where it is."""
+
+    process: subprocess.Popen[str]
+    greeting: str
+    port: int
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert process.stderr is not None
+    greeting = ""
+    for line in process.stderr:
+        greeting += line
+        if "curl" in line:
+            break
+    found = re.search(r"http://127\.0\.0\.1:(\d+)", greeting)
+    assert found, greeting
+    yield Running(process, greeting, int(found[1]))
+    process.kill()
+    process.wait()
+
+
+def test_it_says_what_it_serves_and_where(running: Running) -> None:
+    assert "digits@1: 9 layers" in running.greeting
+    assert f"Layerscope serves on http://127.0.0.1:{running.port}" in running.greeting
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_line_it_prints_works_as_it_is_pasted(running: Running) -> None:
+    (line,) = [line.strip() for line in running.greeting.splitlines() if "curl" in line]
+    answer = subprocess.run(
+        [*shlex.split(line), "--silent", "--show-error"], capture_output=True, text=True, check=True
+    )
+
+    best = json.loads(answer.stdout)["outputs"][0]["predictions"][0][0]
+    assert best["name"] == "7"
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_a_body_that_is_too_long_is_refused_on_the_way(running: Running, is_declared: bool) -> None:
+    size = 65 << 20
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
+    connection.putrequest("POST", ACTIVATIONS)
+    connection.putheader("Content-Type", "image/png")
+    if is_declared:
+        connection.putheader("Content-Length", str(size))
+    else:
+        connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    if not is_declared:
+        for _ in range(64):
+            connection.send(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+        connection.send(b"1\r\n\0\r\n")
+    answer = connection.getresponse()
+
+    assert answer.status == 413
+    assert json.loads(answer.read())["code"] == "body_too_large"
+    connection.close()
+    assert _predicts(running)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"nonsense\r\n\r\n", id="no HTTP"),
+        pytest.param(
+            b"GET /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", id="negative length"
+        ),
+    ],
+)
+def test_what_is_not_http_is_refused(running: Running, raw: bytes) -> None:
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
+    connection.connect()
+    connection.sock.sendall(raw)
+    received = connection.sock.recv(4096)
+    connection.close()
+
+    assert b" 400 " in received.splitlines()[0]
+    assert _predicts(running)
+
+
+def test_it_ends_when_interrupted(running: Running) -> None:
+    assert _predicts(running)
+    running.process.send_signal(signal.SIGINT)
+    rest = running.process.stderr.read() if running.process.stderr else ""
+
+    assert running.process.wait(30) == 0
+    assert "Traceback" not in rest
+
+
+def _predicts(running: Running) -> bool:
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
+    connection.request("POST", "/v1/models/digits/predictions", SEVEN, PNG)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return bool(answer["outputs"][0]["predictions"][0][0]["class"] == 7)

@@ -1,0 +1,222 @@
+"""The OpenAPI document says what the service does, and what it answers is what the document says."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+from requests_made import ACTIVATIONS, FEATURE_MAP, PNG, PREDICTIONS, SEVEN, SEVEN_ID
+from served_models import Gallery
+from starlette.testclient import TestClient
+
+from layerscope.encode import MEDIA_TYPES
+from layerscope_api import schemas
+from layerscope_api.app import create_app
+from layerscope_api.errors import STATUSES
+from layerscope_api.options import ActivationOptions, FeatureMapOptions, PredictionOptions
+from layerscope_api.settings import Settings
+
+Operation = tuple[str, str, dict[str, Any]]
+
+ERROR = {"$ref": "#/components/schemas/ErrorBody"}
+OPTIONS = {
+    "activations": ActivationOptions,
+    "feature-map.png": FeatureMapOptions,
+    "predictions": PredictionOptions,
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(Settings(models=None))
+
+
+@pytest.fixture(scope="module")
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> list[Operation]:
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_route_is_documented(app: FastAPI, operations: list[Operation]) -> None:
+    served = {
+        (path, method.lower())
+        for path, methods in _routes(app)
+        for method in methods
+        if not path.startswith(("/docs", "/redoc", "/openapi"))
+    }
+
+    assert served == {(path, method) for path, method, _ in operations}
+
+
+def test_operation_ids_are_unique_and_speak(operations: list[Operation]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations]
+
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", each) for each in ids), ids
+
+
+def test_every_route_documents_its_errors(operations: list[Operation]) -> None:
+    for path, method, operation in operations:
+        responses = operation["responses"]
+        where = f"{method} {path}"
+        assert "500" in responses, where
+        for status, response in responses.items():
+            if int(status) >= 400 and not path.startswith("/v2/health"):
+                assert response["content"]["application/json"]["schema"] == ERROR, (where, status)
+                assert response["description"], (where, status)
+        if "{model}" in path:
+            assert {"404", "409", "503"} <= responses.keys(), where
+        if "requestBody" in operation:
+            assert {"413", "415", "422"} <= responses.keys(), where
+
+
+def test_routes_that_run_models_document_every_cause(operations: list[Operation]) -> None:
+    causes = {str(status) for status in STATUSES.values()} - {"507"}
+    for path, method, operation in operations:
+        if path.rpartition("/")[2] in OPTIONS:
+            assert causes <= operation["responses"].keys(), path
+            assert ("304" in operation["responses"]) is (method == "get")
+
+
+def test_binary_routes_document_their_media_types(operations: list[Operation]) -> None:
+    contents = {
+        path: set(operation["responses"]["200"]["content"])
+        for path, method, operation in operations
+        if method == "get"
+    }
+    assert contents["/v1/models/{model}/activations"] == set(MEDIA_TYPES.values())
+    pictures = {path: types for path, types in contents.items() if path.endswith(".png")}
+    assert len(pictures) == 2
+    assert set(map(frozenset, pictures.values())) == {frozenset({"image/png"})}
+
+
+def test_every_option_is_a_parameter_a_field_and_a_key(operations: list[Operation]) -> None:
+    for path, method, operation in operations:
+        kind = OPTIONS.get(path.rpartition("/")[2])
+        if kind is None:
+            continue
+        parameters = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+        assert parameters == set(kind.model_fields)
+        assert all(each.get("description") for each in operation["parameters"])
+        if method == "post":
+            content = operation["requestBody"]["content"]
+            for form in ("multipart/form-data", "application/json"):
+                assert set(kind.model_fields) <= content[form]["schema"]["properties"].keys()
+            assert {"image/png", "image/jpeg", "application/x-npy"} <= content.keys()
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document)))
+
+    assert references
+    assert references <= document["components"]["schemas"].keys()
+    assert document["openapi"].startswith("3.1")
+    assert {"title", "version", "license"} <= document["info"].keys()
+
+
+def test_path_parameters_are_declared(operations: list[Operation]) -> None:
+    for path, _, operation in operations:
+        declared = {
+            each["name"]
+            for each in operation.get("parameters", [])
+            if each["in"] == "path" and each["required"]
+        }
+        assert declared == set(re.findall(r"{(\w+)}", path))
+        assert operation["summary"]
+        assert operation["description"]
+
+
+def test_the_document_is_served_as_it_is_printed(http: TestClient, document: dict[str, Any]) -> None:
+    assert http.get("/openapi.json").json() == document
+
+
+@pytest.mark.parametrize(
+    ("url", "schema"),
+    [
+        ("/v1/models", schemas.ModelList),
+        ("/v1/models/digits", schemas.ModelBody),
+        ("/v1/models/digits/layers", schemas.LayerList),
+        ("/v1/models/digits/graph", schemas.GraphBody),
+        (f"/v1/images/{SEVEN_ID}", schemas.ImageBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=dense&statistics=true", schemas.ActivationsBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&dtype=uint8", schemas.ActivationsBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&channels=top:2", schemas.ActivationsBody),
+        (f"{PREDICTIONS}?image={SEVEN_ID}", schemas.PredictionsBody),
+        ("/v1/limits", schemas.LimitList),
+        ("/v1/colormaps", schemas.ColormapList),
+        ("/v1/version", schemas.VersionInfo),
+        ("/v2/health/live", schemas.Liveness),
+        ("/v2/health/ready", schemas.Readiness),
+        ("/v1/models/none", schemas.ErrorBody),
+        ("/v1/models/digits/layers?layers=zzz", schemas.ErrorBody),
+        ("/nowhere", schemas.ErrorBody),
+        (f"/v1/images/{SEVEN_ID}/thumbnail.png?side=x", schemas.ErrorBody),
+    ],
+)
+@pytest.mark.usefixtures("seven")
+def test_answers_follow_their_schema(http: TestClient, url: str, schema: type[BaseModel]) -> None:
+    answer = http.get(url)
+
+    assert answer.headers["content-type"] == "application/json"
+    _check(schema, answer.json())
+
+
+@pytest.mark.parametrize("name", ["nested", "shared", "pair", "any_size", "sequence", "odd", "plugin"])
+def test_answers_about_every_wiring_follow_their_schema(gallery: Gallery, name: str) -> None:
+    for suffix, schema in (
+        ("", schemas.ModelBody),
+        ("/layers", schemas.LayerList),
+        ("/graph", schemas.GraphBody),
+    ):
+        _check(schema, gallery.http.get(f"/v1/models/{name}{suffix}").json())
+    if name == "odd":
+        send = {"content": SEVEN, "headers": PNG}
+        for route, schema in (
+            ("activations", schemas.ActivationsBody),
+            ("predictions", schemas.PredictionsBody),
+        ):
+            _check(schema, gallery.http.post(f"/v1/models/{name}/{route}", **send).json())
+
+
+def test_a_picture_is_what_it_says(http: TestClient, seven: str) -> None:
+    for url in (f"{FEATURE_MAP}?image={seven}&layer=conv1", f"/v1/images/{seven}/thumbnail.png"):
+        answer = http.get(url)
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.content.startswith(b"\x89PNG")
+
+
+def _check(schema: type[BaseModel], body: dict[str, Any]) -> None:
+    """The body is valid, strictly, and has no key that the schema does not know."""
+    parsed = schema.model_validate_json(json.dumps(body), strict=True)
+    dumped = parsed.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert dumped.keys() == body.keys()
+    assert _keys(dumped) == _keys(body)
+
+
+def _keys(value: Any) -> Any:
+    """The keys of nested objects, without the values."""
+    if isinstance(value, dict):
+        return {key: _keys(each) for key, each in value.items()}
+    return [_keys(each) for each in value[:20]] if isinstance(value, list) else None
+
+
+def _routes(app: FastAPI) -> list[tuple[str, set[str]]]:
+    """Path and methods of every route, those of included routers too."""
+    contexts = [
+        context for route in app.routes for context in getattr(route, "effective_route_contexts", list)()
+    ]
+    return [
+        (each.path, set(each.methods) - {"HEAD"})
+        for each in (*app.routes, *contexts)
+        if hasattr(each, "path")
+    ]

@@ -1,0 +1,45 @@
+"""What the tests of the engine run: the demo model, a larger one, and one of free input size and two inputs."""
+
+import io
+
+import keras
+import numpy as np
+from keras import layers
+from PIL import Image
+
+from layerscope.execution.engine import Query
+from layerscope.execution.inputs import ImageSource, TensorSource
+
+
+def write_models(directory):
+    keras.utils.set_random_seed(1)
+    start = keras.Input((None, None, 3), name="start")
+    hidden = layers.Conv2D(4, 3, activation="relu", name="conv")(start)
+    keras.Model(start, layers.GlobalAveragePooling2D(name="pool")(hidden)).save(directory / "free.keras")
+    picture, words = keras.Input((6, 6, 1), name="picture"), keras.Input((4,), dtype="int32", name="words")
+    seen = layers.Flatten(name="flat")(layers.Conv2D(2, 3, name="conv")(picture))
+    read = layers.Flatten(name="read")(layers.Embedding(10, 3, name="embedding")(words))
+    keras.Model([picture, words], layers.Dense(2, name="both")(layers.Concatenate()([seen, read]))).save(
+        directory / "pair.keras"
+    )
+    start = keras.Input((12, 12, 3), name="start")
+    hidden = start
+    for number in range(4):
+        hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name=f"conv{number}")(hidden)
+    keras.Model(start, layers.Flatten(name="flat")(hidden)).save(directory / "plain.keras")
+
+
+def tensor(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def png(height, width, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def query(model, layers, *values, **options):
+    sources = [ImageSource(each) if isinstance(each, bytes) else TensorSource(each) for each in values]
+    return Query(model=model, sources={"image": sources}, layers=layers, **options)

@@ -1,0 +1,109 @@
+"""The executable: where weights live, how many plans are kept, what is given back, and free input sizes."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+from graph_models import assert_close, noise, traced
+from keras import layers
+from tensorflow.python.client.session import BaseSession
+
+from layerscope.graph.executable import Executable
+from layerscope.graph.signature import signature_of
+from layerscope.graph.tracing import trace
+
+SIZES = [(8, 8), (9, 14), (16, 10)]
+
+
+def small_model(units=3):
+    start = keras.Input((4,), name="start")
+    return keras.Model(start, layers.Dense(units, name="dense")(start))
+
+
+def kept_plans():
+    gc.collect()
+    return sum(isinstance(each, BaseSession._Callable) for each in gc.get_objects())
+
+
+def test_weights_are_variables_and_not_in_the_graph():
+    start = keras.Input((300,), name="start")
+    made = traced(keras.Model(start, layers.Dense(1000, name="dense")(start)))
+    assert made.executable.weight_bytes == 4 * (300 * 1000 + 1000)
+    assert made.executable._graph.as_graph_def().ByteSize() < 20_000
+
+
+def test_what_keras_made_is_dropped():
+    model = small_model()
+    kernel = weakref.ref(model.get_layer("dense").kernel)
+    made = trace(model, signature_of(model))
+    source = weakref.ref(made.captures[0][1])
+    executable = Executable(made)
+    tap = made.calls[-1].taps[0]
+    before = executable.run([noise(2, 4)], [tap])[0]
+    del model, made
+    gc.collect()
+    assert kernel() is None
+    assert source() is None
+    np.testing.assert_array_equal(executable.run([noise(2, 4)], [tap])[0], before)
+
+
+def test_two_executables_have_weights_of_their_own():
+    first, second = traced(small_model()), traced(small_model())
+    values = noise(2, 4)
+    assert not np.allclose(first.model(values), second.model(values))
+    for made in (first, second):
+        assert_close(made.value("dense", on=[values]), made.model(values))
+
+
+def test_no_more_plans_are_kept_than_allowed_and_dropped_ones_compile_again():
+    made = traced(small_model(), plans=2)
+    values, before = noise(2, 4), kept_plans()
+    addresses = ["start", "dense", "dense@input"]
+    first = [made.value(address, on=[values]) for address in addresses]
+    assert kept_plans() == before + 2
+    second = [made.value(address, on=[values]) for address in addresses]
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_closing_gives_the_plans_back():
+    before = kept_plans()
+    made = traced(small_model())
+    made.value("dense", on=[noise(1, 4)])
+    assert kept_plans() == before + 1
+    made.executable.close()
+    assert kept_plans() == before
+
+
+@pytest.fixture(scope="module")
+def free_size():
+    start = keras.Input((None, None, 3), name="start")
+    hidden = layers.Conv2D(4, 3, strides=2, activation="relu", name="conv")(start)
+    hidden = layers.UpSampling2D(2, name="up")(hidden)
+    wide = layers.Reshape((-1, 4), name="pixels")(hidden)
+    steps = layers.GRU(2, return_sequences=True, name="gru")(wide)
+    pooled = layers.GlobalAveragePooling2D(name="pool")(hidden)
+    return traced(keras.Model(start, [pooled, steps]))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shapes_of_a_model_of_free_size_are_exact(free_size, size):
+    taps = free_size.taps("all", "all@input")
+    arrays = free_size.executable.run([noise(2, *size, 3)], taps)
+    assert free_size.executable.shapes(taps, [(*size, 3)]) == [array.shape[1:] for array in arrays]
+
+
+def test_a_new_size_is_no_new_trace(free_size):
+    operations, plans = len(free_size.executable._graph.get_operations()), kept_plans()
+    for size in SIZES:
+        free_size.value("pool", on=[noise(1, *size, 3)])
+    assert len(free_size.executable._graph.get_operations()) == operations
+    assert kept_plans() == plans + 1
+
+
+def test_values_of_a_model_of_free_size(free_size):
+    for size in SIZES:
+        values = noise(2, *size, 3)
+        assert_close(free_size.value("pool", on=[values]), free_size.model(values)[0])
