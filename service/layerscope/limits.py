@@ -25,7 +25,9 @@ class Limits:
     image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")
     jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")
     selectors: int = _limit(256, "selectors", "most layer selectors in one request")
-    run_bytes: int = _limit(1024 * MIB, "bytes", "largest values one request may have computed, before options")
+    run_bytes: int = _limit(
+        1024 * MIB, "bytes", "largest values one request may have computed, before options"
+    )
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
@@ -33,6 +35,8 @@ class Limits:
     batch_rows: int = _limit(32, "images", "most images run through a model together")
     deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
     plans: int = _limit(64, "plans", "most compiled (inputs, layers) plans kept per model")
-    activation_cache_bytes: int = _limit(512 * MIB, "bytes", "memory for activations kept for the next request")
+    activation_cache_bytes: int = _limit(
+        512 * MIB, "bytes", "memory for activations kept for the next request"
+    )
     image_store_bytes: int = _limit(256 * MIB, "bytes", "memory for stored images")
     image_store_seconds: int = _limit(3_600, "seconds", "how long a stored image is kept after its last use")

@@ -19,6 +19,7 @@ SEVEN_ID = f"sha256-{hashlib.sha256(SEVEN).hexdigest()}"
 SEVEN_BASE64 = base64.b64encode(SEVEN).decode()
 PNG = {"Content-Type": "image/png"}
 JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 NPY = {"Content-Type": "application/x-npy"}
 
 

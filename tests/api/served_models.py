@@ -14,6 +14,9 @@ from starlette.testclient import TestClient
 
 Values = dict[str, Any]
 
+WIRINGS = ("nested", "shared", "forked", "pair", "any_size", "sequence", "odd", "plugin")
+"""The names of the examples."""
+
 PLUGIN = """
 import keras
 
@@ -36,6 +39,7 @@ class Classifier(keras.Model):
         self.stem = keras.layers.Conv2D(4, 3, padding="same", name="stem")
         self.residual = Residual(name="residual")
         self.pool = keras.layers.GlobalAveragePooling2D(name="pool")
+        self.peak = keras.layers.GlobalMaxPooling2D(name="peak")
 
     def build(self, shape):
         self.stem.build(shape)
@@ -43,7 +47,8 @@ class Classifier(keras.Model):
         self.built = True
 
     def call(self, values):
-        return self.pool(self.residual(self.stem(values)))
+        stem = self.stem(values)
+        return [self.pool(self.residual(stem)), self.peak(self.residual(-stem))]
 """
 
 
@@ -120,6 +125,26 @@ def shared() -> Example:
         }
 
     return Example(model, values, {})
+
+
+def forked() -> Example:
+    """A nested model with two outputs, one of which the other is made of."""
+    entrance = Input((8, 8, 1))
+    near, far = conv(2, "near"), conv(2, "far")
+    first = near(entrance)
+    trunk = Model(entrance, [first, far(first)], name="trunk")
+    picture = Input((8, 8, 1), name="picture")
+    branches = trunk(picture)
+    pools = [layers.GlobalMaxPooling2D(name=name) for name in ("pool_near", "pool_far")]
+    model = Model(picture, [pool(branch) for pool, branch in zip(pools, branches, strict=True)])
+
+    def values(x: Any) -> Values:
+        one = near(x)
+        two = far(one)
+        taps = {"picture": x, "trunk/near": one, "trunk/far": two, "trunk": one, "trunk:0.1": two}
+        return {**taps, "pool_near": pools[0](one), "pool_far": pools[1](two)}
+
+    return Example(model, values, {"preprocessing": {"preset": "unit"}})
 
 
 def pair() -> Example:
@@ -207,14 +232,17 @@ def subclassed(folder: Path) -> Example:
 
     def values(x: Any) -> Values:
         stem = model.stem(x)
-        inside = model.residual.conv(stem)
-        total = stem + inside
+        inside, inside_again = (model.residual.conv(each) for each in (stem, -stem))
+        total, total_again = stem + inside, inside_again - stem
         return {
             "input": x,
             "stem": stem,
             "residual/conv": inside,
+            "residual/conv:1": inside_again,
             "residual": total,
+            "residual:1": total_again,
             "pool": model.pool(total),
+            "peak": model.peak(total_again),
         }
 
     return Example(model, values, {"plugins": ["classes.py"]})
@@ -226,6 +254,7 @@ def write_models(directory: Path) -> dict[str, Example]:
     examples = {
         "nested": nested(),
         "shared": shared(),
+        "forked": forked(),
         "pair": pair(),
         "any_size": any_size(),
         "sequence": sequence(),

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 from requests_made import ACTIVATIONS, FEATURE_MAP, PNG, PREDICTIONS, SEVEN, SEVEN_ID
-from served_models import Gallery
+from served_models import WIRINGS, Gallery
 from starlette.testclient import TestClient
 
 from layerscope.encode import MEDIA_TYPES
@@ -171,7 +171,7 @@ def test_answers_follow_their_schema(http: TestClient, url: str, schema: type[Ba
     _check(schema, answer.json())
 
 
-@pytest.mark.parametrize("name", ["nested", "shared", "pair", "any_size", "sequence", "odd", "plugin"])
+@pytest.mark.parametrize("name", WIRINGS)
 def test_answers_about_every_wiring_follow_their_schema(gallery: Gallery, name: str) -> None:
     for suffix, schema in (
         ("", schemas.ModelBody),

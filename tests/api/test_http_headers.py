@@ -1,13 +1,16 @@
 """Headers: identity, timing, caching, and what other origins may read."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from requests_made import ACTIVATIONS, FEATURE_MAP, PNG, PREDICTIONS, SEVEN
 from served_models import Gallery
 from starlette.testclient import TestClient
 
+from layerscope.demo import MODELS
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
 
@@ -76,6 +79,23 @@ def test_two_versions_have_two_etags(gallery: Gallery) -> None:
     }
 
     assert tags["nested@1"] == tags["nested@stable"] != tags["nested@2"] == tags["nested"]
+
+
+def test_another_file_or_declaration_has_another_etag(tmp_path: Path) -> None:
+    def etag(directory: Path, model: str) -> str:
+        with TestClient(create_app(Settings(models=directory))) as http:
+            image = http.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
+            answer = http.get(f"/v1/models/{model}/predictions", params={"image": image})
+            return str(answer.headers["etag"])
+
+    for name in ("same", "digits"):
+        shutil.copytree(MODELS / "digits", tmp_path / name)
+    original, renamed = etag(tmp_path, "digits"), etag(tmp_path, "same")
+    (tmp_path / "digits" / "1" / "layerscope.json").write_text('{"preprocessing": {"preset": "signed"}}')
+    changed = etag(tmp_path, "digits")
+
+    assert original == etag(MODELS, "digits")
+    assert len({original, renamed, changed}) == 3
 
 
 def test_only_an_exact_version_may_be_kept_without_asking(http: TestClient, seven: str) -> None:

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from requests_made import PNG, SEVEN, SEVEN_ID
-from served_models import Gallery
+from served_models import WIRINGS, Gallery
 from starlette.testclient import TestClient
 
 from layerscope import __version__
 from layerscope.limits import Limits
-
-WIRINGS = ("nested", "shared", "pair", "any_size", "sequence", "odd", "plugin")
 
 
 def picture(seed: int) -> bytes:
@@ -147,18 +145,28 @@ def test_a_graph_is_whole(gallery: Gallery, name: str) -> None:
             "nested",
             "picture>stem stem>backbone/block/conv backbone/block/conv>backbone/norm backbone/norm>pool pool>kind",
         ),
-        pytest.param(
+        (
             "shared",
-            "picture>turn picture>encoder/conv encoder/conv>encoder/pool encoder/pool>difference "
-            "turn>encoder/conv:1 encoder/conv:1>encoder/pool:1 encoder/pool:1>difference",
+            (
+                "picture>turn picture>encoder/conv encoder/conv>encoder/pool encoder/pool>difference "
+                "turn>encoder/conv:1 encoder/conv:1>encoder/pool:1 encoder/pool:1>difference"
+            ),
         ),
         (
             "pair",
             "left>look_left right>look_right look_left>both look_right>both both>pool pool>kind pool>score",
         ),
+        (
+            "forked",
+            "picture>trunk/near trunk/near>trunk/far trunk/near>pool_near trunk/far>pool_far",
+        ),
         ("sequence", "steps>lstm lstm>mean mean>sum lstm>sum sum>kind"),
-        ("plugin", "input>stem stem>residual/conv residual/conv>pool"),
+        (
+            "plugin",
+            "input>stem stem>residual/conv residual/conv>pool stem>residual/conv:1 residual/conv:1>peak",
+        ),
     ],
+    ids=lambda value: value.partition(">")[0],
 )
 def test_edges_go_into_and_out_of_groups(gallery: Gallery, name: str, edges: str) -> None:
     graph = gallery.http.get(f"/v1/models/{name}/graph").json()

@@ -9,14 +9,13 @@ from answers_read import npy, relative_error, tensors
 from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from PIL import Image
-from served_models import Gallery, inputs_of
+from served_models import WIRINGS, Gallery, inputs_of
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
 
 ACTIVATIONS = "/v1/models/digits/activations"
 FILES = [samples()[name] for name in ("seven", "two", "nine")]
-EXAMPLES = ("nested", "shared", "pair", "any_size", "sequence", "odd", "plugin")
 
 
 def pixels(count: int) -> np.ndarray:
@@ -66,6 +65,16 @@ def test_the_formats_carry_the_same_bits(http: TestClient, seven: str) -> None:
         np.testing.assert_array_equal(other, found[0])
 
 
+def test_json_leaves_values_out_when_asked(http: TestClient, seven: str) -> None:
+    options = {"image": seven, "layers": "dense", "statistics": "true"}
+    (full,) = http.get(ACTIVATIONS, params=options).json()["layers"]
+    (bare,) = http.get(ACTIVATIONS, params={**options, "values": "false"}).json()["layers"]
+
+    values = full.pop("values")
+    assert bare == full
+    assert bare["statistics"]["max"] == pytest.approx(np.max(values))
+
+
 def test_the_first_eight_layers_as_the_seed_of_the_project_has_them(
     http: TestClient, digits: keras.Model, seven: str
 ) -> None:
@@ -96,7 +105,7 @@ def test_a_feature_map_has_the_colours_of_matshow(http: TestClient, seven: str, 
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", WIRINGS)
 def test_every_tap_of_every_wiring_is_reached_by_its_address(gallery: Gallery, name: str, batch: int) -> None:
     example = gallery.examples[name]
     arrays = inputs_of(example.model, batch)

@@ -103,9 +103,7 @@ def test_concurrent_requests_equal_the_same_in_series(start_engine):
 
 
 def test_concurrent_requests_in_batches_are_each_others_neighbours_only(start_engine):
-    expected = [
-        start_engine_result for start_engine_result in map(start_engine(batch_rows=1).run, requests())
-    ]
+    expected = list(map(start_engine(batch_rows=1).run, requests()))
     with ThreadPoolExecutor(12) as pool:
         for result, wanted in zip(pool.map(start_engine().run, requests()), expected, strict=True):
             for address, activation in wanted.activations.items():

@@ -1,3 +1,4 @@
+import contextlib
 import time
 
 import pytest
@@ -9,11 +10,26 @@ from layerscope.errors import InvalidAddress, InvalidSelector, LayerNotFound, La
 from layerscope.graph.selectors import split_selectors
 
 SELECTORS = st.sampled_from(
-    ["all", "outputs", "input", "squeeze:1", "**/conv", "type:Conv2D@preactivation", "index:1..3", "rank:4"]
-    + ["last:conv", "re:bn$", "middle/*", "inner*@input", "index:-1", "all@input", "squeeze"]
+    [
+        "all",
+        "outputs",
+        "input",
+        "squeeze:1",
+        "**/conv",
+        "type:Conv2D@preactivation",
+        "index:1..3",
+        "rank:4",
+        "last:conv",
+        "re:bn$",
+        "middle/*",
+        "inner*@input",
+        "index:-1",
+        "all@input",
+        "squeeze",
+    ]
 )
 SYNTAX = st.sampled_from(
-    list("*?[]!:@./,-\\(){}^$|0") + ["re:", "type:", "index:", "rank:", "last:", "all", "conv"]
+    [*list("*?[]!:@./,-\\(){}^$|0"), "re:", "type:", "index:", "rank:", "last:", "all", "conv"]
 )
 
 
@@ -107,12 +123,8 @@ def test_a_union_is_the_union_of_its_parts(nested, selectors):
 
 @given(st.text(max_size=40) | st.lists(SYNTAX, max_size=8).map("".join))
 def test_no_text_raises_anything_else(nested, text):
-    try:
-        taps = nested.select([text])
-    except LayerscopeError as error:
-        assert error.message
-    else:
-        assert taps
+    with contextlib.suppress(LayerscopeError):
+        assert nested.select([text])
 
 
 @pytest.mark.parametrize(
