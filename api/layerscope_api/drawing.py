@@ -43,7 +43,7 @@ def _edges(model: ModelDescription, calls: list[LayerCall], groups: dict[Path, L
         if tap.layer.path not in groups:
             return (tap.layer,)
         inside = _inside(tap.layer, calls, groups)
-        handed_out = [call for call in inside if any(each.tensor == tap.tensor for each in call.taps)]
+        handed_out = [call for call in inside if tap.tensor in call.tensors["output"]]
         used = {source for call in inside for source in sources(call)}
         return tuple(handed_out[-1:] or [call for call in inside if call not in used])
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 Values = dict[str, Any]
 
-WIRINGS = ("nested", "shared", "forked", "pair", "any_size", "sequence", "odd", "plugin")
+WIRINGS = ("nested", "shared", "forked", "ladder", "pair", "any_size", "sequence", "odd", "plugin")
 """The names of the examples."""
 
 PLUGIN = """
@@ -127,12 +127,12 @@ def shared() -> Example:
     return Example(model, values, {})
 
 
-def forked() -> Example:
-    """A nested model with two outputs, one of which the other is made of."""
+def forked(*, is_ladder: bool) -> Example:
+    """A nested model with two outputs; in a ladder, the second is made of the first."""
     entrance = Input((8, 8, 1))
     near, far = conv(2, "near"), conv(2, "far")
     first = near(entrance)
-    trunk = Model(entrance, [first, far(first)], name="trunk")
+    trunk = Model(entrance, [first, far(first if is_ladder else entrance)], name="trunk")
     picture = Input((8, 8, 1), name="picture")
     branches = trunk(picture)
     pools = [layers.GlobalMaxPooling2D(name=name) for name in ("pool_near", "pool_far")]
@@ -140,7 +140,7 @@ def forked() -> Example:
 
     def values(x: Any) -> Values:
         one = near(x)
-        two = far(one)
+        two = far(one if is_ladder else x)
         taps = {"picture": x, "trunk/near": one, "trunk/far": two, "trunk": one, "trunk:0.1": two}
         return {**taps, "pool_near": pools[0](one), "pool_far": pools[1](two)}
 
@@ -254,7 +254,8 @@ def write_models(directory: Path) -> dict[str, Example]:
     examples = {
         "nested": nested(),
         "shared": shared(),
-        "forked": forked(),
+        "forked": forked(is_ladder=False),
+        "ladder": forked(is_ladder=True),
         "pair": pair(),
         "any_size": any_size(),
         "sequence": sequence(),

@@ -163,7 +163,7 @@ def test_a_model_that_was_never_built_is_refused():
 def test_a_model_that_cannot_be_called_is_refused():
     class Broken(keras.Model):
         def call(self, inputs):
-            raise RuntimeError("no")
+            raise RuntimeError(f"no {inputs}")
 
     model = Broken()
     model._build_shapes_dict = {"input_shape": (None, 3)}
