@@ -24,22 +24,25 @@ def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
 
     Args:
         path: a `.keras`, `.h5` or `.hdf5` file.
-        plugins: Python files, run first, that register the model's custom classes with
-            `keras.saving.register_keras_serializable`. They are an operator's code, never an upload's.
+        plugins: Python files, run first, that define the model's custom classes and functions, whether they are
+            registered with `keras.saving.register_keras_serializable` or not. They are an operator's code, never
+            an upload's.
 
     Raises:
         ModelRefused: the file is damaged, of another format, or needs what neither Keras nor a plugin has.
     """
+    known = _legacy_classes(path)
     for plugin in plugins:
-        _run_plugin(plugin)
+        known |= _run_plugin(plugin)
     try:
-        return keras.models.load_model(path, custom_objects=_legacy_classes(path), compile=False)
+        return keras.models.load_model(path, custom_objects=known, compile=False)
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
         raise ModelRefused(_advice(error), cause=type(error).__name__) from error
 
 
-def _run_plugin(path: Path) -> None:
+def _run_plugin(path: Path) -> dict[str, Any]:
+    """The classes and functions that the plugin defines, by name."""
     name = f"layerscope_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -54,9 +57,10 @@ def _run_plugin(path: Path) -> None:
         raise ModelRefused(
             f"The plugin {path.name} raised {type(error).__name__}: see the log.", plugin=path.name
         ) from error
+    return {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == name}
 
 
-def _legacy_classes(path: Path) -> dict[str, type]:
+def _legacy_classes(path: Path) -> dict[str, Any]:
     """Keras 2 wrote `groups=1` for layers whose Keras 3 constructors refuse the argument."""
     if path.suffix == ".keras":
         return {}

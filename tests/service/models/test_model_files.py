@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -63,13 +64,14 @@ def test_legacy_files_as_keras_2_wrote_them(tmp_path, suffix):
     engine.close()
 
 
-def test_a_subclassed_model_with_its_plugin(tmp_path):
+@pytest.mark.parametrize("plugin", [PLUGIN, PLUGIN.replace("@keras.saving", "# @keras.saving")])
+def test_a_subclassed_model_with_its_plugin(tmp_path, plugin):
     scope = {}
-    exec(PLUGIN, scope)  # noqa: S102
+    exec(plugin, scope)  # noqa: S102
     model = scope["Proposal"]()
     model.build((None, None, None, 3))
     folder = write_version(tmp_path, model, "faces", plugins=["proposal.py"])
-    (folder / "proposal.py").write_text(PLUGIN, "utf-8")
+    (folder / "proposal.py").write_text(plugin, "utf-8")
     keras.saving.get_custom_objects().clear()
     engine = loaded(tmp_path)
     description = engine.describe("faces")
@@ -140,7 +142,8 @@ def test_damaged_files(tmp_path, tiny, suffix, damage):
 def test_code_in_a_data_file_is_not_run(tmp_path, suffix):
     marker = tmp_path / "was-run"
     start = keras.Input((4,))
-    code = layers.Lambda(lambda x: (marker.touch(), x)[1])
+    path = str(marker)
+    code = layers.Lambda(lambda x: (Path(path).touch(), x)[1])
     keras.Model(start, code(start)).save(tmp_path / f"code{suffix}")
     marker.unlink()
     assert "Lambda" in reason(tmp_path)
