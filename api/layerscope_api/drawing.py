@@ -1,7 +1,6 @@
 """A model as a graph to draw: layer calls as nodes, and boxes around those that a layer is made of."""
 
 from functools import cache
-from itertools import takewhile
 
 from layerscope.graph.addresses import encode_path
 from layerscope.graph.model import ModelDescription
@@ -21,7 +20,7 @@ def graph_body(model: ModelDescription) -> GraphBody:
     return GraphBody(
         model=identity(model),
         nodes=[_node(call, groups) for call in nodes],
-        edges=_edges(model, calls, groups),
+        edges=_edges(model, nodes, groups),
         groups=[
             GraphGroup(path=encode_path(path), name=path[-1], type=call.type, parent=_box(path, groups))
             for path, call in groups.items()
@@ -29,39 +28,21 @@ def graph_body(model: ModelDescription) -> GraphBody:
     )
 
 
-def _edges(model: ModelDescription, calls: list[LayerCall], groups: dict[Path, LayerCall]) -> list[GraphEdge]:
-    """What each node computes from. Edges join nodes only: a group's value comes from the nodes that end it."""
+def _edges(model: ModelDescription, nodes: list[LayerCall], groups: dict[Path, LayerCall]) -> list[GraphEdge]:
+    """What each node computes from. Edges join nodes only: a group's value comes from what it is made of."""
 
     @cache
-    def sources(call: LayerCall) -> tuple[LayerCall, ...]:
-        makers = (maker for address in call.inbound for maker in makers_of(address))
-        return tuple(dict.fromkeys(makers))
-
-    @cache
-    def makers_of(address: str) -> tuple[LayerCall, ...]:
+    def makers(address: str) -> tuple[LayerCall, ...]:
         tap = model.taps[address]
         if tap.layer.path not in groups:
             return (tap.layer,)
-        inside = _inside(tap.layer, calls, groups)
-        handed_out = [call for call in inside if tap.tensor in call.tensors["output"]]
-        used = {source for call in inside for source in sources(call)}
-        return tuple(handed_out[-1:] or [call for call in inside if call not in used])
+        return tuple(maker for origin in tap.layer.origins[tap.place.output] for maker in makers(origin))
 
     return [
         GraphEdge(source=source.taps[0].address, target=call.taps[0].address)
-        for call in calls
-        if call.path not in groups
-        for source in sources(call)
+        for call in nodes
+        for source in dict.fromkeys(maker for address in call.inbound for maker in makers(address))
     ]
-
-
-def _inside(group: LayerCall, calls: list[LayerCall], groups: dict[Path, LayerCall]) -> list[LayerCall]:
-    """The nodes that ran in one call of a group: they returned after its previous call and before this one."""
-    depth = len(group.path)
-    before = reversed(calls[: calls.index(group)])
-    since_last_call = takewhile(lambda call: call.path != group.path, before)
-    inside = [call for call in since_last_call if call.path[:depth] == group.path and call.path not in groups]
-    return inside[::-1]
 
 
 def _node(call: LayerCall, groups: dict[Path, LayerCall]) -> GraphNode:

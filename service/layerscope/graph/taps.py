@@ -39,7 +39,8 @@ class LayerCall:
     """One call of one layer.
 
     `index` is the layer's place in `model.layers` (None inside nested models), `parameters` counts its weights,
-    `inbound` are the addresses of the taps it computes from, and `tensors` holds its values by site.
+    `inbound` are the addresses of the taps it computes from, and `tensors` holds its values by site. A layer made of
+    other layers (`is_group`) says in `origins`, for each of its outputs, which taps inside it that output comes from.
     """
 
     path: tuple[str, ...]
@@ -51,6 +52,7 @@ class LayerCall:
     channels_first: bool
     inbound: tuple[str, ...]
     tensors: dict[Site, tuple[Tensor, ...]]
+    origins: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def taps(self) -> tuple["Tap", ...]:

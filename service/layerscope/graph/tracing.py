@@ -141,10 +141,17 @@ class _LayerCalls:
             channels_first=_is_channels_first(layer, inbound),
             inbound=tuple(tap.address for tap in inbound),
             tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
+            origins=self._origins(call) if call.is_group else (),
         )
         outputs = (tap for tap in result.taps if tap.place.site == "output")
         self.made_by.update(zip((tensor.name for tensor in call.tensors["output"]), outputs, strict=True))
         return result
+
+    def _origins(self, call: Call) -> tuple[tuple[str, ...], ...]:
+        """Asked before the group's own outputs are known by its name."""
+        return tuple(
+            tuple(tap.address for tap in self._inbound([tensor])) for tensor in call.tensors["output"]
+        )
 
     def _inbound(self, tensors: list[Any]) -> list[Tap]:
         """The taps that `tensors` come from, through operations that belong to no layer."""
