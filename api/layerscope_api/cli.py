@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +47,7 @@ def serve(
 ) -> None:
     """Serve a directory of models, or the demo model, until interrupted."""
     given: dict[str, Any] = {"models": models, "host": host, "port": port}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
     from layerscope_api.running import run  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
 
@@ -84,6 +85,16 @@ def openapi() -> None:
 
     document: dict[str, Any] = create_app(Settings()).openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = "__".join(str(part) for part in first["loc"]).upper()
+    _console.print(f"[red]The setting LAYERSCOPE_{name} is not valid: {first['msg']}.[/red]", highlight=False)
+    raise typer.Exit(2)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
-from pathlib import Path
-
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
@@ -15,7 +13,7 @@ class Settings(BaseSettings):
         env_prefix="LAYERSCOPE_", env_nested_delimiter="__", frozen=True, extra="ignore"
     )
 
-    models: Path | None = Field(
+    models: DirectoryPath | None = Field(
         default=None, description="directory of models; without it the demo model is served"
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")

@@ -49,6 +49,18 @@ def test_selected_layers_of_a_file() -> None:
     assert "conv1" not in out
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLANS", "many")]
+)
+def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LAYERSCOPE_{name}", value)
+    code, _, error = command("serve")
+
+    assert code == 2
+    assert f"LAYERSCOPE_{name} is not valid" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize(("name", "content"), [("broken.keras", b"no model"), ("broken.h5", b"")])
 def test_a_file_that_is_no_model(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
