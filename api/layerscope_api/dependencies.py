@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from layerscope.execution.engine import Engine
 from layerscope.images import ImageStore
@@ -33,3 +33,5 @@ def _service(request: Request) -> Service:
 
 
 ServiceDependency = Annotated[Service, Depends(_service)]
+
+ModelReference = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]

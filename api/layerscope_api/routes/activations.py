@@ -1,9 +1,8 @@
 """Activations: the tensors of the selected layers."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from layerscope.encode import About, encode, format_for, require_room
 from layerscope.execution.engine import Query
@@ -11,15 +10,13 @@ from layerscope.statistics import statistics_of
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
-from layerscope_api.dependencies import Service, ServiceDependency
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.descriptions import preprocessing_body
 from layerscope_api.options import ActivationOptions
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import ActivationsBody
 
 router = APIRouter(prefix="/v1/models", tags=["activations"])
-
-Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
 
 _RESPONSES = {**TENSORS, **RUN_ERRORS}
 
@@ -30,7 +27,7 @@ _RESPONSES = {**TENSORS, **RUN_ERRORS}
     responses={**_RESPONSES, **NOT_MODIFIED},
     openapi_extra=query(ActivationOptions),
 )
-async def get_activations(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def get_activations(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """The activations of stored images."""
     return await _activations(model, request, service)
 
@@ -41,7 +38,7 @@ async def get_activations(model: Model, request: Request, service: ServiceDepend
     responses=_RESPONSES,
     openapi_extra=query_and_body(ActivationOptions),
 )
-async def post_activations(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def post_activations(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """The activations of the images in the body."""
     return await _activations(model, request, service)
 

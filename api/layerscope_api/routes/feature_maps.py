@@ -1,10 +1,9 @@
 """Feature maps: the channels of one layer as a picture."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from layerscope.activations import Activation
 from layerscope.errors import OptionInvalid
@@ -16,13 +15,11 @@ from layerscope.render.layout import plan, require_room
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import Service, ServiceDependency
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
 from layerscope_api.requests import Asked, read_request
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"])
-
-Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
 
 
 @router.get(
@@ -31,7 +28,7 @@ Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`"
     responses={**PICTURE, **RUN_ERRORS, **NOT_MODIFIED},
     openapi_extra=query(FeatureMapOptions),
 )
-async def get_feature_map(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def get_feature_map(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """Draw channels of one layer for a stored image."""
     return await _feature_map(model, request, service)
 
@@ -42,7 +39,7 @@ async def get_feature_map(model: Model, request: Request, service: ServiceDepend
     responses={**PICTURE, **RUN_ERRORS},
     openapi_extra=query_and_body(FeatureMapOptions),
 )
-async def post_feature_map(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def post_feature_map(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """Draw channels of one layer for the image in the body."""
     return await _feature_map(model, request, service)
 

@@ -2,19 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from layerscope.errors import TooMany
 from layerscope_api.contract import errors
-from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.dependencies import ModelReference, ServiceDependency
 from layerscope_api.descriptions import layer_list, model_body, model_list
 from layerscope_api.drawing import graph_body
 from layerscope_api.options import read_selectors
 from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-
-Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
 
 _ERRORS = errors(404, 409, 422, 503)
 
@@ -26,14 +24,14 @@ async def list_models(service: ServiceDependency) -> ModelList:
 
 
 @router.get("/{model}", responses=_ERRORS)
-async def describe_model(model: Model, service: ServiceDependency) -> ModelBody:
+async def describe_model(model: ModelReference, service: ServiceDependency) -> ModelBody:
     """Inputs, outputs, preprocessing, class names, parameters and memory."""
     return model_body(service.engine, service.engine.describe(model))
 
 
 @router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 413, 429)})
 async def list_layers(
-    model: Model,
+    model: ModelReference,
     service: ServiceDependency,
     layers: Annotated[
         list[str] | None, Query(description="layer selectors, repeated or comma separated")
@@ -53,7 +51,7 @@ async def list_layers(
 
 
 @router.get("/{model}/graph", responses=_ERRORS)
-async def model_graph(model: Model, service: ServiceDependency) -> GraphBody:
+async def model_graph(model: ModelReference, service: ServiceDependency) -> GraphBody:
     """Nodes, edges and nested groups, for drawing."""
     description = service.engine.describe(model)
     return await service.work.run(lambda: graph_body(description))

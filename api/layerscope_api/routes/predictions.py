@@ -1,25 +1,23 @@
 """Predictions: what the model itself says."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import orjson
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from layerscope.activations import Activation
 from layerscope.execution.engine import Query, Result
 from layerscope.graph.model import ModelDescription
 from layerscope_api.answers import Answer, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import Service, ServiceDependency
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.descriptions import identity, preprocessing_body
 from layerscope_api.options import PredictionOptions
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import PredictionsBody
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"])
-
-Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`", max_length=200)]
 
 
 @router.get(
@@ -28,7 +26,7 @@ Model = Annotated[str, Path(description="`name`, `name@version` or `name@label`"
     responses={**RUN_ERRORS, **NOT_MODIFIED},
     openapi_extra=query(PredictionOptions),
 )
-async def get_predictions(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def get_predictions(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """The most likely classes of stored images."""
     return await _predictions(model, request, service)
 
@@ -39,7 +37,7 @@ async def get_predictions(model: Model, request: Request, service: ServiceDepend
     responses=RUN_ERRORS,
     openapi_extra=query_and_body(PredictionOptions),
 )
-async def post_predictions(model: Model, request: Request, service: ServiceDependency) -> Response:
+async def post_predictions(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """The most likely classes of the images in the body."""
     return await _predictions(model, request, service)
 
