@@ -49,6 +49,13 @@ def test_selected_layers_of_a_file() -> None:
     assert "conv1" not in out
 
 
+def test_selectors_of_a_file_are_taken_apart_as_in_a_request() -> None:
+    code, out, _ = command("layers", str(DEMO), "--layers", "dense,pool1")
+
+    assert code == 0
+    assert "2 taps" in out
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLANS", "many")]
 )
