@@ -30,10 +30,6 @@ _RETRY_AFTER_SECONDS = "1"
 _FRAMEWORK_ERRORS = {
     404: ("not_found", "There is nothing at this address: see /docs for what there is."),
     405: ("method_not_allowed", "This address does not take that method: see /docs for those it takes."),
-    413: (
-        "body_too_large",
-        "The request body is longer than this service reads: see body_bytes at /v1/limits.",
-    ),
 }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from layerscope.errors import TooMany
+from layerscope.graph.selectors import require_few
 from layerscope_api.contract import errors
 from layerscope_api.dependencies import ModelReference, ServiceDependency
 from layerscope_api.descriptions import layer_list, model_body, model_list
@@ -40,12 +40,7 @@ async def list_layers(
     """One row a tap: address, type, shape, size, what it computes from, and what can be done with it."""
     description = service.engine.describe(model)
     selectors = read_selectors(["all"] if layers is None else layers)
-    if len(selectors) > service.limits.selectors:
-        raise TooMany(
-            f"{len(selectors)} layer selectors are more than the {service.limits.selectors} one request may have.",
-            selectors=len(selectors),
-            limit=service.limits.selectors,
-        )
+    require_few(selectors, service.limits)
     taps = await service.work.run(lambda: description.taps.select(selectors))
     return layer_list(description, taps)
 

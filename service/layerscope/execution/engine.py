@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from layerscope.activations import Activation, Activations
-from layerscope.errors import AnswerTooLarge, DeadlineExceeded, TooMany
+from layerscope.errors import AnswerTooLarge, DeadlineExceeded
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row, Sources, require_one_size, rows_of, stack
 from layerscope.execution.scheduler import Job, Scheduler
 from layerscope.graph.model import LoadedModel, ModelDescription, load_model
-from layerscope.graph.selectors import split_selectors
+from layerscope.graph.selectors import require_few, split_selectors
 from layerscope.graph.taps import Shape, Tap
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
@@ -164,7 +164,9 @@ class LocalEngine:
             LayerscopeError: whatever is wrong with the query, before anything runs where that can be known.
         """
         with self._registry.lease(query.model) as model:
-            taps = model.description.taps.select(self._selectors(query.layers))
+            selectors = split_selectors(query.layers)
+            require_few(selectors, self.limits)
+            taps = model.description.taps.select(selectors)
             rows = rows_of(model.description, query.sources, self.limits)
             run = _Run(model, rows, taps, self.limits, self._cache, self._scheduler)
             self._admit(query, run)
@@ -179,16 +181,6 @@ class LocalEngine:
         for entry in self._registry.entries():
             if entry.state in {"ready", "failed"}:
                 self._registry.unload(f"{entry.source.name}@{entry.source.version}")
-
-    def _selectors(self, layers: Sequence[str]) -> list[str]:
-        selectors = split_selectors(layers)
-        if len(selectors) > self.limits.selectors:
-            raise TooMany(
-                f"{len(selectors)} layer selectors are more than the {self.limits.selectors} one request may have.",
-                selectors=len(selectors),
-                limit=self.limits.selectors,
-            )
-        return selectors
 
     def _admit(self, query: Query, run: "_Run") -> None:
         specs = [TensorSpec.of(tap, (len(run.rows), *shape)) for tap, shape in run.shapes()]

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import re2
 
-from layerscope.errors import InvalidSelector, LayerNotFound
+from layerscope.errors import InvalidSelector, LayerNotFound, TooMany
 from layerscope.graph.addresses import Site, parse_address, parse_site
 from layerscope.graph.taps import LayerCall, Tap
+from layerscope.limits import Limits
 
 Predicate = Callable[[LayerCall], bool]
 
@@ -39,6 +40,20 @@ def split_selectors(values: Iterable[str]) -> list[str]:
     for value in values:
         parts.extend([value] if value.startswith("re:") else (part.strip() for part in value.split(",")))
     return [part for part in parts if part]
+
+
+def require_few(selectors: Sequence[str], limits: Limits) -> None:
+    """Check that one request may have so many selectors.
+
+    Raises:
+        TooMany: it may not.
+    """
+    if len(selectors) > limits.selectors:
+        raise TooMany(
+            f"{len(selectors)} layer selectors are more than the {limits.selectors} one request may have.",
+            selectors=len(selectors),
+            limit=limits.selectors,
+        )
 
 
 class TapIndex:
