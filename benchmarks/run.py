@@ -1,78 +1,72 @@
-"""`make bench`: measure, print a table, and write `benchmarks/results/seed.json`."""
+"""Measure: `python benchmarks/run.py [family …]` prints a table and writes `benchmarks/results/<family>.json`.
 
+Without a name it runs what needs nothing but the development environment, as `make bench` does. Each family is a
+module beside this one with a `measure()`, and runs in a process of its own.
+"""
+
+import importlib
+import inspect
 import json
 import os
-import platform
-import tempfile
-from importlib.metadata import version
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Where TensorFlow is compiled anew by every process, starting one takes thrice as long.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-import keras
 from rich.console import Console
 from rich.table import Table
-from seed import compare, save
-from served import served
+from rig.machine import describe_machine
 
-from layerscope import demo
+if TYPE_CHECKING:
+    from rig.figures import Figure
 
-RESULTS = Path(__file__).parent / "results" / "seed.json"
-UNIT = 1 / 255
-
-
-def main() -> None:
-    """Measure the demo model and MobileNetV2."""
-    models = {
-        "digits": keras.models.load_model(demo.MODELS / "digits" / "1" / "model.keras", compile=False),
-        "mobilenetv2": keras.applications.MobileNetV2(weights=None),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        for name, model in models.items():
-            save(model, Path(folder), name, json.dumps({"preprocessing": {"preset": "unit"}}))
-        with served(Path(folder)) as address:
-            rows = {name: compare(model, name, address, UNIT) for name, model in models.items()}
-    _print(rows)
-    RESULTS.write_text(json.dumps({"machine": _machine(), "seed": _rounded(rows)}, indent=2) + "\n")
+RESULTS = Path(__file__).parent / "results"
+GROUPS = {
+    "quick": ("seed", "latency", "throughput", "rendering", "startup", "footprint"),
+    "peers": ("servers", "visualisers", "processor"),
+}
+FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance")
 
 
-def _machine() -> dict[str, object]:
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("keras", "tensorflow-cpu", "numpy", "fastapi", "layerscope")},
-    }
+def main(wanted: list[str]) -> None:
+    """Run families, or groups of them, by name."""
+    families = [family for name in wanted or ["quick"] for family in GROUPS.get(name, (name,))]
+    if unknown := [family for family in families if family not in FAMILIES]:
+        sys.exit(f"No benchmark is called {unknown[0]}. There are {', '.join((*GROUPS, *FAMILIES))}.")
+    if len(families) == 1:
+        _run(families[0])
+        return
+    for family in families:
+        subprocess.run([sys.executable, __file__, family], check=True)
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+def _run(family: str) -> None:
+    module = importlib.import_module(family)
+    figures: dict[str, Figure] = module.measure()
+    rows = {name: figure.row() for name, figure in figures.items()}
+    result = {"about": inspect.getdoc(module), "machine": describe_machine(), "figures": rows}
+    (RESULTS / f"{family}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    _print(family, rows)
 
 
-def _rounded(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {name: {key: float(f"{value:.3g}") for key, value in row.items()} for name, row in rows.items()}
-
-
-def _print(rows: dict[str, dict[str, float]]) -> None:
-    table = Table(title="The snippet in process against the request over HTTP (medians; ratios pair by pair)")
-    table.add_column("model")
-    for column in ("snippet, 8 layers", "HTTP, 8 layers", "ratio", "matshow", "HTTP picture", "ratio"):
+def _print(family: str, rows: dict[str, dict[str, Any]]) -> None:
+    table = Table(title=family)
+    for column in ("what", "against"):
+        table.add_column(column, overflow="fold")
+    for column in ("figure", "quartiles", "CPU", "goal", "reached"):
         table.add_column(column, justify="right")
-    for name, row in rows.items():
-        table.add_row(
-            name,
-            f"{row['snippet_ms']:.1f} ms",
-            f"{row['http_ms']:.1f} ms",
-            f"{row['tensors_ratio']:.1f} x",
-            f"{row['snippet_picture_ms']:.1f} ms",
-            f"{row['http_picture_ms']:.1f} ms",
-            f"{row['picture_ratio']:.1f} x",
-        )
+    for row in rows.values():
+        goal = f"<= {row['most']}" if "most" in row else f">= {row['least']}" if "least" in row else ""
+        reached = {True: "yes", False: "[red]no[/red]", None: ""}[row.get("reached")]
+        quartiles = f"{row['low']} - {row['high']}" if "low" in row else ""
+        figure = f"{row['value']} {row['unit']}"
+        table.add_row(row["what"], row["against"], figure, quartiles, str(row.get("cpu", "")), goal, reached)
     Console().print(table)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Write the pages that are made from code, and the measured table in the README.
+"""Write the pages that are made from code, and what is made from the results of the benchmarks.
 
 `make generate` runs it; with `--check` it writes nothing and fails where a page is not what it would write.
 """
@@ -8,9 +8,13 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import curves
+import measured
+from tables import table
 
 from layerscope import errors
 from layerscope.graph import selectors
@@ -30,7 +34,8 @@ def main() -> None:
     """Write every page, or with `--check` compare."""
     pages = {DOCS / f"{name}.md": _NOTE + "\n".join(lines) + "\n" for name, lines in _pages().items()}
     readme = ROOT / "README.md"
-    pages[readme] = _MEASURED.sub(lambda _: _measured(), readme.read_text("utf-8"))
+    pages[readme] = _MEASURED.sub(lambda _: measured.readme(), readme.read_text("utf-8"))
+    pages[DOCS / "images" / "growth.svg"] = curves.draw(measured.curves())
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text]
     if "--check" in sys.argv and stale:
         sys.exit(f"Not what the code says: {', '.join(path.name for path in stale)}. Run make generate.")
@@ -45,14 +50,8 @@ def _pages() -> dict[str, Iterator[str]]:
         "errors": _errors(),
         "options": _options(),
         "selectors": _selectors(),
+        "performance": measured.performance(),
     }
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'---|' * len(columns)}"
-    for row in rows:
-        yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"
 
 
 def _limits() -> Iterator[str]:
@@ -64,7 +63,7 @@ def _limits() -> Iterator[str]:
         (f"`{each.name}`", f"{each.default:,}", each.metadata["unit"], each.metadata["meaning"])
         for each in fields
     )
-    yield from _table(("limit", "default", "unit", "meaning"), rows)
+    yield from table(("limit", "default", "unit", "meaning"), rows)
 
 
 def _settings() -> Iterator[str]:
@@ -78,7 +77,7 @@ def _settings() -> Iterator[str]:
         )
         for name, field in Settings.model_fields.items()
     )
-    yield from _table(("variable", "default", "meaning"), rows)
+    yield from table(("variable", "default", "meaning"), rows)
 
 
 def _errors() -> Iterator[str]:
@@ -87,7 +86,7 @@ def _errors() -> Iterator[str]:
     yield '```json\n{"error": "…", "code": "layer_not_found", "request_id": "…", "details": {"near": ["conv1"]}}\n```\n'
     leaves = [kind for kind in vars(errors).values() if inspect.isclass(kind) and hasattr(kind, "code")]
     rows = ((f"`{kind.code}`", status_of(kind("")), inspect.getdoc(kind)) for kind in leaves)
-    yield from _table(("code", "status", "meaning"), sorted(rows, key=lambda row: (row[1], row[0])))
+    yield from table(("code", "status", "meaning"), sorted(rows, key=lambda row: (row[1], row[0])))
     yield f"\nThe statuses of its own causes are {', '.join(map(str, STATUSES.values()))}; 500 is a bug."
 
 
@@ -101,7 +100,7 @@ def _options() -> Iterator[str]:
     }
     for route, kind in routes.items():
         yield f"## `/v1/models/{{model}}/{route}`\n"
-        yield from _table(("option", "default", "meaning"), _option_rows(kind.model_json_schema()))
+        yield from table(("option", "default", "meaning"), _option_rows(kind.model_json_schema()))
         yield ""
 
 
@@ -121,17 +120,6 @@ def _selectors() -> Iterator[str]:
     yield "# Layer selectors\n"
     # In the docstring the grammar is an indented block, which is a code block in Markdown too.
     yield inspect.getdoc(selectors) or ""
-
-
-def _measured() -> str:
-    result = json.loads((ROOT / "benchmarks" / "results" / "seed.json").read_text())
-    rows = (
-        (name, f"**{row['tensors_ratio']:.3g} x**", f"**{row['picture_ratio']:.3g} x**")
-        for name, row in result["seed"].items()
-    )
-    table = "\n".join(_table(("model", "eight layers as tensors", "one channel as a picture"), rows))
-    machine = result["machine"]
-    return f"{table}\n\nMeasured on {machine['cores']} cores, Keras {machine['keras']}, by `make bench`.\n"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""What many requests of many image sizes leave behind, on a model that takes images of any size.
+
+Resident memory is that of the service and all it started, read after every thousand requests; the slope is a line
+through the readings of the second half. Caches are kept small, so that filling them is not taken for a leak.
+"""
+
+import gc
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.progress import track
+from rig.connection import Connection, activations_path
+from rig.figures import Figure, ratio
+from rig.load import Request, burst
+from rig.models import save
+from rig.paired import Way, compare
+from rig.pictures import pictures
+from rig.service import Service, serve
+
+from layerscope.execution.engine import LocalEngine, Query
+from layerscope.execution.inputs import ANY_INPUT, ImageSource
+
+MODEL = "free"
+REQUESTS = 20_000
+SIZES = 500
+CHUNK = 1_000
+CALLERS = 4
+SMALL = {"activation_cache_bytes": 1 << 20, "image_store_bytes": 1 << 20}
+PATH = activations_path(MODEL, layers="all")
+
+
+def measure() -> dict[str, Figure]:
+    """The slope of memory, the graphs that are left, and whether a size that is new takes longer."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(_model(), Path(folder), MODEL)
+        with serve(Path(folder), SMALL) as service:
+            memory = _memory(service)
+            second = _second_request(service)
+        return {"memory": memory, "operations": _operations(Path(folder)), "new_size": second}
+
+
+def _memory(service: Service) -> Figure:
+    images = _images()
+    megabytes = []
+    for _ in track(range(REQUESTS // CHUNK), description="requests, by the thousand", transient=True):
+        requests = [Request(PATH, image, "image/jpeg") for image in islice(images, CHUNK)]
+        burst(service.address, [requests[number::CALLERS] for number in range(CALLERS)])
+        megabytes.append(service.memory() / 1e6)
+    half = megabytes[len(megabytes) // 2 :]
+    slope = float(np.polyfit(range(len(half)), half, 1)[0])
+    return Figure(
+        what=f"growth of resident memory, {REQUESTS:,} requests over {SIZES} image sizes",
+        against="nothing: it should not grow",
+        value=slope,
+        unit="MB per 1,000 requests",
+        most=1,
+        details={"megabytes": megabytes},
+    )
+
+
+def _second_request(service: Service) -> Figure:
+    first, second = _images(seed=1), _images(seed=2)
+    with Connection(service.address) as connection:
+        pairs = compare(
+            "the same size twice",
+            Way.timed(lambda each: connection.post(PATH, each[1], "image/jpeg"), service.cpu),
+            Way.timed(lambda each: connection.post(PATH, each[0], "image/jpeg"), service.cpu),
+            list(zip(islice(first, SIZES), islice(second, SIZES), strict=True)),
+        )
+    return ratio(
+        pairs,
+        what="a second image of the size of the one before",
+        against="the first, of a size that was not asked for lately",
+        unit="x the time",
+    )
+
+
+def _operations(models: Path) -> Figure:
+    """In this process, because only here can be counted: every graph that is alive, whoever holds it."""
+    engine = LocalEngine(models)
+    engine.load_all()
+    images = list(islice(_images(), 2 * SIZES))
+    _run(engine, images[:1])
+    before = _operations_alive()
+    _run(engine, images)
+    after = _operations_alive()
+    engine.close()
+    return Figure(
+        what=f"growth of all graphs in the process, {len(images):,} runs over {SIZES} image sizes",
+        against="nothing: there should be no new trace",
+        value=after - before,
+        unit="operations",
+        most=0,
+        details={"before": before, "after": after},
+    )
+
+
+def _run(engine: LocalEngine, images: Sequence[bytes]) -> None:
+    for image in images:
+        engine.run(Query(model=MODEL, sources={ANY_INPUT: [ImageSource(image)]}, layers=["all"]))
+
+
+def _operations_alive() -> int:
+    gc.collect()
+    graphs = [each for each in gc.get_objects() if isinstance(each, tf.Graph)]
+    return sum(len(graph.get_operations()) for graph in graphs)
+
+
+def _images(seed: int = 0) -> Iterator[bytes]:
+    """Images of `SIZES` sizes in turn, all of them different."""
+    sides = [(16 + number % 100, 16 + number // 100 * 20) for number in range(SIZES)]
+    files = [pictures(width, height, seed=seed + number) for number, (width, height) in enumerate(sides)]
+    while True:
+        for file in files:
+            yield next(file)
+
+
+def _model() -> keras.Model:
+    image = keras.Input((None, None, 3))
+    maps = image
+    for number, filters in enumerate((8, 16, 16)):
+        maps = keras.layers.Conv2D(filters, 3, activation="relu", padding="same", name=f"conv{number}")(maps)
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(maps))

@@ -1,0 +1,134 @@
+"""What a loaded model costs in memory, and what closing it gives back: resident memory, after malloc_trim.
+
+Each model is measured in a process of its own, which first imports TensorFlow and runs a session, so that what
+TensorFlow takes for itself counts for nobody. Linux only. `python benchmarks/memory.py` prints the measurements.
+"""
+
+import ctypes
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+MODELS = ("MobileNetV2", "ResNet50", "VGG16")
+CYCLES = 50
+SETTLED = 5
+
+
+def measure() -> dict[str, Any]:
+    """Megabytes (2**20 bytes) for each of `MODELS`, and the growth over `CYCLES` loads of the demo model.
+
+    For a model: its `weights`; the resident memory `before` it is loaded, `loaded` and idle, and `closed`; then
+    loaded again, after it `ran` once, and `closed_again`. `shared` is the part of `loaded` that the weights lie in,
+    `cost` is what loading took, and `returned` the share of it that closing gave back.
+    """
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in MODELS:
+            path = Path(folder) / f"{name.lower()}.keras"
+            _in_another_process("save", name, str(path))
+            rows[name] = _in_another_process("model", str(path))
+            path.unlink()
+    return {"models": rows, "cycles": _in_another_process("cycles")}
+
+
+def _in_another_process(*arguments: str) -> Any:
+    command = [sys.executable, __file__, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def _save(name: str, path: str) -> None:
+    import keras
+
+    getattr(keras.applications, name)(weights=None).save(path)
+
+
+def _model(path: str) -> dict[str, float]:
+    before = _settled()
+    model = _load(Path(path))
+    weights = model.description.memory_bytes / 2**20
+    loaded = _resident()
+    model.close()
+    del model
+    closed = _resident()
+    model = _load(Path(path))
+    _run(model)
+    ran = _resident()
+    model.close()
+    del model
+    cost = loaded["VmRSS"] - before["VmRSS"]
+    row = {
+        "weights": weights,
+        "before": before["VmRSS"],
+        "loaded": loaded["VmRSS"],
+        "shared": loaded["RssShmem"],
+        "closed": closed["VmRSS"],
+        "ran": ran["VmRSS"],
+        "closed_again": _resident()["VmRSS"],
+        "cost": cost,
+        "returned": (loaded["VmRSS"] - closed["VmRSS"]) / cost,
+    }
+    return {key: round(value, 2) for key, value in row.items()}
+
+
+def _cycles(path: str | None = None) -> dict[str, float]:
+    """The resident memory after the first few cycles, when all is compiled once, and after the last."""
+    from layerscope import demo
+    from layerscope.graph.loading import SHARED_LOADER
+
+    file = Path(path) if path else demo.MODELS / "digits" / "1" / "model.keras"
+    _settled()
+    closed = []
+    with SHARED_LOADER:
+        for _ in range(CYCLES):
+            model = _load(file)
+            _run(model)
+            model.close()
+            del model
+            closed.append(_resident()["VmRSS"])
+    settled, last = closed[SETTLED - 1], closed[-1]
+    return {"cycles": CYCLES, "settled": settled, "last": last, "growth": round(last - settled, 2)}
+
+
+def _load(path: Path) -> Any:
+    from layerscope.graph.loading import SHARED_LOADER
+    from layerscope.graph.model import assemble
+    from layerscope.models.directory import ModelSource
+
+    source = ModelSource(path.stem, 1, path, path.parent)
+    return assemble(source, SHARED_LOADER.load(source), plans=64)
+
+
+def _run(model: Any) -> None:
+    import numpy as np
+
+    blank = [np.zeros((1, *each.shape), each.dtype) for each in model.description.inputs]
+    model.executable.run(blank, [tap for _, tap in model.description.outputs])
+
+
+def _settled() -> dict[str, float]:
+    """The memory of a process that has used TensorFlow, but not for a model."""
+    import tensorflow as tf
+
+    from layerscope.graph import model  # noqa: F401 - counts as the program, not as a model
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))
+    return _resident()
+
+
+def _resident() -> dict[str, float]:
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+    return {
+        name.rstrip(":"): int(value[0]) / 1024 for name, *value in lines if name in {"VmRSS:", "RssShmem:"}
+    }
+
+
+if __name__ == "__main__":
+    parts = {"save": _save, "model": _model, "cycles": _cycles, "all": measure}
+    part, *arguments = sys.argv[1:] or ["all"]
+    print(json.dumps(parts[part](*arguments), indent=2))

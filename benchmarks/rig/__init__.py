@@ -1,0 +1,1 @@
+"""What every benchmark is made with: the method, the service under measurement, models, pictures and load."""

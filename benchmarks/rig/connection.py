@@ -1,0 +1,63 @@
+"""A light HTTP client: one connection that is kept, so that what is measured is the server."""
+
+import http.client
+import socket
+import time
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlencode, urlsplit
+
+_IDLE_SECONDS = 2.0
+
+
+class Connection:
+    """One connection to a server, reused for every request; a context manager that closes it.
+
+    Servers close connections that were idle for a few seconds, so it is opened anew before that.
+    """
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=120)
+        self._used = -_IDLE_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def open(self) -> None:
+        """Connect, if it is not connected or was idle for long."""
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self._http.close()
+            self._http.connect()
+            self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._used = time.monotonic()
+
+    def post(self, path: str, body: bytes, content_type: str) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            RuntimeError: the status is not 200.
+        """
+        self.open()
+        self._http.request("POST", path, body, {"Content-Type": content_type})
+        answer = self._http.getresponse()
+        content = answer.read()
+        self._used = time.monotonic()
+        if answer.status != 200:
+            raise RuntimeError(f"{path} answered {answer.status}: {content[:500].decode(errors='replace')}")
+        return content
+
+
+def activations_path(model: str, **options: object) -> str:
+    """The path of a request for activations as safetensors, with its options."""
+    return f"/v1/models/{model}/activations?{urlencode({'format': 'safetensors', **options})}"
+
+
+def feature_map_path(model: str, **options: object) -> str:
+    """The path of a request for a picture, with its options."""
+    return f"/v1/models/{model}/feature-map.png?{urlencode(options)}"

@@ -1,0 +1,82 @@
+"""The models under measurement, and the bare way to run one: what TensorFlow itself does for a request."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+from layerscope.execution.engine import LocalEngine
+from layerscope.graph.model import LoadedModel
+
+MIDDLE = "block_6_expand_relu"
+"""A layer in the middle of MobileNetV2: 28x28 pixels, 192 channels, 0.6 MB."""
+
+SIDE = 224
+"""The side of MobileNetV2's images, in pixels."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def mobilenet(**options: Any) -> keras.Model:
+    """MobileNetV2 with random weights, for nothing is downloaded, and values of the size that trained ones have.
+
+    Without that, values fade from layer to layer to numbers that are slow to convert, as no trained model's do.
+    """
+    model = keras.applications.MobileNetV2(weights=None, **options)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(np.random.default_rng(0).uniform(-1, 1, (8, SIDE, SIDE, 3)), training=True)
+    return model
+
+
+def save(model: keras.Model, directory: Path, name: str, preset: str = "signed") -> None:
+    """Put a model into a model directory.
+
+    Args:
+        model: what is served.
+        directory: the model directory.
+        name: what it is served as.
+        preset: its preprocessing; see `docs/options.md`.
+    """
+    folder = directory / name / "1"
+    folder.mkdir(parents=True)
+    model.save(folder / "model.keras")
+    (folder / "layerscope.json").write_text(json.dumps({"preprocessing": {"preset": preset}}))
+
+
+def load(directory: Path) -> LoadedModel:
+    """Load the one model of a model directory into this process, as the service does."""
+    engine = LocalEngine(directory)
+    engine.load_all()
+    (entry,) = engine.catalogue()
+    if entry.model is None:
+        raise SystemExit(entry.reason)
+    return entry.model
+
+
+def decode(data: bytes) -> Array:
+    """What the preset "signed" makes of an image, written as people write it: (height, width, channels)."""
+    return np.atleast_3d(np.asarray(Image.open(io.BytesIO(data)), np.float32) / 127.5 - 1)
+
+
+def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
+    """The session's own callable for some layers: no checks, no scheduler, no copies.
+
+    Args:
+        model: a model with one input.
+        selectors: the layers to fetch.
+
+    Returns:
+        A function of a batch, (batch, *input shape), to one array a layer.
+    """
+    executable = model.executable
+    fetched = [tap.tensor.name for tap in model.description.taps.select(selectors)]
+    session, inputs = executable._session, executable._placeholders  # noqa: SLF001 - below what the project offers
+    call: Callable[[Array], list[Array]] = session.make_callable(fetched, list(inputs))
+    return call

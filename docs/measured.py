@@ -1,0 +1,131 @@
+"""What the benchmarks found, from `benchmarks/results`: the page `performance.md` and the table of the README."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tables import table
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+FAMILIES = {
+    "latency": "One request",
+    "throughput": "Sixteen callers",
+    "servers": "Servers somebody would write instead",
+    "startup": "Starting",
+    "endurance": "Many requests, many sizes",
+    "growth": "Growth",
+    "footprint": "Memory",
+    "seed": "The snippet people paste",
+    "rendering": "Drawing",
+    "visualisers": "Libraries that show activations",
+    "processor": "What the processor could do",
+}
+COMMANDS = {"servers": "bench-peers", "visualisers": "bench-peers", "processor": "bench-peers"}
+
+_SERVED = {"digits": "the demo model", "mobilenetv2": "MobileNetV2"}
+
+
+def readme() -> str:
+    """The table of the README: the snippet against the requests that replace it."""
+    result = _results()["seed"]
+    figures, machine = result["figures"], result["machine"]
+    rows = (
+        (title, *(f"**{figures[f'{name}_{kind}']['value']:.3g} x**" for kind in ("tensors", "picture")))
+        for name, title in _SERVED.items()
+    )
+    lines = "\n".join(table(("model", "eight layers as tensors", "one channel as a picture"), rows))
+    return (
+        f"{lines}\n\nMeasured on {machine['cores']} cores, Keras {machine['keras']}, by `make bench`."
+        " [More figures](docs/performance.md), with what they were measured against.\n"
+    )
+
+
+def performance() -> Iterator[str]:
+    """The page."""
+    results = _results()
+    yield "# Performance\n"
+    yield from _method()
+    yield "## Goals\n"
+    yield from _figures(
+        figure for result in results.values() for figure in result["figures"].values() if "reached" in figure
+    )
+    for family, result in results.items():
+        yield f"\n## {FAMILIES[family]}\n"
+        yield f"{result['about']}\n"
+        yield from _figures(result["figures"].values())
+        yield from _curves(result["figures"].values())
+        yield f"\nAgain: `python benchmarks/run.py {family}`. {_machine(result['machine'])}"
+
+
+def curves() -> dict[str, dict[str, list[float]]]:
+    """The curves of growth by name; each has its axis first, then milliseconds of ours and of theirs."""
+    figures = _results().get("growth", {"figures": {}})["figures"]
+    return {name: figure["details"]["curve"] for name, figure in figures.items()}
+
+
+def _results() -> dict[str, Any]:
+    """What has been measured, by family, in the order of the page."""
+    paths = {family: RESULTS / f"{family}.json" for family in FAMILIES}
+    return {family: json.loads(path.read_text("utf-8")) for family, path in paths.items() if path.is_file()}
+
+
+def _method() -> Iterator[str]:
+    yield "Every figure is a ratio of two things that were measured side by side in one run. They take turns, each turn"
+    yield "gives one ratio, and the figure is the median of these; half of all turns were between the two numbers beside"
+    yield "it. A machine that is slow for a while is slow for both, so ratios can be compared where times cannot. CPU is"
+    yield "the same ratio of processor seconds: of the service's processes, or of the process that computes without it.\n"
+    yield "Over HTTP means a connection that is kept to a service in a process of its own, on the same machine, and an"
+    yield "image that no request had before, unless the figure says that something is cached. Networks have random"
+    yield "weights, which are as fast as trained ones.\n"
+    yield "What the figures do not say:\n"
+    yield "- how fast it is on other machines: with more cores, the share of HTTP and Python grows. Run them there."
+    yield "- anything about a network between client and service; large tensors are bound by it."
+    yield "- how another server does with another model. The peers are in `benchmarks/peers`, to be improved."
+    yield "- how long the first request for a choice of layers takes, which compiles it: turns for warming up are not"
+    yield "  counted.\n"
+    yield "`make bench` measures what needs only the development environment, `make bench-peers` what is compared with"
+    yield "other software, each in an environment of its own; `growth` and `endurance` are run by name.\n"
+
+
+def _figures(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
+    columns = ("what", "against", "figure", "half of the turns", "CPU", "goal", "")
+    yield from table(columns, map(_row, figures))
+
+
+def _row(figure: dict[str, Any]) -> tuple[str, ...]:
+    goal = next((f"{word} {figure[key]:g}" for key, word in _GOALS.items() if key in figure), "")
+    half = f"{_number(figure['low'])} to {_number(figure['high'])}" if "low" in figure else ""
+    reached = {True: "reached", False: "**not reached**", None: ""}[figure.get("reached")]
+    value = f"**{_number(figure['value'])}** {figure['unit']}"
+    return figure["what"], figure["against"], value, half, _number(figure.get("cpu", "")), goal, reached
+
+
+_GOALS = {"most": "at most", "least": "at least"}
+
+
+def _curves(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for figure in figures:
+        if curve := figure["details"].get("curve"):
+            yield ""
+            rows = zip(*curve.values(), strict=True)
+            columns = tuple(_COLUMNS.get(column, column) for column in curve)
+            yield from table(columns, (tuple(map(_number, row)) for row in rows))
+
+
+_COLUMNS = {"ours_ms": "Layerscope, ms", "theirs_ms": "compared with, ms"}
+
+
+def _number(value: object) -> str:
+    """Three digits, without a power of ten."""
+    if not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {machine[name]}" for name in ("tensorflow-cpu", "keras", "numpy"))
+    return (
+        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
+        f" {machine['system']}, Python {machine['python']}, {packages}."
+    )

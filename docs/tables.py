@@ -1,0 +1,11 @@
+"""Tables in Markdown."""
+
+from collections.abc import Iterable, Iterator
+
+
+def table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    """The lines of a table; cells may hold any text without line breaks."""
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
+    for row in rows:
+        yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"
