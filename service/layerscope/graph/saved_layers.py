@@ -1,0 +1,221 @@
+"""Guess what a layer is, and where its activation function begins, from the operations inside it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from layerscope.graph.saved_functions import operation
+
+_TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
+    (name, frozenset(operations))
+    for name, *operations in (
+        ("RNN", "While"),
+        ("RNN", "StatelessWhile"),
+        ("SeparableConv2D", "DepthwiseConv2dNative", "Conv2D"),
+        ("DepthwiseConv2D", "DepthwiseConv2dNative"),
+        ("Conv1D", "Conv2D", "ExpandDims"),
+        ("Conv2D", "Conv2D"),
+        ("Conv3D", "Conv3D"),
+        ("Conv2DTranspose", "Conv2DBackpropInput"),
+        ("Conv3DTranspose", "Conv3DBackpropInputV2"),
+        ("LayerNormalization", "FusedBatchNormV3", "Fill"),
+        ("BatchNormalization", "FusedBatchNormV3"),
+        ("LayerNormalization", "Rsqrt", "Mean"),
+        ("BatchNormalization", "Rsqrt"),
+        ("Embedding", "ResourceGather"),
+        ("EinsumDense", "Einsum"),
+        ("Dense", "MatMul"),
+        ("MaxPooling1D", "MaxPool", "ExpandDims"),
+        ("MaxPooling2D", "MaxPool"),
+        ("MaxPooling3D", "MaxPool3D"),
+        ("AveragePooling1D", "AvgPool", "ExpandDims"),
+        ("AveragePooling2D", "AvgPool"),
+        ("AveragePooling3D", "AvgPool3D"),
+        ("ZeroPadding2D", "Pad"),
+        ("ZeroPadding2D", "PadV2"),
+        ("UpSampling2D", "ResizeNearestNeighbor"),
+        ("UpSampling2D", "ResizeBilinear"),
+        ("PReLU", "Relu", "Neg"),
+        ("ReLU", "Relu"),
+        ("ReLU", "Relu6"),
+        ("LeakyReLU", "LeakyRelu"),
+        ("ELU", "Elu"),
+        ("Softmax", "Softmax"),
+        ("Permute", "Transpose"),
+    )
+)
+"""Types and what they are known by; of several that fit, the first counts."""
+
+_OF_SEVERAL = {
+    "AddN": "Add",
+    "AddV2": "Add",
+    "ConcatV2": "Concatenate",
+    "Maximum": "Maximum",
+    "Minimum": "Minimum",
+    "Mul": "Multiply",
+    "Sub": "Subtract",
+}
+_POOLED = {"Max": "GlobalMaxPooling", "Mean": "GlobalAveragePooling"}
+_SCALING = frozenset({"AddV2", "Cast", "Mul"})
+
+_ACTIVATIONS = frozenset(
+    {
+        *(
+            "Elu",
+            "LeakyRelu",
+            "LogSoftmax",
+            "Relu",
+            "Relu6",
+            "Selu",
+            "Sigmoid",
+            "Softmax",
+            "Softplus",
+            "Softsign",
+        ),
+        "Tanh",
+    }
+)
+_PASSING_ON = frozenset({"Identity", "IdentityN"})
+_GELU = re.compile(r".*/Gelu(_\d+)?")
+_TO_CHANNELS_FIRST = [0, 3, 1, 2]
+
+
+@dataclass(frozen=True)
+class Insides:
+    """What one call of a layer is made of, without the layers inside it.
+
+    Attributes:
+        nodes: by name.
+        fed: the names of those that depend on the model's inputs.
+        inputs: how many tensors go in.
+        output: the first tensor that comes out.
+        ranks: how many axes the first tensor that goes in and that one have, with the batch axis.
+    """
+
+    nodes: dict[str, Any]
+    fed: frozenset[str]
+    inputs: int
+    output: str
+    ranks: tuple[int, int]
+
+    def maker(self, tensor: str) -> Any:
+        """The node that makes a tensor; None if it is made elsewhere, or is the same for every image."""
+        name = operation(tensor)
+        return self.nodes.get(name) if name in self.fed else None
+
+
+def layer_type(insides: Insides) -> str:
+    """The Keras class that it most likely is, or the operation that makes its output."""
+    operations = {node.op for node in insides.nodes.values()}
+    named = (name for name, wanted in _TYPES if wanted <= operations)
+    return next(named, None) or _type_by_output(insides)
+
+
+def _type_by_output(insides: Insides) -> str:
+    _, tensor = _passed_on(insides)
+    op = insides.nodes[operation(insides.output)].op
+    fed = {insides.nodes[name].op for name in insides.fed}
+    before, after = insides.ranks
+    if insides.inputs > 1 and op in _OF_SEVERAL:
+        return _OF_SEVERAL[op]
+    if op in _POOLED and after == 2 < before:
+        return f"{_POOLED[op]}{before - 2}D"
+    if op == "Reshape":
+        return "Flatten" if after == 2 else "Reshape"
+    if "Mul" in fed and fed <= _SCALING:
+        return "Rescaling"
+    if {"RealDiv", "Sub"} <= fed:
+        return "Normalization"
+    maker = insides.maker(tensor)
+    is_function = maker is not None and (_simple(maker) or _composed(insides, maker))
+    return "Activation" if is_function else str(op)
+
+
+def declares_channels_first(insides: Insides) -> bool | None:
+    """Whether channels come first in what comes out; None if no operation says where they are."""
+    nodes = insides.nodes.values()
+    formats = [node.attr["data_format"].s for node in nodes if "data_format" in node.attr]
+    if not formats or layer_type(insides) == "LayerNormalization":
+        # That one borrows an operation, for which it makes up axes.
+        return None
+    return any(each.startswith(b"NC") for each in formats) or _turns_channels_first(insides)
+
+
+def _turns_channels_first(insides: Insides) -> bool:
+    """Keras 3 computes with channels last, and turns the axes before and after, where it must."""
+    maker = insides.maker(insides.output)
+    order = insides.nodes.get(operation(maker.input[1])) if maker and maker.op == "Transpose" else None
+    return bool(order and order.op == "Const" and _numbers(order) == _TO_CHANNELS_FIRST)
+
+
+def _numbers(constant: Any) -> list[int]:
+    values: list[int] = tf.make_ndarray(constant.attr["value"].tensor).tolist()
+    return values
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A fused activation function: the tensor it is called with, and the names of the nodes it is made of."""
+
+    argument: str
+    nodes: frozenset[str]
+
+
+def fused_activation(insides: Insides) -> Activation | None:
+    """The activation function that a layer ends with, if other operations of the layer come before it."""
+    passing, tensor = _passed_on(insides)
+    maker = insides.maker(tensor)
+    if maker is None:
+        return None
+    found = _simple(maker) or _composed(insides, maker)
+    if found is None or insides.maker(found.argument) is None:
+        return None
+    return Activation(found.argument, found.nodes | passing)
+
+
+def _passed_on(insides: Insides) -> tuple[frozenset[str], str]:
+    """The nodes at the end that only pass on, and the tensor that they pass on."""
+    passing = set()
+    tensor = insides.output
+    while (maker := insides.maker(tensor)) is not None and maker.op in _PASSING_ON:
+        passing.add(maker.name)
+        tensor = maker.input[int(tensor.partition(":")[2])]
+    return frozenset(passing), tensor
+
+
+def _simple(maker: Any) -> Activation | None:
+    return Activation(maker.input[0], frozenset({maker.name})) if maker.op in _ACTIVATIONS else None
+
+
+def _composed(insides: Insides, maker: Any) -> Activation | None:
+    return _swish(insides, maker) or _gelu(insides, maker)
+
+
+def _swish(insides: Insides, maker: Any) -> Activation | None:
+    """`x * sigmoid(x)`, or `x * sigmoid(beta * x)`."""
+    if maker.op != "Mul":
+        return None
+    for argument, other in (tuple(maker.input), tuple(maker.input)[::-1]):
+        gate = insides.maker(other)
+        if gate is None or gate.op != "Sigmoid":
+            continue
+        scaled = insides.maker(gate.input[0])
+        if gate.input[0] == argument:
+            return Activation(argument, frozenset({maker.name, gate.name}))
+        if scaled is not None and scaled.op == "Mul" and argument in scaled.input:
+            return Activation(argument, frozenset({maker.name, gate.name, scaled.name}))
+    return None
+
+
+def _gelu(insides: Insides, maker: Any) -> Activation | None:
+    """TensorFlow gives its many operations a scope of their own."""
+    scope = maker.name.rpartition("/")[0]
+    if not _GELU.fullmatch(scope):
+        return None
+    nodes = frozenset(name for name in insides.nodes if name.startswith(f"{scope}/"))
+    entering = {
+        tensor for name in nodes for tensor in insides.nodes[name].input if operation(tensor) not in nodes
+    }
+    return Activation(entering.pop(), nodes) if len(entering) == 1 else None

@@ -1,0 +1,117 @@
+"""What a SavedModel is called with and what it gives: the file is read, the signature chosen."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.saved_model.loader_impl import parse_saved_model
+
+from layerscope.errors import ModelRefused
+from layerscope.graph.saved_functions import canonical
+from layerscope.graph.taps import Input
+
+_SIGNATURE = "serving_default"
+_TAG = "serve"
+_INITIALIZER = "__saved_model_init_op"
+
+
+@dataclass(frozen=True)
+class SavedSignature:
+    """A signature of a SavedModel.
+
+    `entrances` are the tensors of its graph that stand for `inputs`, in the same order; `outputs` pairs the name of
+    each output with its tensor. `batch` is the batch size that it was saved for, None if it takes any.
+    """
+
+    inputs: tuple[Input, ...]
+    entrances: tuple[str, ...]
+    outputs: tuple[tuple[str, str], ...]
+    batch: int | None
+
+
+def read_meta_graph(folder: Path) -> Any:
+    """The graph that is meant for serving, of those in the SavedModel in `folder`.
+
+    Raises:
+        ModelRefused: its file is damaged, or has no such graph.
+    """
+    try:
+        saved = parse_saved_model(str(folder))
+    except OSError as error:
+        raise ModelRefused(
+            "The SavedModel is damaged: copy its whole folder again, or export the model again with"
+            " model.export('folder')."
+        ) from error
+    for meta_graph in saved.meta_graphs:
+        if _TAG in meta_graph.meta_info_def.tags:
+            return meta_graph
+    raise ModelRefused(
+        f"The SavedModel has no graph for serving, tagged {_TAG!r}: export the model again with"
+        " model.export('folder')."
+    )
+
+
+def saved_signature(meta_graph: Any) -> SavedSignature:
+    """The signature that is served by default, else the only one there is.
+
+    Raises:
+        ModelRefused: there is no such signature, or it takes what is no batch of numbers.
+    """
+    chosen = _chosen(
+        {
+            name: each
+            for name, each in meta_graph.signature_def.items()
+            if name != _INITIALIZER and each.outputs
+        }
+    )
+    inputs = {name: chosen.inputs[name] for name in sorted(chosen.inputs, key=_natural)}
+    shapes = [_shape(name, info) for name, info in inputs.items()]
+    return SavedSignature(
+        inputs=tuple(
+            Input(name, shape[1:], tf.as_dtype(info.dtype).name)
+            for (name, info), shape in zip(inputs.items(), shapes, strict=True)
+        ),
+        entrances=tuple(canonical(info.name) for info in inputs.values()),
+        outputs=tuple(
+            (name, canonical(chosen.outputs[name].name)) for name in sorted(chosen.outputs, key=_natural)
+        ),
+        batch=next((shape[0] for shape in shapes if shape[0] is not None), None),
+    )
+
+
+def _chosen(signatures: Mapping[str, Any]) -> Any:
+    if _SIGNATURE in signatures:
+        return signatures[_SIGNATURE]
+    if len(signatures) == 1:
+        return next(iter(signatures.values()))
+    names = sorted(signatures)
+    raise ModelRefused(
+        f"The SavedModel has the signatures {', '.join(names) or 'none'}: export it again with one, named"
+        f" {_SIGNATURE}.",
+        signatures=names,
+    )
+
+
+def _shape(name: str, info: Any) -> tuple[int | None, ...]:
+    dtype = tf.as_dtype(info.dtype)
+    if dtype == tf.string:
+        raise ModelRefused(
+            f"Input {name!r} takes text: export the part of the model that takes numbers, and prepare texts before"
+            " they are sent.",
+            input=name,
+        )
+    if info.WhichOneof("encoding") != "name" or info.tensor_shape.unknown_rank or not info.tensor_shape.dim:
+        raise ModelRefused(
+            f"Input {name!r} is not a batch of tensors of one rank: export the model again with the shape of one"
+            " image, and the batch axis before it.",
+            input=name,
+        )
+    return tuple(axis.size if axis.size >= 0 else None for axis in info.tensor_shape.dim)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """So that `output_2` comes before `output_10`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
