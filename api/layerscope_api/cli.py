@@ -60,12 +60,14 @@ def layers(
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
 ) -> None:
     """List the taps of a model file."""
-    from layerscope.graph.model import load_model  # noqa: PLC0415 - see serve
+    from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
+    from layerscope.graph.preparation import prepare  # noqa: PLC0415
     from layerscope.graph.selectors import split_selectors  # noqa: PLC0415
     from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
     with _friendly_errors(), _console.status(f"Opening {file.name} …"):
-        model = load_model(ModelSource(file.stem, 1, file, file.parent), plans=1).description
+        source = ModelSource(file.stem, 1, file, file.parent)
+        model = assemble(source, prepare(source), plans=1).description
         taps = model.taps.select(split_selectors(select or ["all"]))
     table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
     table.add_column("index", justify="right")

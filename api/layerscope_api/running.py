@@ -9,6 +9,7 @@ from rich.console import Console
 
 from layerscope import demo
 from layerscope.execution.engine import LocalEngine
+from layerscope.graph.loading import SHARED_LOADER
 from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
 from layerscope_api.app import create_app
@@ -17,6 +18,8 @@ from layerscope_api.settings import Settings
 
 def run(settings: Settings, console: Console) -> None:
     """Load the models and serve them. Returns when the process is told to stop."""
+    # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
+    SHARED_LOADER.start()
     listener = _listen(settings)
     engine = LocalEngine(settings.models or demo.MODELS, settings.limits)
     try:

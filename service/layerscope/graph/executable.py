@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
 from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
-from layerscope.graph.taps import Input, Shape, Tap
-from layerscope.graph.tracing import Trace
-from layerscope.graph.weights import assign, import_graph
+from layerscope.graph.handover import Prepared
+from layerscope.graph.liveness import Liveness
+from layerscope.graph.shapes import TapShapes
+from layerscope.graph.taps import Input, LayerCall, Shape, Tap
+from layerscope.graph.weights import assign, import_graph, release
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,24 +29,26 @@ class Executable:
     A *plan* is a TensorFlow callable for one set of fed and fetched tensors. The first run of a plan compiles it
     (0.03 to 0.3 s); the `plans` most recently used are kept, and a dropped plan gives its memory back.
 
-    Raises:
-        ModelRefused: the model holds state other than variables, such as a lookup table.
+    Its weights stay where they are prepared: in the memory of `prepared`, which it keeps until it is closed.
     """
 
-    def __init__(self, trace: Trace, *, plans: int = 64) -> None:
-        self.inputs: tuple[Input, ...] = trace.inputs
-        self._placeholders = trace.placeholders
+    def __init__(self, prepared: Prepared, *, plans: int = 64) -> None:
+        blueprint = prepared.blueprint
+        self.inputs: tuple[Input, ...] = blueprint.inputs
+        self._placeholders = blueprint.placeholders
         self._plans: LRUCache[tuple[Any, ...], Any] = LRUCache(plans)
         self._gradients: dict[tuple[str, str], str | None] = {}
-        self._shapes: LRUCache[tuple[Any, ...], dict[str, Shape]] = LRUCache(plans)
+        self._shapes = TapShapes(prepared, sizes=plans)
+        self._liveness = Liveness(blueprint.calls)
+        self._peaks: LRUCache[tuple[Any, ...], int] = LRUCache(plans)
         self._lock = threading.Lock()
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._unit = tf.compat.v1.placeholder(tf.int32, [], name="layerscope/unit")
-            weights = import_graph(trace)
-            self._exits = {name: _exit(self._graph, name) for name in _tensor_names(trace)}
+            assignments = import_graph(prepared)
+            self._exits = {name: _exit(self._graph, name) for name in _tensor_names(blueprint.calls)}
         self._session = tf.compat.v1.Session(graph=self._graph)
-        self.weight_bytes = assign(self._session, weights)
+        self.weight_bytes = assign(self._session, assignments, prepared)
 
     def run(
         self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array] | None = None
@@ -100,26 +106,51 @@ class Executable:
             (self._exits[tap.tensor.name], self._gradient(target, tap)),
         )
         # What is the same for every image has a gradient that is not.
-        fetch = self._fetch if tap.tensor.batched else self._fetch_by_image
+        fetch = self._fetch if tap.tensor.batched and target.tensor.batched else self._fetch_by_image
         values_there, slopes = fetch(plan, (tap, tap), values, chosen)
         return values_there, slopes
 
-    def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[tuple[int, ...]]:
-        """What shape each tap has on inputs of `input_shapes` (both without batch axis).
+    def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
+        """What shape each tap has for one image, on inputs of `input_shapes` (both without batch axis).
 
-        Nothing is run where TensorFlow can infer the shapes, which it cannot through a loop of unknown length.
+        Where a layer folds other axes into the batch axis, the number of rows that one image has comes first. None
+        stands for a size that only a run can tell, as behind a loop of unknown length.
         """
-        shapes = self._inferred(taps, tuple(map(tuple, input_shapes)))
-        unknown = [tap for tap, shape in zip(taps, shapes, strict=True) if None in shape]
-        measured = self._measured(unknown, input_shapes) if unknown else {}
-        known = zip(taps, shapes, strict=True)
-        return [cast("tuple[int, ...]", measured.get(tap, shape)) for tap, shape in known]
+        known = self._shapes.on(input_shapes)
+        return [known[tap.tensor.name] for tap in taps]
+
+    def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[tuple[int, ...]]:
+        """The same without a None: where it must be, a blank image is run, once for each size."""
+        known = self._shapes.on(input_shapes)
+        unknown = [tap for tap in taps if None in known[tap.tensor.name]]
+        if unknown:
+            known.update(self._measured(unknown, input_shapes))
+        return [cast("tuple[int, ...]", known[tap.tensor.name]) for tap in taps]
+
+    def peak_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """About how many bytes a run for one image takes at its fullest moment, the values of `taps` among them.
+
+        Estimated, see `layerscope.graph.liveness`. Values whose size only a run can tell are not counted.
+        """
+        key = (*taps, *map(tuple, input_shapes))
+        with self._lock:
+            peak = self._peaks.get(key)
+        if peak is None:
+            known = self._shapes.on(input_shapes)
+            peak = self._liveness.peak(taps, lambda tap: _bytes_of(known[tap.tensor.name], tap))
+            with self._lock:
+                self._peaks[key] = peak
+        return peak
 
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
         with self._lock:
             self._plans.clear()
             self._session.close()
+            del self._session
+            # A graph is full of cycles, and would wait for the garbage collector.
+            dismantle_graph(self._graph)
+        release()
 
     def _plan(self, fed: tuple[str, ...], fetched: tuple[str, ...]) -> Any:
         key = (fed, fetched)
@@ -141,14 +172,14 @@ class Executable:
     def _fetch(self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
         batch = len(values[0])
         arrays = self._call(plan, [*values, *settings])
-        if any(tap.tensor.batched and len(array) != batch for tap, array in zip(taps, arrays, strict=True)):
+        if any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)):
             return self._fetch_by_image(plan, taps, values, *settings)
         return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
 
     def _fetch_by_image(
         self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any
     ) -> list[Array]:
-        """Some layers fold other axes into the batch axis; only a run of one image tells whose rows they are."""
+        """Some layers fold other axes into the batch axis, or mix images: a run of one image tells what is its."""
         images = [[value[n : n + 1] for value in values] for n in range(len(values[0]))]
         rows = [self._call(plan, [*image, *settings]) for image in images]
         columns = [[_one_image(tap, row[k]) for row in rows] for k, tap in enumerate(taps)]
@@ -187,6 +218,8 @@ class Executable:
 
     def _add_gradient(self, target: str, tap: str) -> str | None:
         output, source = map(self._graph.get_tensor_by_name, (target, tap))
+        # The graph was traced with it: a loop has every output already that its gradient reads.
+        tf.compat.v1.experimental.output_all_intermediates(True)
         with self._graph.as_default():
             try:
                 (slope,) = tf.gradients(output, [source], [_weights(output, self._unit)])
@@ -194,37 +227,19 @@ class Executable:
                 return None
             return None if slope is None else str(tf.identity(slope).name)
 
-    def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[Tap, Shape]:
+    def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[str, Shape]:
         blank = [np.zeros((1, *shape), np.dtype(each.dtype)) for each, shape in self._paired(input_shapes)]
-        return {tap: array.shape[1:] for tap, array in zip(taps, self.run(blank, taps), strict=True)}
-
-    def _inferred(self, taps: Sequence[Tap], input_shapes: tuple[Shape, ...]) -> list[Shape]:
-        if all(None not in tap.shape for tap in taps):
-            return [tap.shape for tap in taps]
-        with self._lock:
-            known = self._shapes.setdefault(input_shapes, {})
-        if any(tap.tensor.name not in known for tap in taps):
-            known.update(self._infer(taps, input_shapes))
-        return [known[tap.tensor.name] for tap in taps]
-
-    def _infer(self, taps: Sequence[Tap], input_shapes: tuple[Shape, ...]) -> dict[str, Shape]:
-        """Import the graph for these inputs only; TensorFlow works out every shape that it can on the way."""
-        definition = self._graph.as_graph_def()
-        with tf.Graph().as_default() as scratch:
-            replaced = {
-                name: tf.compat.v1.placeholder(each.dtype, [None, *shape])
-                for name, (each, shape) in zip(self._placeholders, self._paired(input_shapes), strict=True)
-            }
-            tf.import_graph_def(definition, input_map=replaced, name="")
-            tensors = {tap: scratch.get_tensor_by_name(tap.tensor.name) for tap in taps}
-        return {
-            tap.tensor.name: tuple(tensor.shape.as_list()[1 if tap.tensor.batched else 0 :])
-            for tap, tensor in tensors.items()
-        }
+        arrays = self.run(blank, taps)
+        return {tap.tensor.name: array.shape[1:] for tap, array in zip(taps, arrays, strict=True)}
 
 
-def _tensor_names(trace: Trace) -> set[str]:
-    return {tap.tensor.name for call in trace.calls for tap in call.taps}
+def _tensor_names(calls: Iterable[LayerCall]) -> set[str]:
+    return {tap.tensor.name for call in calls for tap in call.taps}
+
+
+def _bytes_of(shape: Shape, tap: Tap) -> int:
+    sizes = [size for size in shape if size is not None]
+    return prod(sizes) * tap.dtype.itemsize if len(sizes) == len(shape) else 0
 
 
 def _exit(graph: Any, name: str) -> str:
@@ -256,11 +271,13 @@ def _batch_of(inputs: Sequence[Array]) -> int:
 
 def _require_batched(taps: Iterable[Tap]) -> None:
     for tap in taps:
-        if not tap.tensor.batched:
-            raise InputMismatch(
-                f"{tap.address} is a constant of the model, the same for every image: it cannot be replaced.",
-                layer=tap.address,
-            )
+        if tap.tensor.mixed:
+            why = "mixes the images of a batch"
+        elif not tap.tensor.batched:
+            why = "is a constant of the model, the same for every image"
+        else:
+            continue
+        raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
 
 
 def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:
@@ -273,6 +290,10 @@ def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Ar
             got=list(array.shape),
         )
     return np.asarray(array, np.dtype(dtype))
+
+
+def _needs_images_apart(tap: Tap, array: Array, batch: int) -> bool:
+    return tap.tensor.mixed or (tap.tensor.batched and len(array) != batch)
 
 
 def _delivered(tap: Tap, array: Array, batch: int) -> Array:

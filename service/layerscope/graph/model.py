@@ -1,23 +1,19 @@
 """A model in memory: traced, executable, with its declaration."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.graph.executable import Executable
-from layerscope.graph.selectors import TapIndex
-from layerscope.graph.signature import signature_of
+from layerscope.graph.handover import Blueprint, Prepared
+from layerscope.graph.selectors import TapIndex, split_selectors
 from layerscope.graph.taps import Input, Shape, Tap
-from layerscope.graph.tracing import Trace, trace
 from layerscope.images import Preprocessing
+from layerscope.images.presets import PRESETS
 from layerscope.models.directory import ModelSource
-from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
 
 _CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class ModelDescription:
     """Everything there is to know about a loaded version without running it.
 
     Attributes:
-        digest: names its file and its declaration.
+        digest: names its file, its declaration and its plugins.
         inputs: what it is called with.
         preprocessing: how images become each input; None where an input does not take images.
         outputs: the model's own outputs, by name.
@@ -53,82 +49,75 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version of a model in memory: what it is, and what runs it."""
+    """A version of a model in memory: what it is, and what runs it.
+
+    `labels` want to point at it; `warm_up` are the taps whose plan is worth compiling before anyone asks.
+    """
 
     description: ModelDescription
     executable: Executable
     labels: tuple[str, ...]
+    warm_up: tuple[Tap, ...]
 
     def close(self) -> None:
         """Give back all memory."""
         self.executable.close()
 
 
-def load_model(source: ModelSource, *, plans: int) -> LoadedModel:
-    """Open, trace and take over the weights of a model; the Keras objects are dropped.
+def assemble(source: ModelSource, prepared: Prepared, *, plans: int) -> LoadedModel:
+    """Make a model that runs of a prepared one, whose memory it uses for its weights.
 
     Args:
-        source: where the model is.
+        source: where it came from.
+        prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plans: how many compiled plans it may keep.
 
     Raises:
-        ModelRefused: it cannot be opened, traced or run.
+        ModelRefused: its declaration does not fit it.
     """
-    manifest = Manifest.read(source.folder)
-    model = open_model(source.path, [_beside(source.folder, name) for name in manifest.plugins])
-    traced = trace(model, signature_of(model))
-    preprocessing, warnings = _preprocessing(manifest, traced)
-    executable = Executable(traced, plans=plans)
-    inputs = [call.taps[0].address for call in traced.calls[: len(traced.inputs)]]
+    blueprint, manifest = prepared.blueprint, prepared.blueprint.manifest
+    preprocessing, warnings = _preprocessing(blueprint)
+    inputs = [call.taps[0].address for call in blueprint.calls[: len(blueprint.inputs)]]
+    taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
+    warm_up = _warm_up(manifest, taps)
+    executable = Executable(prepared, plans=plans)
     description = ModelDescription(
         name=source.name,
         version=source.version,
-        digest=_digest(source),
-        inputs=traced.inputs,
+        digest=blueprint.digest,
+        inputs=blueprint.inputs,
         preprocessing=preprocessing,
-        outputs=traced.outputs,
+        outputs=tuple((name, taps[address]) for name, address in blueprint.outputs),
         classes=manifest.classes,
-        parameters=model.count_params(),
+        parameters=blueprint.parameters,
         memory_bytes=executable.weight_bytes,
-        taps=TapIndex(traced.calls, inputs, [tap.address for _, tap in traced.outputs]),
-        unreachable=traced.unreachable,
+        taps=taps,
+        unreachable=blueprint.unreachable,
         warnings=warnings,
     )
-    return LoadedModel(description, executable, manifest.labels)
+    return LoadedModel(description, executable, manifest.labels, warm_up)
 
 
-def _beside(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if folder.resolve() not in path.parents:
-        raise ModelRefused("A plugin must be a file in the model's own folder.", plugin=name)
-    return path
+def _warm_up(manifest: Manifest, taps: TapIndex) -> tuple[Tap, ...]:
+    try:
+        return tuple(taps.select(split_selectors(manifest.warm_up)))
+    except LayerscopeError as error:
+        raise ModelRefused(f"{FILE_NAME}, warm_up: {error.message}", **error.details) from error
 
 
-def _digest(source: ModelSource) -> str:
-    """SHA-256 over the declaration and the file, so that a changed declaration is another model."""
-    digest = hashlib.sha256()
-    declaration = source.folder / FILE_NAME
-    digest.update(declaration.read_bytes() if declaration.is_file() else b"")
-    digest.update(b"\0")
-    with source.path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return f"sha256-{digest.hexdigest()}"
-
-
-def _preprocessing(
-    manifest: Manifest, traced: Trace
-) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
-    manifest.require_inputs([each.name for each in traced.inputs])
+def _preprocessing(blueprint: Blueprint) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
+    manifest = blueprint.manifest
+    manifest.require_inputs([each.name for each in blueprint.inputs])
     result: dict[str, Preprocessing | None] = {}
     warnings = []
-    for each in traced.inputs:
+    for each in blueprint.inputs:
         declaration = manifest.preprocessing_of(each.name)
         shape = _image_shape(each)
         if shape is None:
             result[each.name] = None
             continue
-        fields = {**shape, **(declaration if declaration is not None else _assumption(traced))}
+        declared = declaration if declaration is not None else _assumption(blueprint)
+        fields = {**shape, **_order_of_preset(declared), **declared}
         result[each.name] = _agreed(each, Preprocessing.declared(fields))
         if declaration is None:
             warnings.append(
@@ -153,6 +142,12 @@ def _image_shape(each: Input) -> dict[str, object] | None:
     return {"size": size, "color": _CHANNELS[channels], "layout": layout}
 
 
+def _order_of_preset(declaration: Mapping[str, object]) -> dict[str, object]:
+    """The order of colours is the preset's, if it has one: the shape of the input does not tell rgb from bgr."""
+    preset = PRESETS.get(str(declaration.get("preset")), {})
+    return {name: value for name, value in preset.items() if name == "color"}
+
+
 def _agreed(each: Input, preprocessing: Preprocessing) -> Preprocessing:
     size, channels = preprocessing.size or (None, None), preprocessing.channels
     made: Shape = (*size, channels) if preprocessing.layout == "nhwc" else (channels, *size)
@@ -166,7 +161,7 @@ def _agreed(each: Input, preprocessing: Preprocessing) -> Preprocessing:
     return preprocessing
 
 
-def _assumption(traced: Trace) -> dict[str, object]:
+def _assumption(blueprint: Blueprint) -> dict[str, object]:
     """A model that rescales its input itself takes pixels as they are."""
-    inside = any(call.type in {"Rescaling", "Normalization"} for call in traced.calls)
+    inside = any(call.type in {"Rescaling", "Normalization"} for call in blueprint.calls)
     return {"preset": "none" if inside else "unit", "assumed": True}

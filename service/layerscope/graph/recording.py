@@ -9,10 +9,11 @@ into that layer, and not the shortcut that starts from the same tensor. Copies h
 operations; those that turn out to be needless are named by `needless_copies`.
 """
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,12 @@ import keras
 import tensorflow as tf
 
 from layerscope.graph.addresses import Site
+from layerscope.graph.interception import activation_heard, compiled_call_inlined, steps_heard
 
 _the_door = threading.Lock()
+
+_NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
+"""What TensorFlow refuses in the name of a scope."""
 
 
 @dataclass
@@ -41,15 +46,18 @@ class Recorder:
     Args:
         model: whose calls are wanted.
         entrances: the tensors that it will be called with, by the names that no layer may take then.
+        inline: whether to look into layers whose `call` is a `tf.function`. It is traced without AutoGraph then.
     """
 
-    def __init__(self, model: Any, entrances: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, entrances: Mapping[str, Any], *, inline: bool = True) -> None:
         self._model = model
+        self._inline = inline
         self._stack: list[Call] = []
         self._names: dict[tuple[tuple[str, ...], int], str] = {}
         self._names |= {((), id(tensor)): name for name, tensor in entrances.items()}
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._heard = {tensor.ref() for tensor in entrances.values()}
+        self._masked: dict[Any, list[Any]] = {}
         self.calls: list[Call] = []
         self.outputs: dict[str, Any] = {}
         self.copies: list[Any] = []
@@ -65,7 +73,7 @@ class Recorder:
                 return original(operation, *args, **kwargs)
             return self._record(operation, original, args, kwargs)
 
-        with _the_door:
+        with _the_door, _any_name_for_scopes():
             keras.Operation.__call__ = heard
             try:
                 yield
@@ -86,10 +94,15 @@ class Recorder:
         args, kwargs = self._own((args, kwargs)) if self._stack else (args, kwargs)
         self._stack.append(call)
         try:
-            with _listening_to_activation(operation) as preactivations:
+            with ExitStack() as intercepted:
+                preactivations = intercepted.enter_context(activation_heard(operation))
+                if self._inline:
+                    intercepted.enter_context(compiled_call_inlined(operation))
+                intercepted.enter_context(steps_heard(operation, self._record))
                 result = original(operation, *args, **kwargs)
         finally:
             self._stack.pop()
+        self._agree_on_masks(args, kwargs)
         if not self._stack:
             self.outputs = _outputs(self._model, result)
             return result
@@ -106,13 +119,30 @@ class Recorder:
 
         def own(leaf: Any) -> Any:
             if _is_tensor(leaf) and leaf.ref() in self._heard:
-                leaf = _copy(leaf)
-                self.copies.append(leaf)
+                leaf = self._copy(leaf)
             if _is_tensor(leaf):
                 self._heard.add(leaf.ref())
             return leaf
 
         return keras.tree.map_structure(own, structure)
+
+    def _copy(self, tensor: Any) -> Any:
+        copy = tf.identity(tensor)
+        self.copies.append(copy)
+        mask = _mask(tensor)
+        if mask is not None:
+            copy._keras_mask = mask  # noqa: SLF001
+            same = self._masked.setdefault(tensor.ref(), [tensor])
+            same.append(copy)
+            self._masked[copy.ref()] = same
+        return copy
+
+    def _agree_on_masks(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Keras keeps the mask of a sequence on the tensor, and attention takes it off for all that follow."""
+        for tensor in _tensors((args, kwargs)):
+            if _mask(tensor) is None:
+                for same in self._masked.pop(tensor.ref(), ()):
+                    same._keras_mask = None  # noqa: SLF001
 
     def _open(self, operation: Any) -> Call:
         if not self._stack:
@@ -147,38 +177,23 @@ def needless_copies(copies: Iterable[Any], graph: Any) -> dict[str, str]:
     return originals
 
 
-def _copy(tensor: Any) -> Any:
-    """Keras keeps the mask of a sequence on the tensor."""
-    copy = tf.identity(tensor)
-    mask = getattr(tensor, "_keras_mask", None)
-    if mask is not None:
-        copy._keras_mask = mask  # noqa: SLF001
-    return copy
+def _mask(tensor: Any) -> Any:
+    return getattr(tensor, "_keras_mask", None)
 
 
 @contextmanager
-def _listening_to_activation(operation: Any) -> Iterator[list[Any]]:
-    """Collect what the layer hands to its fused activation function, unless that is a layer of its own."""
-    heard: list[Any] = []
-    activation = vars(operation).get("activation")
-    if (
-        not callable(activation)
-        or isinstance(activation, keras.Layer)
-        or activation is keras.activations.linear
-    ):
-        yield heard
-        return
+def _any_name_for_scopes() -> Iterator[None]:
+    """A layer may have any name. TensorFlow wants a scope of the same name, whose name means nothing to us."""
+    original = tf.Graph.name_scope
 
-    def listen(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-        heard.append(tensor)
-        return activation(tensor, *args, **kwargs)
+    def name_scope(graph: Any, name: str | None) -> Any:
+        return original(graph, name and _NO_SCOPE.sub(".", name))
 
-    # Through __dict__, because Keras' own __setattr__ would refuse the change or track it as state.
-    vars(operation)["activation"] = listen
+    tf.Graph.name_scope = name_scope
     try:
-        yield heard
+        yield
     finally:
-        vars(operation)["activation"] = activation
+        tf.Graph.name_scope = original
 
 
 def _outputs(model: Any, result: Any) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def require_few(selectors: Sequence[str], limits: Limits) -> None:
     """
     if len(selectors) > limits.selectors:
         raise TooMany(
-            f"{len(selectors)} layer selectors are more than the {limits.selectors} one request may have.",
+            f"{len(selectors)} layer selectors are more than the {limits.selectors} one request may have",
+            ways=("use patterns (block*)", "select by type: or index:", "send several requests"),
             selectors=len(selectors),
             limit=limits.selectors,
         )

@@ -1,7 +1,7 @@
 """What a Keras model is called with: its inputs, flat and named, and the nest they are packed into."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -15,17 +15,25 @@ class Signature:
     """The inputs of a model, flat, and how it is called with them.
 
     `structure` is a nest with one leaf an input, in the order of `inputs`: the model's one argument, or with
-    `by_keyword` a dictionary of its keyword arguments.
+    `by_keyword` a dictionary of its keyword arguments. With `dtypes_assumed`, nobody said that the inputs are no
+    integers. `batch_size` is the only one that the model was made for, if it is one.
     """
 
     inputs: tuple[Input, ...]
     structure: Any
     by_keyword: bool = False
+    dtypes_assumed: bool = False
+    batch_size: int | None = None
 
     def packed(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments that call the model on one tensor an input."""
         nest = keras.tree.pack_sequence_as(self.structure, list(tensors))
         return ((), nest) if self.by_keyword else ((nest,), {})
+
+    def with_integers(self, names: Collection[str]) -> "Signature":
+        """The same with these inputs as integers."""
+        inputs = (replace(each, dtype="int32") if each.name in names else each for each in self.inputs)
+        return replace(self, inputs=tuple(inputs), dtypes_assumed=False)
 
 
 def signature_of(model: Any) -> Signature:
@@ -39,7 +47,8 @@ def signature_of(model: Any) -> Signature:
     if getattr(model, "inputs", None):
         shapes = [tuple(tensor.shape) for tensor in model.inputs]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in model.inputs]
-        return Signature(_inputs(_input_names(model), shapes, dtypes), _structure(model))
+        inputs = _inputs(_input_names(model), shapes, dtypes)
+        return Signature(inputs, _structure(model), batch_size=shapes[0][0])
     return _built_signature(model)
 
 
@@ -76,9 +85,8 @@ def _built_signature(model: Any) -> Signature:
             model=type(model).__name__,
         )
     dtypes = [keras.backend.standardize_dtype(model.input_dtype)] * len(shapes)
-    return Signature(
-        _inputs(list(shapes), list(shapes.values()), dtypes), structure, by_keyword=bool(arguments)
-    )
+    inputs = _inputs(list(shapes), list(shapes.values()), dtypes)
+    return Signature(inputs, structure, by_keyword=bool(arguments), dtypes_assumed=True)
 
 
 def _by_name(shape: Any) -> tuple[dict[str, Any], Any]:

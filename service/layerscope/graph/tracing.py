@@ -4,6 +4,7 @@ The graph that comes out is independent of the model: weights are named, not cop
 dropped once an `Executable` has taken the weights over.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,12 @@ import tensorflow as tf
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.addresses import encode_path
+from layerscope.graph.batch_axis import Role, roles
 from layerscope.graph.recording import Call, Recorder, needless_copies
 from layerscope.graph.signature import Signature
 from layerscope.graph.taps import Input, LayerCall, Tap, Tensor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,36 +41,41 @@ class Trace:
     unreachable: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What one trace gave: the graph, the tensors that the model was called with, and who listened."""
+
+    graph: Any
+    signature: Signature
+    entrances: list[Any]
+    recorder: Recorder
+
+
 def trace(model: Any, signature: Signature) -> Trace:
     """Trace `model` in inference mode with a free batch size.
 
     Raises:
-        ModelRefused: the model cannot be called on such inputs.
+        ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
     """
     # Without it, loops (recurrent layers) keep too little for their gradient to be added to the graph later.
     tf.compat.v1.experimental.output_all_intermediates(True)
-    traces: list[tuple[list[Any], Recorder]] = []
+    heard = _listen(model, signature)
+    tokens = _token_inputs(heard) if signature.dtypes_assumed else []
+    if tokens:
+        heard = _listen(model, signature.with_integers(tokens))
+    return _traced(model, heard)
 
-    def call(*tensors: Any) -> Any:
-        # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
-        entrances = [tf.identity(tensor) for tensor in tensors]
-        names = (each.name for each in signature.inputs)
-        recorder = Recorder(model, dict(zip(names, entrances, strict=True)))
-        traces.append((entrances, recorder))
-        arguments, keywords = signature.packed(entrances)
-        with recorder.listening():
-            return model(*arguments, **keywords, training=False)
 
-    graph = _concrete(call, signature.inputs).graph
-    entrances, recorder = traces[-1]
+def _traced(model: Any, heard: _Heard) -> Trace:
+    graph, recorder, inputs = heard.graph, heard.recorder, heard.signature.inputs
     originals = needless_copies(recorder.copies, graph)
-    layer_calls = _LayerCalls(model, graph, recorder, originals)
-    calls, unreachable = layer_calls.collect(entrances, signature.inputs)
+    layer_calls = _LayerCalls(model, heard, originals)
+    calls, unreachable = layer_calls.collect(heard.entrances, inputs)
     variables = {variable.handle.ref(): variable for variable in graph.variables}
     return Trace(
         graph_def=_simplified(graph.as_graph_def(), originals),
-        inputs=signature.inputs,
-        placeholders=tuple(tensor.name for tensor in graph.inputs[: len(signature.inputs)]),
+        inputs=inputs,
+        placeholders=tuple(tensor.name for tensor in graph.inputs[: len(inputs)]),
         outputs=tuple((name, layer_calls.made_by[tensor.name]) for name, tensor in recorder.outputs.items()),
         calls=tuple(calls),
         captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
@@ -74,20 +83,61 @@ def trace(model: Any, signature: Signature) -> Trace:
     )
 
 
-def _concrete(call: Any, inputs: Sequence[Input]) -> Any:
+def _listen(model: Any, signature: Signature) -> _Heard:
     try:
-        specs = [
-            tf.TensorSpec([None, *each.shape], each.dtype, name=f"input_{number}")
-            for number, each in enumerate(inputs)
-        ]
-        return tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
+        return _listen_once(model, signature, inline=True)
     except Exception as error:
-        shapes = [each.shape for each in inputs]
+        logger.info("traced again with compiled functions as they are: %s", error)
+    try:
+        return _listen_once(model, signature, inline=False)
+    except Exception as error:
+        shapes = [each.shape for each in signature.inputs]
+        logger.warning("the model cannot be traced on inputs of shape %s: %s", shapes, error)
         raise ModelRefused(
             f"The model cannot be run on inputs of shape {', '.join(map(str, shapes))}: check its input shape.",
             shapes=shapes,
             cause=type(error).__name__,
         ) from error
+
+
+def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Heard:
+    traces: list[tuple[list[Any], Recorder]] = []
+
+    def call(*tensors: Any) -> Any:
+        # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
+        entrances = [tf.identity(tensor) for tensor in tensors]
+        names = (each.name for each in signature.inputs)
+        recorder = Recorder(model, dict(zip(names, entrances, strict=True)), inline=inline)
+        traces.append((entrances, recorder))
+        arguments, keywords = signature.packed(entrances)
+        with recorder.listening():
+            return model(*arguments, **keywords, training=False)
+
+    specs = [
+        tf.TensorSpec([None, *each.shape], each.dtype, name=f"input_{number}")
+        for number, each in enumerate(signature.inputs)
+    ]
+    graph = tf.function(call, input_signature=specs, autograph=False).get_concrete_function().graph
+    return _Heard(graph, signature, *traces[-1])
+
+
+def _token_inputs(heard: _Heard) -> list[str]:
+    """The inputs that an embedding reads: they are integers, which a cast to half precision would not keep."""
+    embedded = [
+        tensor
+        for call in heard.recorder.calls
+        if isinstance(call.operation, keras.layers.Embedding)
+        for tensor in call.tensors["input"]
+    ]
+    read = {_before_casts(tensor).name for tensor in embedded}
+    rows = zip(heard.signature.inputs, heard.entrances, strict=True)
+    return [each.name for each, tensor in rows if tensor.op.inputs[0].name in read]
+
+
+def _before_casts(tensor: Any) -> Any:
+    while tensor.op.type in {"Cast", "Identity"}:
+        tensor = tensor.op.inputs[0]
+    return tensor
 
 
 class _LayerCalls:
@@ -96,11 +146,12 @@ class _LayerCalls:
     `made_by` gives the output tap that names each tensor: where several calls pass one on, the last of them.
     """
 
-    def __init__(self, model: Any, graph: Any, recorder: Recorder, originals: Mapping[str, str]) -> None:
+    def __init__(self, model: Any, heard: _Heard, originals: Mapping[str, str]) -> None:
         self._model = model
-        self._graph = graph
-        self._recorder = recorder
+        self._graph = heard.graph
+        self._recorder = heard.recorder
         self._originals = originals
+        self._roles = self._find_roles(heard)
         self._indices = {id(layer): number for number, layer in enumerate(model.layers)}
         self.made_by: dict[str, Tap] = {}
 
@@ -119,6 +170,13 @@ class _LayerCalls:
                 path = (name,) if (name,) not in taken else (f"{name}_of_model",)
                 result.append(self._layer_call(Call(path, 0, None, {"output": [tensor]}), kind="Output"))
         return result, sorted(encode_path(path) for path in inside)
+
+    def _find_roles(self, heard: _Heard) -> Mapping[str, Role]:
+        tensors = [*heard.entrances, *heard.recorder.outputs.values()]
+        for call in heard.recorder.calls:
+            if self._in_main_graph(call):
+                tensors.extend(tensor for found in call.tensors.values() for tensor in found)
+        return roles(heard.graph, heard.signature, tensors)
 
     def _in_main_graph(self, call: Call) -> bool:
         return all(tensor.graph is self._graph for tensors in call.tensors.values() for tensor in tensors)
@@ -171,10 +229,14 @@ class _LayerCalls:
         return list(found)
 
     def _describe(self, tensor: Any) -> Tensor:
-        shape = tuple(tensor.shape.as_list())
-        batched = bool(shape) and shape[0] is None
-        name = self._originals.get(tensor.name, tensor.name)
-        return Tensor(name, shape[1:] if batched else shape, tensor.dtype.name, batched)
+        shape, role = tuple(tensor.shape.as_list()), self._roles[tensor.name]
+        return Tensor(
+            name=self._originals.get(tensor.name, tensor.name),
+            shape=shape[1:] if role == "rows" else shape,
+            dtype=tensor.dtype.name,
+            batched=role == "rows",
+            mixed=role == "mixed",
+        )
 
 
 def _is_channels_first(layer: Any, inbound: Sequence[Tap]) -> bool:

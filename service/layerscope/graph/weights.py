@@ -1,77 +1,48 @@
-"""Take a traced graph over: its weights become variables of the graph, which a session then holds."""
+"""Take a prepared graph over: its weights become the values of its variables, where they lie."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
-from layerscope.errors import ModelRefused
-from layerscope.graph.tracing import Trace
-
-_BYTES_A_TRANSFER = 64 * 1024 * 1024
+from layerscope.graph.handover import Prepared
 
 
-@dataclass(frozen=True)
-class Weight:
-    """A variable of a graph: the operation that assigns it, the placeholder for its value, where that comes from."""
+def import_graph(prepared: Prepared) -> list[tuple[str, str]]:
+    """Import the graph into the current one.
 
-    assign: Any
-    placeholder: Any
-    source: Any
-
-    @property
-    def size(self) -> int:
-        """Bytes of its values."""
-        return int(self.source.shape.num_elements() * self.source.dtype.size)
-
-
-def import_graph(trace: Trace) -> list[Weight]:
-    """Import the graph into the current one, with variables that have no value yet.
-
-    Raises:
-        ModelRefused: the model holds state other than variables, such as a lookup table.
+    Returns:
+        For each weight, the names of a placeholder for its values and of the operation that assigns them.
     """
-    replaced: dict[str, Any] = {}
-    weights = []
-    for number, (placeholder, source) in enumerate(trace.captures):
-        if not isinstance(source, tf.Variable):
-            replaced[placeholder] = _constant(source)
-            continue
-        name = f"layerscope/weight_{number}"
-        handle = tf.raw_ops.VarHandleOp(dtype=source.dtype, shape=source.shape, shared_name=name, name=name)
-        value = tf.compat.v1.placeholder(source.dtype, source.shape)
-        weights.append(Weight(tf.raw_ops.AssignVariableOp(resource=handle, value=value), value, source))
-        replaced[placeholder] = handle
-    tf.import_graph_def(trace.graph_def, input_map=replaced, name="")
-    return weights
+    tf.import_graph_def(tf.compat.v1.GraphDef.FromString(prepared.graph), name="")
+    graph = tf.compat.v1.get_default_graph()
+    assignments = []
+    for weight in prepared.blueprint.weights:
+        handle = graph.get_tensor_by_name(f"{weight.name}:0")
+        # Of no declared shape: TensorFlow's optimizer would allocate an array of it, in a pool that never shrinks.
+        value = tf.compat.v1.placeholder(weight.dtype)
+        assign = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+        assignments.append((value.name, assign.name))
+    return assignments
 
 
-def assign(session: Any, weights: Sequence[Weight]) -> int:
-    """Copy the values of `weights` into the session; return their bytes."""
-    for group in _groups(weights):
-        session.run(
-            [weight.assign for weight in group],
-            {weight.placeholder: weight.source.numpy() for weight in group},
-        )
-    return sum(weight.size for weight in weights)
+def assign(session: Any, assignments: list[tuple[str, str]], prepared: Prepared) -> int:
+    """Give the variables their values; return the bytes of these.
+
+    TensorFlow keeps the arrays it is called with as the variables' memory: nothing is copied. It lets go of them at
+    the first call after the session is gone, see `release`.
+    """
+    if not assignments:
+        return 0
+    values = [prepared.values(weight) for weight in prepared.blueprint.weights]
+    feeds, targets = zip(*assignments, strict=True)
+    options = config_pb2.CallableOptions(feed=feeds, target=targets)
+    # A session's public `run` copies what it is fed.
+    session._make_callable_from_options(options)(*values)  # noqa: SLF001
+    return sum(array.nbytes for array in values)
 
 
-def _constant(source: Any) -> Any:
-    if source.dtype == tf.resource:
-        raise ModelRefused(
-            "The model looks something up in a table: remove its lookup layers and save it again."
-        )
-    return tf.constant(source.numpy())
-
-
-def _groups(weights: Sequence[Weight]) -> Iterator[list[Weight]]:
-    """Split so that a transfer, which is copied on its way, stays small while few transfers are needed."""
-    group: list[Weight] = []
-    for weight in weights:
-        group.append(weight)
-        if sum(each.size for each in group) >= _BYTES_A_TRANSFER:
-            yield group
-            group = []
-    if group:
-        yield group
+def release() -> None:
+    """Have TensorFlow let go of the arrays of sessions that are gone, which it puts off until it is called again."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))

@@ -1,10 +1,15 @@
-"""Find the models in a directory: `DIR/<name>/<version>/model.keras`, or a bare `DIR/<name>.keras` as version 1."""
+"""Find the models in a directory: `DIR/<name>/<version>/model.keras`, or a bare `DIR/<name>.keras` as version 1.
+
+A version's folder without a model file may have a declaration that names an architecture of Keras.
+"""
 
 import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from layerscope.models.manifest import FILE_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +23,10 @@ _RESERVED = "stats"
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that can be loaded: its name and version, its file, and the folder its declaration is in."""
+    """A model that can be loaded: its name and version, its file, and the folder its declaration is in.
+
+    The file is the declaration itself for an architecture of Keras.
+    """
 
     name: str
     version: int
@@ -63,5 +71,5 @@ def _versioned(directory: Path) -> Iterator[ModelSource]:
 
 
 def _model_file(folder: Path) -> Path | None:
-    candidates = (folder / f"model{suffix}" for suffix in SUFFIXES)
+    candidates = (*(folder / f"model{suffix}" for suffix in SUFFIXES), folder / FILE_NAME)
     return next((path for path in candidates if path.is_file()), None)

@@ -51,7 +51,7 @@ def _run_plugin(path: Path) -> dict[str, Any]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         logger.warning("plugin %s failed", path.name, exc_info=True)
         raise ModelRefused(

@@ -25,6 +25,11 @@ class Manifest(BaseModel):
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
         plugins: Python files beside the model that define its custom classes.
+        warm_up: selectors of the layers to be ready for when the model is loaded, so that the first request for
+            them does not wait; see `layerscope.graph.selectors`.
+        architecture: a name in `keras.applications`, in place of a model file.
+        weights: those of the architecture: `random`, or the name of an .h5 file beside the declaration.
+        options: further arguments of the architecture, such as `input_shape` and `classes`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +39,10 @@ class Manifest(BaseModel):
     classes: tuple[str, ...] | None = None
     labels: tuple[Label, ...] = ()
     plugins: tuple[str, ...] = ()
+    warm_up: tuple[str, ...] = ()
+    architecture: str | None = None
+    weights: str | None = None
+    options: dict[str, Any] = {}
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -9,9 +9,12 @@ from keras import layers
 
 from layerscope.graph.addresses import Address
 from layerscope.graph.executable import Executable
+from layerscope.graph.handover import Prepared, anonymous_file, read
+from layerscope.graph.packing import pack
 from layerscope.graph.selectors import TapIndex
 from layerscope.graph.signature import signature_of
 from layerscope.graph.tracing import Trace, trace
+from layerscope.models.manifest import Manifest
 
 
 @dataclass
@@ -42,7 +45,13 @@ def traced(model, **options):
     made = trace(model, signature_of(model))
     inputs = [call.taps[0].address for call in made.calls[: len(made.inputs)]]
     index = TapIndex(made.calls, inputs, [tap.address for _, tap in made.outputs])
-    return Traced(model, made, Executable(made, **options), index)
+    return Traced(model, made, Executable(prepared(made), **options), index)
+
+
+def prepared(made: Trace) -> Prepared:
+    with anonymous_file() as file:
+        pack(file, made, digest="", manifest=Manifest(), parameters=0)
+        return read(file)
 
 
 def noise(*shape, seed=0):

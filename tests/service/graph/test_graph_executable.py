@@ -6,7 +6,7 @@ import weakref
 import keras
 import numpy as np
 import pytest
-from graph_models import assert_close, noise, traced
+from graph_models import assert_close, noise, prepared, traced
 from keras import layers
 from tensorflow.python.client.session import BaseSession
 
@@ -39,7 +39,7 @@ def test_what_keras_made_is_dropped():
     kernel = weakref.ref(model.get_layer("dense").kernel)
     made = trace(model, signature_of(model))
     source = weakref.ref(made.captures[0][1])
-    executable = Executable(made)
+    executable = Executable(prepared(made))
     tap = made.calls[-1].taps[0]
     before = executable.run([noise(2, 4)], [tap])[0]
     del model, made

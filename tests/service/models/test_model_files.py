@@ -21,7 +21,8 @@ from model_files import (
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import TensorSource
-from layerscope.graph.model import load_model
+from layerscope.graph.model import assemble
+from layerscope.graph.preparation import prepare
 from layerscope.models.directory import find_models
 
 
@@ -40,7 +41,7 @@ def reason(directory):
     """Why the only model of the directory is not served."""
     (source,) = find_models(directory)
     with pytest.raises(ModelRefused) as raised:
-        load_model(source, plans=1)
+        assemble(source, prepare(source), plans=1)
     return raised.value.message
 
 

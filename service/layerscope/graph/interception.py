@@ -1,0 +1,103 @@
+"""Stand between a layer and what it calls, for the time of one call.
+
+Some calls go past the door at which `recording` listens: to a fused activation function, into a compiled function,
+and from `TimeDistributed` into the layer that it wraps.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@contextmanager
+def activation_heard(operation: Any) -> Iterator[list[Any]]:
+    """Collect what the layer hands to its fused activation function, unless that is a layer of its own."""
+    heard: list[Any] = []
+    activation = vars(operation).get("activation")
+    if (
+        not callable(activation)
+        or isinstance(activation, keras.Layer)
+        or activation is keras.activations.linear
+    ):
+        yield heard
+        return
+
+    def listen(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        heard.append(tensor)
+        return activation(tensor, *args, **kwargs)
+
+    with _replaced(operation, "activation", listen):
+        yield heard
+
+
+@contextmanager
+def compiled_call_inlined(operation: Any) -> Iterator[None]:
+    """Run a `call` that is a `tf.function` as the Python function it was made of: else its layers stay hidden."""
+    call = operation.call
+    if not isinstance(call, tf.types.experimental.PolymorphicFunction):
+        yield
+        return
+    with _replaced(operation, "call", call.python_function):
+        yield
+
+
+@contextmanager
+def steps_heard(operation: Any, hear: Callable[..., Any]) -> Iterator[None]:
+    """Let `hear(layer, call, args, kwargs)` make the calls of the layer that a `TimeDistributed` wraps.
+
+    Keras makes one for each step. In a graph with a free number of steps it makes one for each image instead, by
+    mistake; then all steps of all images are one call here, as rows of the batch axis.
+    """
+    if not isinstance(operation, keras.layers.TimeDistributed):
+        yield
+        return
+    wrapped = operation.layer
+    original = wrapped.call
+
+    def heard(*args: Any, **kwargs: Any) -> Any:
+        return hear(wrapped, lambda _, *a, **k: original(*a, **k), args, kwargs)
+
+    def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if inputs.shape[1] is not None:
+            return in_steps(inputs, training=training, mask=mask)
+        return _all_steps_at_once(wrapped, inputs, training, mask)
+
+    in_steps = operation.call
+    with _replaced(operation, "call", call), _replaced(wrapped, "call", heard):
+        yield
+
+
+def _all_steps_at_once(layer: Any, inputs: Any, training: bool | None, mask: Any) -> Any:
+    keywords = {}
+    if mask is not None and layer._call_has_mask_arg:  # noqa: SLF001
+        keywords["mask"] = _folded(mask)
+    if layer._call_has_training_arg:  # noqa: SLF001
+        keywords["training"] = training
+    outputs = layer.call(_folded(inputs), **keywords)
+    sizes = tf.concat([tf.shape(inputs)[:2], tf.shape(outputs)[1:]], 0)
+    unfolded = tf.reshape(outputs, sizes)
+    unfolded.set_shape([*inputs.shape[:2], *outputs.shape[1:]])
+    return unfolded
+
+
+def _folded(tensor: Any) -> Any:
+    """Make the first two axes one."""
+    folded = tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))
+    folded.set_shape([None, *tensor.shape[2:]])
+    return folded
+
+
+@contextmanager
+def _replaced(operation: Any, name: str, value: Any) -> Iterator[None]:
+    """Through __dict__, because Keras' own __setattr__ would refuse the change or track it as state."""
+    attributes = vars(operation)
+    before = {name: attributes[name]} if name in attributes else {}
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        del attributes[name]
+        attributes.update(before)

@@ -1,0 +1,170 @@
+"""What is known before a run: the shape of every tap, and how much memory the run takes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from graph_models import noise, residual_model, traced
+from keras import layers
+from tensorflow.core.protobuf import config_pb2
+
+
+class Patches(layers.Layer):
+    """Computes on each row of an image by itself: rows are folded into the batch axis, and unfolded again."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inside = layers.Dense(5, name="inside")
+
+    def call(self, inputs):
+        size, rows = tf.shape(inputs)[0], tf.shape(inputs)[1]
+        return tf.reshape(self.inside(tf.reshape(inputs, [-1, 3])), [size, rows, 5])
+
+
+def patches(rows):
+    start = keras.Input((rows, 3), name="start")
+    return traced(keras.Model(start, layers.GlobalMaxPooling1D()(Patches(name="patches")(start))))
+
+
+@pytest.mark.parametrize("rows", [4, None])
+def test_rows_that_are_folded_into_the_batch_axis_are_counted_before_the_run(rows):
+    made = patches(rows)
+    taps = made.taps("all")
+    for batch in (1, 3):
+        arrays = made.executable.run([noise(batch, 4, 3)], taps)
+        assert made.executable.shapes(taps, [(4, 3)]) == [array.shape[1:] for array in arrays]
+    assert made.executable.shapes(made.taps("patches/inside"), [(4, 3)]) == [(4, 5)]
+
+
+@pytest.fixture(scope="module")
+def any_steps():
+    steps = keras.Input((None, 3), name="steps")
+    every = layers.GRU(6, return_sequences=True, name="gru")(steps)
+    return traced(keras.Model(steps, layers.Dense(2, name="head")(every)))
+
+
+def test_a_size_that_only_a_run_can_tell_is_measured_once(any_steps):
+    executable, taps = any_steps.executable, any_steps.taps("head")
+    runs = []
+    original = executable.run
+
+    def counted(*arguments, **options):
+        runs.append(arguments)
+        return original(*arguments, **options)
+
+    executable.run = counted
+    assert executable.inferred_shapes(taps, [(7, 3)]) == [(None, 2)]
+    assert not runs
+    assert [executable.shapes(taps, [(7, 3)]) for _ in range(3)] == [[(7, 2)]] * 3
+    assert len(runs) == 1
+    assert executable.inferred_shapes(taps, [(7, 3)]) == [(7, 2)]
+    assert executable.shapes(taps, [(4, 3)]) == [(4, 2)]
+    executable.run = original
+
+
+def chain():
+    """The fullest moment is in the middle, between the two wide layers."""
+    start = keras.Input((32, 32, 3), name="start")
+    hidden = layers.Conv2D(4, 3, padding="same", name="narrow")(start)
+    hidden = layers.Conv2D(24, 3, padding="same", name="wide")(hidden)
+    hidden = layers.Conv2D(16, 3, padding="same", name="wider")(hidden)
+    hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name="active")(hidden)
+    return keras.Model(start, layers.GlobalAveragePooling2D(name="pool")(hidden))
+
+
+PIXELS = 32 * 32 * 4
+
+
+@pytest.mark.parametrize(
+    ("wanted", "channels"),
+    [
+        (["start"], 3),
+        (["narrow"], 3 + 4),
+        (["wide"], 4 + 24),
+        (["pool"], 24 + 16),
+        (["narrow", "pool"], 4 + 24 + 16),
+        (["wide", "wider"], 24 + 16),
+        (["wider@input"], 4 + 24),
+        (["active@preactivation"], 24 + 16),
+    ],
+)
+def test_a_value_lives_from_its_call_to_its_last_reader(wanted, channels):
+    made = traced(chain())
+    assert made.executable.peak_bytes(made.taps(*wanted), [(32, 32, 3)]) == channels * PIXELS
+
+
+def test_a_shortcut_keeps_its_value_alive_and_what_is_not_needed_is_not_computed():
+    made = traced(residual_model())
+    value = 6 * 6 * 4 * 4
+    assert made.executable.peak_bytes(made.taps("branch"), [(6, 6, 4)]) == 2 * value
+    assert made.executable.peak_bytes(made.taps("add"), [(6, 6, 4)]) == 3 * value
+    assert made.executable.peak_bytes(made.taps("stem"), [(6, 6, 4)]) == 2 * value
+
+
+def nested():
+    start = keras.Input((32, 32, 8))
+    inner = layers.Conv2D(16, 3, padding="same", name="conv")(start)
+    block = keras.Model(start, layers.BatchNormalization(name="norm")(inner), name="block")
+    images = keras.Input((32, 32, 8), name="images")
+    once = block(images)
+    total = layers.Add(name="add")([once, layers.Conv2D(16, 1, name="again")(once)])
+    return keras.Model(images, layers.GlobalAveragePooling2D(name="pool")(total))
+
+
+def test_a_layer_made_of_others_takes_nothing_besides_them():
+    made = traced(nested())
+    assert made.executable.peak_bytes(made.taps("block"), [(32, 32, 8)]) == (16 + 16) * PIXELS
+    assert made.executable.peak_bytes(made.taps("pool"), [(32, 32, 8)]) == (16 + 16 + 16) * PIXELS
+
+
+def branches():
+    images = keras.Input((48, 48, 3), name="images")
+    stem = layers.Conv2D(16, 3, padding="same", activation="relu", name="stem")(images)
+    arms = [
+        layers.BatchNormalization(name=f"norm{number}")(
+            layers.Conv2D(8 * number, 3, padding="same", name=f"arm{number}")(stem)
+        )
+        for number in (1, 2, 3)
+    ]
+    joined = layers.Concatenate(name="joined")(arms)
+    return keras.Model(
+        images, layers.GlobalMaxPooling2D(name="pool")(layers.MaxPooling2D(name="half")(joined))
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "wanted"),
+    [
+        (chain, ["pool"]),
+        (chain, ["all"]),
+        (nested, ["pool"]),
+        (branches, ["pool"]),
+        (branches, ["stem", "joined"]),
+        (branches, ["all"]),
+    ],
+)
+def test_the_estimate_is_near_what_tensorflow_allocates(build, wanted):
+    made = traced(build())
+    taps, size = made.taps(*wanted), made.trace.inputs[0].shape
+    values = noise(8, *size)
+    allocated = most_allocated(made, taps, values) + values.nbytes
+    estimated = 8 * made.executable.peak_bytes(taps, [size])
+    assert 0.9 * allocated <= estimated <= 1.6 * allocated
+
+
+def most_allocated(made, taps, values):
+    """The most bytes that TensorFlow's allocator says were there at once."""
+    options = config_pb2.RunOptions(trace_level=config_pb2.RunOptions.FULL_TRACE)
+    metadata = config_pb2.RunMetadata()
+    feeds = {made.trace.placeholders[0]: values}
+    fetches = [made.executable._exits[tap.tensor.name] for tap in taps]
+    made.executable._session.run(fetches, feeds, options=options, run_metadata=metadata)
+    records = [
+        (record.alloc_micros, record.alloc_bytes)
+        for device in metadata.step_stats.dev_stats
+        for node in device.node_stats
+        for memory in node.memory
+        for record in memory.allocation_records
+    ]
+    assert records
+    return int(np.cumsum([size for _, size in sorted(records)]).max())
