@@ -67,7 +67,12 @@ def _explained(error: MultiPartException, most_parts: int) -> LayerscopeError:
     if "Too many" in error.message:
         return _too_many(most_parts)
     if "exceeded" in error.message:
-        return BodyTooLarge(f"A field of the form is longer than {_FIELD_BYTES:,} bytes.", limit=_FIELD_BYTES)
+        return BodyTooLarge(
+            f"A field of the form is longer than {_FIELD_BYTES:,} bytes",
+            ways=("send images as files of the form", "as JSON", "as the body itself"),
+            bytes=_FIELD_BYTES + 1,
+            limit=_FIELD_BYTES,
+        )
     return InvalidRequest(
         "The body is not a multipart form: each part needs a name, and the boundary that Content-Type declares"
         " must stand between parts."
@@ -75,4 +80,13 @@ def _explained(error: MultiPartException, most_parts: int) -> LayerscopeError:
 
 
 def _too_many(most_parts: int) -> TooMany:
-    return TooMany(f"The form has more than the {most_parts} parts one request may have.", limit=most_parts)
+    return TooMany(
+        f"The form has more than the {most_parts} parts one request may have",
+        ways=(
+            "send the rest in further requests",
+            "store images first (POST /v1/images) and name them with image=",
+            "write options in the query",
+        ),
+        parts=most_parts + 1,
+        limit=most_parts,
+    )

@@ -85,7 +85,12 @@ class BodyLimit:
 
     def _error(self, size: int) -> BodyTooLarge:
         return BodyTooLarge(
-            f"The body is {size:,} bytes or more; at most {self._most_bytes:,} are read.",
+            f"The body is {size:,} bytes or more; at most {self._most_bytes:,} are read",
+            ways=(
+                "send fewer images at once",
+                "send pictures compressed, as PNG or JPEG",
+                "store images one by one (POST /v1/images) and name them with image=",
+            ),
             bytes=size,
             limit=self._most_bytes,
         )

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -58,6 +58,8 @@ class ImageOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    needs_images: ClassVar[bool] = True
+
     image: Names = Field(default=[], description="id of a stored image; repeat it for a batch")
     preprocess: bool = Field(
         default=False, description="preprocess a .npy tensor of uint8 pixels instead of feeding it as it is"
@@ -100,6 +102,14 @@ class ActivationOptions(ImageOptions):
             dtype=self.dtype,
             layout=self.layout,
         )
+
+
+class PlanOptions(ActivationOptions):
+    """What would be asked for. Images may be left out where every image is of one size."""
+
+    needs_images: ClassVar[bool] = False
+
+    batch: int = Field(default=1, ge=1, description="how many images to plan for where none is named or sent")
 
 
 class FeatureMapOptions(ImageOptions):

@@ -137,7 +137,7 @@ def _asked(kind: type[Options], given: Mapping[str, Any], material: Material) ->
         if material:
             raise InvalidRequest("Name stored images with image=, or send images in the body, not both.")
         material = {ANY_INPUT: [Stored(image) for image in options.image]}
-    if not material:
+    if not material and kind.needs_images:
         raise InputMismatch("The request has no image: add image=<id of a stored image>, or POST one.")
     return Asked(options, material)
 

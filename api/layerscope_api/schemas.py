@@ -191,6 +191,55 @@ class ActivationsBody(BaseModel):
     layers: list[LayerValues]
 
 
+class PlannedLayer(BaseModel):
+    """What would be sent of one layer; null stands for what only a run can tell."""
+
+    address: str
+    shape: list[int | None]
+    dtype: str
+    bytes: int | None
+
+
+class PlanRefusal(BaseModel):
+    """The error that would be the answer."""
+
+    error: str
+    code: str
+    details: dict[str, Any]
+
+
+class PlannedFormat(BaseModel):
+    """An answer in one format; null stands for what only a run can tell, or has no size."""
+
+    bytes: int | None = Field(
+        description="of the answer: just so many if exact and all values are finite, else at most"
+    )
+    exact: bool
+    working_bytes: int | None = Field(description="memory that is reserved while it is computed and made")
+    admitted: bool | None
+    refusal: PlanRefusal | None
+
+
+class PlannedComputation(BaseModel):
+    """Bytes of the values asked for, and of those on the way to them at the fullest moment, which is an estimate."""
+
+    fetched_bytes: int | None
+    intermediate_bytes: int | None
+
+
+class PlanBody(BaseModel):
+    """What activations would be, and take, and whether they would be computed."""
+
+    model: ModelIdentity
+    images: int
+    format: str = Field(description="the format that would be answered, unless Accept says otherwise")
+    admitted: bool | None = Field(description="whether it would be answered in that format")
+    layers: list[PlannedLayer]
+    formats: dict[str, PlannedFormat]
+    computation: PlannedComputation
+    limits: dict[str, int] = Field(description="the limits that bound it")
+
+
 class ClassScore(BaseModel):
     """A class's place in the output, its name if the model declares names, and the output's value."""
 

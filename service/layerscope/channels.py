@@ -48,6 +48,11 @@ class ChannelSelection:
             raise OptionInvalid(f"channels names more than {_MOST} channels.", option="channels")
         return cls(ranges)
 
+    @property
+    def listed(self) -> list[int]:
+        """The channels that are named one by one, in order; none for `all` and `top`."""
+        return [number for low, high in self.ranges for number in range(low, high + 1)]
+
     def count(self, available: int) -> int:
         """How many channels are taken of `available`."""
         if self.is_all:
@@ -75,8 +80,7 @@ class ChannelSelection:
                 magnitude = sizes.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
             order = np.argsort(-magnitude, axis=1, kind="stable")
             return order[:, : self.count(available)]
-        chosen = [number for low, high in self.ranges for number in range(low, high + 1)] or range(available)
-        return np.tile(np.asarray(chosen), (len(values), 1))
+        return np.tile(np.asarray(self.listed or range(available)), (len(values), 1))
 
     def require(self, available: int, layer: str) -> None:
         """Check that a layer with `available` channels has them all.

@@ -16,7 +16,7 @@ the HTTP service maps those branches, and nothing else, to statuses.
     │   └── ImageNotFound          image_not_found
     ├── Conflict               it contradicts what is already there
     │   └── ModelNotLoaded         model_not_loaded
-    ├── TooLarge               a bound would be passed; details carry both numbers
+    ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
     │   ├── BodyTooLarge           body_too_large
     │   ├── ImageTooLarge          image_too_large
     │   ├── AnswerTooLarge         answer_too_large
@@ -38,13 +38,15 @@ the HTTP service maps those branches, and nothing else, to statuses.
     ├── Overloaded             too much at once; try again
     │   └── QueueFull              queue_full
     ├── Unavailable            not now; try again
-    │   └── ModelLoading           model_loading
+    │   ├── ModelLoading           model_loading
+    │   └── MemoryBusy             memory_busy
     ├── DeadlineExceeded       deadline_exceeded
     └── StorageFull            storage_full
 
 Anything else that escapes is a bug.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -108,7 +110,16 @@ class ModelNotLoaded(Conflict):
 
 
 class TooLarge(LayerscopeError):
-    """A bound would be passed. `details` carry the size asked for and the limit."""
+    """A bound would be passed.
+
+    `details` carry the size asked for, the limit, and `ways`: three ways to stay below it, which end the message too.
+    """
+
+    def __init__(self, message: str, *, ways: Sequence[str] = (), **details: object) -> None:
+        if ways:
+            message = f"{message}: {', '.join(ways[:-1])}, or {ways[-1]}."
+            details["ways"] = list(ways)
+        super().__init__(message, **details)
 
 
 class BodyTooLarge(TooLarge):
@@ -124,7 +135,7 @@ class ImageTooLarge(TooLarge):
 
 
 class AnswerTooLarge(TooLarge):
-    """The answer would be larger than the service sends in that format."""
+    """The answer is larger than the service sends in that format, or takes more memory than a request may have."""
 
     code = "answer_too_large"
 
@@ -233,6 +244,12 @@ class ModelLoading(Unavailable):
     """The model is still being loaded."""
 
     code = "model_loading"
+
+
+class MemoryBusy(Unavailable):
+    """Other requests work in the memory that this one needs, and did not finish in its time."""
+
+    code = "memory_busy"
 
 
 class DeadlineExceeded(LayerscopeError):

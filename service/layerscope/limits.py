@@ -26,7 +26,12 @@ class Limits:
     jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")
     selectors: int = _limit(256, "selectors", "most layer selectors in one request")
     run_bytes: int = _limit(
-        1024 * MIB, "bytes", "largest values one request may have computed, before options"
+        2048 * MIB,
+        "bytes",
+        "most memory to compute one request in: the layers asked for and those on the way",
+    )
+    working_bytes: int = _limit(
+        4096 * MIB, "bytes", "most memory in which all requests together are computed and answered"
     )
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")

@@ -45,6 +45,11 @@ class TensorSpec:
         return prod(self.shape)
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of the values."""
+        return self.size * self.dtype.itemsize
+
+    @property
     def channels(self) -> int:
         """The number of channels; 0 where no axis counts them."""
         return 0 if self.channel_axis is None else self.shape[self.channel_axis]

@@ -146,6 +146,14 @@ def test_it_says_what_it_serves_and_where(running: Running) -> None:
     assert f"Layerscope serves on http://127.0.0.1:{running.port}" in running.greeting
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process' children")
+def test_the_process_that_opened_the_models_is_gone(running: Running) -> None:
+    threads = list(Path(f"/proc/{running.process.pid}/task").glob("*/children"))
+
+    assert threads
+    assert "".join(each.read_text() for each in threads) == ""
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_line_it_prints_works_as_it_is_pasted(running: Running) -> None:
     (line,) = [line.strip() for line in running.greeting.splitlines() if "curl" in line]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -83,9 +84,9 @@ class Gated(LocalEngine):
         super().__init__(demo.MODELS, limits)
         self.gate = threading.Event()
 
-    def run(self, query: Query) -> Result:
+    def admitted(self, query: Query) -> AbstractContextManager[Result]:
         assert self.gate.wait(30)
-        return super().run(query)
+        return super().admitted(query)
 
 
 def test_what_is_more_than_may_wait_is_told_to_come_again() -> None:

@@ -66,7 +66,19 @@ def check(answer: Response, status: int, code: str, words: str) -> dict[str, Any
     assert body["request_id"] == answer.headers["x-request-id"]
     assert not LEAKS.search(answer.text), answer.text
     assert not any(place in answer.text for place in PLACES), answer.text
+    if status == 413:
+        check_too_large(body["error"], body["details"])
     return body
+
+
+def check_too_large(message: str, details: dict[str, Any]) -> None:
+    """Both numbers and three ways to stay below the limit, for a person and for a program."""
+    numbers = {name: number for name, number in details.items() if isinstance(number, int)}
+    limits = [number for name, number in numbers.items() if name.startswith("limit")]
+    assert limits, details
+    assert max(numbers.values()) > min(limits), details
+    assert len(details["ways"]) == 3, details
+    assert all(way in message for way in details["ways"]), message
 
 
 @pytest.mark.usefixtures("unharmed")
@@ -102,13 +114,13 @@ def test_a_body_that_is_too_long_and_does_not_say_so(service: TestClient, header
 def test_too_many_values_for_json_names_both_numbers_and_ways_to_shrink(service: TestClient) -> None:
     zeros = npy(np.zeros((64, 28, 28, 1), np.float32))
     answer = service.post(ACTIVATIONS, content=zeros, headers=NPY, params={"layers": "all"})
-    body = check(answer, 413, "answer_too_large", "1000000")
+    body = check(answer, 413, "answer_too_large", "1,000,000")
 
     values = 64 * sum(
         np.prod(row["shape"]) for row in service.get("/v1/models/digits/layers").json()["layers"]
     )
-    assert body["details"] == {"values": values, "limit": 1_000_000}
-    for words in (str(values), "channels=", "reduce=", "region=", "format=safetensors"):
+    assert (body["details"]["values"], body["details"]["limit"]) == (values, 1_000_000)
+    for words in (f"{values:,}", "channels=", "reduce=", "region=", "format=safetensors"):
         assert words in body["error"]
 
 

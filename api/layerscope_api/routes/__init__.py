@@ -1,12 +1,13 @@
 """The routes, one module a resource."""
 
-from layerscope_api.routes import activations, feature_maps, images, models, predictions, service
+from layerscope_api.routes import activations, feature_maps, images, models, plan, predictions, service
 from layerscope_api.routes.v2 import health
 
 ROUTERS = (
     models.router,
     images.router,
     activations.router,
+    plan.router,
     feature_maps.router,
     predictions.router,
     service.router,

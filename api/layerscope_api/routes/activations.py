@@ -1,18 +1,17 @@
 """Activations: the tensors of the selected layers."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
-from layerscope.encode import About, encode, format_for, require_room
+from layerscope.encode import encode, format_for
 from layerscope.execution.engine import Query
 from layerscope.statistics import statistics_of
-from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.descriptions import preprocessing_body
 from layerscope_api.options import ActivationOptions
+from layerscope_api.planning import about, admit
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import ActivationsBody
 
@@ -52,25 +51,18 @@ async def _activations(model: str, request: Request, service: Service) -> Respon
 def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None) -> Answer:
     options = asked.options
     form = format_for(accept, options.format)
-    shrink = options.tensor_options()
-
-    def admit(specs: Sequence[TensorSpec]) -> None:
-        require_room([spec.reduced(shrink) for spec in specs], form, service.limits, values=options.values)
-
-    sources = asked.sources(service.images, service.limits)
-    result = service.engine.run(Query(model=model, sources=sources, layers=options.layers, admit=admit))
-    found = result.activations
-    about = About(
-        model=result.model.name,
-        version=result.model.version,
-        digest=result.model.digest,
-        preprocessing=preprocessing_body(result.model),
-        values=options.values,
-        statistics={address: statistics_of(each) for address, each in found.items()}
-        if options.statistics
-        else {},
+    query = Query(
+        model=model,
+        sources=asked.sources(service.images, service.limits),
+        layers=options.layers,
+        admit=lambda specs: admit(specs, options, form, service.limits),
     )
-    reduced = found.reduced(shrink)
-    encoded, seconds = timed(lambda: encode(reduced, form, about, service.limits))
-    headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
-    return Answer(encoded.body, encoded.media_type, result.model, found, headers, seconds)
+    with service.engine.admitted(query) as result:
+        found = result.activations
+        wanted = found.items() if options.statistics else ()
+        statistics = {address: statistics_of(each) for address, each in wanted}
+        said = replace(about(result.model, options), statistics=statistics)
+        reduced = found.reduced(options.tensor_options())
+        encoded, seconds = timed(lambda: encode(reduced, form, said, service.limits))
+        headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
+        return Answer(encoded.body, encoded.media_type, result.model, found, headers, seconds)

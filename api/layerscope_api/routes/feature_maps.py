@@ -6,12 +6,13 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from layerscope.activations import Activation
+from layerscope.channels import ChannelSelection
 from layerscope.errors import OptionInvalid
 from layerscope.execution.engine import Query
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
-from layerscope.render import Picture, PictureOptions, render, tiles
-from layerscope.render.layout import plan, require_room
+from layerscope.render import Picture, PictureOptions, building_bytes, measure, render, tiles
+from layerscope.render.layout import require_room
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
@@ -53,36 +54,45 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
     options = asked.options
     channels, look = options.selected_channels(), options.picture_options()
 
-    def admit(specs: Sequence[TensorSpec]) -> None:
+    def admit(specs: Sequence[TensorSpec]) -> int:
         if len(specs) > 1:
             raise OptionInvalid(
                 f"layer={options.layer[:100]} selects {len(specs)} layers; a picture shows one.",
                 option="layer",
                 layers=[spec.address for spec in specs[:10]],
             )
-        _require_picture(specs[0].select(channels), look, service.limits, is_whole=channels == "all")
+        return _admit(specs[0], channels, look, service.limits)
 
     sources = asked.sources(service.images, service.limits)
-    result = service.engine.run(Query(model=model, sources=sources, layers=[options.layer], admit=admit))
-    ((address, activation),) = result.activations.items()
-    picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
-    headers = {
-        "X-Layer": ascii_address(address),
-        "X-Value-Min": f"{picture.value_min:.9g}",
-        "X-Value-Max": f"{picture.value_max:.9g}",
-    }
-    return Answer(picture.png, PNG_TYPE, result.model, result.activations, headers, seconds)
+    query = Query(model=model, sources=sources, layers=[options.layer], admit=admit)
+    with service.engine.admitted(query) as result:
+        ((address, activation),) = result.activations.items()
+        picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
+        headers = {
+            "X-Layer": ascii_address(address),
+            "X-Value-Min": f"{picture.value_min:.9g}",
+            "X-Value-Max": f"{picture.value_max:.9g}",
+        }
+        return Answer(picture.png, PNG_TYPE, result.model, result.activations, headers, seconds)
 
 
-def _require_picture(spec: TensorSpec, look: PictureOptions, limits: Limits, *, is_whole: bool) -> None:
-    """Refuse what cannot be drawn, or is too large without labels and colour bar already, by its shape alone."""
-    images, *shape = spec.shape
+def _admit(whole: TensorSpec, channels: str, look: PictureOptions, limits: Limits) -> int:
+    """Refuse what cannot be drawn, or would be too large, by its shape alone; else tell what drawing it takes."""
+    selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
+    images, *shape = drawn.shape
     nothing = np.broadcast_to(np.float32(0), shape)
-    count, height, width = tiles(
-        nothing, _channel_axis(spec.channel_axis, len(shape), is_whole=is_whole)
-    ).shape
-    layout = plan((images * count, height, width), look, widest_label=None, bar_text_width=None)
+    axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
+    count, height, width = tiles(nothing, axis).shape
+    layout = measure((images * count, height, width), look, _widest_name(whole, selection, count))
     require_room(layout, limits.picture_pixels)
+    return building_bytes(layout, drawn.size if selection.top is None else whole.size)
+
+
+def _widest_name(whole: TensorSpec, selection: ChannelSelection, tiles_an_image: int) -> list[str] | None:
+    """The widest that `_names` can give; None where it leaves the tiles to be numbered."""
+    if selection.is_all or selection.count(whole.channels) != tiles_an_image:
+        return None
+    return [str(max(selection.listed, default=whole.channels - 1))]
 
 
 def _draw(service: Service, model: ModelDescription, activation: Activation, look: PictureOptions) -> Picture:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from layerscope.activations import Activation
 from layerscope.execution.engine import Query, Result
 from layerscope.graph.model import ModelDescription
+from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, respond, timed
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
@@ -16,6 +17,8 @@ from layerscope_api.descriptions import identity, preprocessing_body
 from layerscope_api.options import PredictionOptions
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import PredictionsBody
+
+_BYTES_A_VALUE, _BYTES_A_ROW = 16, 1_024
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"])
 
@@ -48,10 +51,22 @@ async def _predictions(model: str, request: Request, service: Service) -> Respon
 
 
 def _answer(service: Service, model: str, asked: Asked[PredictionOptions]) -> Answer:
-    sources = asked.sources(service.images, service.limits)
-    result = service.engine.run(Query(model=model, sources=sources, layers=["outputs"]))
-    body, seconds = timed(lambda: _body(result, asked.options.top))
-    return Answer(body, "application/json", result.model, result.activations, encode_seconds=seconds)
+    top = asked.options.top
+    query = Query(
+        model=model,
+        sources=asked.sources(service.images, service.limits),
+        layers=["outputs"],
+        admit=lambda specs: sum(_building_bytes(spec, top) for spec in specs),
+    )
+    with service.engine.admitted(query) as result:
+        body, seconds = timed(lambda: _body(result, top))
+        return Answer(body, "application/json", result.model, result.activations, encode_seconds=seconds)
+
+
+def _building_bytes(spec: TensorSpec, top: int) -> int:
+    """What telling an output takes: its values in float64, in order, and a row of the answer a class."""
+    rows = spec.shape[0] * min(top, spec.shape[1]) if len(spec.shape) == 2 else 0
+    return _BYTES_A_VALUE * spec.size + _BYTES_A_ROW * rows
 
 
 def _body(result: Result, top: int) -> bytes:

@@ -3,15 +3,19 @@
 from layerscope.encode.about import About
 from layerscope.encode.encoded import Encoded, encode
 from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for
-from layerscope.encode.room import estimate, require_room
+from layerscope.encode.room import building_bytes, estimate, require_room
+from layerscope.encode.sizes import AnswerSize, answer_size
 
 __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "MEDIA_TYPES",
     "About",
+    "AnswerSize",
     "Encoded",
     "Format",
+    "answer_size",
+    "building_bytes",
     "encode",
     "estimate",
     "format_for",

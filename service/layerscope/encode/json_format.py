@@ -5,6 +5,10 @@ import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
+from layerscope.encode.room import json_bytes
+
+_KEY_BYTES = 64
+"""More than the keys of a layer's values, scale and offset take."""
 
 
 def encode_json(activations: Activations, about: About) -> bytes:
@@ -17,3 +21,9 @@ def encode_json(activations: Activations, about: About) -> bytes:
         if about.values:
             row["values"] = np.asarray(activation.values, order="C")
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def json_size(activations: Activations, about: About) -> int:
+    """The bytes that `encode_json` writes at most. The values are not looked at."""
+    said = len(orjson.dumps(document(activations, about)))
+    return said + sum(_KEY_BYTES + json_bytes(each.spec, about.values) for each in activations.values())

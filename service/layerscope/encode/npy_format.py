@@ -6,13 +6,19 @@ from numpy.lib import format as npy
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About
-from layerscope.encode.arrays import Array, array_data, named_arrays
+from layerscope.encode.arrays import Array, array_data, in_order, named_arrays
 
 
 def encode_npy(activations: Activations, about: About) -> bytes:  # noqa: ARG001
     """Write the only layer there is."""
-    (array,) = named_arrays(activations).values()
+    (array,) = in_order(named_arrays(activations)).values()
     return b"".join([npy_header(array), array_data(array)])
+
+
+def npy_size(activations: Activations, about: About) -> int:  # noqa: ARG001
+    """The bytes that `encode_npy` writes. The values are not looked at."""
+    (array,) = named_arrays(activations).values()
+    return len(npy_header(array)) + array.nbytes
 
 
 def npy_header(array: Array) -> bytes:

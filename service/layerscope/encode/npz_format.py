@@ -7,8 +7,11 @@ import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
-from layerscope.encode.arrays import array_data, named_arrays
+from layerscope.encode.arrays import array_data, in_order, named_arrays
 from layerscope.encode.npy_format import npy_header
+
+_MEMBER_BYTES = 256
+"""More than an archive says of a member, apart from its name, which it has twice."""
 
 
 def encode_npz(activations: Activations, about: About) -> bytes:
@@ -18,9 +21,19 @@ def encode_npz(activations: Activations, about: About) -> bytes:
     """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in named_arrays(activations).items():
+        for name, array in in_order(named_arrays(activations)).items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 member.write(npy_header(array))
                 member.write(array_data(array))
         archive.writestr(zipfile.ZipInfo("metadata.json"), orjson.dumps(document(activations, about)))
     return file.getvalue()
+
+
+def npz_size(activations: Activations, about: About) -> int:
+    """The bytes that `encode_npz` writes at most. The values are not looked at."""
+    arrays = named_arrays(activations)
+    members = sum(
+        _MEMBER_BYTES + 2 * len(name.encode()) + len(npy_header(array)) + array.nbytes
+        for name, array in arrays.items()
+    )
+    return members + 2 * _MEMBER_BYTES + len(orjson.dumps(document(activations, about)))

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from math import prod
 
 from layerscope.encode.formats import Format
+from layerscope.encode.safetensors_format import METADATA
 from layerscope.errors import AnswerTooLarge, OptionInvalid, UnsupportedFormat
 from layerscope.limits import Limits
+from layerscope.tensor_options import TensorOptions
 from layerscope.tensor_specs import TensorSpec
 
 _ROW_BYTES = 2_048
@@ -20,7 +22,14 @@ _JSON_WIDTHS = {
 }  # fmt: skip
 """The most characters that a number of each dtype takes."""
 
-_SHRINK = "Ask for fewer channels (channels=), for a smaller map (reduce=, region= or stride=)"
+_COPIES: dict[Format, int] = {"json": 3, "npy": 2, "npz": 3, "safetensors": 2}
+"""How often an answer is there while it is written: its values in order for the format, and the bytes that grow."""
+
+_QUANTIZED, _SUMMARIZED, _REDUCED = 24, 16, 12
+"""The most bytes for each value of a layer while it becomes uint8, while its statistics or its reduction are computed."""
+
+_FEWER_CHANNELS = "ask for fewer channels (channels=)"
+_SMALLER_MAP = "for a smaller map (reduce=, region= or stride=)"
 
 
 def estimate(specs: Sequence[TensorSpec], form: Format, *, values: bool = True) -> int:
@@ -34,7 +43,35 @@ def estimate(specs: Sequence[TensorSpec], form: Format, *, values: bool = True) 
     rows = _ROW_BYTES + sum(_ROW_BYTES + _ADDRESSES * len(spec.address.encode()) for spec in specs)
     if form != "json":
         return rows + sum(spec.size * spec.dtype.itemsize + 8 * _scales(spec) for spec in specs)
-    return rows + sum(_json_bytes(spec, values) for spec in specs)
+    return rows + sum(json_bytes(spec, values) for spec in specs)
+
+
+def building_bytes(
+    specs: Sequence[TensorSpec],
+    options: TensorOptions,
+    form: Format,
+    *,
+    values: bool = True,
+    statistics: bool = False,
+) -> int:
+    """Bytes of memory that making an answer takes at most, besides the values it is made of.
+
+    Args:
+        specs: those values.
+        options: what makes them smaller.
+        form: the format they are sent in.
+        values: whether the values are sent.
+        statistics: whether statistics of the layers are.
+    """
+    smaller = [spec.reduced(options) for spec in specs]
+    written = _COPIES[form] * estimate(smaller, form, values=values)
+    each = max(
+        _QUANTIZED if options.dtype == "uint8" else 0,
+        _SUMMARIZED if statistics else 0,
+        _REDUCED if options.reduce != "none" or options.channels != "all" else 0,
+    )
+    widest = max((spec.size for spec in specs), default=0)
+    return sum(spec.nbytes for spec in smaller) + written + each * widest
 
 
 def require_room(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, values: bool = True) -> None:
@@ -49,16 +86,20 @@ def require_room(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, v
     elements = sum(spec.size for spec in specs) if values else 0
     if form == "json" and elements > limits.json_elements:
         raise AnswerTooLarge(
-            f"The answer has {elements} values; JSON carries at most {limits.json_elements}. "
-            f"{_SHRINK}, or for a binary format (format=safetensors).",
+            f"The answer has {elements:,} values; JSON carries at most {limits.json_elements:,}",
+            ways=(_FEWER_CHANNELS, _SMALLER_MAP, "for a binary format (format=safetensors)"),
             values=elements,
             limit=limits.json_elements,
         )
     size = estimate(specs, form, values=values)
     if size > limits.response_bytes:
         raise AnswerTooLarge(
-            f"The answer takes {size} bytes; at most {limits.response_bytes} are sent. "
-            f"{_SHRINK}, or for narrower numbers (dtype=float16 or uint8 with format=safetensors).",
+            f"The answer takes {size:,} bytes; at most {limits.response_bytes:,} are sent",
+            ways=(
+                _FEWER_CHANNELS,
+                _SMALLER_MAP,
+                "for narrower numbers (dtype=float16, or uint8 with format=safetensors)",
+            ),
             bytes=size,
             limit=limits.response_bytes,
         )
@@ -72,6 +113,8 @@ def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> No
         if spec.dtype.name not in _JSON_WIDTHS:
             message = f"{spec.address} holds {spec.dtype.name} values, which cannot be sent: leave it out."
             raise UnsupportedFormat(message, layer=spec.address, dtype=spec.dtype.name)
+    if form == "safetensors" and METADATA in {spec.address for spec in specs}:
+        raise UnsupportedFormat(f"safetensors has no room for a layer called {METADATA}: use format=npz.")
     if form == "npy" and (len(specs) != 1 or specs[0].quantized):
         holds = "no scale and offset" if len(specs) == 1 else f"one layer, not {len(specs)}"
         raise UnsupportedFormat(
@@ -79,7 +122,8 @@ def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> No
         )
 
 
-def _json_bytes(spec: TensorSpec, values: bool) -> int:
+def json_bytes(spec: TensorSpec, values: bool) -> int:
+    """The most bytes that the numbers of a layer take in JSON."""
     scales = 2 * _scales(spec) * (_JSON_WIDTHS["float32"] + 1)
     if not values:
         return scales

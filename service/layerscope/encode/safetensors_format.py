@@ -4,16 +4,17 @@ Written here because the library, as of 0.8, puts metadata in an order that chan
 584), while the same answer must be the same bytes. The library reads what is written.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
-from layerscope.encode.arrays import Array, array_data, named_arrays
-from layerscope.errors import UnsupportedFormat
+from layerscope.encode.arrays import Array, array_data, in_order, named_arrays
 
-_METADATA = "__metadata__"
+METADATA = "__metadata__"
+"""The one name that the format keeps for itself."""
 
 _ALIGNMENT = 64
 """The data begin at a multiple of this, and every tensor at one of its item size: typed arrays can view them."""
@@ -32,20 +33,25 @@ _DTYPES = {
 
 
 def encode_safetensors(activations: Activations, about: About) -> bytes:
-    """Write the tensors, those with the widest items first, after a header that says what and where they are.
+    """Write the tensors, those with the widest items first, after a header that says what and where they are."""
+    arrays = _widest_first(in_order(named_arrays(activations)))
+    return b"".join([_header(arrays, activations, about), *map(array_data, arrays.values())])
 
-    Raises:
-        UnsupportedFormat: a layer has the one name that the format keeps for itself.
-    """
-    arrays = named_arrays(activations)
-    if _METADATA in arrays:
-        raise UnsupportedFormat(f"safetensors has no room for a layer called {_METADATA}: use format=npz.")
-    ordered = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
-    header = orjson.dumps({_METADATA: _metadata(activations, about), **_entries(ordered)})
+
+def safetensors_size(activations: Activations, about: About) -> int:
+    """The bytes that `encode_safetensors` writes. The values are not looked at."""
+    arrays = _widest_first(named_arrays(activations))
+    return len(_header(arrays, activations, about)) + sum(array.nbytes for array in arrays.values())
+
+
+def _widest_first(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
+
+
+def _header(arrays: Mapping[str, Array], activations: Activations, about: About) -> bytes:
+    header = orjson.dumps({METADATA: _metadata(activations, about), **_entries(arrays)})
     header += b" " * (-(_LENGTH_BYTES + len(header)) % _ALIGNMENT)
-    return b"".join(
-        [len(header).to_bytes(_LENGTH_BYTES, "little"), header, *map(array_data, ordered.values())]
-    )
+    return len(header).to_bytes(_LENGTH_BYTES, "little") + header
 
 
 def _metadata(activations: Activations, about: About) -> dict[str, str]:
@@ -60,7 +66,7 @@ def _metadata(activations: Activations, about: About) -> dict[str, str]:
     }
 
 
-def _entries(arrays: dict[str, Array]) -> dict[str, dict[str, Any]]:
+def _entries(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     entries = {}
     start = 0
     for name, array in arrays.items():

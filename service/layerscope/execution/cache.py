@@ -57,6 +57,11 @@ class ActivationCache(Generic[Key]):
             found.update(_received(promised, timeout))
         return found, hit
 
+    def lacking(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of `keys` that nobody has computed and kept."""
+        with self._lock:
+            return [key for key in keys if key not in self._kept]
+
     def _claim(self, keys: Iterable[Key]) -> tuple[dict[Key, Array], dict[Key, Future[Array]], list[Key]]:
         found: dict[Key, Array] = {}
         promised: dict[Key, Future[Array]] = {}

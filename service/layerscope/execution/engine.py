@@ -1,22 +1,32 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
-import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from layerscope.activations import Activation, Activations
-from layerscope.errors import AnswerTooLarge, DeadlineExceeded
+from layerscope.errors import DeadlineExceeded
+from layerscope.execution.admission import (
+    Demand,
+    QueryPlan,
+    WorkingMemory,
+    fixed_sizes,
+    plan_of,
+    require_computable,
+    require_workable,
+)
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.inputs import Row, Sources, require_one_size, rows_of, stack
+from layerscope.execution.inputs import Row, Sources, require_few_images, require_one_size, rows_of, stack
 from layerscope.execution.scheduler import Job, Scheduler
-from layerscope.graph.model import LoadedModel, ModelDescription, load_model
+from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
+from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.selectors import require_few, split_selectors
 from layerscope.graph.taps import Shape, Tap
 from layerscope.limits import Limits
@@ -38,13 +48,14 @@ class Query:
         model: `name`, `name@version` or `name@label`.
         sources: images or tensors by input name.
         layers: selectors, see `layerscope.graph.selectors`.
-        admit: is shown what will be computed, before anything runs, and raises if the answer would be impossible.
+        admit: is shown what will be computed, before anything runs, and raises if the answer would be impossible;
+            else it returns the bytes that making the answer takes at most, besides the values it is made of.
     """
 
     model: str
     sources: Sources
     layers: Sequence[str]
-    admit: Callable[[Sequence[TensorSpec]], None] | None = None
+    admit: Callable[[Sequence[TensorSpec]], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +88,14 @@ class Engine(Protocol):
     def describe(self, reference: str) -> ModelDescription:
         """A loaded model."""
 
+    def plan(self, query: Query, images: int = 1) -> QueryPlan:
+        """What a query would compute, without running it; without sources, for as many images."""
+
+    def admitted(self, query: Query) -> AbstractContextManager[Result]:
+        """The activations that a query asks for. Their memory counts as taken until the context ends."""
+
     def run(self, query: Query) -> Result:
-        """The activations that a query asks for."""
+        """The same, for whoever is not bound by the memory that all requests share."""
 
     def close(self) -> None:
         """End what runs and give back all memory."""
@@ -90,18 +107,23 @@ class LocalEngine:
     Args:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
+        loader: the process that opens models; left out, one that all engines of this process share.
     """
 
-    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, directory: Path, limits: Limits | None = None, loader: LoaderProcess = SHARED_LOADER
+    ) -> None:
         self.limits = limits or Limits()
         self._directory = directory
+        self._loader = loader
         self._registry: Registry[LoadedModel] = Registry(
-            lambda source: load_model(source, plans=self.limits.plans)
+            lambda source: assemble(source, loader.load(source), plans=self.limits.plans)
         )
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS, batch_rows=self.limits.batch_rows, pending_jobs=self.limits.pending_requests
         )
+        self._memory = WorkingMemory(self.limits.working_bytes)
         self._loading = threading.Lock()
         self._loaded = False
         self._closed = False
@@ -110,6 +132,11 @@ class LocalEngine:
     def is_ready(self) -> bool:
         """Whether `load_all` has finished."""
         return self._loaded
+
+    @property
+    def working_bytes(self) -> int:
+        """The memory that admitted queries take now."""
+        return self._memory.taken
 
     @property
     def runs(self) -> int:
@@ -125,15 +152,14 @@ class LocalEngine:
         sources = find_models(self._directory)
         for source in sources:
             self._registry.announce(source)
-        for source in sources:
-            with self._loading:
-                if self._closed:
-                    return
-                entry = self._registry.load(source)
-            # Keras' models are full of cycles: without it their weights would stay in memory a second time.
-            gc.collect()
-            if progress is not None:
-                progress(entry)
+        with self._loader:
+            for source in sources:
+                with self._loading:
+                    if self._closed:
+                        return
+                    entry = self._registry.load(source)
+                if progress is not None:
+                    progress(entry)
         self._loaded = True
 
     def catalogue(self) -> Sequence[Entry[LoadedModel]]:
@@ -157,21 +183,48 @@ class LocalEngine:
         """Remove a version from memory once nobody uses it."""
         self._registry.unload(reference)
 
-    def run(self, query: Query) -> Result:
-        """The activations that a query asks for.
+    def plan(self, query: Query, images: int = 1) -> QueryPlan:
+        """What a query would compute, and whether it may. Nothing runs.
+
+        Args:
+            query: as for `run`, or without sources.
+            images: how many to plan for if there are no sources.
 
         Raises:
-            LayerscopeError: whatever is wrong with the query, before anything runs where that can be known.
+            InputMismatch: there are no sources, and the model takes inputs of any size.
+            LayerscopeError: whatever else is wrong with the query, but for its size.
         """
         with self._registry.lease(query.model) as model:
-            selectors = split_selectors(query.layers)
-            require_few(selectors, self.limits)
-            taps = model.description.taps.select(selectors)
-            rows = rows_of(model.description, query.sources, self.limits)
-            run = _Run(model, rows, taps, self.limits, self._cache, self._scheduler)
-            self._admit(query, run)
-            activations = run.activations()
-        return Result(model.description, activations)
+            taps = self._taps(model, query)
+            if query.sources:
+                return plan_of(self._prepared(model, taps, query).demand(), self.limits)
+            require_few_images(images, self.limits)
+            sizes = fixed_sizes(model.description)
+            return plan_of(Demand(model, taps, sizes, images, (images, taps)), self.limits)
+
+    @contextmanager
+    def admitted(self, query: Query) -> Iterator[Result]:
+        """The activations that a query asks for. Their memory counts as taken until the context ends.
+
+        Raises:
+            AnswerTooLarge: the query takes more memory than one may, or than there is.
+            MemoryBusy: other queries take it, and went on for too long.
+            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
+        """
+        with self._registry.lease(query.model) as model:
+            run = self._prepared(model, self._taps(model, query), query)
+            needed = self._admit(query, run.demand())
+            with self._memory.reserved(needed, run.seconds_left()):
+                yield Result(model.description, run.activations())
+
+    def run(self, query: Query) -> Result:
+        """The activations that a query asks for; their memory counts as taken only until they are there.
+
+        Raises:
+            LayerscopeError: as `admitted` does.
+        """
+        with self.admitted(query) as result:
+            return result
 
     def close(self) -> None:
         """End what runs and give back all memory."""
@@ -182,18 +235,24 @@ class LocalEngine:
             if entry.state in {"ready", "failed"}:
                 self._registry.unload(f"{entry.source.name}@{entry.source.version}")
 
-    def _admit(self, query: Query, run: "_Run") -> None:
-        specs = [TensorSpec.of(tap, (len(run.rows), *shape)) for tap, shape in run.shapes()]
-        needed = sum(spec.size * spec.dtype.itemsize for spec in specs)
-        if needed > self.limits.run_bytes:
-            raise AnswerTooLarge(
-                f"The layers asked for are {needed:,} bytes, more than the {self.limits.run_bytes:,} one request may"
-                " have computed: ask for fewer layers or images.",
-                bytes=needed,
-                limit=self.limits.run_bytes,
-            )
-        if query.admit is not None:
-            query.admit(specs)
+    def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
+        selectors = split_selectors(query.layers)
+        require_few(selectors, self.limits)
+        return model.description.taps.select(selectors)
+
+    def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> "_Run":
+        rows = rows_of(model.description, query.sources, self.limits)
+        return _Run(model, rows, taps, self.limits, self._cache, self._scheduler)
+
+    def _admit(self, query: Query, demand: Demand) -> int:
+        """The bytes of memory that the query takes, answer included."""
+        specs = demand.specs()
+        computation = demand.computation(specs)
+        require_computable(computation, self.limits)
+        building = 0 if query.admit is None else query.admit(specs)
+        needed = computation.working_bytes(building)
+        require_workable(needed, self.limits)
+        return needed
 
 
 class _Run:
@@ -208,7 +267,7 @@ class _Run:
         cache: ActivationCache[Key],
         scheduler: Scheduler,
     ) -> None:
-        self.rows = rows
+        self._rows = rows
         self._model = model
         self._taps = taps
         self._limits = limits
@@ -218,51 +277,66 @@ class _Run:
         self._tensors: dict[int, list[Array]] = {}
         self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
 
-    def shapes(self) -> list[tuple[Tap, tuple[int, ...]]]:
-        """Each tap's shape for these images. Only models of free input size need to see the images for that."""
-        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
-        if any(None in size for size in sizes):
-            loaded = [self._load(number) for number in range(len(self.rows))]
-            require_one_size(loaded)
-            sizes = [array.shape for array in loaded[0]]
-        return list(zip(self._taps, self._model.executable.shapes(self._taps, sizes), strict=True))
+    def demand(self) -> Demand:
+        """What is asked of the model, and what of it must be computed."""
+        lacking = [self._places[key] for key in self._cache.lacking(self._places)]
+        rows, taps = _rows_and_taps(lacking, self._taps)
+        return Demand(self._model, self._taps, self._sizes(), len(self._rows), (len(rows), taps))
 
     def activations(self) -> Activations:
         """Run what is not known yet, and put everything together."""
-        keys = [[self._key(row, tap) for tap in self._taps] for row in self.rows]
-        places = {
-            key: (number, tap)
-            for number, row in enumerate(keys)
-            for key, tap in zip(row, self._taps, strict=True)
-        }
         try:
             found, hit = self._cache.get_or_compute(
-                list(places),
-                lambda lacking: self._compute([places[key] for key in lacking]),
-                self._seconds_left,
+                list(self._places),
+                lambda lacking: self._compute([self._places[key] for key in lacking]),
+                self.seconds_left,
             )
         except TimeoutError as error:
             raise DeadlineExceeded(
                 "The request waited longer than it may: try again, or ask for less."
             ) from error
         by_address = {
-            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in keys]))
+            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
             for number, tap in enumerate(self._taps)
         }
-        images = tuple(item.id for row in self.rows for item in row)
+        images = tuple(item.id for row in self._rows for item in row)
         return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
 
-    def _key(self, row: Row, tap: Tap) -> Key:
-        return self._model.description.digest, "+".join(item.key for item in row), tap.address
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @cached_property
+    def _keys(self) -> list[list[Key]]:
+        """The cache's key of each row's taps."""
+        digest = self._model.description.digest
+        inputs = ["+".join(item.key for item in row) for row in self._rows]
+        return [[(digest, each, tap.address) for tap in self._taps] for each in inputs]
+
+    @cached_property
+    def _places(self) -> dict[Key, tuple[int, Tap]]:
+        """The row and the tap of each key; for images that are there twice, the last row."""
+        return {
+            key: (number, tap)
+            for number, row in enumerate(self._keys)
+            for key, tap in zip(row, self._taps, strict=True)
+        }
+
+    def _sizes(self) -> list[Shape]:
+        """The shape of each input. Only models that take any size need to see the images for that."""
+        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
+        if any(None in size for size in sizes):
+            loaded = [self._load(number) for number in range(len(self._rows))]
+            require_one_size(loaded)
+            sizes = [array.shape for array in loaded[0]]
+        return sizes
 
     def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
         """Run the rows that lack something, for all the taps that any of them lacks."""
-        rows = sorted({row for row, _ in places})
-        lacking = {tap for _, tap in places}
-        taps = tuple(tap for tap in self._taps if tap in lacking)
+        rows, taps = _rows_and_taps(places, self._taps)
         inputs = stack([self._load(row) for row in rows])
         job = Job(self._model.executable, inputs, taps, self._deadline)
-        outcome = self._scheduler.submit(job).result(self._seconds_left())
+        outcome = self._scheduler.submit(job).result(self.seconds_left())
         self._seconds["queue"] += outcome.queued
         self._seconds["run"] += outcome.ran
         arrays = dict(zip(taps, outcome.arrays, strict=True))
@@ -272,11 +346,8 @@ class _Run:
     def _load(self, number: int) -> list[Array]:
         if number not in self._tensors:
             with self._timed("decode"):
-                self._tensors[number] = [item.load(self._limits) for item in self.rows[number]]
+                self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
         return self._tensors[number]
-
-    def _seconds_left(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -285,6 +356,15 @@ class _Run:
             yield
         finally:
             self._seconds[stage] += time.perf_counter() - started
+
+
+def _rows_and_taps(
+    places: Collection[tuple[int, Tap]], order: Iterable[Tap]
+) -> tuple[list[int], tuple[Tap, ...]]:
+    """The rows that lack something, and all the taps that any of them lacks, in order."""
+    rows = {row for row, _ in places}
+    lacking = {tap for _, tap in places}
+    return sorted(rows), tuple(tap for tap in order if tap in lacking)
 
 
 def _own(array: Array, row: int) -> Array:

@@ -134,13 +134,27 @@ def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[R
         raise InputMismatch(f"Each input must have as many images as the others; got {pairs}.")
     if counts == {0}:
         raise InputMismatch("The request has no image.", inputs=[each.name for each in model.inputs])
-    if max(counts) > limits.images_per_request:
+    require_few_images(max(counts), limits)
+    return list(zip(*columns, strict=True))
+
+
+def require_few_images(images: int, limits: Limits) -> None:
+    """Check that one request may have so many images.
+
+    Raises:
+        TooMany: it may not.
+    """
+    if images > limits.images_per_request:
         raise TooMany(
-            f"{max(counts)} images are more than the {limits.images_per_request} one request may carry.",
-            images=max(counts),
+            f"{images} images are more than the {limits.images_per_request} one request may carry",
+            ways=(
+                "send the rest in further requests",
+                "leave out images that are there twice",
+                "let the service be set up with more images_per_request",
+            ),
+            images=images,
             limit=limits.images_per_request,
         )
-    return list(zip(*columns, strict=True))
 
 
 def require_one_size(rows: Sequence[Sequence[Array]]) -> None:

@@ -79,10 +79,11 @@ def check_size(width: int, height: int, limits: Limits) -> None:
         return
     message = (
         f"The image is {width} x {height} pixels; at most {limit} pixels in all and"
-        f" {limits.image_side} a side are decoded."
+        f" {limits.image_side} a side are decoded"
     )
     raise ImageTooLarge(
         message,
+        ways=("scale it down", "crop it", "send it in parts"),
         width=width,
         height=height,
         pixels=pixels,

@@ -32,8 +32,9 @@ def read_npy(data: bytes, limits: Limits) -> NDArray[np.generic]:
         TensorUnreadable: Damaged, pickled, not plain numbers, or longer or shorter than its shape says.
     """
     if len(data) > limits.body_bytes:
-        message = f"The tensor takes {len(data)} bytes; at most {limits.body_bytes} are read."
-        raise BodyTooLarge(message, bytes=len(data), limit=limits.body_bytes)
+        message = f"The tensor takes {len(data):,} bytes; at most {limits.body_bytes:,} are read"
+        ways = ("send fewer images at once", "use a narrower dtype such as float16", "send pictures instead")
+        raise BodyTooLarge(message, ways=ways, bytes=len(data), limit=limits.body_bytes)
     shape, fortran_order, dtype, start = _read_header(data)
     _check_dtype(dtype)
     _check_length(shape, dtype, len(data) - start)

@@ -124,8 +124,8 @@ def require_room(layout: Layout, picture_pixels: int) -> None:
     pixels = layout.width * layout.height
     if pixels > picture_pixels:
         raise AnswerTooLarge(
-            f"The picture would be {layout.width} x {layout.height} = {pixels} pixels, more than {picture_pixels}; "
-            "choose fewer channels, a smaller scale or gap, or a region.",
+            f"The picture would be {layout.width} x {layout.height} = {pixels:,} pixels, more than {picture_pixels:,}",
+            ways=("draw fewer channels (channels=)", "at a smaller scale (scale=, gap=)", "for fewer images"),
             pixels=pixels,
             limit=picture_pixels,
         )

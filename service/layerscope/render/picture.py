@@ -21,6 +21,9 @@ SEQUENTIAL = "viridis"
 DIVERGING = "vik"
 """The colormap of values on both sides of zero: perceptually uniform and light at zero (Crameri 2018)."""
 
+_BYTES_A_VALUE, _BYTES_A_PIXEL = 32, 8
+"""Copies of the maps, in widths that float64 needs, and of the picture: with palette, as lines of a file, packed."""
+
 _LONGEST_NUMBER = "-1.23e-308"
 _LONGEST_WORD = "-max"
 
@@ -75,8 +78,10 @@ def render(
         AnswerTooLarge: The picture would have more pixels than the limit.
         NoPicture: There are no values.
     """
+    if maps.size == 0:
+        raise NoPicture(f"Maps of shape {maps.shape} hold no values to draw.", shape=list(maps.shape))
     labels = _labels(len(maps), options, names)
-    layout = _layout(maps, options, labels)
+    layout = measure(maps.shape, options, names)
     require_room(layout, limits.picture_pixels)
     maps = maps.astype(np.result_type(maps.dtype, np.float32), copy=False)
     found = normalization.survey(maps)
@@ -100,22 +105,33 @@ def render(
     )
 
 
-def _labels(tiles: int, options: PictureOptions, names: Sequence[str] | None) -> Sequence[str]:
-    if not options.labels:
-        return ()
-    return [str(number) for number in range(tiles)] if names is None else names
+def measure(shape: tuple[int, ...], options: PictureOptions, names: Sequence[str] | None = None) -> Layout:
+    """Lay a picture out before there is anything to draw.
 
-
-def _layout(maps: NDArray[np.floating], options: PictureOptions, labels: Sequence[str]) -> Layout:
-    if maps.size == 0:
-        raise NoPicture(f"Maps of shape {maps.shape} hold no values to draw.", shape=list(maps.shape))
-    longest = _LONGEST_NUMBER if _one_range(options, len(maps)) else _LONGEST_WORD
+    Args:
+        shape: Tiles, height and width of the maps, none of them zero.
+        options: How the picture is to look.
+        names: As for `render`; only the widest counts.
+    """
+    labels = _labels(shape[0], options, names)
+    longest = _LONGEST_NUMBER if _one_range(options, shape[0]) else _LONGEST_WORD
     return plan(
-        maps.shape,
+        shape,
         options,
         widest_label=max(map(lettering.width, labels)) if options.labels else None,
         bar_text_width=lettering.width(longest) if options.colorbar else None,
     )
+
+
+def building_bytes(layout: Layout, values: int) -> int:
+    """Bytes of memory that drawing takes at most, besides the maps as they were computed: `values` in all."""
+    return _BYTES_A_VALUE * values + _BYTES_A_PIXEL * layout.width * layout.height
+
+
+def _labels(tiles: int, options: PictureOptions, names: Sequence[str] | None) -> Sequence[str]:
+    if not options.labels:
+        return ()
+    return [str(number) for number in range(tiles)] if names is None else names
 
 
 def _one_range(options: PictureOptions, tiles: int) -> bool:

@@ -271,16 +271,17 @@ def test_the_limit_holds_to_the_pixel(draw: Draw, options: dict[str, object]) ->
 
     assert render(maps, PictureOptions(**options), limits=Limits(picture_pixels=pixels))  # type: ignore[arg-type]
     with pytest.raises(
-        AnswerTooLarge, match=f"= {pixels} pixels, more than {pixels - 1}; choose fewer"
+        AnswerTooLarge, match=f"= {pixels:,} pixels, more than {pixels - 1:,}: draw fewer"
     ) as caught:
         render(maps, PictureOptions(**options), limits=Limits(picture_pixels=pixels - 1))  # type: ignore[arg-type]
-    assert caught.value.details == {"pixels": pixels, "limit": pixels - 1}
+    assert (caught.value.details["pixels"], caught.value.details["limit"]) == (pixels, pixels - 1)
+    assert len(caught.value.details["ways"]) == 3
 
 
 def test_the_limit_is_checked_before_any_work() -> None:
     huge = np.broadcast_to(np.float32(0), (10**6, 10**4, 10**4))
 
-    with pytest.raises(AnswerTooLarge, match="more than 32000000"):
+    with pytest.raises(AnswerTooLarge, match="more than 32,000,000"):
         render(huge, PictureOptions(scale=64, colorbar=True), limits=Limits())
 
 

@@ -30,6 +30,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "not_differentiable": errors.NotDifferentiable,
     "model_refused": errors.ModelRefused,
     "queue_full": errors.QueueFull,
+    "memory_busy": errors.MemoryBusy,
     "model_loading": errors.ModelLoading,
     "deadline_exceeded": errors.DeadlineExceeded,
     "storage_full": errors.StorageFull,

@@ -39,7 +39,8 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     ├── Overloaded             429: too much at once, also after the retries
     │   └── QueueFull              queue_full
     ├── Unavailable            503: not now, also after the retries
-    │   └── ModelLoading           model_loading
+    │   ├── ModelLoading           model_loading
+    │   └── MemoryBusy             memory_busy
     ├── DeadlineExceeded       504: deadline_exceeded
     ├── StorageFull            507: storage_full
     └── ServiceFault           500: a bug of the service; report it with the request id
@@ -220,6 +221,10 @@ class Unavailable(LayerscopeError):
 
 class ModelLoading(Unavailable):
     """The model is still being loaded."""
+
+
+class MemoryBusy(Unavailable):
+    """Other requests worked in the memory that this one needs, and did not finish in its time."""
 
 
 class DeadlineExceeded(LayerscopeError):

@@ -1,0 +1,42 @@
+"""Plans: what activations would be and take, told without running the model."""
+
+from fastapi import APIRouter, Request
+
+from layerscope.errors import InvalidRequest
+from layerscope.execution.engine import Query
+from layerscope_api.contract import errors, query, query_and_body
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
+from layerscope_api.options import PlanOptions
+from layerscope_api.planning import plan_body
+from layerscope_api.requests import Asked, read_request
+from layerscope_api.schemas import PlanBody
+
+router = APIRouter(prefix="/v1/models", tags=["activations"])
+
+_ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503)
+
+
+@router.get("/{model}/plan", responses=_ERRORS, openapi_extra=query(PlanOptions))
+async def get_plan(model: ModelReference, request: Request, service: ServiceDependency) -> PlanBody:
+    """Tell what activations of stored images, or of any, would be and take. The model is not run."""
+    return await _plan(model, request, service)
+
+
+@router.post("/{model}/plan", responses=_ERRORS, openapi_extra=query_and_body(PlanOptions))
+async def post_plan(model: ModelReference, request: Request, service: ServiceDependency) -> PlanBody:
+    """Tell what activations of the images in the body would be and take. The model is not run."""
+    return await _plan(model, request, service)
+
+
+async def _plan(model: str, request: Request, service: Service) -> PlanBody:
+    asked = await read_request(request, PlanOptions, service.limits)
+    if asked.material and "batch" in asked.options.model_fields_set:
+        raise InvalidRequest("Give images, or how many there will be (batch=), not both.")
+    return await service.work.run(lambda: _answer(service, model, asked))
+
+
+def _answer(service: Service, model: str, asked: Asked[PlanOptions]) -> PlanBody:
+    options = asked.options
+    sources = asked.sources(service.images, service.limits)
+    plan = service.engine.plan(Query(model=model, sources=sources, layers=options.layers), options.batch)
+    return plan_body(plan, options, service.limits)
