@@ -38,8 +38,11 @@ class Limits:
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
     pending_requests: int = _limit(64, "requests", "most requests being worked on or waiting")
     batch_rows: int = _limit(32, "images", "most images run through a model together")
+    batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
     deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
-    plans: int = _limit(64, "plans", "most compiled (inputs, layers) plans kept per model")
+    plan_bytes: int = _limit(
+        256 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
+    )
     activation_cache_bytes: int = _limit(
         512 * MIB, "bytes", "memory for activations kept for the next request"
     )

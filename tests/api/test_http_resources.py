@@ -238,7 +238,7 @@ def test_every_limit_in_force_is_told() -> None:
     from layerscope_api.app import create_app
     from layerscope_api.settings import Settings
 
-    limits = Limits(plans=3, form_parts=7)
+    limits = Limits(plan_bytes=3, form_parts=7)
     with TestClient(create_app(Settings(models=None, limits=limits))) as http:
         rows = http.get("/v1/limits").json()["limits"]
 

@@ -1,54 +1,61 @@
-"""A traced model that runs: one session, its weights as variables, one compiled plan a (feeds, fetches) pair."""
+"""A traced model that runs: its taps fetched, fed and differentiated by, through plans that are compiled once."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
-from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
 from layerscope.graph.handover import Prepared
 from layerscope.graph.liveness import Liveness
+from layerscope.graph.plans import EVERY_UNIT, Plan, PlanCache, PlanKey, compile_plan
 from layerscope.graph.shapes import TapShapes
-from layerscope.graph.taps import Input, LayerCall, Shape, Tap
-from layerscope.graph.weights import assign, import_graph, release
+from layerscope.graph.subgraph import GraphParts
+from layerscope.graph.taps import Input, Shape, Tap
+from layerscope.graph.weights import Weights, release
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_EVERY_UNIT = -1
+_SIZES_KEPT = 64
+_MUCH_MORE_WORK = 1.25
 
 
 class Executable:
     """Fetches, feeds and differentiates by the taps of one traced model. Safe to use from many threads.
 
-    A *plan* is a TensorFlow callable for one set of fed and fetched tensors. The first run of a plan compiles it
-    (0.03 to 0.3 s); the `plans` most recently used are kept, and a dropped plan gives its memory back.
+    A *plan* is compiled at the first run that needs it, and kept as long as those used since leave it room in
+    `plan_bytes`. A run takes a plan that fetches more than it wants if that is little more work.
 
     Its weights stay where they are prepared: in the memory of `prepared`, which it keeps until it is closed.
     """
 
-    def __init__(self, prepared: Prepared, *, plans: int = 64) -> None:
+    def __init__(self, prepared: Prepared, *, plan_bytes: int) -> None:
         blueprint = prepared.blueprint
         self.inputs: tuple[Input, ...] = blueprint.inputs
         self._placeholders = blueprint.placeholders
-        self._plans: LRUCache[tuple[Any, ...], Any] = LRUCache(plans)
-        self._gradients: dict[tuple[str, str], str | None] = {}
-        self._shapes = TapShapes(prepared, sizes=plans)
+        self._parts = GraphParts(prepared.graph)
+        self._weights = Weights(prepared)
+        self._plans = PlanCache(self._compile, plan_bytes)
+        self._flat: set[tuple[str, str]] = set()
+        self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         self._liveness = Liveness(blueprint.calls)
-        self._peaks: LRUCache[tuple[Any, ...], int] = LRUCache(plans)
+        self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
+        self._estimates: LRUCache[tuple[Any, ...], int] = LRUCache(1024)
         self._lock = threading.Lock()
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            self._unit = tf.compat.v1.placeholder(tf.int32, [], name="layerscope/unit")
-            assignments = import_graph(prepared)
-            self._exits = {name: _exit(self._graph, name) for name in _tensor_names(blueprint.calls)}
-        self._session = tf.compat.v1.Session(graph=self._graph)
-        self.weight_bytes = assign(self._session, assignments, prepared)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights take in memory."""
+        return self._weights.nbytes
+
+    @property
+    def plan_bytes(self) -> int:
+        """What the plans that are kept take in memory, about."""
+        return self._plans.nbytes
 
     def run(
         self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array] | None = None
@@ -74,10 +81,9 @@ class Executable:
             *(_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
             *(_fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
         ]
-        fed = (*self._placeholders, *(tap.tensor.name for tap in feeds))
-        wanted = (*taps, *feeds)
-        plan = self._plan(fed, tuple(self._exits[tap.tensor.name] for tap in wanted))
-        return self._fetch(plan, wanted, values)[: len(taps)]
+        key = self._key(taps, feeds)
+        plan = self._kept(key, taps, [value.shape[1:] for value in values]) or self._plans.get(key)
+        return self._fetch(plan, taps, values)
 
     def gradient(
         self, inputs: Sequence[Array], target: Tap, tap: Tap, unit: int | None = None
@@ -98,17 +104,22 @@ class Executable:
             ChannelNotFound: the target has no such unit.
             InputMismatch: the arrays do not fit the inputs.
         """
-        chosen = np.int32(_EVERY_UNIT if unit is None else _checked_unit(target, unit))
+        chosen = np.int32(EVERY_UNIT if unit is None else _checked_unit(target, unit))
         batch = _batch_of(inputs)
         values = [_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
-        plan = self._plan(
-            (*self._placeholders, self._unit.name),
-            (self._exits[tap.tensor.name], self._gradient(target, tap)),
-        )
+        plan = self._derivative(target, tap)
         # What is the same for every image has a gradient that is not.
         fetch = self._fetch if tap.tensor.batched and target.tensor.batched else self._fetch_by_image
         values_there, slopes = fetch(plan, (tap, tap), values, chosen)
         return values_there, slopes
+
+    def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
+        """Whether a run for `taps` has a plan already."""
+        return self._kept(self._key(taps), taps, input_shapes) is not None
+
+    def compile(self, taps: Sequence[Tap]) -> None:
+        """Have a plan for `taps`."""
+        self._plans.get(self._key(taps))
 
     def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
         """What shape each tap has for one image, on inputs of `input_shapes` (both without batch axis).
@@ -132,46 +143,78 @@ class Executable:
 
         Estimated, see `layerscope.graph.liveness`. Values whose size only a run can tell are not counted.
         """
-        key = (*taps, *map(tuple, input_shapes))
-        with self._lock:
-            peak = self._peaks.get(key)
-        if peak is None:
-            known = self._shapes.on(input_shapes)
-            peak = self._liveness.peak(taps, lambda tap: _bytes_of(known[tap.tensor.name], tap))
-            with self._lock:
-                self._peaks[key] = peak
-        return peak
+        return self._estimated(self._liveness.peak, taps, input_shapes)
+
+    def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """About how much computing `taps` for one image is, in multiplications; as `peak_bytes` estimated."""
+        return self._estimated(self._liveness.work, taps, input_shapes)
 
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
-        with self._lock:
-            self._plans.clear()
-            self._session.close()
-            del self._session
-            # A graph is full of cycles, and would wait for the garbage collector.
-            dismantle_graph(self._graph)
+        self._plans.clear()
+        del self._weights
         release()
 
-    def _plan(self, fed: tuple[str, ...], fetched: tuple[str, ...]) -> Any:
-        key = (fed, fetched)
-        with self._lock:
-            plan = self._plans.get(key)
-        if plan is None:
-            options = config_pb2.CallableOptions(feed=fed, fetch=fetched)
-            # The public make_callable keeps what it compiled for as long as the session lives.
-            plan = self._session._make_callable_from_options(options)  # noqa: SLF001
-            with self._lock:
-                plan = self._plans.setdefault(key, plan)
+    def _key(self, taps: Iterable[Tap], feeds: Iterable[Tap] = ()) -> PlanKey:
+        replaced = [tap.tensor.name for tap in feeds]
+        # What is fed is fetched too, or TensorFlow might fuse it away.
+        fetched = {*(tap.tensor.name for tap in taps), *replaced}
+        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)))
+
+    def _kept(self, key: PlanKey, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
+        """The plan of this key or, if there is none, one that fetches more at little more work."""
+        plan = self._plans.kept(key)
+        if plan is None and (covering := self._plans.covering(key)):
+            work = {each: self.work(self._fetched_by(each), input_shapes) for each in covering}
+            least = min(covering, key=work.__getitem__)
+            if work[least] <= _MUCH_MORE_WORK * self.work(taps, input_shapes):
+                plan = self._plans.kept(least.key)
         return plan
+
+    def _fetched_by(self, plan: Plan) -> list[Tap]:
+        return [self._taps[name] for name in plan.key.fetched]
+
+    def _estimated(
+        self,
+        estimate: Callable[[Sequence[Tap], Callable[[Tap], int]], int],
+        taps: Sequence[Tap],
+        input_shapes: Sequence[Shape],
+    ) -> int:
+        key = (estimate.__name__, *taps, *map(tuple, input_shapes))
+        with self._lock:
+            known = self._estimates.get(key)
+        if known is None:
+            shapes = self._shapes.on(input_shapes)
+            known = estimate(taps, lambda tap: _bytes_of(shapes[tap.tensor.name], tap))
+            with self._lock:
+                self._estimates[key] = known
+        return known
+
+    def _compile(self, key: PlanKey) -> Plan:
+        return compile_plan(self._parts, self._weights, key)
+
+    def _derivative(self, target: Tap, tap: Tap) -> Plan:
+        """The plan of a derivative. One that cannot be had is remembered too: to try is half of compiling."""
+        pair = target.tensor.name, tap.tensor.name
+        if pair not in self._flat:
+            try:
+                return self._plans.get(PlanKey(self._placeholders, (tap.tensor.name,), pair))
+            except (LookupError, ValueError, TypeError):
+                self._flat.add(pair)
+        raise NotDifferentiable(
+            f"No gradient flows from {target.address} back to {tap.address}.",
+            target=target.address,
+            layer=tap.address,
+        )
 
     def _paired(self, per_input: Sequence[Any]) -> Iterator[tuple[Input, Any]]:
         if len(per_input) != len(self.inputs):
             raise InputMismatch(f"The model takes {len(self.inputs)} inputs, not {len(per_input)}.")
         return zip(self.inputs, per_input, strict=True)
 
-    def _fetch(self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
+    def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
         batch = len(values[0])
-        arrays = self._call(plan, [*values, *settings])
+        arrays = self._call(plan, taps, [*values, *settings])
         if any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)):
             return self._fetch_by_image(plan, taps, values, *settings)
         return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
@@ -181,7 +224,7 @@ class Executable:
     ) -> list[Array]:
         """Some layers fold other axes into the batch axis, or mix images: a run of one image tells what is its."""
         images = [[value[n : n + 1] for value in values] for n in range(len(values[0]))]
-        rows = [self._call(plan, [*image, *settings]) for image in images]
+        rows = [self._call(plan, taps, [*image, *settings]) for image in images]
         columns = [[_one_image(tap, row[k]) for row in rows] for k, tap in enumerate(taps)]
         for tap, column in zip(taps, columns, strict=True):
             if len({array.shape for array in column}) > 1:
@@ -191,41 +234,19 @@ class Executable:
                 )
         return [np.stack(column) for column in columns]
 
-    def _call(self, plan: Any, values: Sequence[Any]) -> list[Array]:
+    def _call(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Any]) -> list[Array]:
+        """What a plan computes, as many arrays as `taps`: theirs, or those of a derivative."""
         try:
-            result: list[Array] = plan(*values)
+            arrays = plan(values)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             shapes = [list(value.shape) for value in values]
             raise InputMismatch(
                 f"The model cannot run on inputs of shape {', '.join(map(str, shapes))}.", shapes=shapes
             ) from error
-        return result
-
-    def _gradient(self, target: Tap, tap: Tap) -> str:
-        """The name of the derivative. One that cannot be had is remembered too: trying again would grow the graph."""
-        key = (target.tensor.name, tap.tensor.name)
-        with self._lock:
-            if key not in self._gradients:
-                self._gradients[key] = self._add_gradient(*key)
-            name = self._gradients[key]
-        if name is None:
-            raise NotDifferentiable(
-                f"No gradient flows from {target.address} back to {tap.address}.",
-                target=target.address,
-                layer=tap.address,
-            )
-        return name
-
-    def _add_gradient(self, target: str, tap: str) -> str | None:
-        output, source = map(self._graph.get_tensor_by_name, (target, tap))
-        # The graph was traced with it: a loop has every output already that its gradient reads.
-        tf.compat.v1.experimental.output_all_intermediates(True)
-        with self._graph.as_default():
-            try:
-                (slope,) = tf.gradients(output, [source], [_weights(output, self._unit)])
-            except (LookupError, ValueError, TypeError):
-                return None
-            return None if slope is None else str(tf.identity(slope).name)
+        if plan.key.derivative is not None:
+            return arrays
+        by_name = dict(zip(plan.key.fetched, arrays, strict=True))
+        return [by_name[tap.tensor.name] for tap in taps]
 
     def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[str, Shape]:
         blank = [np.zeros((1, *shape), np.dtype(each.dtype)) for each, shape in self._paired(input_shapes)]
@@ -233,27 +254,9 @@ class Executable:
         return {tap.tensor.name: array.shape[1:] for tap, array in zip(taps, arrays, strict=True)}
 
 
-def _tensor_names(calls: Iterable[LayerCall]) -> set[str]:
-    return {tap.tensor.name for call in calls for tap in call.taps}
-
-
 def _bytes_of(shape: Shape, tap: Tap) -> int:
     sizes = [size for size in shape if size is not None]
     return prod(sizes) * tap.dtype.itemsize if len(sizes) == len(shape) else 0
-
-
-def _exit(graph: Any, name: str) -> str:
-    """A second reader of a tensor: it keeps TensorFlow from fusing away what is fetched or fed there."""
-    return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
-
-
-def _weights(output: Any, unit: Any) -> Any:
-    """How much each value of `output` counts: one, or zero for those that are not the unit asked for."""
-    ones = tf.ones_like(output)
-    if output.shape.rank < 2:
-        return ones
-    chosen = tf.one_hot(unit, tf.shape(output)[-1], dtype=output.dtype)
-    return tf.where(tf.equal(unit, _EVERY_UNIT), ones, ones * chosen)
 
 
 def _checked_unit(target: Tap, unit: int) -> int:

@@ -1,4 +1,4 @@
-"""How much memory a run takes on its way to what is wanted: an estimate from the layer calls alone.
+"""How much memory and work a run takes on its way to what is wanted: estimates from the layer calls alone.
 
 TensorFlow computes only what the wanted taps need, and gives a value's memory back when its last reader is done. So a
 value lives from the call that makes it to the last call that reads it, or to the end if it is wanted, and the fullest
@@ -43,6 +43,16 @@ class Liveness:
             live -= dying[number]
         return fullest
 
+    def work(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
+        """The multiplications of all calls that run, as if each number a layer makes took one of its channel's weights.
+
+        That is so for convolutions and dense layers, and good enough to compare one run with another.
+        """
+        kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
+        runs, _ = self._needed(wanted, kept)
+        made = (tap for number in runs for tap in self._steps[number][0])
+        return sum(size(tap) * (1 + tap.layer.parameters // _channels(tap)) for tap in made)
+
     def _needed(self, wanted: Iterable[Tap], kept: Addresses) -> tuple[list[int], dict[str, int]]:
         """The numbers of the steps that run, in order, and the last of them that reads each value."""
         needed = kept.union(*(self._read_for(tap) for tap in wanted))
@@ -74,6 +84,11 @@ class Liveness:
 
 def _outputs(call: LayerCall) -> list[Tap]:
     return [tap for tap in call.taps if tap.place.site == "output"]
+
+
+def _channels(tap: Tap) -> int:
+    axis = tap.channel_axis
+    return 1 if axis is None else tap.shape[axis] or 1
 
 
 def _union(sets: Iterable[Addresses]) -> Addresses:

@@ -64,13 +64,13 @@ class LoadedModel:
         self.executable.close()
 
 
-def assemble(source: ModelSource, prepared: Prepared, *, plans: int) -> LoadedModel:
+def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int) -> LoadedModel:
     """Make a model that runs of a prepared one, whose memory it uses for its weights.
 
     Args:
         source: where it came from.
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
-        plans: how many compiled plans it may keep.
+        plan_bytes: memory for the plans that it keeps.
 
     Raises:
         ModelRefused: its declaration does not fit it.
@@ -80,7 +80,7 @@ def assemble(source: ModelSource, prepared: Prepared, *, plans: int) -> LoadedMo
     inputs = [call.taps[0].address for call in blueprint.calls[: len(blueprint.inputs)]]
     taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
     warm_up = _warm_up(manifest, taps)
-    executable = Executable(prepared, plans=plans)
+    executable = Executable(prepared, plan_bytes=plan_bytes)
     description = ModelDescription(
         name=source.name,
         version=source.version,

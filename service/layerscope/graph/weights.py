@@ -1,45 +1,51 @@
-"""Take a prepared graph over: its weights become the values of its variables, where they lie."""
+"""A model's weights: every session computes from the memory that they are prepared in."""
 
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-from layerscope.graph.handover import Prepared
+from layerscope.graph.handover import Array, Prepared
+
+Assignments = dict[str, tuple[str, str]]
+"""For each weight, the names of a placeholder for its values and of the operation that assigns them."""
 
 
-def import_graph(prepared: Prepared) -> list[tuple[str, str]]:
-    """Import the graph into the current one.
+class Weights:
+    """The weights of one prepared model by name, where they lie."""
 
-    Returns:
-        For each weight, the names of a placeholder for its values and of the operation that assigns them.
-    """
-    tf.import_graph_def(tf.compat.v1.GraphDef.FromString(prepared.graph), name="")
-    graph = tf.compat.v1.get_default_graph()
-    assignments = []
-    for weight in prepared.blueprint.weights:
-        handle = graph.get_tensor_by_name(f"{weight.name}:0")
-        # Of no declared shape: TensorFlow's optimizer would allocate an array of it, in a pool that never shrinks.
-        value = tf.compat.v1.placeholder(weight.dtype)
-        assign = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-        assignments.append((value.name, assign.name))
-    return assignments
+    def __init__(self, prepared: Prepared) -> None:
+        self._specs = {weight.name: weight for weight in prepared.blueprint.weights}
+        self._values: dict[str, Array] = {name: prepared.values(each) for name, each in self._specs.items()}
 
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return sum(array.nbytes for array in self._values.values())
 
-def assign(session: Any, assignments: list[tuple[str, str]], prepared: Prepared) -> int:
-    """Give the variables their values; return the bytes of these.
+    def assignments_in(self, graph: Any) -> Assignments:
+        """Add operations that assign the weights a graph has to the graph, which is the current one."""
+        made = {}
+        handles = [each for each in graph.get_operations() if each.name in self._specs]
+        for handle in handles:
+            # Of no declared shape: TensorFlow's optimizer would allocate an array of it, in a pool that never shrinks.
+            value = tf.compat.v1.placeholder(self._specs[handle.name].dtype)
+            assign = tf.raw_ops.AssignVariableOp(resource=handle.outputs[0], value=value)
+            made[handle.name] = value.name, assign.name
+        return made
 
-    TensorFlow keeps the arrays it is called with as the variables' memory: nothing is copied. It lets go of them at
-    the first call after the session is gone, see `release`.
-    """
-    if not assignments:
-        return 0
-    values = [prepared.values(weight) for weight in prepared.blueprint.weights]
-    feeds, targets = zip(*assignments, strict=True)
-    options = config_pb2.CallableOptions(feed=feeds, target=targets)
-    # A session's public `run` copies what it is fed.
-    session._make_callable_from_options(options)(*values)  # noqa: SLF001
-    return sum(array.nbytes for array in values)
+    def assign(self, session: Any, assignments: Assignments) -> None:
+        """Give the variables of a session their values.
+
+        TensorFlow keeps the arrays it is called with as the variables' memory: nothing is copied. It lets go of them
+        at the first call after the session is gone, see `release`.
+        """
+        if not assignments:
+            return
+        feeds, targets = zip(*assignments.values(), strict=True)
+        options = config_pb2.CallableOptions(feed=feeds, target=targets)
+        # A session's public `run` copies what it is fed.
+        session._make_callable_from_options(options)(*map(self._values.__getitem__, assignments))  # noqa: SLF001
 
 
 def release() -> None:

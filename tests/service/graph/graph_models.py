@@ -16,11 +16,14 @@ from layerscope.graph.signature import signature_of
 from layerscope.graph.tracing import Trace, trace
 from layerscope.models.manifest import Manifest
 
+PLAN_BYTES = 2**28
+
 
 @dataclass
 class Traced:
     model: keras.Model
     trace: Trace
+    prepared: Prepared
     executable: Executable
     index: TapIndex
 
@@ -41,11 +44,15 @@ class Traced:
         return [tap.address for tap in self.index.outputs()]
 
 
-def traced(model, **options):
-    made = trace(model, signature_of(model))
+def traced(model, *, plan_bytes=PLAN_BYTES):
+    return made_ready(model, trace(model, signature_of(model)), plan_bytes=plan_bytes)
+
+
+def made_ready(model, made, *, plan_bytes=PLAN_BYTES):
     inputs = [call.taps[0].address for call in made.calls[: len(made.inputs)]]
     index = TapIndex(made.calls, inputs, [tap.address for _, tap in made.outputs])
-    return Traced(model, made, Executable(prepared(made), **options), index)
+    ready = prepared(made)
+    return Traced(model, made, ready, Executable(ready, plan_bytes=plan_bytes), index)
 
 
 def prepared(made: Trace) -> Prepared:

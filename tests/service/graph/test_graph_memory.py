@@ -8,6 +8,8 @@ from graph_models import noise, residual_model, traced
 from keras import layers
 from tensorflow.core.protobuf import config_pb2
 
+from layerscope.graph.weights import Weights
+
 
 class Patches(layers.Layer):
     """Computes on each row of an image by itself: rows are folded into the batch axis, and unfolded again."""
@@ -156,9 +158,15 @@ def most_allocated(made, taps, values):
     """The most bytes that TensorFlow's allocator says were there at once."""
     options = config_pb2.RunOptions(trace_level=config_pb2.RunOptions.FULL_TRACE)
     metadata = config_pb2.RunMetadata()
-    feeds = {made.trace.placeholders[0]: values}
-    fetches = [made.executable._exits[tap.tensor.name] for tap in taps]
-    made.executable._session.run(fetches, feeds, options=options, run_metadata=metadata)
+    weights = Weights(made.prepared)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(made.prepared.graph), name="")
+        fetches = [tf.identity(graph.get_tensor_by_name(tap.tensor.name)) for tap in taps]
+        assignments = weights.assignments_in(graph)
+    with tf.compat.v1.Session(graph=graph) as session:
+        weights.assign(session, assignments)
+        feeds = {made.trace.placeholders[0]: values}
+        session.run(fetches, feeds, options=options, run_metadata=metadata)
     records = [
         (record.alloc_micros, record.alloc_bytes)
         for device in metadata.step_stats.dev_stats

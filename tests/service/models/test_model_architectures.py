@@ -29,7 +29,7 @@ def declared(directory, name="mobile", **declaration):
 
 def loaded(directory):
     (source,) = find_models(directory)
-    return assemble(source, prepare(source), plans=4)
+    return assemble(source, prepare(source), plan_bytes=2**28)
 
 
 def as_decoded(pixels):

@@ -41,7 +41,7 @@ def reason(directory):
     """Why the only model of the directory is not served."""
     (source,) = find_models(directory)
     with pytest.raises(ModelRefused) as raised:
-        assemble(source, prepare(source), plans=1)
+        assemble(source, prepare(source), plan_bytes=2**28)
     return raised.value.message
 
 

@@ -1,0 +1,186 @@
+"""Plans: a part of a model's graph, compiled to compute some of its tensors from others, and which are kept.
+
+Each has a session of its own. TensorFlow holds up all runs of a session while it compiles for it, so that nobody
+waits for another's plan; and what a plan took is given back with its session. The weights are in none of them: every
+session computes from where they are prepared.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from cachetools import LRUCache
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.framework.ops import dismantle_graph
+
+from layerscope.graph.subgraph import GraphParts
+from layerscope.graph.weights import Weights
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BYTES_PER_NODE = 9_000
+"""What one node of a compiled graph takes; measured over whole networks, see `benchmarks/memory.py`."""
+
+EVERY_UNIT = -1
+"""What to call a plan of a derivative with for the sum of all units."""
+
+_UNIT = "layerscope/unit"
+
+
+@dataclass(frozen=True)
+class PlanKey:
+    """What a plan computes: the tensors `fetched`, from those `fed`, all by name.
+
+    With a `derivative`, of one tensor by another, its values come last. It takes one more number, last: the index on
+    the last axis of what to differentiate, or `EVERY_UNIT`.
+    """
+
+    fed: tuple[str, ...]
+    fetched: tuple[str, ...]
+    derivative: tuple[str, str] | None = None
+
+    def covers(self, other: "PlanKey") -> bool:
+        """Whether all that another computes is fetched by this one too, from the same tensors."""
+        derives = self.derivative or other.derivative
+        return not derives and self.fed == other.fed and set(other.fetched) <= self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.fetched)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads.
+
+    `nbytes` is about what it takes in memory, besides its values while it runs.
+    """
+
+    key: PlanKey
+    nbytes: int
+    _call: Callable[..., list[Array]] = field(repr=False)
+
+    def __call__(self, values: Sequence[Any]) -> list[Array]:
+        """The values of `key.fetched`, in that order."""
+        return self._call(*values)
+
+
+def compile_plan(parts: GraphParts, weights: Weights, key: PlanKey) -> Plan:
+    """Compile a plan. It takes 0.05 to 0.5 s.
+
+    Raises:
+        LookupError, ValueError, TypeError: there is no such derivative.
+    """
+    definition = parts.needed_for([*key.fed, *key.fetched, *(key.derivative or ())])
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(definition, name="")
+        fed = list(key.fed)
+        fetched = [_exit(graph, name) for name in key.fetched]
+        if key.derivative is not None:
+            unit = tf.compat.v1.placeholder(tf.int32, [], name=_UNIT)
+            fed.append(unit.name)
+            fetched.append(_derivative(graph, *key.derivative, unit))
+        assignments = weights.assignments_in(graph)
+    session = tf.compat.v1.Session(graph=graph)
+    weights.assign(session, assignments)
+    # The public make_callable keeps what it compiled for as long as the session lives.
+    call = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))  # noqa: SLF001
+    nodes = len(graph.get_operations())
+    # A graph is full of cycles and would wait for the garbage collector; the session has its own copy.
+    dismantle_graph(graph)
+    return Plan(key, nodes * BYTES_PER_NODE, call)
+
+
+class PlanCache:
+    """Plans by key, bounded in bytes; the least recently used make way. Safe to use from many threads.
+
+    A plan that makes way while it runs is given back when it has run.
+    """
+
+    def __init__(self, make: Callable[[PlanKey], Plan], most_bytes: int) -> None:
+        self._make = make
+        self._kept: LRUCache[PlanKey, Plan] = LRUCache(most_bytes, getsizeof=lambda plan: plan.nbytes)
+        self._promised: dict[PlanKey, Future[Plan]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: PlanKey) -> Plan:
+        """The plan of this key, compiled once if many ask at the same time.
+
+        Raises:
+            Exception: whatever compiling raises.
+        """
+        with self._lock:
+            plan = self._kept.get(key)
+            promised = self._promised.get(key)
+            if plan is None and promised is None:
+                own = self._promised[key] = Future()
+        if plan is not None:
+            return plan
+        return promised.result() if promised is not None else self._fulfil(key, own)
+
+    def kept(self, key: PlanKey) -> Plan | None:
+        """The plan of this key if it is kept."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def covering(self, key: PlanKey) -> list[Plan]:
+        """The kept plans that fetch all that this one would, and perhaps more, from the same tensors."""
+        with self._lock:
+            plans = list(self._kept.values())
+        return [plan for plan in plans if plan.key.covers(key)]
+
+    @property
+    def nbytes(self) -> int:
+        """What all kept plans take."""
+        return int(self._kept.currsize)
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        with self._lock:
+            self._kept.clear()
+
+    def _fulfil(self, key: PlanKey, promise: "Future[Plan]") -> Plan:
+        try:
+            plan = self._make(key)
+        except BaseException as error:
+            with self._lock:
+                del self._promised[key]
+            promise.set_exception(error)
+            raise
+        with self._lock:
+            if plan.nbytes <= self._kept.maxsize:
+                self._kept[key] = plan
+            del self._promised[key]
+        promise.set_result(plan)
+        return plan
+
+
+def _exit(graph: Any, name: str) -> str:
+    """A second reader of a tensor: it keeps TensorFlow from fusing away what is fetched or fed there."""
+    return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
+
+
+def _derivative(graph: Any, target: str, source: str, unit: Any) -> str:
+    """The name of the derivative of a tensor by another."""
+    output = graph.get_tensor_by_name(target)
+    # The graph was traced with it: a loop has every output already that its gradient reads.
+    tf.compat.v1.experimental.output_all_intermediates(True)
+    (slope,) = tf.gradients(output, [graph.get_tensor_by_name(source)], [_counting(output, unit)])
+    if slope is None:
+        raise LookupError(source)
+    return str(tf.identity(slope).name)
+
+
+def _counting(output: Any, unit: Any) -> Any:
+    """How much each value of `output` counts: one, or zero for those that are not the unit asked for."""
+    ones = tf.ones_like(output)
+    if output.shape.rank < 2:
+        return ones
+    chosen = tf.one_hot(unit, tf.shape(output)[-1], dtype=output.dtype)
+    return tf.where(tf.equal(unit, EVERY_UNIT), ones, ones * chosen)

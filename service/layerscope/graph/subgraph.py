@@ -1,0 +1,36 @@
+"""The part of a graph that some of its tensors need."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+
+class GraphParts:
+    """A serialized GraphDef, to take parts out of."""
+
+    def __init__(self, serialized: bytes) -> None:
+        self._whole = tf.compat.v1.GraphDef.FromString(serialized)
+        self._nodes = {node.name: node for node in self._whole.node}
+
+    def needed_for(self, tensors: Iterable[str]) -> Any:
+        """A GraphDef with what computing `tensors`, which are names, needs and nothing else."""
+        needed = self._ancestors(tensors)
+        part = tf.compat.v1.GraphDef(versions=self._whole.versions, library=self._whole.library)
+        part.node.extend(node for node in self._whole.node if node.name in needed)
+        return part
+
+    def _ancestors(self, tensors: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        waiting = [node_of(name) for name in tensors]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(node_of(each) for each in self._nodes[name].input)
+        return found
+
+
+def node_of(tensor: str) -> str:
+    """The name of the node that a tensor, `node:0`, or a control input, `^node`, is of."""
+    return tensor.removeprefix("^").split(":")[0]
