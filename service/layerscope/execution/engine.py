@@ -1,18 +1,15 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from layerscope.activations import Activation, Activations
-from layerscope.errors import DeadlineExceeded
+from layerscope.activations import Activations
 from layerscope.execution.admission import (
     Demand,
     QueryPlan,
@@ -23,19 +20,19 @@ from layerscope.execution.admission import (
     require_workable,
 )
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.inputs import Row, Sources, require_few_images, require_one_size, rows_of, stack
-from layerscope.execution.scheduler import Job, Scheduler
+from layerscope.execution.inputs import Sources, require_few_images, rows_of
+from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.selectors import require_few, split_selectors
-from layerscope.graph.taps import Shape, Tap
+from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.registry import Entry, Registry
 from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Key = tuple[str, str, str]
 
 _WORKERS = 2
 
@@ -48,6 +45,7 @@ class Query:
         model: `name`, `name@version` or `name@label`.
         sources: images or tensors by input name.
         layers: selectors, see `layerscope.graph.selectors`.
+        is_wanted: tells whether somebody still waits for the answer; what nobody waits for does not run.
         admit: is shown what will be computed, before anything runs, and raises if the answer would be impossible;
             else it returns the bytes that making the answer takes at most, besides the values it is made of.
     """
@@ -55,6 +53,7 @@ class Query:
     model: str
     sources: Sources
     layers: Sequence[str]
+    is_wanted: Callable[[], bool] = lambda: True
     admit: Callable[[Sequence[TensorSpec]], int] | None = None
 
 
@@ -108,20 +107,30 @@ class LocalEngine:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
+        trusted: whether to trust whoever made the models: SavedModels are programs.
     """
 
     def __init__(
-        self, directory: Path, limits: Limits | None = None, loader: LoaderProcess = SHARED_LOADER
+        self,
+        directory: Path,
+        limits: Limits | None = None,
+        loader: LoaderProcess = SHARED_LOADER,
+        *,
+        trusted: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self._directory = directory
+        self._trusted = trusted
         self._loader = loader
         self._registry: Registry[LoadedModel] = Registry(
-            lambda source: assemble(source, loader.load(source), plans=self.limits.plans)
+            lambda source: assemble(source, loader.load(source), plan_bytes=self.limits.plan_bytes)
         )
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
-            workers=_WORKERS, batch_rows=self.limits.batch_rows, pending_jobs=self.limits.pending_requests
+            workers=_WORKERS,
+            batch_rows=self.limits.batch_rows,
+            batch_bytes=self.limits.batch_bytes,
+            pending_jobs=self.limits.pending_requests,
         )
         self._memory = WorkingMemory(self.limits.working_bytes)
         self._loading = threading.Lock()
@@ -149,7 +158,7 @@ class LocalEngine:
         Args:
             progress: called after each.
         """
-        sources = find_models(self._directory)
+        sources = find_models(self._directory, trusted=self._trusted)
         for source in sources:
             self._registry.announce(source)
         with self._loader:
@@ -240,9 +249,9 @@ class LocalEngine:
         require_few(selectors, self.limits)
         return model.description.taps.select(selectors)
 
-    def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> "_Run":
+    def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> QueryRun:
         rows = rows_of(model.description, query.sources, self.limits)
-        return _Run(model, rows, taps, self.limits, self._cache, self._scheduler)
+        return QueryRun(model, rows, taps, query.is_wanted, self.limits, self._cache, self._scheduler)
 
     def _admit(self, query: Query, demand: Demand) -> int:
         """The bytes of memory that the query takes, answer included."""
@@ -253,125 +262,3 @@ class LocalEngine:
         needed = computation.working_bytes(building)
         require_workable(needed, self.limits)
         return needed
-
-
-class _Run:
-    """One query on its way: rows and taps in, activations out."""
-
-    def __init__(
-        self,
-        model: LoadedModel,
-        rows: list[Row],
-        taps: list[Tap],
-        limits: Limits,
-        cache: ActivationCache[Key],
-        scheduler: Scheduler,
-    ) -> None:
-        self._rows = rows
-        self._model = model
-        self._taps = taps
-        self._limits = limits
-        self._cache = cache
-        self._scheduler = scheduler
-        self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
-        self._tensors: dict[int, list[Array]] = {}
-        self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
-
-    def demand(self) -> Demand:
-        """What is asked of the model, and what of it must be computed."""
-        lacking = [self._places[key] for key in self._cache.lacking(self._places)]
-        rows, taps = _rows_and_taps(lacking, self._taps)
-        return Demand(self._model, self._taps, self._sizes(), len(self._rows), (len(rows), taps))
-
-    def activations(self) -> Activations:
-        """Run what is not known yet, and put everything together."""
-        try:
-            found, hit = self._cache.get_or_compute(
-                list(self._places),
-                lambda lacking: self._compute([self._places[key] for key in lacking]),
-                self.seconds_left,
-            )
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                "The request waited longer than it may: try again, or ask for less."
-            ) from error
-        by_address = {
-            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
-            for number, tap in enumerate(self._taps)
-        }
-        images = tuple(item.id for row in self._rows for item in row)
-        return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
-
-    def seconds_left(self) -> float:
-        """Until the deadline."""
-        return max(0.0, self._deadline - time.monotonic())
-
-    @cached_property
-    def _keys(self) -> list[list[Key]]:
-        """The cache's key of each row's taps."""
-        digest = self._model.description.digest
-        inputs = ["+".join(item.key for item in row) for row in self._rows]
-        return [[(digest, each, tap.address) for tap in self._taps] for each in inputs]
-
-    @cached_property
-    def _places(self) -> dict[Key, tuple[int, Tap]]:
-        """The row and the tap of each key; for images that are there twice, the last row."""
-        return {
-            key: (number, tap)
-            for number, row in enumerate(self._keys)
-            for key, tap in zip(row, self._taps, strict=True)
-        }
-
-    def _sizes(self) -> list[Shape]:
-        """The shape of each input. Only models that take any size need to see the images for that."""
-        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
-        if any(None in size for size in sizes):
-            loaded = [self._load(number) for number in range(len(self._rows))]
-            require_one_size(loaded)
-            sizes = [array.shape for array in loaded[0]]
-        return sizes
-
-    def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
-        """Run the rows that lack something, for all the taps that any of them lacks."""
-        rows, taps = _rows_and_taps(places, self._taps)
-        inputs = stack([self._load(row) for row in rows])
-        job = Job(self._model.executable, inputs, taps, self._deadline)
-        outcome = self._scheduler.submit(job).result(self.seconds_left())
-        self._seconds["queue"] += outcome.queued
-        self._seconds["run"] += outcome.ran
-        arrays = dict(zip(taps, outcome.arrays, strict=True))
-        line = {row: position for position, row in enumerate(rows)}
-        return [_own(arrays[tap], line[row]) for row, tap in places]
-
-    def _load(self, number: int) -> list[Array]:
-        if number not in self._tensors:
-            with self._timed("decode"):
-                self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
-        return self._tensors[number]
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] += time.perf_counter() - started
-
-
-def _rows_and_taps(
-    places: Collection[tuple[int, Tap]], order: Iterable[Tap]
-) -> tuple[list[int], tuple[Tap, ...]]:
-    """The rows that lack something, and all the taps that any of them lacks, in order."""
-    rows = {row for row, _ in places}
-    lacking = {tap for _, tap in places}
-    return sorted(rows), tuple(tap for tap in order if tap in lacking)
-
-
-def _own(array: Array, row: int) -> Array:
-    """One image's values; copied out of a batch, so that keeping them does not keep the whole batch."""
-    own: Array = array[row]
-    return own if len(array) == 1 else own.copy()
-
-
-def _stacked(rows: list[Array]) -> Array:
-    return rows[0][None] if len(rows) == 1 else np.stack(rows)

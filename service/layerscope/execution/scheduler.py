@@ -1,57 +1,35 @@
-"""Run requests that wait together, together.
+"""Run requests that wait together, together; and compile what has no plan yet, while others run.
 
-Jobs for one executable, with inputs of one shape and the same taps, form a group. A free worker takes the group
-whose turn it is, runs as many rows of it as a batch may have, and hands each job exactly its own. Nobody waits for a
-batch to fill: what is there when a worker is free, runs. Different taps are not united, because every new union is
-another plan to compile, which costs ten times what it saves.
+Nobody waits for a batch to fill: what is there when a worker is free, runs. Models take turns. What waits for the
+same model joins the batch of the one that waits longest where that is no more work than running apart: rows that
+several want run once, for all that is wanted of them, but an image of which the first layer is wanted is not taken
+through the whole network because another's last layer is. A choice of layers that no plan computes is compiled by a
+thread of its own before it comes to a worker.
 """
 
+import logging
 import threading
-import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-import numpy as np
+from cachetools import LRUCache
 
-from layerscope.errors import DeadlineExceeded, QueueFull
+from layerscope.errors import QueueFull
+from layerscope.execution.batches import Batch, Job, Outcome
 from layerscope.graph.executable import Executable
 from layerscope.graph.taps import Tap
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a job got: one array a tap, (rows, *tap shape), of its own, and the seconds it waited and ran."""
+_SAVED_BY_BATCHING = 0.1
+"""The share of the work that a run of many rows saves, about; measured on two cores over whole networks."""
 
-    arrays: list[Array]
-    queued: float
-    ran: float
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Rows to run and the taps wanted of them. `deadline` is on the clock of `time.monotonic`."""
-
-    executable: Executable
-    inputs: Sequence[Array]
-    taps: tuple[Tap, ...]
-    deadline: float
-    future: "Future[Outcome]" = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
-
-    @property
-    def rows(self) -> int:
-        """How many images it has."""
-        return len(self.inputs[0])
-
-    @property
-    def group(self) -> tuple[Any, ...]:
-        """What must be equal for jobs to run together."""
-        return (self.executable, self.taps, *((array.shape[1:], array.dtype.str) for array in self.inputs))
+_WISHES_KEPT = 64
 
 
 class Scheduler:
@@ -59,21 +37,27 @@ class Scheduler:
 
     Args:
         workers: how many batches run at once.
-        batch_rows: most images in a batch; a job with more runs alone.
+        batch_rows: most rows in a batch, unless a single job has more.
+        batch_bytes: most bytes of the values of a batch, unless a single job has more.
         pending_jobs: most jobs that wait.
     """
 
-    def __init__(self, *, workers: int, batch_rows: int, pending_jobs: int) -> None:
+    def __init__(self, *, workers: int, batch_rows: int, batch_bytes: int, pending_jobs: int) -> None:
         self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
         self._pending_jobs = pending_jobs
-        self._groups: OrderedDict[tuple[Any, ...], deque[Job]] = OrderedDict()
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._runnable, self._compilable = threading.Condition(lock), threading.Condition(lock)
+        self._ready, self._cold = _Turns(), _Turns()
+        self._wishes = _Wishes()
         self._waiting = 0
+        self._compiling = 0
         self._closed = False
         self.runs = 0
+        loops = {f"run-{number}": self._work for number in range(workers)} | {"compile": self._compile}
         self._threads = [
-            threading.Thread(target=self._work, name=f"layerscope-run-{number}", daemon=True)
-            for number in range(workers)
+            threading.Thread(target=loop, name=f"layerscope-{name}", daemon=True)
+            for name, loop in loops.items()
         ]
         for thread in self._threads:
             thread.start()
@@ -84,80 +68,157 @@ class Scheduler:
         Raises:
             QueueFull: too many are waiting already, or the scheduler is closed.
         """
-        with self._changed:
+        batch = Batch([job])
+        is_ready = batch.is_ready
+        with self._runnable:
             if self._closed:
                 raise QueueFull("The service is closing: try again in a moment.")
             if self._waiting >= self._pending_jobs:
                 raise QueueFull(f"{self._waiting} requests are waiting already: try again in a moment.")
-            self._groups.setdefault(job.group, deque()).append(job)
             self._waiting += 1
-            self._changed.notify()
+            if is_ready:
+                self._ready.add(batch)
+                self._runnable.notify()
+            else:
+                self._cold.add(batch)
+                self._compilable.notify()
         return job.future
 
     def close(self) -> None:
-        """Finish what is queued, then end the workers."""
-        with self._changed:
+        """Finish what is queued, then end the threads."""
+        with self._runnable:
             self._closed = True
-            self._changed.notify_all()
+            self._runnable.notify_all()
+            self._compilable.notify_all()
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while batch := self._next_batch():
-            runnable = [job for job in batch if _begin(job)]
-            if runnable:
-                self._run(runnable)
+        while batch := self._next_ready():
+            if jobs := batch.begin():
+                self._run(batch, jobs)
 
-    def _next_batch(self) -> list[Job]:
-        """The next jobs of the group whose turn it is; none when the scheduler is closed and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._groups or self._closed)
-            if not self._groups:
-                return []
-            key, jobs = self._groups.popitem(last=False)
-            batch = [jobs.popleft()]
-            rows = batch[0].rows
-            while jobs and rows + jobs[0].rows <= self._batch_rows:
-                rows += jobs[0].rows
-                batch.append(jobs.popleft())
-            if jobs:
-                self._groups[key] = jobs
-            self._waiting -= len(batch)
+    def _next_ready(self) -> Batch | None:
+        """The batch whose turn it is; None when the scheduler is closed and nothing can come any more."""
+        with self._runnable:
+            self._runnable.wait_for(lambda: self._ready or self._is_over())
+            if not self._ready:
+                return None
+            batch = self._ready.take(self._joined_if_ready)
+            self._waiting -= len(batch.jobs)
             return batch
 
-    def _run(self, batch: list[Job]) -> None:
+    def _is_over(self) -> bool:
+        return self._closed and not self._cold and not self._compiling
+
+    def _run(self, batch: Batch, jobs: Sequence[Job]) -> None:
+        with self._runnable:
+            self.runs += 1
         try:
-            self._run_together(batch)
+            batch.run(jobs)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].future.set_exception(error)
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
                 return
             # One bad job must not fail its neighbours: alone, each gets its own result or its own error.
-            for job in batch:
-                self._run([job])
+            for job in jobs:
+                if not job.future.done():
+                    self._run(Batch([job]), [job])
 
-    def _run_together(self, batch: list[Job]) -> None:
-        started = time.monotonic()
-        columns = zip(*(job.inputs for job in batch), strict=True)
-        inputs = [column[0] if len(column) == 1 else np.concatenate(column) for column in columns]
-        arrays = batch[0].executable.run(inputs, batch[0].taps)
-        with self._changed:
-            self.runs += 1
-        ran = time.monotonic() - started
-        row = 0
-        for job in batch:
-            own = arrays if len(batch) == 1 else [array[row : row + job.rows].copy() for array in arrays]
-            row += job.rows
-            job.future.set_result(Outcome(own, started - job.submitted, ran))
+    def _joined_if_ready(self, batch: Batch, other: Batch) -> Batch | None:
+        both = self._joined(batch, other)
+        if both is not None and set(both.taps) != set(batch.taps) and not both.is_ready:
+            if self._wishes.repeats(both):
+                self._compilable.notify()
+            return None
+        return both
+
+    def _joined(self, batch: Batch, other: Batch) -> Batch | None:
+        """Both as one; None if they cannot run together, or had better not."""
+        if batch.signature != other.signature or batch.is_alone or other.is_alone:
+            return None
+        rows = len(batch.keys | other.keys)
+        apart = len(batch.keys) * batch.work_per_row + len(other.keys) * other.work_per_row
+        most = apart / (1 - _SAVED_BY_BATCHING)
+        if rows > self._batch_rows or rows * max(batch.work_per_row, other.work_per_row) > most:
+            return None
+        both = batch.with_(other)
+        fits = both.nbytes <= self._batch_bytes and rows * both.work_per_row <= most
+        return both if fits else None
+
+    def _compile(self) -> None:
+        while (task := self._next_cold()) is not None:
+            task()
+
+    def _next_cold(self) -> Callable[[], None] | None:
+        """What to compile next; None when the scheduler is closed and nothing waits for a plan."""
+        with self._compilable:
+            self._compilable.wait_for(lambda: self._cold or self._wishes.granted or self._closed)
+            if self._cold:
+                batch = self._cold.take(self._joined)
+                self._compiling += 1
+                return lambda: self._make_ready(batch)
+            if self._closed:
+                return None
+            executable, taps = self._wishes.granted.popleft()
+            return lambda: _compiled(executable, taps)
+
+    def _make_ready(self, batch: Batch) -> None:
+        # What cannot be compiled fails when it is run, and says so to whoever wants it.
+        _compiled(batch.executable, batch.taps)
+        with self._runnable:
+            self._compiling -= 1
+            self._ready.add(batch)
+            self._runnable.notify_all()
 
 
-def _begin(job: Job) -> bool:
-    """Whether the job is still wanted: its caller is there and its time is not up."""
-    if not job.future.set_running_or_notify_cancel():
-        return False
-    if time.monotonic() > job.deadline:
-        job.future.set_exception(
-            DeadlineExceeded("The request waited longer than it may: try again, or ask for less.")
-        )
-        return False
-    return True
+class _Turns:
+    """Batches that wait, in the order they came for each executable; executables take turns."""
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[Executable, deque[Batch]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def add(self, batch: Batch) -> None:
+        self._queues.setdefault(batch.executable, deque()).append(batch)
+
+    def take(self, joined: Callable[[Batch, Batch], Batch | None]) -> Batch:
+        """The first of the executable whose turn it is, with all that join it."""
+        executable, waiting = self._queues.popitem(last=False)
+        batch, rest = waiting.popleft(), deque[Batch]()
+        for other in waiting:
+            both = joined(batch, other)
+            if both is None:
+                rest.append(other)
+            else:
+                batch = both
+        if rest:
+            self._queues[executable] = rest
+        return batch
+
+
+class _Wishes:
+    """Plans that would have let batches join. One that is wished for again is granted: compiled in a free moment."""
+
+    def __init__(self) -> None:
+        self.granted: deque[tuple[Executable, tuple[Tap, ...]]] = deque()
+        self._made: WeakKeyDictionary[Executable, LRUCache[frozenset[Tap], bool]] = WeakKeyDictionary()
+
+    def repeats(self, batch: Batch) -> bool:
+        """Take note of a wish; whether it is the second, by which it is granted."""
+        made = self._made.setdefault(batch.executable, LRUCache(_WISHES_KEPT))
+        wish = frozenset(batch.taps)
+        is_second = made.get(wish) is False
+        made[wish] = wish in made
+        if is_second:
+            self.granted.append((batch.executable, batch.taps))
+        return is_second
+
+
+def _compiled(executable: Executable, taps: tuple[Tap, ...]) -> None:
+    try:
+        executable.compile(taps)
+    except Exception:
+        logger.exception("A plan cannot be compiled")

@@ -145,6 +145,11 @@ class Executable:
         """
         return self._estimated(self._liveness.peak, taps, input_shapes)
 
+    def value_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """Bytes of the values of `taps` for one image, where their size is known before a run."""
+        shapes = self._shapes.on(input_shapes)
+        return sum(_bytes_of(shapes[tap.tensor.name], tap) for tap in taps)
+
     def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """About how much computing `taps` for one image is, in multiplications; as `peak_bytes` estimated."""
         return self._estimated(self._liveness.work, taps, input_shapes)

@@ -49,15 +49,11 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version of a model in memory: what it is, and what runs it.
-
-    `labels` want to point at it; `warm_up` are the taps whose plan is worth compiling before anyone asks.
-    """
+    """A version of a model in memory: what it is, what runs it, and the labels that want to point at it."""
 
     description: ModelDescription
     executable: Executable
     labels: tuple[str, ...]
-    warm_up: tuple[Tap, ...]
 
     def close(self) -> None:
         """Give back all memory."""
@@ -81,6 +77,8 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int) -> Loa
     taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
     warm_up = _warm_up(manifest, taps)
     executable = Executable(prepared, plan_bytes=plan_bytes)
+    for choice in warm_up:
+        executable.compile(choice)
     description = ModelDescription(
         name=source.name,
         version=source.version,
@@ -95,12 +93,12 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int) -> Loa
         unreachable=blueprint.unreachable,
         warnings=warnings,
     )
-    return LoadedModel(description, executable, manifest.labels, warm_up)
+    return LoadedModel(description, executable, manifest.labels)
 
 
-def _warm_up(manifest: Manifest, taps: TapIndex) -> tuple[Tap, ...]:
+def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:
     try:
-        return tuple(taps.select(split_selectors(manifest.warm_up)))
+        return [taps.select(split_selectors([choice])) for choice in manifest.warm_up]
     except LayerscopeError as error:
         raise ModelRefused(f"{FILE_NAME}, warm_up: {error.message}", **error.details) from error
 

@@ -25,8 +25,9 @@ class Manifest(BaseModel):
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
         plugins: Python files beside the model that define its custom classes.
-        warm_up: selectors of the layers to be ready for when the model is loaded, so that the first request for
-            them does not wait; see `layerscope.graph.selectors`.
+        warm_up: choices of layers to compile a plan for when the model is loaded, so that the first request for
+            them does not wait. Each is written as a request has it, such as `conv1` or `conv1,outputs`; see
+            `layerscope.graph.selectors`.
         architecture: a name in `keras.applications`, in place of a model file.
         weights: those of the architecture: `random`, or the name of an .h5 file beside the declaration.
         options: further arguments of the architecture, such as `input_shape` and `classes`.

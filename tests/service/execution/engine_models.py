@@ -1,6 +1,9 @@
 """What the tests of the engine run: the demo model, a larger one, and one of free input size and two inputs."""
 
 import io
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +12,13 @@ from PIL import Image
 
 from layerscope.execution.engine import Query
 from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.graph.handover import anonymous_file, read
+from layerscope.graph.model import assemble
+from layerscope.graph.packing import pack
+from layerscope.graph.signature import signature_of
+from layerscope.graph.tracing import trace
+from layerscope.models.directory import ModelSource
+from layerscope.models.manifest import Manifest
 
 
 def write_models(directory):
@@ -27,6 +37,17 @@ def write_models(directory):
     for number in range(4):
         hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name=f"conv{number}")(hidden)
     keras.Model(start, layers.Flatten(name="flat")(hidden)).save(directory / "plain.keras")
+
+
+@contextmanager
+def ready(model):
+    """A loaded model without a file."""
+    with tempfile.TemporaryDirectory() as folder, anonymous_file() as file:
+        pack(file, trace(model, signature_of(model)), digest="", manifest=Manifest(), parameters=0)
+        source = ModelSource("ready", 1, Path(folder, "model.keras"), Path(folder))
+        loaded = assemble(source, read(file), plan_bytes=2**28)
+    yield loaded
+    loaded.close()
 
 
 def tensor(*shape, seed=0):

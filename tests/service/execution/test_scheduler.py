@@ -4,56 +4,98 @@ import threading
 import time
 from concurrent.futures import Future
 
+import keras
 import numpy as np
 import pytest
-from engine_models import tensor
+from engine_models import ready, tensor
+from keras import layers
 
 from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
-from layerscope.execution.scheduler import Job, Scheduler
+from layerscope.execution.batches import Job
+from layerscope.execution.scheduler import Scheduler
 
 
-@pytest.fixture(scope="module")
-def plain(shared_engine):
-    return shared_engine._registry.find("plain").model
+@pytest.fixture
+def plain():
+    """Four convolutions, each about as much work as the others, in an executable without any plan."""
+    keras.utils.set_random_seed(1)
+    start = keras.Input((12, 12, 3), name="start")
+    hidden = start
+    for number in range(4):
+        hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name=f"conv{number}")(hidden)
+    with ready(keras.Model(start, layers.Flatten(name="flat")(hidden))) as model:
+        yield model
 
 
-def job(model, values, *addresses, deadline=60.0):
-    taps = tuple(model.description.taps[address] for address in addresses)
-    return Job(model.executable, [values], taps, time.monotonic() + deadline)
+def job(model, values, *addresses, executable=None, deadline=60.0, **options):
+    return Job(
+        executable=executable or model.executable,
+        inputs=[values],
+        keys=[str(row.sum()) for row in values],
+        taps=tuple(model.description.taps[address] for address in addresses),
+        deadline=time.monotonic() + deadline,
+        **options,
+    )
+
+
+def picture(seed, rows=1):
+    return tensor(rows, 12, 12, 3, seed=seed)
+
+
+def compiled(model, *choices):
+    for choice in choices:
+        model.executable.compile([model.description.taps[address] for address in choice.split(",")])
 
 
 class Held:
-    """An executable that waits to be let go, and otherwise is the one it holds."""
+    """An executable that waits at a door until it is opened, and otherwise is the one it holds."""
 
-    def __init__(self, executable):
-        self._executable = executable
+    def __init__(self, executable, door):
+        self._executable, self._door = executable, door
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def run(self, inputs, taps):
+    def __getattr__(self, name):
+        method = getattr(self._executable, name)
+        return method if name != self._door else lambda *given: self._wait(method, given)
+
+    def _wait(self, method, given):
         self.begun.set()
         assert self.go.wait(60)
-        return self._executable.run(inputs, taps)
+        return method(*given)
 
 
 class Queue:
     """A scheduler whose one worker is busy until the queue is let go: what is submitted waits together."""
 
     def __init__(self, model, **options):
-        self.scheduler = Scheduler(**{"workers": 1, "batch_rows": 8, "pending_jobs": 20, **options})
-        self._held = Held(model.executable)
-        first = job(model, tensor(1, 12, 12, 3), "flat")
-        self.scheduler.submit(Job(self._held, first.inputs, first.taps, first.deadline))
+        bounds = {"workers": 1, "batch_rows": 8, "batch_bytes": 10**9, "pending_jobs": 20}
+        self.scheduler = Scheduler(**{**bounds, **options})
+        self._model = model
+        compiled(model, "start")
+        self.hold()
+
+    def hold(self):
+        self._held = Held(self._model.executable, "run")
+        self.scheduler.submit(job(self._model, picture(99), "start", executable=self._held))
         assert self._held.begun.wait(60)
 
     def let_go(self):
         self._held.go.set()
 
+    def submit(self, *jobs):
+        return [self.scheduler.submit(each) for each in jobs]
+
+    def finish(self):
+        """Let go, and tell how many runs there were for what had been submitted."""
+        self.let_go()
+        self.scheduler.close()
+        return self.scheduler.runs - 1
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.let_go()
-        self.scheduler.close()
+        self.finish()
 
 
 @pytest.fixture
@@ -62,88 +104,185 @@ def queue(plain):
         yield made
 
 
-def test_what_waits_together_runs_together_and_each_gets_its_own(plain, queue):
-    jobs = [job(plain, tensor(rows, 12, 12, 3, seed=rows), "conv1", "flat") for rows in (1, 2, 3)]
-    futures = [queue.scheduler.submit(each) for each in jobs]
-    queue.let_go()
+def assert_right(model, jobs, futures):
     for each, future in zip(jobs, futures, strict=True):
-        expected = plain.executable.run(each.inputs, each.taps)
-        for array, wanted in zip(future.result(60).arrays, expected, strict=True):
-            np.testing.assert_allclose(array, wanted, atol=1e-5)
-            assert array.base is None
-    assert queue.scheduler.runs == 2
+        expected = model.executable.run(each.inputs, each.taps)
+        arrays = future.result(60).arrays
+        assert len(arrays) == len(expected)
+        for array, wanted in zip(arrays, expected, strict=True):
+            np.testing.assert_array_equal(array, wanted)
+            # Whoever keeps it does not keep the whole batch.
+            assert not isinstance(array.base, np.ndarray)
 
 
-def test_batches_do_not_grow_beyond_their_limit_and_groups_take_turns(plain, queue):
-    several = [queue.scheduler.submit(job(plain, tensor(3, 12, 12, 3), "conv1")) for _ in range(4)]
-    other = queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv2"))
-    large = queue.scheduler.submit(job(plain, tensor(9, 12, 12, 3), "conv3"))
+def test_what_waits_together_runs_together_and_each_gets_its_own(plain, queue):
+    compiled(plain, "conv1,flat")
+    jobs = [job(plain, picture(rows, rows), "conv1", "flat") for rows in (1, 2, 3)]
+    futures = queue.submit(*jobs)
+    assert queue.finish() == 1
+    assert_right(plain, jobs, futures)
+
+
+def test_one_image_runs_once_for_all_the_layers_that_are_wanted_of_it(plain, queue):
+    jobs = [job(plain, picture(1), f"conv{number}") for number in (3, 0, 2, 1)]
+    futures = queue.submit(*jobs)
+    assert queue.finish() == 1
+    assert_right(plain, jobs, futures)
+
+
+def test_rows_that_several_want_run_once(plain, queue):
+    compiled(plain, "conv1")
+    both = np.concatenate([picture(1), picture(2)])
+    jobs = [job(plain, each, "conv1") for each in (both, both[::-1].copy(), picture(2), picture(1), both)]
+    ran = []
+    plain.executable.run, run = (
+        lambda inputs, taps: (ran.append(len(inputs[0])), run(inputs, taps))[1],
+        (plain.executable.run),
+    )
+    futures = queue.submit(*jobs)
+    assert queue.finish() == 1
+    assert ran[-1] == 2
+    assert_right(plain, jobs, futures)
+
+
+def test_another_image_is_not_taken_deeper_than_it_is_wanted(plain, queue):
+    compiled(plain, "conv0", "conv3", "conv0,conv3")
+    jobs = [job(plain, picture(1), "conv0"), job(plain, picture(2), "conv3")]
+    futures = queue.submit(*jobs)
+    assert queue.finish() == 2
+    assert_right(plain, jobs, futures)
+
+
+def test_layers_of_the_same_depth_run_together_for_different_images(plain, queue):
+    compiled(plain, "conv3", "flat", "conv3,flat")
+    jobs = [job(plain, picture(1), "conv3"), job(plain, picture(2), "flat")]
+    futures = queue.submit(*jobs)
+    assert queue.finish() == 1
+    assert_right(plain, jobs, futures)
+
+
+def test_a_plan_that_would_have_helped_twice_is_there_the_third_time(plain, queue):
+    compiled(plain, "conv1", "conv3")
+    taps = [plain.description.taps[address] for address in ("conv1", "conv3")]
+    runs = []
+    for turn in range(3):
+        before = queue.scheduler.runs
+        jobs = [job(plain, picture(turn), address) for address in ("conv1", "conv3")]
+        futures = queue.submit(*jobs)
+        queue.let_go()
+        assert_right(plain, jobs, futures)
+        runs.append(queue.scheduler.runs - before)
+        queue.hold()
+        while turn == 1 and not plain.executable.is_ready(taps, [(12, 12, 3)]):
+            time.sleep(0.01)
+    assert runs == [2, 2, 1]
+
+
+def test_compiling_holds_up_nobody(plain):
+    compiled(plain, "conv1")
+    held = Held(plain.executable, "compile")
+    scheduler = Scheduler(workers=1, batch_rows=8, batch_bytes=10**9, pending_jobs=20)
+    cold = job(plain, picture(1), "conv2", executable=held)
+    waits = scheduler.submit(cold)
+    assert held.begun.wait(60)
+    warm = [job(plain, picture(seed), "conv1") for seed in range(3)]
+    assert_right(plain, warm, [scheduler.submit(each) for each in warm])
+    assert not waits.done()
+    held.go.set()
+    assert_right(plain, [cold], [waits])
+    scheduler.close()
+
+
+def test_batches_do_not_grow_beyond_their_rows_and_models_take_turns(plain, queue):
+    compiled(plain, "conv1", "conv2", "conv3")
+    other = Held(plain.executable, "nothing")
+    names = {}
+    several = queue.submit(*(job(plain, picture(seed, 3), "conv1") for seed in range(4)))
+    names |= {f"conv1 {number}": future for number, future in enumerate(several)}
+    (names["other"],) = queue.submit(job(plain, picture(8), "conv2", executable=other))
+    (names["large"],) = queue.submit(job(plain, picture(9, 9), "conv3"))
     order = []
-    for name, future in [
-        *((f"conv1 {n}", each) for n, each in enumerate(several)),
-        ("conv2", other),
-        ("conv3", large),
-    ]:
+    for name, future in names.items():
         future.add_done_callback(lambda _, name=name: order.append(name))
-    queue.let_go()
-    queue.scheduler.close()
-    assert order == ["conv1 0", "conv1 1", "conv2", "conv3", "conv1 2", "conv1 3"]
-    assert queue.scheduler.runs == 5
+    assert queue.finish() == 4
+    assert order == ["conv1 0", "conv1 1", "other", "conv1 2", "conv1 3", "large"]
+
+
+def test_batches_do_not_grow_beyond_their_bytes(plain):
+    compiled(plain, "conv1")
+    row = 12 * 12 * 8 * 4
+    with Queue(plain, batch_bytes=3 * row) as queue:
+        jobs = [job(plain, picture(seed), "conv1") for seed in range(7)]
+        futures = queue.submit(*jobs)
+        assert queue.finish() == 3
+        assert_right(plain, jobs, futures)
 
 
 def test_a_bad_job_does_not_fail_its_neighbours(plain, queue):
+    compiled(plain, "flat")
+
     class Picky(Held):
         def run(self, inputs, taps):
             if np.isnan(inputs[0]).any():
                 raise InputMismatch("Not a number.")
             return self._executable.run(inputs, taps)
 
-    executable = Picky(plain.executable)
-    good, bad = tensor(1, 12, 12, 3), np.full((1, 12, 12, 3), np.nan, np.float32)
-    taps = (plain.description.taps["flat"],)
-    jobs = [Job(executable, [values], taps, time.monotonic() + 60) for values in (good, bad, good)]
-    first, failed, last = [queue.scheduler.submit(each) for each in jobs]
-    queue.let_go()
-    expected = plain.executable.run([good], taps)[0]
-    np.testing.assert_array_equal(first.result(60).arrays[0], expected)
-    np.testing.assert_array_equal(last.result(60).arrays[0], expected)
+    executable = Picky(plain.executable, "nothing")
+    bad = np.full((1, 12, 12, 3), np.nan, np.float32)
+    jobs = [job(plain, values, "flat", executable=executable) for values in (picture(1), bad, picture(2))]
+    first, failed, last = queue.submit(*jobs)
+    queue.finish()
+    assert_right(plain, [jobs[0], jobs[2]], [first, last])
     with pytest.raises(InputMismatch):
         failed.result(60)
 
 
 def test_cancelled_jobs_are_dropped_before_the_run(plain, queue):
-    future = queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1"))
+    (future,) = queue.submit(job(plain, picture(1), "conv1"))
     assert future.cancel()
-    queue.let_go()
-    queue.scheduler.close()
-    assert queue.scheduler.runs == 1
+    assert queue.finish() == 0
 
 
-def test_a_job_whose_time_is_up_is_not_run(plain, queue):
-    future = queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1", deadline=0.0))
-    queue.let_go()
+@pytest.mark.parametrize("options", [{"deadline": 0.0}, {"is_wanted": lambda: False}])
+def test_what_is_late_or_not_wanted_any_more_is_not_run(plain, queue, options):
+    compiled(plain, "conv1")
+    dropped, kept = queue.submit(job(plain, picture(1), "conv1", **options), job(plain, picture(2), "conv1"))
+    assert queue.finish() == 1
     with pytest.raises(DeadlineExceeded):
-        future.result(60)
-    queue.scheduler.close()
-    assert queue.scheduler.runs == 1
+        dropped.result(60)
+    assert len(kept.result(60).arrays[0]) == 1
 
 
 def test_no_more_jobs_wait_than_may(plain):
     with Queue(plain, pending_jobs=2) as queue:
-        futures = [queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1")) for _ in range(2)]
+        futures = queue.submit(*(job(plain, picture(seed), "conv1") for seed in range(2)))
         with pytest.raises(QueueFull, match="2 requests are waiting"):
-            queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1"))
-        queue.let_go()
-        for future in futures:
-            future.result(60)
-        queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1")).result(60)
+            queue.submit(job(plain, picture(3), "conv1"))
+        queue.finish()
+        assert all(future.result(60).arrays for future in futures)
 
 
 def test_closing_finishes_what_waits_and_takes_no_more(plain, queue):
-    future = queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1"))
-    queue.let_go()
-    queue.scheduler.close()
+    (future,) = queue.submit(job(plain, picture(1), "conv1"))
+    queue.finish()
     assert isinstance(future, Future)
     assert future.done()
     with pytest.raises(QueueFull, match="closing"):
-        queue.scheduler.submit(job(plain, tensor(1, 12, 12, 3), "conv1"))
+        queue.submit(job(plain, picture(1), "conv1"))
+
+
+def test_what_a_layer_makes_of_a_whole_batch_is_told_of_each_image_alone():
+    class Mean(layers.Layer):
+        def call(self, inputs):
+            return keras.ops.mean(inputs, axis=0)
+
+    start = keras.Input((12, 12, 3), name="start")
+    mean = Mean(name="mean")(start)
+    model = keras.Model(start, layers.Flatten(name="flat")(start - mean))
+    with ready(model) as made, Queue(made) as queue:
+        compiled(made, "mean")
+        jobs = [job(made, picture(seed), "mean") for seed in range(3)]
+        futures = queue.submit(*jobs)
+        assert queue.finish() == 3
+        for seed, future in enumerate(futures):
+            np.testing.assert_array_equal(future.result(60).arrays[0], picture(seed))

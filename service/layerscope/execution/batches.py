@@ -1,0 +1,149 @@
+"""Jobs, and batches of them: what the scheduler runs at once."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import DeadlineExceeded
+from layerscope.graph.executable import Executable
+from layerscope.graph.taps import Shape, Tap
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_LATE = "The request waited longer than it may: try again, or ask for less."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job got: one array a tap, (rows, *tap shape), of its own, and the seconds it waited and ran."""
+
+    arrays: list[Array]
+    queued: float
+    ran: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job:
+    """Rows to run and the taps wanted of them.
+
+    Attributes:
+        executable: what runs them.
+        inputs: one array an input, (rows, *input shape).
+        keys: names the content of each row: rows of one name are the same.
+        taps: what is wanted of all rows.
+        deadline: when it is of no use any more, on the clock of `time.monotonic`.
+        is_wanted: tells whether its caller still waits.
+    """
+
+    executable: Executable
+    inputs: Sequence[Array]
+    keys: Sequence[str]
+    taps: tuple[Tap, ...]
+    deadline: float
+    is_wanted: Callable[[], bool] = lambda: True
+    future: "Future[Outcome]" = field(default_factory=Future)
+    submitted: float = field(default_factory=time.monotonic)
+
+    def begin(self) -> bool:
+        """Whether it is still worth running: its caller is there and its time is not up."""
+        if not self.future.set_running_or_notify_cancel():
+            return False
+        if self.is_wanted() and time.monotonic() <= self.deadline:
+            return True
+        self.future.set_exception(DeadlineExceeded(_LATE))
+        return False
+
+
+class Batch:
+    """Jobs for one executable, with inputs of one signature, that run together.
+
+    Each different row runs once, for every tap that any job wants.
+    """
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.jobs = tuple(jobs)
+        self.executable = self.jobs[0].executable
+        self.taps = tuple(dict.fromkeys(tap for job in self.jobs for tap in job.taps))
+
+    @cached_property
+    def input_shapes(self) -> list[Shape]:
+        """The shapes of the inputs, without batch axis."""
+        return [array.shape[1:] for array in self.jobs[0].inputs]
+
+    @cached_property
+    def signature(self) -> list[tuple[Shape, str]]:
+        """What must be equal for batches to become one."""
+        return [(array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs]
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The names of its different rows."""
+        return frozenset(key for job in self.jobs for key in job.keys)
+
+    @cached_property
+    def work_per_row(self) -> int:
+        """What computing its taps for one row is, see `Executable.work`."""
+        return self.executable.work(self.taps, self.input_shapes)
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of all values it computes to hand out."""
+        return len(self.keys) * self.executable.value_bytes(self.taps, self.input_shapes)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether others had better not join: where a model mixes the images of a batch, each runs alone anyway."""
+        return any(tap.tensor.mixed for tap in self.taps)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a plan to run it."""
+        return self.executable.is_ready(self.taps, self.input_shapes)
+
+    def with_(self, other: "Batch") -> "Batch":
+        """Both as one."""
+        return Batch((*self.jobs, *other.jobs))
+
+    def begin(self) -> list[Job]:
+        """The jobs that are still worth running."""
+        return [job for job in self.jobs if job.begin()]
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run those of its jobs that have begun, and hand each its own.
+
+        Raises:
+            Exception: whatever the run raises; who has got nothing then gets nothing.
+        """
+        started = time.monotonic()
+        inputs, lines = _stacked(jobs)
+        # For all taps of the batch, though a job may have dropped out: it is these that have a plan.
+        arrays = self.executable.run(inputs, self.taps)
+        values = dict(zip(self.taps, arrays, strict=True))
+        ran = time.monotonic() - started
+        for job in jobs:
+            own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
+            job.future.set_result(Outcome(own, started - job.submitted, ran))
+
+
+def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:
+    """One array an input with each different row once, and the number of each."""
+    rows = {key: (job, number) for job in jobs for number, key in enumerate(job.keys)}
+    lines = {key: line for line, key in enumerate(rows)}
+    first = jobs[0]
+    if len(jobs) == 1 and len(rows) == len(first.keys):
+        return list(first.inputs), lines
+    inputs = [
+        np.stack([job.inputs[place][number] for job, number in rows.values()])
+        for place in range(len(first.inputs))
+    ]
+    return inputs, lines
+
+
+def _own(array: Array, lines: list[int], jobs: int) -> Array:
+    """A job's rows; copied out of a batch, so that keeping them does not keep what is of others."""
+    return array if jobs == 1 and lines == list(range(len(array))) else array[lines]

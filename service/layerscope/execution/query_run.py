@@ -1,0 +1,159 @@
+"""One query on its way: rows and taps in, activations out, and only what nobody has computed yet is run."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from layerscope.activations import Activation, Activations
+from layerscope.errors import DeadlineExceeded
+from layerscope.execution.admission import Demand
+from layerscope.execution.batches import Job
+from layerscope.execution.cache import ActivationCache
+from layerscope.execution.inputs import Row, require_one_size, stack
+from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.taps import Shape, Tap
+from layerscope.limits import Limits
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Key = tuple[str, str, str]
+"""Of an activation in the cache: the model's digest, the name of the image and its preprocessing, and the tap."""
+
+
+class QueryRun:
+    """One query on its way: rows and taps in, activations out."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        rows: list[Row],
+        taps: list[Tap],
+        is_wanted: Callable[[], bool],
+        limits: Limits,
+        cache: ActivationCache[Key],
+        scheduler: Scheduler,
+    ) -> None:
+        self._rows = rows
+        self._model = model
+        self._taps = taps
+        self._is_wanted = is_wanted
+        self._limits = limits
+        self._cache = cache
+        self._scheduler = scheduler
+        self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
+        self._tensors: dict[int, list[Array]] = {}
+        self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
+
+    def demand(self) -> Demand:
+        """What is asked of the model, and what of it must be computed."""
+        lacking = [self._places[key] for key in self._cache.lacking(self._places)]
+        rows, taps = _rows_and_taps(lacking, self._taps)
+        return Demand(self._model, self._taps, self._sizes(), len(self._rows), (len(rows), taps))
+
+    def activations(self) -> Activations:
+        """Run what is not known yet, and put everything together."""
+        try:
+            found, hit = self._cache.get_or_compute(
+                list(self._places),
+                lambda lacking: self._compute([self._places[key] for key in lacking]),
+                self.seconds_left,
+            )
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                "The request waited longer than it may: try again, or ask for less."
+            ) from error
+        by_address = {
+            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
+            for number, tap in enumerate(self._taps)
+        }
+        images = tuple(item.id for row in self._rows for item in row)
+        return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
+
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @cached_property
+    def _keys(self) -> list[list[Key]]:
+        """The cache's key of each row's taps."""
+        digest = self._model.description.digest
+        return [[(digest, each, tap.address) for tap in self._taps] for each in self._inputs]
+
+    @cached_property
+    def _inputs(self) -> list[str]:
+        """The name of what goes into the model for each row."""
+        return ["+".join(item.key for item in row) for row in self._rows]
+
+    @cached_property
+    def _places(self) -> dict[Key, tuple[int, Tap]]:
+        """The row and the tap of each key; for images that are there twice, the last row."""
+        return {
+            key: (number, tap)
+            for number, row in enumerate(self._keys)
+            for key, tap in zip(row, self._taps, strict=True)
+        }
+
+    def _sizes(self) -> list[Shape]:
+        """The shape of each input. Only models that take any size need to see the images for that."""
+        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
+        if any(None in size for size in sizes):
+            loaded = [self._load(number) for number in range(len(self._rows))]
+            require_one_size(loaded)
+            sizes = [array.shape for array in loaded[0]]
+        return sizes
+
+    def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
+        """Run the rows that lack something, for all the taps that any of them lacks."""
+        rows, taps = _rows_and_taps(places, self._taps)
+        inputs = stack([self._load(row) for row in rows])
+        job = Job(
+            executable=self._model.executable,
+            inputs=inputs,
+            keys=[self._inputs[row] for row in rows],
+            taps=taps,
+            deadline=self._deadline,
+            is_wanted=self._is_wanted,
+        )
+        outcome = self._scheduler.submit(job).result(self.seconds_left())
+        self._seconds["queue"] += outcome.queued
+        self._seconds["run"] += outcome.ran
+        arrays = dict(zip(taps, outcome.arrays, strict=True))
+        line = {row: position for position, row in enumerate(rows)}
+        return [_own(arrays[tap], line[row]) for row, tap in places]
+
+    def _load(self, number: int) -> list[Array]:
+        if number not in self._tensors:
+            with self._timed("decode"):
+                self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
+        return self._tensors[number]
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - started
+
+
+def _rows_and_taps(
+    places: Collection[tuple[int, Tap]], order: Iterable[Tap]
+) -> tuple[list[int], tuple[Tap, ...]]:
+    """The rows that lack something, and all the taps that any of them lacks, in order."""
+    rows = {row for row, _ in places}
+    lacking = {tap for _, tap in places}
+    return sorted(rows), tuple(tap for tap in order if tap in lacking)
+
+
+def _own(array: Array, row: int) -> Array:
+    """One image's values; copied out of a batch, so that keeping them does not keep the whole batch."""
+    own: Array = array[row]
+    return own if len(array) == 1 else own.copy()
+
+
+def _stacked(rows: list[Array]) -> Array:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
