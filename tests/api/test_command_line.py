@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
+import keras
 import pytest
 from requests_made import ACTIVATIONS, PNG, SEVEN
 from typer.testing import CliRunner
@@ -49,6 +50,15 @@ def test_selected_layers_of_a_file() -> None:
     assert "conv1" not in out
 
 
+def test_the_layers_of_a_saved_model(tmp_path: Path) -> None:
+    keras.models.load_model(DEMO).export(tmp_path, verbose=False)
+    code, out, _ = command("layers", str(tmp_path))
+
+    assert code == 0
+    rows = [re.findall(r"[\w.,]+", line) for line in out.splitlines() if "conv" in line]
+    assert rows[0] == ["1", "conv1", "Conv2D", "28x28x16", "416"]
+
+
 def test_selectors_of_a_file_are_taken_apart_as_in_a_request() -> None:
     code, out, _ = command("layers", str(DEMO), "--layers", "dense,pool1")
 
@@ -57,7 +67,7 @@ def test_selectors_of_a_file_are_taken_apart_as_in_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLANS", "many")]
+    ("name", "value"), [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLAN_BYTES", "many")]
 )
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"LAYERSCOPE_{name}", value)
@@ -75,6 +85,14 @@ def test_a_file_that_is_no_model(tmp_path: Path, name: str, content: bytes) -> N
 
     assert code == 1
     assert "Keras" in error
+    assert "Traceback" not in error
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    code, _, error = command("layers", str(tmp_path))
+
+    assert code == 1
+    assert "There is no saved_model.pb" in error
     assert "Traceback" not in error
 
 
@@ -206,6 +224,22 @@ def test_what_is_not_http_is_refused(running: Running, raw: bytes) -> None:
 
     assert b" 400 " in received.splitlines()[0]
     assert _predicts(running)
+
+
+def test_a_saved_model_is_served_if_it_is_trusted(tmp_path: Path) -> None:
+    keras.models.load_model(DEMO).export(tmp_path / "saved" / "1", verbose=False)
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--models", str(tmp_path), "--port", "0", "--trust-savedmodel"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert process.stderr is not None
+    report = next(text for text in process.stderr if "saved@1" in text)
+    process.kill()
+    process.wait()
+
+    assert "saved@1: 9 layers" in report
 
 
 def test_it_ends_when_interrupted(running: Running) -> None:

@@ -108,8 +108,9 @@ class Executable:
         batch = _batch_of(inputs)
         values = [_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
         plan = self._derivative(target, tap)
-        # What is the same for every image has a gradient that is not.
-        fetch = self._fetch if tap.tensor.batched and target.tensor.batched else self._fetch_by_image
+        # What is the same for every image has a gradient that is not, and so has what depends on other images.
+        by_image = not (tap.tensor.batched and target.tensor.batched) or target.tensor.mixed
+        fetch = self._fetch_by_image if by_image else self._fetch
         values_there, slopes = fetch(plan, (tap, tap), values, chosen)
         return values_there, slopes
 
@@ -279,13 +280,10 @@ def _batch_of(inputs: Sequence[Array]) -> int:
 
 def _require_batched(taps: Iterable[Tap]) -> None:
     for tap in taps:
-        if tap.tensor.mixed:
-            why = "mixes the images of a batch"
-        elif not tap.tensor.batched:
-            why = "is a constant of the model, the same for every image"
-        else:
-            continue
-        raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
+        if not tap.tensor.batched:
+            mixes, same = "mixes the images of a batch", "is a constant of the model, the same for every image"
+            why = mixes if tap.tensor.mixed else same
+            raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
 
 
 def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:
