@@ -18,6 +18,7 @@ from cachetools import LRUCache
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.ops import dismantle_graph
 
+from layerscope.graph.fusion import fused
 from layerscope.graph.subgraph import GraphParts
 from layerscope.graph.weights import Weights
 
@@ -77,6 +78,9 @@ def compile_plan(parts: GraphParts, weights: Weights, key: PlanKey) -> Plan:
         LookupError, ValueError, TypeError: there is no such derivative.
     """
     definition = parts.needed_for([*key.fed, *key.fetched, *(key.derivative or ())])
+    # What is replaced or differentiated by must be there.
+    if key.derivative is None and parts.are_placeholders(key.fed):
+        definition = fused(definition, key.fetched)
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(definition, name="")

@@ -1,6 +1,6 @@
 """The part of a graph that some of its tensors need."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,22 +13,28 @@ class GraphParts:
         self._whole = tf.compat.v1.GraphDef.FromString(serialized)
         self._nodes = {node.name: node for node in self._whole.node}
 
+    def are_placeholders(self, tensors: Iterable[str]) -> bool:
+        """Whether the graph computes none of `tensors` itself."""
+        return all(self._nodes[node_of(name)].op == "Placeholder" for name in tensors)
+
     def needed_for(self, tensors: Iterable[str]) -> Any:
         """A GraphDef with what computing `tensors`, which are names, needs and nothing else."""
-        needed = self._ancestors(tensors)
+        needed = needed_nodes(self._nodes, tensors)
         part = tf.compat.v1.GraphDef(versions=self._whole.versions, library=self._whole.library)
         part.node.extend(node for node in self._whole.node if node.name in needed)
         return part
 
-    def _ancestors(self, tensors: Iterable[str]) -> set[str]:
-        found: set[str] = set()
-        waiting = [node_of(name) for name in tensors]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(node_of(each) for each in self._nodes[name].input)
-        return found
+
+def needed_nodes(nodes: Mapping[str, Any], tensors: Iterable[str]) -> set[str]:
+    """The names of the nodes, of all `nodes` by name, that computing `tensors` needs."""
+    found: set[str] = set()
+    waiting = [node_of(name) for name in tensors]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(map(node_of, nodes[name].input))
+    return found
 
 
 def node_of(tensor: str) -> str:

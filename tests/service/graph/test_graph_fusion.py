@@ -1,0 +1,153 @@
+"""Convolutions that are fused with what is behind them: the same values, whatever else is fetched."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from graph_models import assert_close, noise, scatter_statistics, traced
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from layerscope.graph.fusion import fused
+from layerscope.graph.subgraph import GraphParts
+
+CONVOLUTIONS = st.one_of(
+    st.builds(
+        lambda **options: lambda name: layers.Conv2D(6, name=name, **options),
+        kernel_size=st.sampled_from([1, 2, 3]),
+        strides=st.sampled_from([1, 2]),
+        padding=st.sampled_from(["same", "valid"]),
+        use_bias=st.booleans(),
+        groups=st.sampled_from([1, 3]),
+        bias_initializer=st.just("normal"),
+    ),
+    st.builds(
+        lambda **options: lambda name: layers.DepthwiseConv2D(name=name, **options),
+        kernel_size=st.sampled_from([2, 3]),
+        strides=st.sampled_from([1, 2]),
+        padding=st.sampled_from(["same", "valid"]),
+        use_bias=st.booleans(),
+        depth_multiplier=st.sampled_from([1, 2]),
+        bias_initializer=st.just("normal"),
+    ),
+)
+NORMALIZATIONS = st.builds(
+    lambda **options: lambda name: layers.BatchNormalization(name=name, **options),
+    scale=st.booleans(),
+    center=st.booleans(),
+    epsilon=st.sampled_from([1e-3, 0.1]),
+)
+ACTIVATIONS = st.sampled_from(
+    [
+        lambda name: layers.ReLU(name=name),
+        lambda name: layers.ReLU(6.0, name=name),
+        lambda name: layers.ReLU(negative_slope=0.1, name=name),
+        lambda name: layers.Activation("swish", name=name),
+        lambda name: layers.Identity(name=name),
+    ]
+)
+BLOCKS = st.lists(st.tuples(CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
+
+
+def network(blocks):
+    start = keras.Input((9, 11, 6), name="start")
+    hidden = start
+    for number, block in enumerate(blocks):
+        for make, name in zip(block, ("conv", "norm", "act"), strict=True):
+            hidden = make(f"{name}{number}")(hidden)
+    model = keras.Model(start, hidden)
+    scatter_statistics(model)
+    return model
+
+
+def is_fused(made, *addresses):
+    names = [tap.tensor.name for tap in made.taps(*addresses)]
+    part = GraphParts(made.prepared.graph).needed_for(names)
+    return [node.op for node in fused(part, names).node if node.op.startswith("_Fused")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(BLOCKS, st.data())
+def test_every_layer_is_what_keras_makes_whatever_else_is_fetched(blocks, data):
+    made = traced(network(blocks))
+    images = noise(2, 9, 11, 6)
+    expected = dict(zip(made.addresses, eager(made.model, images), strict=True))
+    together = made.values(*expected, on=[images])
+    some = data.draw(st.lists(st.sampled_from(made.addresses), min_size=1, unique=True))
+    alone = traced(made.model).values(*some, on=[images])
+    for address, values in expected.items():
+        assert_close(together[address], values, 1e-4)
+    for address in some:
+        np.testing.assert_array_equal(alone[address], together[address])
+
+
+def eager(model, images):
+    values = [images]
+    for layer in model.layers[1:]:
+        values.append(np.asarray(layer(values[-1])))
+    return values
+
+
+@pytest.fixture(scope="module")
+def net():
+    start = keras.Input((8, 8, 3), name="start")
+    hidden = layers.Conv2D(4, 3, use_bias=False, name="conv")(start)
+    hidden = layers.BatchNormalization(name="norm")(hidden)
+    hidden = layers.ReLU(name="act")(hidden)
+    deep = layers.DepthwiseConv2D(3, name="deep")(hidden)
+    deep = layers.BatchNormalization(name="deep_norm")(deep)
+    model = keras.Model(start, layers.ReLU(6.0, name="deep_act")(deep))
+    scatter_statistics(model)
+    return traced(model)
+
+
+def test_one_operation_does_all_that_is_not_wanted_itself(net):
+    assert is_fused(net, "deep_act") == ["_FusedConv2D", "_FusedDepthwiseConv2dNative"]
+    names = [tap.tensor.name for tap in net.taps("deep_act")]
+    nodes = fused(GraphParts(net.prepared.graph).needed_for(names), names).node
+    assert not {node.op for node in nodes} & {"Conv2D", "DepthwiseConv2dNative", "Relu", "Relu6"}
+
+
+def test_what_is_wanted_itself_is_there(net):
+    wanted = ["conv", "norm", "act"]
+    assert is_fused(net, *wanted) == ["_FusedConv2D"]
+    values = net.values(*wanted, on=[noise(2, 8, 8, 3)])
+    np.testing.assert_array_equal(np.maximum(values["norm"], 0), values["act"])
+
+
+def test_what_is_replaced_or_differentiated_by_is_there(net):
+    images, model = noise(2, 8, 8, 3), net.model
+    replaced = noise(2, 6, 6, 4, seed=3)
+    (actual,) = net.executable.run([images], net.taps("act"), {net.index["conv"]: replaced})
+    assert_close(actual, model.get_layer("act")(model.get_layer("norm")(replaced)))
+    _, slopes = net.executable.gradient([images], net.index["act"], net.index["conv"])
+    with tf.GradientTape() as tape:
+        inside = model.get_layer("conv")(images)
+        tape.watch(inside)
+        target = model.get_layer("act")(model.get_layer("norm")(inside))
+    assert_close(slopes, tape.gradient(target, inside))
+
+
+def test_values_that_two_layers_read_are_fused_for_both():
+    start = keras.Input((8, 8, 3), name="start")
+    conv = layers.Conv2D(4, 3, name="conv")(start)
+    first = layers.ReLU(name="first")(layers.BatchNormalization(name="norm")(conv))
+    second = layers.ReLU(name="second")(layers.BatchNormalization(name="other")(conv))
+    both = layers.Add(name="both")([first, second, conv])
+    model = keras.Model(start, both)
+    scatter_statistics(model)
+    made, images = traced(model), noise(2, 8, 8, 3)
+    assert is_fused(made, "both") == ["_FusedConv2D", "_FusedConv2D"]
+    assert_close(made.value("both", on=[images]), model(images))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])
+def test_other_precisions_stay_as_they_are(dtype):
+    start = keras.Input((8, 8, 3), name="start")
+    hidden = layers.Conv2D(4, 3, name="conv", dtype=dtype)(start)
+    model = keras.Model(start, layers.BatchNormalization(name="norm", dtype=dtype)(hidden))
+    scatter_statistics(model)
+    made, images = traced(model), noise(2, 8, 8, 3)
+    assert is_fused(made, "norm") == []
+    assert_close(made.value("norm", on=[images]), model(images), 1e-2)
