@@ -70,7 +70,9 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = given or LocalEngine(settings.models or demo.MODELS, settings.limits)
+        engine = given or LocalEngine(
+            settings.models or demo.MODELS, settings.limits, trusted=settings.trust_savedmodel
+        )
         work = Work(settings.limits.pending_requests)
         app.state.service = Service(settings, engine, ImageStore(settings.limits), work)
         if isinstance(engine, LocalEngine) and given is None:

@@ -42,11 +42,19 @@ def serve(
     models: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help=_SETUP["models"].description)
     ] = None,
+    trust_savedmodel: Annotated[
+        bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
+    ] = None,
     host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
     port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
 ) -> None:
     """Serve a directory of models, or the demo model, until interrupted."""
-    given: dict[str, Any] = {"models": models, "host": host, "port": port}
+    given: dict[str, Any] = {
+        "models": models,
+        "trust_savedmodel": trust_savedmodel,
+        "host": host,
+        "port": port,
+    }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
     from layerscope_api.running import run  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
@@ -56,7 +64,10 @@ def serve(
 
 @app.command()
 def layers(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a .keras, .h5 or .hdf5 file")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, help="a .keras, .h5 or .hdf5 file, or a SavedModel folder you trust"),
+    ],
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
 ) -> None:
     """List the taps of a model file."""
@@ -66,8 +77,8 @@ def layers(
     from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
     with _friendly_errors(), _console.status(f"Opening {file.name} …"):
-        source = ModelSource(file.stem, 1, file, file.parent)
-        model = assemble(source, prepare(source), plans=1).description
+        source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
+        model = assemble(source, prepare(source), plan_bytes=1).description
         taps = model.taps.select(split_selectors(select or ["all"]))
     table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
     table.add_column("index", justify="right")

@@ -21,7 +21,7 @@ def run(settings: Settings, console: Console) -> None:
     # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
     SHARED_LOADER.start()
     listener = _listen(settings)
-    engine = LocalEngine(settings.models or demo.MODELS, settings.limits)
+    engine = LocalEngine(settings.models or demo.MODELS, settings.limits, trusted=settings.trust_savedmodel)
     try:
         with console.status("Loading models …"):
             engine.load_all(lambda entry: _report(entry, console))

@@ -16,6 +16,9 @@ class Settings(BaseSettings):
     models: DirectoryPath | None = Field(
         default=None, description="directory of models; without it the demo model is served"
     )
+    trust_savedmodel: bool = Field(
+        default=False, description="open SavedModel folders too: they are programs, trust whoever made them"
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
     cors_origins: tuple[str, ...] = Field(

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from layerscope.errors import ModelRefused
 from layerscope.graph.handover import Prepared, anonymous_file, read
 from layerscope.graph.packing import pack
-from layerscope.graph.saved_model import trace_saved_model
+from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.signature import signature_of
 from layerscope.graph.tracing import Trace, trace
 from layerscope.models.architectures import (
@@ -40,8 +40,9 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     """Prepare a model and write it to a file.
 
     Raises:
-        ModelRefused: it cannot be opened or traced.
+        ModelRefused: it cannot be opened or traced, or must be trusted and is not.
     """
+    _require_trust(source)
     manifest = Manifest.read(source.folder)
     plugins = [_beside(source.folder, name) for name in manifest.plugins]
     weights = weights_file(manifest, source.folder)
@@ -52,15 +53,23 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
 
 def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int]:
     """Trace a model, by what it is, and count its parameters."""
-    if source.path.is_dir():
-        made = trace_saved_model(source.path)
-        return made, sum(variable.shape.num_elements() for _, variable in made.captures)
     if source.path.name == FILE_NAME:
         model = build_architecture(manifest, source.folder)
-    else:
-        require_no_architecture(manifest)
-        model = open_model(source.path, plugins)
+        return trace(model, signature_of(model)), model.count_params()
+    require_no_architecture(manifest)
+    if source.path.is_dir():
+        made = trace_saved_model(source.path)
+        return made, sum(variable.size for _, variable in made.captures)
+    model = open_model(source.path, plugins)
     return trace(model, signature_of(model)), model.count_params()
+
+
+def _require_trust(source: ModelSource) -> None:
+    if source.path.is_dir() and not source.trusted:
+        raise ModelRefused(
+            "A SavedModel is a program: start with --trust-savedmodel if you trust whoever made it, or save the model"
+            " as model.keras."
+        )
 
 
 def _with_preset(manifest: Manifest) -> Manifest:
@@ -84,6 +93,7 @@ def _digest(parts: Iterable[Path]) -> str:
     for path in parts:
         for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if each.is_file():
+                digest.update(each.relative_to(path).as_posix().encode())
                 with each.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256-{digest.hexdigest()}"

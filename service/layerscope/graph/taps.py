@@ -25,8 +25,8 @@ class Input:
 class Tensor:
     """A tensor of the graph: its name there, its shape without the batch axis, and the dtype it is computed in.
 
-    A constant of the model, such as a table of positions, has no batch axis: it is the same for every image. Where a
-    model mixes the images of a batch, a tensor may have none either: it is computed for each image alone.
+    A constant of the model, such as a table of positions, has no batch axis (`batched` is False): it is the same for
+    every image. Where a model mixes the images of a batch (`mixed`), a value must be computed for each image alone.
     """
 
     name: str

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.addresses import encode_path
-from layerscope.graph.batch_axis import Role, roles
+from layerscope.graph.batch_axis import Rows, rows_of
 from layerscope.graph.recording import Call, Recorder, needless_copies
 from layerscope.graph.signature import Signature
 from layerscope.graph.taps import Input, LayerCall, Tap, Tensor
@@ -151,7 +151,7 @@ class _LayerCalls:
         self._graph = heard.graph
         self._recorder = heard.recorder
         self._originals = originals
-        self._roles = self._find_roles(heard)
+        self._rows = self._find_rows(heard)
         self._indices = {id(layer): number for number, layer in enumerate(model.layers)}
         self.made_by: dict[str, Tap] = {}
 
@@ -171,12 +171,12 @@ class _LayerCalls:
                 result.append(self._layer_call(Call(path, 0, None, {"output": [tensor]}), kind="Output"))
         return result, sorted(encode_path(path) for path in inside)
 
-    def _find_roles(self, heard: _Heard) -> Mapping[str, Role]:
+    def _find_rows(self, heard: _Heard) -> Mapping[str, Rows]:
         tensors = [*heard.entrances, *heard.recorder.outputs.values()]
         for call in heard.recorder.calls:
             if self._in_main_graph(call):
                 tensors.extend(tensor for found in call.tensors.values() for tensor in found)
-        return roles(heard.graph, heard.signature, tensors)
+        return rows_of(heard.graph, heard.signature, tensors)
 
     def _in_main_graph(self, call: Call) -> bool:
         return all(tensor.graph is self._graph for tensors in call.tensors.values() for tensor in tensors)
@@ -229,13 +229,13 @@ class _LayerCalls:
         return list(found)
 
     def _describe(self, tensor: Any) -> Tensor:
-        shape, role = tuple(tensor.shape.as_list()), self._roles[tensor.name]
+        shape, rows = tuple(tensor.shape.as_list()), self._rows[tensor.name]
         return Tensor(
             name=self._originals.get(tensor.name, tensor.name),
-            shape=shape[1:] if role == "rows" else shape,
+            shape=shape[1:] if rows.batched else shape,
             dtype=tensor.dtype.name,
-            batched=role == "rows",
-            mixed=role == "mixed",
+            batched=rows.batched,
+            mixed=rows.mixed,
         )
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,50 @@ from typing import Any
 import keras
 
 from layerscope.errors import ModelRefused
+from layerscope.models.legacy import load_legacy
 
 logger = logging.getLogger(__name__)
+
+_DAMAGED = "The file is damaged or not a Keras model: save it again with model.save('model.keras')."
+
+_ADVICE = (
+    (
+        r"(TF|Slicing|TFClassMethod|Instance\w+)OpLambda",
+        (
+            "The model applies functions of TensorFlow, which Keras 3 cannot read from an HDF5 file: save it as a"
+            " SavedModel folder where it was trained."
+        ),
+    ),
+    (
+        r"`Lambda` layer|Python `?lambda|identifier: \{'value'",
+        "The model has a Lambda layer, which is code in a data file: save it with a layer class of your own.",
+    ),
+    (
+        r"Could not locate|Unknown layer|Could not interpret|parent module .* cannot be imported",
+        "The model uses a class that Keras does not have: name a plugin that defines it in layerscope.json.",
+    ),
+    (
+        r"No model config",
+        (
+            "The file holds nothing but weights: save the whole model with model.save('model.keras'), or declare its"
+            " architecture in layerscope.json."
+        ),
+    ),
+    (
+        r"cannot contain character `/`",
+        "A layer has a slash in its name, which Keras 3 refuses: rename it where the model was trained, and save it again.",
+    ),
+    (
+        r"requires the (\w+) module",
+        r"The model needs the Python package \1: install it beside Layerscope.",
+    ),
+    (r"(?i)not a zip|accessible", _DAMAGED),
+    (
+        r"(?i)unexpected keyword|unrecognized keyword|not a KerasSaveable",
+        "The model was saved by another version of Keras than this one can read: save it again with Keras 3.",
+    ),
+)
+"""What Keras says when it cannot open a file, and what to do about it."""
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -31,10 +74,12 @@ def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
     Raises:
         ModelRefused: the file is damaged, of another format, or needs what neither Keras nor a plugin has.
     """
-    known = _legacy_classes(path)
+    known: dict[str, Any] = {}
     for plugin in plugins:
         known |= _run_plugin(plugin)
     try:
+        if path.suffix in {".h5", ".hdf5"}:
+            return load_legacy(path, known)
         return keras.models.load_model(path, custom_objects=known, compile=False)
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
@@ -60,35 +105,13 @@ def _run_plugin(path: Path) -> dict[str, Any]:
     return {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == name}
 
 
-def _legacy_classes(path: Path) -> dict[str, Any]:
-    """Keras 2 wrote `groups=1` for layers whose Keras 3 constructors refuse the argument."""
-    if path.suffix == ".keras":
-        return {}
-    return {
-        original.__name__: _without_groups(original)
-        for original in (
-            keras.layers.DepthwiseConv2D,
-            keras.layers.SeparableConv2D,
-            keras.layers.SeparableConv1D,
-        )
-    }
-
-
-def _without_groups(original: Any) -> type:
-    def from_config(config: dict[str, Any]) -> Any:
-        return original.from_config({key: value for key, value in config.items() if key != "groups"})
-
-    return type(original.__name__, (original,), {"from_config": staticmethod(from_config)})
-
-
 def _advice(error: Exception) -> str:
-    text = str(error)
-    if "Lambda" in text or "lambda" in text:
-        return "The model has a Lambda layer, which is code in a data file: save it with a layer class of your own."
-    if "Could not locate class" in text or "Unknown layer" in text or "Could not locate function" in text:
-        return "The model uses a class that Keras does not have: name a plugin that defines it in layerscope.json."
-    if isinstance(error, (OSError, KeyError)) or "not a zip" in text.lower() or "not accessible" in text:
-        return "The file is damaged or not a Keras model: save it again with model.save('model.keras')."
-    if "unexpected keyword" in text.lower() or "Unrecognized keyword" in text:
-        return "The model was saved by another version of Keras than this one can read: save it again with Keras 3."
+    if isinstance(error, (OSError, KeyError)):
+        return _DAMAGED
+    # Before it, Keras quotes the configuration, in which anything may stand.
+    text = str(error).rpartition("Exception encountered: ")[2]
+    for pattern, advice in _ADVICE:
+        match = re.search(pattern, text)
+        if match:
+            return match.expand(advice)
     return "Keras cannot open the file: load and save it once more where it was trained, with Keras 3."

@@ -65,7 +65,7 @@ def with_plugin(folder, code):
 
 
 def loaded(source):
-    return assemble(source, SHARED_LOADER.load(source), plans=4)
+    return assemble(source, SHARED_LOADER.load(source), plan_bytes=2**28)
 
 
 def value(model, address, inputs):
@@ -76,7 +76,7 @@ def value(model, address, inputs):
 def test_what_another_process_prepares_is_what_this_one_would(tmp_path, make, shape):
     model = make()
     source = write_model(tmp_path, model)
-    there, here = loaded(source), assemble(source, prepare(source), plans=4)
+    there, here = loaded(source), assemble(source, prepare(source), plan_bytes=2**28)
     assert [tap.address for tap in there.description.taps.outputs()] == [
         tap.address for tap in here.description.taps.outputs()
     ]
@@ -85,18 +85,6 @@ def test_what_another_process_prepares_is_what_this_one_would(tmp_path, make, sh
     assert there.description.parameters == model.count_params()
     (_, output), values = there.description.outputs[0], noise(2, *shape)
     assert_close(value(there, output.address, [values]), model(values))
-
-
-def test_a_folder_is_a_saved_model_and_all_its_files_make_the_digest(tmp_path):
-    folder, model, values = tmp_path / "saved", small_model(), noise(2, 4)
-    model.export(folder, verbose=False)
-    source = ModelSource("m", 1, folder, tmp_path)
-    made = loaded(source)
-    assert made.description.parameters == model.count_params()
-    (_, output) = made.description.outputs[0]
-    assert_close(value(made, output.address, [values]), model(values))
-    (folder / "variables" / "more").write_text("more", "utf-8")
-    assert SHARED_LOADER.load(source).blueprint.digest != made.description.digest
 
 
 def test_a_process_that_has_traced_nothing_can_differentiate_through_a_loop(tmp_path):
@@ -148,7 +136,7 @@ def test_weights_stay_where_they_were_put_until_the_model_is_closed(tmp_path):
     source = write_model(tmp_path)
     prepared = SHARED_LOADER.load(source)
     memory = weakref.ref(prepared.memory)
-    model = assemble(source, prepared, plans=4)
+    model = assemble(source, prepared, plan_bytes=2**28)
     value(model, "dense", [noise(2, 4)])
     del prepared
     gc.collect()

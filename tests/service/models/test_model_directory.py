@@ -45,6 +45,36 @@ def test_a_version_has_one_file(tmp_path):
     assert found(tmp_path) == [("m", 1, "m.keras"), ("n", 1, "n/1/model.keras")]
 
 
+def test_saved_models_are_folders_in_a_version_or_the_version_itself(tmp_path):
+    place(tmp_path, "a/1/model.savedmodel/saved_model.pb", "a/1/layerscope.json", "b/7/saved_model.pb")
+    place(tmp_path, "b/7/variables/variables.index", "b/7/layerscope.json", "c/1/saved_model.pbtxt")
+    place(tmp_path, "incomplete/1/model.savedmodel/variables/variables.index")
+    place(tmp_path, "bare/saved_model.pb", "weights/1/variables/variables.index")
+    assert found(tmp_path) == [
+        ("a", 1, "a/1/model.savedmodel"),
+        ("b", 7, "b/7"),
+        ("c", 1, "c/1"),
+        ("incomplete", 1, "incomplete/1/model.savedmodel"),
+    ]
+    assert [each.folder.name for each in find_models(tmp_path)] == ["1", "7", "1", "1"]
+
+
+def test_a_model_file_counts_before_a_saved_model_and_that_before_a_declaration(tmp_path):
+    place(tmp_path, "m/1/model.h5", "m/1/model.savedmodel/saved_model.pb", "m/1/layerscope.json")
+    place(tmp_path, "n/1/model.savedmodel/saved_model.pb", "n/1/saved_model.pb", "o/1/layerscope.json")
+    assert found(tmp_path) == [
+        ("m", 1, "m/1/model.h5"),
+        ("n", 1, "n/1/model.savedmodel"),
+        ("o", 1, "o/1/layerscope.json"),
+    ]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_trust_holds_for_every_model(tmp_path, trusted):
+    place(tmp_path, "a/1/saved_model.pb", "m.keras")
+    assert [each.trusted for each in find_models(tmp_path, trusted=trusted)] == [trusted, trusted]
+
+
 def test_the_declaration_of_a_bare_file_is_in_the_folder_of_its_name(tmp_path):
     place(tmp_path, "m.keras")
     (source,) = find_models(tmp_path)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.addresses import Site
-from layerscope.graph.saved_functions import operation
-from layerscope.graph.saved_layers import Insides, declares_channels_first, fused_activation, layer_type
-from layerscope.graph.saved_scopes import PASSIVE, ScopeCall
-from layerscope.graph.saved_wiring import Reader, Wiring
+from layerscope.graph.saved.flattening import operation
+from layerscope.graph.saved.layer_types import Insides, declares_channels_first, fused_activation, layer_type
+from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
+from layerscope.graph.saved.wiring import Reader, Wiring
 from layerscope.graph.taps import Input, LayerCall, Tap
 
 
@@ -120,11 +120,13 @@ class SavedLayerCalls:
         """Without sizes, which are computed on the way: they depend on the inputs and have no batch axis."""
         known = [tensor for tensor in tensors if tensor in self._wiring.described]
         values = [
-            tensor
-            for tensor in known
-            if self._wiring.described[tensor].batched or operation(tensor) not in self._fed
+            tensor for tensor in known if self._has_images(tensor) or operation(tensor) not in self._fed
         ]
         return values or known
+
+    def _has_images(self, tensor: str) -> bool:
+        described = self._wiring.described[tensor]
+        return described.batched or described.mixed
 
     def _own(self, tensor: str, readers: Sequence[Reader]) -> str:
         own = self._wiring.own(tensor, readers)

@@ -1,22 +1,22 @@
 """The layers of a flat graph: what is in each, what depends on the inputs, and what runs where nothing can be read."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.graph.addresses import encode_path
-from layerscope.graph.saved_functions import CALLS, FlatGraph, functions_of, operation
-from layerscope.graph.saved_scopes import PASSIVE, SavedNode, ScopeCall, ScopeNames, scope_calls
+from layerscope.graph.saved.flattening import CALLS, FlatGraph, functions_of, operation
+from layerscope.graph.saved.graph import ServingGraph
+from layerscope.graph.saved.scopes import PASSIVE, SavedNode, ScopeCall, ScopeNames, scope_calls
 
 
 class Structure:
     """Where the layers of a graph are.
 
     Args:
-        flat: the graph.
+        serving: the graph.
         library: the functions that its loops and branches run.
-        nodes: those that compute its outputs, each after those it reads.
-        entrances: the tensors of the inputs by name. No layer can have such a name.
+        inputs: the names of the inputs. No layer can have one of them.
 
     Attributes:
         fed: the names of the nodes that depend on the inputs.
@@ -24,18 +24,17 @@ class Structure:
         unreachable: the paths of layers that run inside a loop or a branch, in the form they have in addresses.
     """
 
-    def __init__(
-        self, flat: FlatGraph, library: Any, nodes: Sequence[Any], entrances: Mapping[str, str]
-    ) -> None:
+    def __init__(self, serving: ServingGraph, library: Any, inputs: Iterable[str]) -> None:
+        flat, nodes = serving.flat, serving.nodes
         self._nodes = {node.name: node for node in nodes}
-        self._entrances = {operation(tensor) for tensor in entrances.values()}
+        self._entrances = set(map(operation, serving.entrances))
         self.fed = _fed(nodes, self._entrances)
         saved = [self._saved(node) for node in nodes if self._computes(node)]
         loops = list(_loops(flat, library, nodes))
         inside = [name for loop in loops for name in loop.inside]
         names = ScopeNames(saved, [*flat.nodes, *inside], [*flat.calls, *(loop.name for loop in loops)])
         looped = {path for loop in loops for path in loop.layers(names)}
-        self.calls = _without(scope_calls(saved, names, entrances), looped)
+        self.calls = _without(scope_calls(saved, names, inputs), looped)
         self.unreachable = tuple(sorted(map(encode_path, looped)))
         self._in_layers = {node.name for call in self.calls for node in call.nodes}
 

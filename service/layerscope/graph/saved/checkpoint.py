@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.saved_functions import FlatGraph, flatten, operation
+from layerscope.graph.saved.flattening import FlatGraph, flatten, operation
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

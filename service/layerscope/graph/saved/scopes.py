@@ -71,12 +71,6 @@ class ScopeCall:
         """The names of the variables that are read in it."""
         return frozenset[str]().union(*(node.variables for node in self.nodes))
 
-    def walk(self) -> Iterator["ScopeCall"]:
-        """It and all calls inside, outer ones first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
 
 class ScopeNames:
     """Which layers the nodes of one graph are in, going by their names alone.

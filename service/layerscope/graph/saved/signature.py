@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.saved_functions import canonical
+from layerscope.graph.saved.flattening import canonical
 from layerscope.graph.taps import Input
 
 _SIGNATURE = "serving_default"
@@ -23,13 +23,13 @@ class SavedSignature:
     """A signature of a SavedModel.
 
     `entrances` are the tensors of its graph that stand for `inputs`, in the same order; `outputs` pairs the name of
-    each output with its tensor. `batch` is the batch size that it was saved for, None if it takes any.
+    each output with its tensor. `batch_size` is the one that it was saved for, None if it takes any.
     """
 
     inputs: tuple[Input, ...]
     entrances: tuple[str, ...]
     outputs: tuple[tuple[str, str], ...]
-    batch: int | None
+    batch_size: int | None
 
 
 def read_meta_graph(folder: Path) -> Any:
@@ -42,8 +42,8 @@ def read_meta_graph(folder: Path) -> Any:
         saved = parse_saved_model(str(folder))
     except OSError as error:
         raise ModelRefused(
-            "The SavedModel is damaged: copy its whole folder again, or export the model again with"
-            " model.export('folder')."
+            "There is no saved_model.pb in the SavedModel's folder, or it is damaged: copy the whole folder again, or"
+            " export the model again with model.export('folder')."
         ) from error
     for meta_graph in saved.meta_graphs:
         if _TAG in meta_graph.meta_info_def.tags:
@@ -78,7 +78,7 @@ def saved_signature(meta_graph: Any) -> SavedSignature:
         outputs=tuple(
             (name, canonical(chosen.outputs[name].name)) for name in sorted(chosen.outputs, key=_natural)
         ),
-        batch=next((shape[0] for shape in shapes if shape[0] is not None), None),
+        batch_size=next((shape[0] for shape in shapes if shape[0] is not None), None),
     )
 
 

@@ -41,7 +41,7 @@ class FlatGraph:
 
     def needed(self, tensors: Iterable[str]) -> list[Any]:
         """The nodes that compute `tensors`, each after those it reads, otherwise in the order they were made."""
-        found = _ancestors(self.nodes, map(operation, tensors))
+        found = ancestors(self.nodes, map(operation, tensors))
         return _sorted([node for name, node in self.nodes.items() if name in found])
 
 
@@ -53,7 +53,7 @@ def flatten(graph_def: Any, targets: Iterable[str], replaced: Mapping[str, str] 
         targets: names of nodes.
         replaced: tensors to read in place of others, both as `name:index`.
     """
-    found = _ancestors({node.name: node for node in graph_def.node}, targets)
+    found = ancestors({node.name: node for node in graph_def.node}, targets)
     flattening = _Flattening(graph_def.library.function, replaced or {})
     flattening.add([node for node in graph_def.node if node.name in found], "")
     return flattening.finished()
@@ -76,11 +76,32 @@ def functions_of(node: Any) -> list[str]:
     return single + [function.name for value in attributes for function in value.list.func]
 
 
-def clear_foreign_attributes(node: Any) -> None:
-    """Forget what holds only where a node was made: its device, its neighbours, and the gradient it had there."""
-    node.device = ""
-    for attribute in _FOREIGN_ATTRIBUTES.intersection(node.attr):
-        del node.attr[attribute]
+def functions_needed(library: Any, nodes: Iterable[Any]) -> list[Any]:
+    """The functions that loops and branches run, and those that these run."""
+    known = {function.signature.name: function for function in library.function}
+    found: dict[str, Any] = {}
+    waiting = list(nodes)
+    while waiting:
+        for name in functions_of(waiting.pop()):
+            if name and name not in found:
+                found[name] = function = type(known[name])()
+                function.CopyFrom(known[name])
+                for node in function.node_def:
+                    _clear_foreign_attributes(node)
+                waiting.extend(function.node_def)
+    return list(found.values())
+
+
+def ancestors(nodes: Mapping[str, Any], targets: Iterable[str]) -> set[str]:
+    """The names of the nodes `targets` and of all that they read, directly or not."""
+    found: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(map(operation, nodes[name].input))
+    return found
 
 
 class _Flattening:
@@ -103,7 +124,7 @@ class _Flattening:
             own.input.extend(scope + canonical(name) for name in node.input if not name.startswith("^"))
             shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
             self._shapes |= {f"{own.name}:{number}": shape for number, shape in enumerate(shapes)}
-            clear_foreign_attributes(own)
+            _clear_foreign_attributes(own)
             self._place(own, caller)
 
     def finished(self) -> FlatGraph:
@@ -158,17 +179,6 @@ def _length(result: Any, node: Any) -> int:
     return len(node.attr[result.type_list_attr].list.type) if result.type_list_attr else 1
 
 
-def _ancestors(nodes: Mapping[str, Any], targets: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(targets)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(map(operation, nodes[name].input))
-    return found
-
-
 def _sorted(nodes: Sequence[Any]) -> list[Any]:
     """By Kahn's algorithm, which of all nodes that could come next takes the one that was made first."""
     places = {node.name: number for number, node in enumerate(nodes)}
@@ -189,3 +199,10 @@ def _sorted(nodes: Sequence[Any]) -> list[Any]:
             if not lacking[reader]:
                 heapq.heappush(ready, reader)
     return order
+
+
+def _clear_foreign_attributes(node: Any) -> None:
+    """Forget what holds only where a node was made: its device, its neighbours, and the gradient it had there."""
+    node.device = ""
+    for attribute in _FOREIGN_ATTRIBUTES.intersection(node.attr):
+        del node.attr[attribute]

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from layerscope.graph.saved_functions import operation
+from layerscope.graph.saved.flattening import operation
 
 _TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
     (name, frozenset(operations))
@@ -115,12 +115,13 @@ def layer_type(insides: Insides) -> str:
 
 def _type_by_output(insides: Insides) -> str:
     _, tensor = _passed_on(insides)
-    op = insides.nodes[operation(insides.output)].op
+    last = insides.nodes[operation(insides.output)]
+    op = last.op
     fed = {insides.nodes[name].op for name in insides.fed}
     before, after = insides.ranks
     if insides.inputs > 1 and op in _OF_SEVERAL:
         return _OF_SEVERAL[op]
-    if op in _POOLED and after == 2 < before:
+    if op in _POOLED and before > 2 and (after == 2 or last.attr["keep_dims"].b):
         return f"{_POOLED[op]}{before - 2}D"
     if op == "Reshape":
         return "Flatten" if after == 2 else "Reshape"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from layerscope.graph.saved_functions import operation
+from layerscope.graph.saved.flattening import operation
 from layerscope.graph.taps import Tensor
 
 

@@ -1,0 +1,81 @@
+"""Trace a SavedModel folder: its graph as it was saved, with taps where its layers are.
+
+Nothing is restored as TensorFlow restores it: no objects, no optimizer, no code of Keras. So folders open too that
+`tf.saved_model.load` cannot read any more. And nothing of it runs before somebody asks for values.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from layerscope.errors import LayerscopeError, ModelRefused
+from layerscope.graph.saved.checkpoint import saved_variables
+from layerscope.graph.saved.graph import placeholder, serving_graph, variables_in
+from layerscope.graph.saved.importing import imported
+from layerscope.graph.saved.loops import with_intermediates
+from layerscope.graph.saved.signature import read_meta_graph, saved_signature
+from layerscope.graph.saved.structure import Structure
+from layerscope.graph.saved.taps import SavedLayerCalls
+from layerscope.graph.saved.wiring import Wiring
+from layerscope.graph.tracing import Trace
+
+logger = logging.getLogger(__name__)
+
+
+def trace_saved_model(folder: Path) -> Trace:
+    """Trace the SavedModel in `folder` with a free batch size.
+
+    Layers are named after the scopes in the graph, without the model's own; inputs and outputs as the signature has
+    them.
+
+    Raises:
+        ModelRefused: it is damaged or incomplete, or does what cannot be served.
+    """
+    try:
+        return _traced(folder)
+    except LayerscopeError:
+        raise
+    except Exception as error:
+        logger.warning("cannot read the SavedModel %s", folder.name, exc_info=True)
+        raise ModelRefused(
+            "The SavedModel cannot be read: export the model again with model.export('folder'), with Keras 3 and"
+            " TensorFlow 2.",
+            cause=type(error).__name__,
+        ) from error
+
+
+def _traced(folder: Path) -> Trace:
+    meta_graph = read_meta_graph(folder)
+    signature = saved_signature(meta_graph)
+    serving = serving_graph(meta_graph, signature)
+    variables = variables_in(serving.nodes, saved_variables(folder, meta_graph))
+    structure = Structure(serving, meta_graph.graph_def.library, [each.name for each in signature.inputs])
+    graph_def, described = imported(meta_graph, serving, signature)
+    wiring = Wiring(graph_def.node, [structure.made(tensor) for tensor in serving.results], described)
+    sizes = {name: variable.size for name, variable in variables.items()}
+    layer_calls = SavedLayerCalls(wiring, structure.fed, sizes)
+    calls = layer_calls.collect(structure.calls, signature.inputs, serving.entrances)
+    outputs, made_by_model = layer_calls.outputs([name for name, _ in signature.outputs])
+    del graph_def.node[:]
+    graph_def.node.extend(wiring.nodes.values())
+    return Trace(
+        graph_def=_without_values(with_intermediates(graph_def)),
+        inputs=signature.inputs,
+        placeholders=tuple(f"{placeholder(number)}:0" for number in range(len(signature.inputs))),
+        outputs=tuple(outputs),
+        calls=(*calls, *made_by_model),
+        captures=tuple((f"{name}:0", variable) for name, variable in variables.items()),
+        unreachable=structure.unreachable,
+    )
+
+
+def _without_values(graph_def: Any) -> Any:
+    """A variable is named in a trace by a placeholder, as its values are elsewhere."""
+    for node in graph_def.node:
+        if node.op == "VarHandleOp":
+            node.op = "Placeholder"
+            node.attr.clear()
+            node.attr["dtype"].type = tf.resource.as_datatype_enum
+    return graph_def
