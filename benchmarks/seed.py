@@ -76,7 +76,7 @@ def _picture(model: keras.Model, name: str, service: Service) -> Figure:
     before = activations_path(name, layers=f"index:0..{LAYERS - 1}")
     with Connection(service.address) as connection:
 
-        def run(each: tuple[bytes, Array]) -> bytes:
+        def run(each: tuple[bytes, Array]) -> memoryview:
             return connection.post(path, each[0], "image/png")
 
         inputs = []

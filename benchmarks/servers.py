@@ -56,7 +56,7 @@ class Contender:
         request = self.ask(image)
         with Connection(self.address) as connection:
             answer = connection.post(request.path, request.body, request.content_type)
-        return np.frombuffer(self.read(answer), np.float32)
+        return np.frombuffer(self.read(bytes(answer)), np.float32)
 
     def generator(self) -> float:
         """How much of one processor the load generator took."""

@@ -20,7 +20,13 @@ from layerscope import errors
 from layerscope.graph import selectors
 from layerscope.limits import Limits
 from layerscope_api.errors import STATUSES, status_of
-from layerscope_api.options import ActivationOptions, FeatureMapOptions, ImageOptions, PredictionOptions
+from layerscope_api.options import (
+    ActivationOptions,
+    FeatureMapOptions,
+    ImageOptions,
+    PlanOptions,
+    PredictionOptions,
+)
 from layerscope_api.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -95,6 +101,7 @@ def _options() -> Iterator[str]:
     yield "The same names in a query string, a form and a JSON body.\n"
     routes: dict[str, type[ImageOptions]] = {
         "activations": ActivationOptions,
+        "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
         "predictions": PredictionOptions,
     }

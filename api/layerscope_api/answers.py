@@ -3,7 +3,7 @@
 import hashlib
 import string
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote
@@ -13,9 +13,12 @@ from fastapi import Request, Response
 
 from layerscope import __version__
 from layerscope.activations import Activations
+from layerscope.encode import Piece
 from layerscope.graph.model import ModelDescription
+from layerscope_api.callers import IsWanted, watched
 from layerscope_api.dependencies import Service
 from layerscope_api.options import ImageOptions
+from layerscope_api.pieces import PiecesResponse
 from layerscope_api.requests import Asked, Stored
 
 Options = TypeVar("Options", bound=ImageOptions)
@@ -24,9 +27,9 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Answer:
-    """A body, and what the headers say of it."""
+    """A body, piece by piece, and what the headers say of it."""
 
-    body: bytes
+    pieces: Sequence[Piece]
     media_type: str
     model: ModelDescription
     activations: Activations
@@ -35,7 +38,11 @@ class Answer:
 
 
 async def respond(
-    request: Request, service: Service, reference: str, asked: Asked[Options], answer: Callable[[], Answer]
+    request: Request,
+    service: Service,
+    reference: str,
+    asked: Asked[Options],
+    answer: Callable[[IsWanted], Answer],
 ) -> Response:
     """Answer a GET from what the client has if that is still true, else do the work in a thread.
 
@@ -44,7 +51,7 @@ async def respond(
         service: who answers.
         reference: the model that was asked for.
         asked: the options and images.
-        answer: does the work; it may block.
+        answer: does the work, as long as it is wanted; it may block.
     """
     validity: dict[str, str] = {}
     if request.method in {"GET", "HEAD"}:
@@ -52,7 +59,8 @@ async def respond(
         validity = _validity(service, reference, model, _etag(request, model, asked))
         if _matches(request.headers.get("if-none-match", ""), validity["ETag"]):
             return Response(status_code=304, headers=validity)
-    done = await service.work.run(answer)
+    async with watched(request) as is_wanted:
+        done = await service.work.run(lambda: answer(is_wanted))
     headers = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,
@@ -60,7 +68,7 @@ async def respond(
         **done.headers,
         **validity,
     }
-    return Response(done.body, media_type=done.media_type, headers=headers)
+    return PiecesResponse(done.pieces, done.media_type, headers)
 
 
 def ascii_address(address: str) -> str:

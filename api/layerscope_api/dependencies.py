@@ -27,7 +27,8 @@ class Service:
         return self.settings.limits
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
+    """Not blocking, and async to say so: the framework would send it through a thread otherwise."""
     service: Service = request.app.state.service
     return service
 

@@ -13,13 +13,15 @@ _IDLE_SECONDS = 2.0
 class Connection:
     """One connection to a server, reused for every request; a context manager that closes it.
 
-    Servers close connections that were idle for a few seconds, so it is opened anew before that.
+    Servers close connections that were idle for a few seconds, so it is opened anew before that. Answers are read
+    into memory that is kept: to be given tens of megabytes by the system takes longer than to receive them.
     """
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
         self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=120)
         self._used = -_IDLE_SECONDS
+        self._kept = bytearray()
 
     def __enter__(self) -> Self:
         return self
@@ -37,8 +39,8 @@ class Connection:
             self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._used = time.monotonic()
 
-    def post(self, path: str, body: bytes, content_type: str) -> bytes:
-        """The body of the answer.
+    def post(self, path: str, body: bytes, content_type: str) -> memoryview:
+        """The body of the answer, which is there until the next one comes.
 
         Raises:
             RuntimeError: the status is not 200.
@@ -46,11 +48,24 @@ class Connection:
         self.open()
         self._http.request("POST", path, body, {"Content-Type": content_type})
         answer = self._http.getresponse()
-        content = answer.read()
+        content = self._read(answer)
         self._used = time.monotonic()
         if answer.status != 200:
-            raise RuntimeError(f"{path} answered {answer.status}: {content[:500].decode(errors='replace')}")
+            raise RuntimeError(
+                f"{path} answered {answer.status}: {bytes(content[:500]).decode(errors='replace')}"
+            )
         return content
+
+    def _read(self, answer: http.client.HTTPResponse) -> memoryview:
+        if answer.length is None:
+            return memoryview(answer.read())
+        if answer.length > len(self._kept):
+            self._kept = bytearray(answer.length)
+        content = memoryview(self._kept)[: answer.length]
+        received = 0
+        while not answer.isclosed() and (count := answer.readinto(content[received:])):
+            received += count
+        return content.toreadonly()
 
 
 def activations_path(model: str, **options: object) -> str:

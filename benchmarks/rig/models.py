@@ -12,6 +12,7 @@ from PIL import Image
 
 from layerscope.execution.engine import LocalEngine
 from layerscope.graph.model import LoadedModel
+from layerscope.graph.plans import PlanKey
 
 MIDDLE = "block_6_expand_relu"
 """A layer in the middle of MobileNetV2: 28x28 pixels, 192 channels, 0.6 MB."""
@@ -76,7 +77,7 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
         A function of a batch, (batch, *input shape), to one array a layer.
     """
     executable = model.executable
-    fetched = [tap.tensor.name for tap in model.description.taps.select(selectors)]
-    session, inputs = executable._session, executable._placeholders  # noqa: SLF001 - below what the project offers
-    call: Callable[[Array], list[Array]] = session.make_callable(fetched, list(inputs))
-    return call
+    fetched = tuple(tap.tensor.name for tap in model.description.taps.select(selectors))
+    # Below what the project offers.
+    plan = executable._compile(PlanKey(executable._placeholders, fetched))  # noqa: SLF001
+    return lambda batch: plan([batch])

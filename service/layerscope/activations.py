@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from layerscope.channels import ChannelSelection
+from layerscope.graph.half import to_half
 from layerscope.graph.taps import Tap
 from layerscope.tensor_options import DataType, Layout, Reduction, Region, TensorOptions
 from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_HALF_EXPONENT = np.uint16(0x7C00)
+"""The bits of a float16 that are all set in NaN and infinities, and in nothing else."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class Activation:
             return self.quantization.nonfinite
         if self.values.dtype.kind != "f":
             return 0
+        if self.values.dtype == np.float16:
+            # NumPy takes halves one by one.
+            return int(np.count_nonzero(self.values.view(np.uint16) & _HALF_EXPONENT == _HALF_EXPONENT))
         return int(self.values.size - np.count_nonzero(np.isfinite(self.values)))
 
     def reduced(self, options: TensorOptions) -> "Activation":
@@ -106,6 +113,8 @@ class Activation:
 
     def cropped(self, region: Region | None, stride: int = 1) -> "Activation":
         """Keep a window of the map, or every n-th pixel of it."""
+        if region is None and stride == 1:
+            return self
         return replace(self, values=self.values[self.spec.window(region, stride)])
 
     def summarized(self, reduction: Reduction) -> "Activation":
@@ -138,6 +147,8 @@ class Activation:
         self.spec.converted(dtype)
         if dtype == "native" or (dtype != "uint8" and self.values.dtype == dtype):
             return self
+        if dtype == "float16" and self.values.dtype == np.float32:
+            return replace(self, values=to_half(self.values))
         with np.errstate(over="ignore", invalid="ignore"):
             return self._quantized() if dtype == "uint8" else replace(self, values=self.values.astype(dtype))
 

@@ -87,6 +87,8 @@ class TensorSpec:
 
     def cropped(self, region: Region | None, stride: int = 1) -> "TensorSpec":
         """Keep a window of the map, or every n-th pixel of it."""
+        if region is None and stride == 1:
+            return self
         window = self.window(region, stride)
         return replace(
             self, shape=tuple(len(range(size)[kept]) for size, kept in zip(self.shape, window, strict=True))

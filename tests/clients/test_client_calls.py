@@ -9,6 +9,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
+from layerscope.limits import Limits
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
 from layerscope_client import Client, Model, errors
@@ -76,6 +77,40 @@ def test_activations_are_arrays_by_address(digits: Model) -> None:
     assert activations.digest == digits.describe()["digest"]
     assert len(activations.images) == 1
     assert layers[0]["address"] in repr(activations)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [SEVEN, [SEVEN, SEVEN], np.zeros((3, 28, 28, 1), np.float32), {"input": SEVEN}],
+    ids=["one", "two", "tensor", "by name"],
+)
+def test_a_plan_is_what_comes(digits: Model, images: Any) -> None:
+    plan = digits.plan(images, "conv*", dtype="float16", stride=2)
+    activations = digits.activations(images, "conv*", dtype="float16", stride=2)
+
+    assert {layer["address"]: (layer["shape"], layer["dtype"]) for layer in plan["layers"]} == {
+        address: (list(array.shape), array.dtype.name) for address, array in activations.items()
+    }
+    assert (plan["format"], plan["admitted"], plan["images"]) == (
+        "safetensors",
+        True,
+        len(activations.images),
+    )
+
+
+def test_a_plan_for_so_many_images_needs_none_and_says_what_would_be_refused(digits: Model) -> None:
+    assert digits.plan(4, "outputs")["layers"][0]["shape"] == [4, 10]
+
+    with TestClient(create_app(Settings(models=None, limits=Limits(response_bytes=100_000)))) as http:
+        small = Client(http=http).model("digits")
+        plan = small.plan(9, "conv*")["formats"]["safetensors"]
+        with pytest.raises(errors.AnswerTooLarge) as refused:
+            small.activations(np.zeros((9, 28, 28, 1), np.float32), "conv*")
+
+    assert plan["refusal"] is not None
+    assert plan["refusal"]["error"] == refused.value.message
+    assert plan["refusal"]["details"] == refused.value.details
+    assert len(refused.value.details["ways"]) == 3
 
 
 def test_only_what_was_asked_for_is_in_the_mapping(digits: Model) -> None:

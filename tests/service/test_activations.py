@@ -221,6 +221,13 @@ def test_float16_rounds_and_counts_what_overflows():
     assert converted.nonfinite == 1
 
 
+@given(arrays())
+def test_nonfinite_counts_nan_and_infinities_of_every_dtype(values):
+    activation = make_activation(values)
+
+    assert activation.nonfinite == np.count_nonzero(~np.isfinite(values))
+
+
 @pytest.mark.parametrize("options", [{"stride": 0}, {"reduce": "sum"}, {"dtype": "int8"}, {"layout": "chwn"}])
 def test_options_are_checked_when_they_are_made(options):
     with pytest.raises(OptionInvalid):

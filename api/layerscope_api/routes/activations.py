@@ -8,6 +8,7 @@ from layerscope.encode import encode, format_for
 from layerscope.execution.engine import Query
 from layerscope.statistics import statistics_of
 from layerscope_api.answers import Answer, ascii_address, respond, timed
+from layerscope_api.callers import IsWanted
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import ActivationOptions
@@ -45,10 +46,14 @@ async def post_activations(model: ModelReference, request: Request, service: Ser
 async def _activations(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, ActivationOptions, service.limits)
     accept = request.headers.get("accept")
-    return await respond(request, service, model, asked, lambda: _answer(service, model, asked, accept))
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, accept, is_wanted)
+    )
 
 
-def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None) -> Answer:
+def _answer(
+    service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None, is_wanted: IsWanted
+) -> Answer:
     options = asked.options
     form = format_for(accept, options.format)
     query = Query(
@@ -56,6 +61,7 @@ def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accep
         sources=asked.sources(service.images, service.limits),
         layers=options.layers,
         admit=lambda specs: admit(specs, options, form, service.limits),
+        is_wanted=is_wanted,
     )
     with service.engine.admitted(query) as result:
         found = result.activations
@@ -65,4 +71,4 @@ def _answer(service: Service, model: str, asked: Asked[ActivationOptions], accep
         reduced = found.reduced(options.tensor_options())
         encoded, seconds = timed(lambda: encode(reduced, form, said, service.limits))
         headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
-        return Answer(encoded.body, encoded.media_type, result.model, found, headers, seconds)
+        return Answer(encoded.pieces, encoded.media_type, result.model, found, headers, seconds)

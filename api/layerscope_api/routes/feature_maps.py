@@ -15,6 +15,7 @@ from layerscope.render import Picture, PictureOptions, building_bytes, measure, 
 from layerscope.render.layout import require_room
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, ascii_address, respond, timed
+from layerscope_api.callers import IsWanted
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
@@ -47,10 +48,12 @@ async def post_feature_map(model: ModelReference, request: Request, service: Ser
 
 async def _feature_map(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, FeatureMapOptions, service.limits)
-    return await respond(request, service, model, asked, lambda: _answer(service, model, asked))
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+    )
 
 
-def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> Answer:
+def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions], is_wanted: IsWanted) -> Answer:
     options = asked.options
     channels, look = options.selected_channels(), options.picture_options()
 
@@ -64,7 +67,7 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
         return _admit(specs[0], channels, look, service.limits)
 
     sources = asked.sources(service.images, service.limits)
-    query = Query(model=model, sources=sources, layers=[options.layer], admit=admit)
+    query = Query(model=model, sources=sources, layers=[options.layer], admit=admit, is_wanted=is_wanted)
     with service.engine.admitted(query) as result:
         ((address, activation),) = result.activations.items()
         picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
@@ -73,7 +76,7 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions]) -> An
             "X-Value-Min": f"{picture.value_min:.9g}",
             "X-Value-Max": f"{picture.value_max:.9g}",
         }
-        return Answer(picture.png, PNG_TYPE, result.model, result.activations, headers, seconds)
+        return Answer([picture.png], PNG_TYPE, result.model, result.activations, headers, seconds)
 
 
 def _admit(whole: TensorSpec, channels: str, look: PictureOptions, limits: Limits) -> int:

@@ -11,6 +11,7 @@ from layerscope.execution.engine import Query, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.callers import IsWanted
 from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.descriptions import identity, preprocessing_body
@@ -47,20 +48,23 @@ async def post_predictions(model: ModelReference, request: Request, service: Ser
 
 async def _predictions(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, PredictionOptions, service.limits)
-    return await respond(request, service, model, asked, lambda: _answer(service, model, asked))
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+    )
 
 
-def _answer(service: Service, model: str, asked: Asked[PredictionOptions]) -> Answer:
+def _answer(service: Service, model: str, asked: Asked[PredictionOptions], is_wanted: IsWanted) -> Answer:
     top = asked.options.top
     query = Query(
         model=model,
         sources=asked.sources(service.images, service.limits),
         layers=["outputs"],
         admit=lambda specs: sum(_building_bytes(spec, top) for spec in specs),
+        is_wanted=is_wanted,
     )
     with service.engine.admitted(query) as result:
         body, seconds = timed(lambda: _body(result, top))
-        return Answer(body, "application/json", result.model, result.activations, encode_seconds=seconds)
+        return Answer([body], "application/json", result.model, result.activations, encode_seconds=seconds)
 
 
 def _building_bytes(spec: TensorSpec, top: int) -> int:

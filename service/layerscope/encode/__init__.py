@@ -1,6 +1,7 @@
 """Activations as bytes: JSON, .npy, .npz and safetensors, and how large each will be."""
 
 from layerscope.encode.about import About
+from layerscope.encode.arrays import Piece
 from layerscope.encode.encoded import Encoded, encode
 from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for
 from layerscope.encode.room import building_bytes, estimate, require_room
@@ -14,6 +15,7 @@ __all__ = [
     "AnswerSize",
     "Encoded",
     "Format",
+    "Piece",
     "answer_size",
     "building_bytes",
     "encode",

@@ -8,6 +8,8 @@ import numpy as np
 from layerscope.activations import Activations
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Piece = bytes | memoryview
+"""Some of the bytes of an answer. Those of large arrays are never put together: they lie where they were computed."""
 
 
 def named_arrays(activations: Activations) -> dict[str, Array]:

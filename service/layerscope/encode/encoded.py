@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About
+from layerscope.encode.arrays import Piece
 from layerscope.encode.formats import EXTENSIONS, MEDIA_TYPES, Format
 from layerscope.encode.json_format import encode_json
 from layerscope.encode.npy_format import encode_npy
@@ -13,7 +14,7 @@ from layerscope.encode.room import require_room
 from layerscope.encode.safetensors_format import encode_safetensors
 from layerscope.limits import Limits
 
-_ENCODERS: dict[Format, Callable[[Activations, About], bytes]] = {
+_ENCODERS: dict[Format, Callable[[Activations, About], list[Piece]]] = {
     "json": encode_json,
     "npy": encode_npy,
     "npz": encode_npz,
@@ -23,9 +24,9 @@ _ENCODERS: dict[Format, Callable[[Activations, About], bytes]] = {
 
 @dataclass(frozen=True)
 class Encoded:
-    """An answer's body, its media type, and the ending its file name has."""
+    """An answer's body, piece by piece, its media type, and the ending its file name has."""
 
-    body: bytes
+    pieces: list[Piece]
     media_type: str
     extension: str
 

@@ -5,13 +5,14 @@ import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
+from layerscope.encode.arrays import Piece
 from layerscope.encode.room import json_bytes
 
 _KEY_BYTES = 64
 """More than the keys of a layer's values, scale and offset take."""
 
 
-def encode_json(activations: Activations, about: About) -> bytes:
+def encode_json(activations: Activations, about: About) -> list[Piece]:
     """Write the whole answer. Floating-point values have as few digits as read back to the same value."""
     answer = document(activations, about)
     for row, activation in zip(answer["layers"], activations.values(), strict=True):
@@ -20,7 +21,7 @@ def encode_json(activations: Activations, about: About) -> bytes:
             row["offset"] = activation.quantization.offset
         if about.values:
             row["values"] = np.asarray(activation.values, order="C")
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return [orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)]
 
 
 def json_size(activations: Activations, about: About) -> int:

@@ -6,13 +6,13 @@ from numpy.lib import format as npy
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About
-from layerscope.encode.arrays import Array, array_data, in_order, named_arrays
+from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
 
 
-def encode_npy(activations: Activations, about: About) -> bytes:  # noqa: ARG001
+def encode_npy(activations: Activations, about: About) -> list[Piece]:  # noqa: ARG001
     """Write the only layer there is."""
     (array,) = in_order(named_arrays(activations)).values()
-    return b"".join([npy_header(array), array_data(array)])
+    return [npy_header(array), array_data(array)]
 
 
 def npy_size(activations: Activations, about: About) -> int:  # noqa: ARG001

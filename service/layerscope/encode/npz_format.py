@@ -7,14 +7,14 @@ import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
-from layerscope.encode.arrays import array_data, in_order, named_arrays
+from layerscope.encode.arrays import Piece, array_data, in_order, named_arrays
 from layerscope.encode.npy_format import npy_header
 
 _MEMBER_BYTES = 256
 """More than an archive says of a member, apart from its name, which it has twice."""
 
 
-def encode_npz(activations: Activations, about: About) -> bytes:
+def encode_npz(activations: Activations, about: About) -> list[Piece]:
     """Write the archive: uncompressed, because activations hardly shrink, and without the time of day.
 
     `numpy.savez` would refuse layers that are called as its own parameters are.
@@ -26,7 +26,7 @@ def encode_npz(activations: Activations, about: About) -> bytes:
                 member.write(npy_header(array))
                 member.write(array_data(array))
         archive.writestr(zipfile.ZipInfo("metadata.json"), orjson.dumps(document(activations, about)))
-    return file.getvalue()
+    return [file.getbuffer()]
 
 
 def npz_size(activations: Activations, about: About) -> int:

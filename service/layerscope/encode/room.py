@@ -22,8 +22,8 @@ _JSON_WIDTHS = {
 }  # fmt: skip
 """The most characters that a number of each dtype takes."""
 
-_COPIES: dict[Format, int] = {"json": 3, "npy": 2, "npz": 3, "safetensors": 2}
-"""How often an answer is there while it is written: its values in order for the format, and the bytes that grow."""
+_COPIES: dict[Format, int] = {"json": 3, "npy": 1, "npz": 3, "safetensors": 1}
+"""How often an answer is there while it is written: its values in order for the format, and bytes that grow."""
 
 _QUANTIZED, _SUMMARIZED, _REDUCED = 24, 16, 12
 """The most bytes for each value of a layer while it becomes uint8, while its statistics or its reduction are computed."""

@@ -11,7 +11,7 @@ import orjson
 
 from layerscope.activations import Activations
 from layerscope.encode.about import About, document
-from layerscope.encode.arrays import Array, array_data, in_order, named_arrays
+from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
 
 METADATA = "__metadata__"
 """The one name that the format keeps for itself."""
@@ -32,10 +32,10 @@ _DTYPES = {
 }
 
 
-def encode_safetensors(activations: Activations, about: About) -> bytes:
+def encode_safetensors(activations: Activations, about: About) -> list[Piece]:
     """Write the tensors, those with the widest items first, after a header that says what and where they are."""
     arrays = _widest_first(in_order(named_arrays(activations)))
-    return b"".join([_header(arrays, activations, about), *map(array_data, arrays.values())])
+    return [_header(arrays, activations, about), *map(array_data, arrays.values())]
 
 
 def safetensors_size(activations: Activations, about: About) -> int:

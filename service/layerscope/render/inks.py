@@ -1,6 +1,7 @@
 """The 256 entries of a picture's palette: the colours of the map, then whatever else the picture needs."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ BACKGROUND = (255, 255, 255)
 TEXT = (32, 32, 36)
 NONFINITE = {"magenta": (255, 0, 255), "lime": (0, 255, 0), "black": (0, 0, 0)}
 """Colours for values that are not finite, the preferred one first."""
+
+_PALETTES = 64
 
 _DISTINCT = 60
 """How far apart colours must be, in 8-bit RGB, to be told apart at a glance."""
@@ -38,15 +41,18 @@ class Inks:
     nonfinite_name: str
 
 
+@lru_cache(_PALETTES)
 def mix(colormap: str, *, background: bool, text: bool, nonfinite: bool) -> Inks:
-    """Make a palette of a colormap that keeps its last entries for what is asked for."""
+    """Make a palette of a colormap that keeps its last entries for what is asked for. It is shared, and read-only."""
     levels = ENTRIES - background - text - nonfinite
     colours = colormaps.palette(colormap, levels)
     name = _nonfinite_name(colours)
     reserved = [(nonfinite, NONFINITE[name]), (text, TEXT), (background, BACKGROUND)]
     kept = np.array([colour for wanted, colour in reserved if wanted], dtype=np.uint8).reshape(-1, 3)
+    palette = np.concatenate([colours, kept])
+    palette.setflags(write=False)
     return Inks(
-        colours=np.concatenate([colours, kept]),
+        colours=palette,
         levels=levels,
         nonfinite=levels,
         text=levels + nonfinite,

@@ -94,7 +94,7 @@ def render(
     ends = _bar_ends(options, spanned, len(maps))
     image = compose(drawn, layout, inks, labels=labels, ends=ends)
     return Picture(
-        png=png.encode(image, inks.colours, {**(about or {}), **facts}),
+        png=png.encode(image, inks.colours, {**(about or {}), **facts}, enlarged=options.scale > 1),
         width=layout.width,
         height=layout.height,
         value_min=lowest,

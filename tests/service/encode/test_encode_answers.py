@@ -26,7 +26,7 @@ UINT8 = TensorOptions(dtype="uint8")
 
 
 def encoded(activations, form, about=ABOUT):
-    return encode(activations, form, about, LIMITS).body
+    return b"".join(encode(activations, form, about, LIMITS).pieces)
 
 
 def refuse_constant(name):

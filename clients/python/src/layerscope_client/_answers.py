@@ -156,6 +156,59 @@ class Limit(TypedDict):
     meaning: str
 
 
+class PlannedLayer(TypedDict):
+    """What would be sent of a layer; None stands for what only a run can tell."""
+
+    address: str
+    shape: list[int | None]
+    dtype: str
+    bytes: int | None
+
+
+class PlanRefusal(TypedDict):
+    """The error that would be the answer."""
+
+    error: str
+    code: str
+    details: dict[str, Any]
+
+
+class PlannedFormat(TypedDict):
+    """An answer in one format: its bytes, just so many if `exact`, else at most, and the memory that making it takes.
+
+    None stands for what only a run can tell.
+    """
+
+    bytes: int | None
+    exact: bool
+    working_bytes: int | None
+    admitted: bool | None
+    refusal: PlanRefusal | None
+
+
+class PlannedComputation(TypedDict):
+    """Bytes of the values asked for, and about how many are on the way to them at the fullest moment."""
+
+    fetched_bytes: int | None
+    intermediate_bytes: int | None
+
+
+class Plan(TypedDict):
+    """What activations would be and take, and whether they would be computed.
+
+    `format` is the one that `activations` asks for, `admitted` is whether it would be answered in that.
+    """
+
+    model: ModelIdentity
+    images: int
+    format: str
+    admitted: bool | None
+    layers: list[PlannedLayer]
+    formats: dict[str, PlannedFormat]
+    computation: PlannedComputation
+    limits: dict[str, int]
+
+
 # "class" is a keyword, so this one cannot be written as a class.
 Prediction = TypedDict("Prediction", {"class": int, "name": str | None, "value": float | None})
 """A class, its name where the model declares one, and its value; None stands for NaN and infinities."""

@@ -14,6 +14,7 @@ from layerscope_client._answers import (
     Limit,
     ModelDescription,
     ModelSummary,
+    Plan,
     Predictions,
     StoredImage,
 )
@@ -116,6 +117,13 @@ class AsyncModel:
         """See `Model.activations`."""
         material = await asyncio.to_thread(read_images, images)
         return await self._transport.run(self._calls.activations(material, layers, options))
+
+    async def plan(
+        self, images: "ImageSources | int", layers: str | Sequence[str], **options: Unpack[TensorOptions]
+    ) -> Plan:
+        """See `Model.plan`."""
+        material = images if isinstance(images, int) else await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.plan(material, layers, options))
 
     async def feature_map(
         self,

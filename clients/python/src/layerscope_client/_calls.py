@@ -15,6 +15,7 @@ from layerscope_client._answers import (
     Limit,
     ModelDescription,
     ModelSummary,
+    Plan,
     Predictions,
     StoredImage,
 )
@@ -86,9 +87,18 @@ class ModelCalls:
         self, images: Material, layers: str | Sequence[str], options: Mapping[str, object]
     ) -> Flow[Activations]:
         """The values of layers for a batch."""
-        params = repeated("layers", layers) + query({**options, "format": "safetensors"})
-        response = yield from self._ask("activations", images, params)
+        response = yield from self._ask("activations", images, _tensors(layers, options))
         return Activations.of(response.content)
+
+    def plan(
+        self, images: Material | int, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Plan]:
+        """What `activations` would be, and take."""
+        params = _tensors(layers, options)
+        if isinstance(images, int):
+            request = Request("GET", f"{self._path}/plan", params + query({"batch": images}))
+            return cast("Plan", (yield from fetch_json(request)))
+        return cast("Plan", json_object((yield from self._ask("plan", images, params))))
 
     def feature_map(
         self,
@@ -118,6 +128,10 @@ class ModelCalls:
                 return (yield from self._uploads.use(list(itertools.chain(*images.values())), ask))
             case list():
                 return (yield from self._uploads.use(images, _ask_by_id(path, params)))
+
+
+def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:
+    return repeated("layers", layers) + query({**options, "format": "safetensors"})
 
 
 def _ask_by_id(path: str, params: list[tuple[str, str]]) -> Callable[[list[StoredId]], Request]:

@@ -13,6 +13,7 @@ from layerscope_client._answers import (
     Limit,
     ModelDescription,
     ModelSummary,
+    Plan,
     Predictions,
     StoredImage,
 )
@@ -155,6 +156,22 @@ class Model:
             OSError, TypeError, ValueError: An image cannot be read or sent.
         """
         return self._transport.run(self._calls.activations(read_images(images), layers, options))
+
+    def plan(
+        self, images: "ImageSources | int", layers: str | Sequence[str], **options: Unpack[TensorOptions]
+    ) -> Plan:
+        """Tell what `activations` would be and take, and whether it would be refused. The model is not run.
+
+        Args:
+            images: As for `activations`; or only how many, where the model takes images of one size.
+            layers: One selector or several.
+            **options: See `TensorOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        material = images if isinstance(images, int) else read_images(images)
+        return self._transport.run(self._calls.plan(material, layers, options))
 
     def feature_map(
         self,
