@@ -67,12 +67,20 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     return app
 
 
+def local_engine(settings: Settings) -> LocalEngine:
+    """An engine in this process, set up and with nothing loaded."""
+    return LocalEngine(
+        settings.models or demo.MODELS,
+        settings.limits,
+        trusted=settings.trust_savedmodel,
+        exact=settings.exact,
+    )
+
+
 def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = given or LocalEngine(
-            settings.models or demo.MODELS, settings.limits, trusted=settings.trust_savedmodel
-        )
+        engine = given or local_engine(settings)
         work = Work(settings.limits.pending_requests)
         app.state.service = Service(settings, engine, ImageStore(settings.limits), work)
         if isinstance(engine, LocalEngine) and given is None:

@@ -12,7 +12,7 @@ from layerscope.execution.engine import LocalEngine
 from layerscope.graph.loading import SHARED_LOADER
 from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
-from layerscope_api.app import create_app
+from layerscope_api.app import create_app, local_engine
 from layerscope_api.settings import Settings
 
 
@@ -21,7 +21,7 @@ def run(settings: Settings, console: Console) -> None:
     # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
     SHARED_LOADER.start()
     listener = _listen(settings)
-    engine = LocalEngine(settings.models or demo.MODELS, settings.limits, trusted=settings.trust_savedmodel)
+    engine = local_engine(settings)
     try:
         with console.status("Loading models …"):
             engine.load_all(lambda entry: _report(entry, console))

@@ -19,6 +19,11 @@ class Settings(BaseSettings):
     trust_savedmodel: bool = Field(
         default=False, description="open SavedModel folders too: they are programs, trust whoever made them"
     )
+    exact: bool = Field(
+        default=True,
+        description="answer with values that are the same to the last bit whatever is computed with them; without,"
+        " images run together also where that changes the last bits, which is faster on many processors and on GPUs",
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
     cors_origins: tuple[str, ...] = Field(

@@ -95,10 +95,10 @@ class Batch:
         """Bytes of all values it computes to hand out."""
         return len(self.keys) * self.executable.value_bytes(self.taps, self.input_shapes)
 
-    @property
+    @cached_property
     def is_alone(self) -> bool:
-        """Whether others had better not join: where a model mixes the images of a batch, each runs alone anyway."""
-        return any(tap.tensor.mixed for tap in self.taps)
+        """Whether others had better not join, because each image would run by itself anyway."""
+        return not self.executable.batches(self.taps, self.input_shapes)
 
     @property
     def is_ready(self) -> bool:

@@ -108,6 +108,7 @@ class LocalEngine:
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
         trusted: whether to trust whoever made the models: SavedModels are programs.
+        exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
     """
 
     def __init__(
@@ -117,13 +118,16 @@ class LocalEngine:
         loader: LoaderProcess = SHARED_LOADER,
         *,
         trusted: bool = False,
+        exact: bool = True,
     ) -> None:
         self.limits = limits or Limits()
         self._directory = directory
         self._trusted = trusted
         self._loader = loader
         self._registry: Registry[LoadedModel] = Registry(
-            lambda source: assemble(source, loader.load(source), plan_bytes=self.limits.plan_bytes)
+            lambda source: assemble(
+                source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact
+            )
         )
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(

@@ -135,9 +135,11 @@ class Scheduler:
 
     def _joined(self, batch: Batch, other: Batch) -> Batch | None:
         """Both as one; None if they cannot run together, or had better not."""
-        if batch.signature != other.signature or batch.is_alone or other.is_alone:
+        if batch.signature != other.signature:
             return None
         rows = len(batch.keys | other.keys)
+        if rows > 1 and (batch.is_alone or other.is_alone):
+            return None
         apart = len(batch.keys) * batch.work_per_row + len(other.keys) * other.work_per_row
         most = apart / (1 - _SAVED_BY_BATCHING)
         if rows > self._batch_rows or rows * max(batch.work_per_row, other.work_per_row) > most:

@@ -30,10 +30,14 @@ class Executable:
     A *plan* is compiled at the first run that needs it, and kept as long as those used since leave it room in
     `plan_bytes`. A run takes a plan that fetches more than it wants if that is little more work.
 
+    The values of an image are those it has when it runs alone, to the last bit: a batch is taken apart where
+    TensorFlow computes it in another way than a single image, as it does for some layers, or where the model looks at
+    the whole batch. If not `exact`, it is taken apart only where that is more than rounding.
+
     Its weights stay where they are prepared: in the memory of `prepared`, which it keeps until it is closed.
     """
 
-    def __init__(self, prepared: Prepared, *, plan_bytes: int) -> None:
+    def __init__(self, prepared: Prepared, *, plan_bytes: int, exact: bool = True) -> None:
         blueprint = prepared.blueprint
         self.inputs: tuple[Input, ...] = blueprint.inputs
         self._placeholders = blueprint.placeholders
@@ -41,6 +45,8 @@ class Executable:
         self._weights = Weights(prepared)
         self._plans = PlanCache(self._compile, plan_bytes)
         self._flat: set[tuple[str, str]] = set()
+        self._same = _same_bits if exact else _same_but_for_rounding
+        self._batches: LRUCache[tuple[Any, ...], dict[str, bool]] = LRUCache(1024)
         self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         self._liveness = Liveness(blueprint.calls)
         self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
@@ -117,6 +123,17 @@ class Executable:
     def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether a run for `taps` has a plan already."""
         return self._kept(self._key(taps), taps, input_shapes) is not None
+
+    def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
+        """Whether images may run together for `taps`, as far as is known: a first batch tells."""
+        plan = self._kept(self._key(taps), taps, input_shapes)
+        if any(tap.tensor.mixed for tap in taps):
+            return False
+        if plan is None:
+            return True
+        with self._lock:
+            known = self._batches.get((plan.key, *map(tuple, input_shapes)), {})
+        return all(known.get(tap.tensor.name, True) for tap in taps)
 
     def compile(self, taps: Sequence[Tap]) -> None:
         """Have a plan for `taps`."""
@@ -221,9 +238,36 @@ class Executable:
     def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
         batch = len(values[0])
         arrays = self._call(plan, taps, [*values, *settings])
-        if any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)):
+        apart = any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True))
+        if apart or not self._is_as_alone(plan, taps, arrays, values, *settings):
             return self._fetch_by_image(plan, taps, values, *settings)
         return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
+
+    def _is_as_alone(
+        self,
+        plan: Plan,
+        taps: Sequence[Tap],
+        arrays: Sequence[Array],
+        values: Sequence[Array],
+        *settings: Any,
+    ) -> bool:
+        """Whether the arrays of a batch are what each image gets alone. The first image tells, once for each size."""
+        if len(values[0]) == 1:
+            return True
+        key = (plan.key, *(value.shape[1:] for value in values))
+        names = [tap.tensor.name for tap in taps]
+        if plan.key.derivative is not None:
+            names[-1] = "derivative"
+        with self._lock:
+            known = self._batches.setdefault(key, {})
+        if not known.keys() >= set(names):
+            if all(np.array_equal(value[0], value[1]) for value in values):
+                # Equal images do not tell whether the model compares them.
+                return False
+            alone = self._call(plan, taps, [*(value[:1] for value in values), *settings])
+            for name, array, single in zip(names, arrays, alone, strict=True):
+                known[name] = self._same(array[:1], single)
+        return all(known[name] for name in names)
 
     def _fetch_by_image(
         self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any
@@ -281,7 +325,10 @@ def _batch_of(inputs: Sequence[Array]) -> int:
 def _require_batched(taps: Iterable[Tap]) -> None:
     for tap in taps:
         if not tap.tensor.batched:
-            mixes, same = "mixes the images of a batch", "is a constant of the model, the same for every image"
+            mixes, same = (
+                "mixes the images of a batch",
+                "is a constant of the model, the same for every image",
+            )
             why = mixes if tap.tensor.mixed else same
             raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
 
@@ -296,6 +343,17 @@ def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Ar
             got=list(array.shape),
         )
     return np.asarray(array, np.dtype(dtype))
+
+
+def _same_bits(found: Array, expected: Array) -> bool:
+    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
+
+
+def _same_but_for_rounding(found: Array, expected: Array) -> bool:
+    if found.shape != expected.shape:
+        return False
+    scale = float(np.nanmax(np.abs(expected), initial=0))
+    return np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
 
 
 def _needs_images_apart(tap: Tap, array: Array, batch: int) -> bool:

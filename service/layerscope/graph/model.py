@@ -60,13 +60,16 @@ class LoadedModel:
         self.executable.close()
 
 
-def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int) -> LoadedModel:
+def assemble(
+    source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact: bool = True
+) -> LoadedModel:
     """Make a model that runs of a prepared one, whose memory it uses for its weights.
 
     Args:
         source: where it came from.
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plan_bytes: memory for the plans that it keeps.
+        exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
 
     Raises:
         ModelRefused: its declaration does not fit it.
@@ -76,7 +79,7 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int) -> Loa
     inputs = [call.taps[0].address for call in blueprint.calls[: len(blueprint.inputs)]]
     taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
     warm_up = _warm_up(manifest, taps)
-    executable = Executable(prepared, plan_bytes=plan_bytes)
+    executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact)
     for choice in warm_up:
         executable.compile(choice)
     description = ModelDescription(
