@@ -9,7 +9,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test check generate bench requirements clean
+.PHONY: help install run test soak check generate bench requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the 
 run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
 	$(BIN)/layerscope serve
 
-test: .venv/.dev ## Run the tests
+test: .venv/.dev ## Run the tests, except those of the soak
 	$(BIN)/pytest
+
+soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications
+	$(BIN)/pytest -m soak
 
 check: .venv/.dev ## Lint, check formatting, types, imports, generated files and the rules of the house
 	$(BIN)/ruff check

@@ -17,6 +17,7 @@ def measure() -> dict[str, Figure]:
             against="the bytes of its weights",
             value=row["cost"] / row["weights"],
             unit="x the memory",
+            most=round(1.5 + 60 / row["weights"], 2),
             details=row,
         )
         figures[f"{name}_returned"] = Figure(
@@ -24,6 +25,7 @@ def measure() -> dict[str, Figure]:
             against="what loading took",
             value=100 * row["returned"],
             unit="%",
+            least=90,
             details=row,
         )
     cycles = measured["cycles"]

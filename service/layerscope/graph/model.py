@@ -60,9 +60,7 @@ class LoadedModel:
         self.executable.close()
 
 
-def assemble(
-    source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact: bool = True
-) -> LoadedModel:
+def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact: bool = True) -> LoadedModel:
     """Make a model that runs of a prepared one, whose memory it uses for its weights.
 
     Args:

@@ -31,7 +31,7 @@ _NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
 
 @dataclass
 class Call:
-    """One call as it was heard. `tensors` are symbolic, by site; `parent` is the path of the calling layer."""
+    """One call as it was heard: the `number`-th of `operation` at `path`. `tensors` are symbolic, by site."""
 
     path: tuple[str, ...]
     number: int
@@ -91,17 +91,10 @@ class Recorder:
         self, operation: Any, original: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         call = self._open(operation)
-        args, kwargs = self._own((args, kwargs)) if self._stack else (args, kwargs)
-        self._stack.append(call)
-        try:
-            with ExitStack() as intercepted:
-                preactivations = intercepted.enter_context(activation_heard(operation))
-                if self._inline:
-                    intercepted.enter_context(compiled_call_inlined(operation))
-                intercepted.enter_context(steps_heard(operation, self._record))
-                result = original(operation, *args, **kwargs)
-        finally:
-            self._stack.pop()
+        if self._stack:
+            args, kwargs = self._own((args, kwargs))
+        with self._inside(call) as preactivations:
+            result = original(operation, *args, **kwargs)
         self._agree_on_masks(args, kwargs)
         if not self._stack:
             self.outputs = _outputs(self._model, result)
@@ -113,6 +106,19 @@ class Recorder:
             call.tensors["preactivation"] = preactivations
         self.calls.append(call)
         return result
+
+    @contextmanager
+    def _inside(self, call: Call) -> Iterator[list[Any]]:
+        """While a call is made: what is called meanwhile has it as parent. Yields what its activation function gets."""
+        self._stack.append(call)
+        try:
+            with ExitStack() as intercepted:
+                if self._inline:
+                    intercepted.enter_context(compiled_call_inlined(call.operation))
+                intercepted.enter_context(steps_heard(call.operation, self._record))
+                yield intercepted.enter_context(activation_heard(call.operation))
+        finally:
+            self._stack.pop()
 
     def _own(self, structure: Any) -> Any:
         """Replace every tensor that was heard before by a copy."""

@@ -94,7 +94,8 @@ def _listen(model: Any, signature: Signature) -> _Heard:
         shapes = [each.shape for each in signature.inputs]
         logger.warning("the model cannot be traced on inputs of shape %s: %s", shapes, error)
         raise ModelRefused(
-            f"The model cannot be run on inputs of shape {', '.join(map(str, shapes))}: check its input shape.",
+            f"The model cannot be run on inputs of shape {', '.join(map(str, shapes))}, which it says it takes: see the"
+            " log, call it on such inputs where it was made, and save it again.",
             shapes=shapes,
             cause=type(error).__name__,
         ) from error

@@ -50,14 +50,15 @@ def _modern(node: Any) -> Any:
     node = {key: _modern(value) for key, value in node.items()}
     if {"class_name", "config"} <= node.keys():
         node["class_name"] = _RENAMED.get(node["class_name"], node["class_name"])
-        node["config"] = _modern_config(node["class_name"], node["config"])
+        node["config"] = _modern_config(node)
     return node
 
 
-def _modern_config(class_name: str, config: Any) -> Any:
+def _modern_config(node: Mapping[str, Any]) -> Any:
+    class_name, config = node["class_name"], node["config"]
     if class_name == "Sequential":
         return _with_input_layer(
-            {"name": "sequential", "layers": config} if isinstance(config, list) else config
+            {"name": node.get("name"), "layers": config} if isinstance(config, list) else config
         )
     layer = getattr(keras.layers, class_name, None)
     if not inspect.isclass(layer) or not isinstance(config, dict):
@@ -71,7 +72,7 @@ def _modern_config(class_name: str, config: Any) -> Any:
 
 
 def _with_input_layer(config: dict[str, Any]) -> dict[str, Any]:
-    """A sequential model had no input layer once; its first layer knew the shape."""
+    """A sequential model had no input layer once: its first layer knew the shape."""
     first, *others = config["layers"]
     shape = first["config"].pop("batch_input_shape", None) if first["class_name"] != "InputLayer" else None
     if shape is None:

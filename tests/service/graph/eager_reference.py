@@ -16,24 +16,25 @@ from layerscope.graph.addresses import Address, encode_path
 class EagerReference:
     """One eager run of `model` in inference mode.
 
-    `values` are the outputs of every layer call by address, `inputs` what went into each by address, both in the
-    order of the calls. `loops` are the paths of the layers that ran inside a loop or a vectorised map.
+    `values` are by address, in the order of the calls: what came out of each, and at `@input` what went in.
+    `result` is what the model returned.
     """
 
     def __init__(self, model, *args, **kwargs):
-        self.values, self.inputs, self._in_graph = {}, {}, set()
+        self.values = {}
         self._path, self._counts, self._names = [()], Counter(), {}
         with ExitStack() as stack:
             for operation in _operations(model):
                 stack.enter_context(self._noting(operation))
             self.result = model(*args, **kwargs, training=False)
 
-    @property
-    def paths(self):
-        return {address.split(":")[0] for address in self.values} | self._in_graph
+    def outside(self, loops):
+        """The values without those of layers that run inside a loop, whose paths are `loops`.
 
-    def is_repeated(self, path):
-        return self._counts[path] > 1
+        Nothing else may be hidden so: such a layer was called several times.
+        """
+        assert {path for path in loops if self._counts[path] < 2} == set()
+        return {address: value for address, value in self.values.items() if _path_of(address) not in loops}
 
     @contextmanager
     def _noting(self, operation):
@@ -48,9 +49,9 @@ class EagerReference:
                 result = original(*args, **kwargs)
             finally:
                 self._path.pop()
-            self._note(self.values, path, number, result)
             given = {name: value for name, value in kwargs.items() if "mask" not in name}
-            self._note(self.inputs, path, number, (args, given))
+            self._note(path, number, "output", result)
+            self._note(path, number, "input", (args, given))
             return result
 
         # Past Keras' own __setattr__, which keeps track of what belongs to a layer.
@@ -60,13 +61,10 @@ class EagerReference:
         finally:
             del vars(operation)["call"]
 
-    def _note(self, noted, path, number, structure):
+    def _note(self, path, number, site, structure):
         tensors = [leaf for leaf in keras.tree.flatten(structure) if tf.is_tensor(leaf)]
-        if any(not hasattr(tensor, "numpy") for tensor in tensors):
-            self._in_graph.add(encode_path(path))
-            return
-        for output, tensor in enumerate(tensors):
-            noted[str(Address(path, number, output))] = _array(tensor)
+        for output, tensor in enumerate(each for each in tensors if not each.dtype.is_complex):
+            self.values[str(Address(path, number, output, site))] = as_array(tensor)
 
     def _name(self, operation):
         """Siblings of one name are numbered, as Keras numbers layers elsewhere."""
@@ -80,6 +78,49 @@ class EagerReference:
         return siblings[operation]
 
 
+def assert_same_as_keras(made, inputs, relative=1e-5):
+    """There is a tap for what came out of every call and for what went in, no other, and each has the right values.
+
+    Args:
+        made: a `Traced` model.
+        inputs: what it is called with: an array, or a nest of arrays, of one or more images. They are run at once,
+            and must come out as Keras computes each image alone.
+        relative: by how much of the largest magnitude a value may differ.
+    """
+    errors = relative_errors(made, inputs)
+    assert {address: error for address, error in errors.items() if not error <= relative} == {}
+
+
+def relative_errors(made, inputs):
+    """By address: the largest difference as a part of the largest magnitude; infinite for another shape."""
+    arrays = keras.tree.flatten(inputs)
+    actual = made.values("all", "all@input", on=arrays)
+    entrances = {encode_path((each.name,)) for each in made.trace.inputs}
+    errors = dict.fromkeys(actual.keys() - entrances, 0.0)
+    for number in range(len(arrays[0])):
+        image = keras.tree.map_structure(lambda array, n=number: array[n : n + 1], inputs)
+        expected = EagerReference(made.model, image).outside(made.trace.unreachable)
+        assert actual.keys() - entrances == expected.keys()
+        for address, value in expected.items():
+            errors[address] = max(errors[address], _relative_error(actual[address][number], value))
+    return errors
+
+
+def _relative_error(actual, expected):
+    """Of one image. What Keras gives has a batch axis of size one, if it has one."""
+    if expected.shape == (1, *actual.shape):
+        expected = expected[0]
+    if expected.shape != actual.shape:
+        return np.inf
+    actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+    return float(np.abs(actual - expected).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-12))
+
+
+def as_array(tensor):
+    """Values of a type that numpy has."""
+    return np.asarray(tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor)
+
+
 def _operations(model):
     """All layers inside `model` at any depth, and the plain operations of its functional graphs."""
     inside = model._flatten_layers(include_self=False)
@@ -91,5 +132,5 @@ def _operations(model):
     return [each for each in found.values() if not isinstance(each, keras.layers.InputLayer)]
 
 
-def _array(tensor):
-    return np.asarray(tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor)
+def _path_of(address):
+    return address.split("@")[0].split(":")[0]

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from graph_models import assert_close, eager_values, gru_model, noise, residual_model, traced
+from eager_reference import EagerReference
+from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
@@ -90,7 +91,7 @@ def test_a_feed_between_layers_that_could_be_fused(residual, address):
     "addresses", [("add", "active"), ("add", "scores"), ("branch", "active"), ("stem", "add")]
 )
 def test_fetches_of_layers_that_could_be_fused(residual, addresses):
-    expected = eager_values(residual.model, [IMAGES])
+    expected = EagerReference(residual.model, IMAGES).values
     for address, array in residual.values(*addresses, on=[IMAGES]).items():
         assert_close(array, expected[address])
 
