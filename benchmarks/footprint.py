@@ -1,6 +1,7 @@
 """The memory that loaded models take, beside the size of their weights, and what closing them gives back.
 
-Resident memory after malloc_trim, of a process that has used TensorFlow before; see `benchmarks/memory.py`.
+Resident memory after garbage collection and malloc_trim, of a process that has had the model before; see
+`benchmarks/memory.py`.
 """
 
 import memory

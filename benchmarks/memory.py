@@ -1,10 +1,11 @@
-"""What a loaded model costs in memory, and what closing it gives back: resident memory, after malloc_trim.
+"""What a loaded model costs in memory, and what closing it gives back: resident memory, after garbage collection and malloc_trim.
 
-Each model is measured in a process of its own, which first loads the demo model and closes it again, so that what
-TensorFlow takes for itself, some of it with the first graph, counts for nobody. Linux only. `python benchmarks/memory.py` prints the measurements.
+Each model is measured in a process of its own, which has loaded and closed it once before, so that what TensorFlow and
+Python take for themselves, some of it with the first graph, counts for nobody. Linux only. `python benchmarks/memory.py` prints the measurements.
 """
 
 import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def _save(name: str, path: str) -> None:
 
 
 def _model(path: str) -> dict[str, float]:
-    before = _settled()
+    before = _settled(Path(path))
     model = _load(Path(path))
     weights = model.description.memory_bytes / 2**20
     loaded = _resident()
@@ -80,7 +81,7 @@ def _cycles(path: str | None = None) -> dict[str, float]:
     from layerscope.graph.loading import SHARED_LOADER
 
     file = Path(path) if path else demo.MODELS / "digits" / "1" / "model.keras"
-    _settled()
+    _settled(file)
     closed = []
     with SHARED_LOADER:
         for _ in range(CYCLES):
@@ -109,15 +110,14 @@ def _run(model: Any) -> None:
     model.executable.run(blank, [tap for _, tap in model.description.outputs])
 
 
-def _settled() -> dict[str, float]:
-    """The memory of a process that has had a model before."""
-    from layerscope import demo
-
-    _load(demo.MODELS / "digits" / "1" / "model.keras").close()
+def _settled(path: Path) -> dict[str, float]:
+    """The memory of a process that has had the model before."""
+    _load(path).close()
     return _resident()
 
 
 def _resident() -> dict[str, float]:
+    gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
     return {

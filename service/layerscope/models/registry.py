@@ -1,5 +1,6 @@
 """Which models there are, in which versions, in which state, and who is using them."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -96,6 +97,9 @@ class Registry(Generic[Model]):
                 del self._entries[name]
         if entry.model is not None:
             entry.model.close()
+            entry.model = None
+            # A description is full of cycles.
+            gc.collect()
 
     @contextmanager
     def lease(self, reference: str) -> Iterator[Model]:
