@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from layerscope.execution.engine import LocalEngine
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.plans import PlanKey
 
 MIDDLE = "block_6_expand_relu"
 """A layer in the middle of MobileNetV2: 28x28 pixels, 192 channels, 0.6 MB."""
@@ -67,7 +67,7 @@ def decode(data: bytes) -> Array:
 
 
 def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
-    """The session's own callable for some layers: no checks, no scheduler, no copies.
+    """A session's callable for some layers of the graph as it was traced: what TensorFlow offers, with no copies.
 
     Args:
         model: a model with one input.
@@ -76,8 +76,21 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
     Returns:
         A function of a batch, (batch, *input shape), to one array a layer.
     """
-    executable = model.executable
-    fetched = tuple(tap.tensor.name for tap in model.description.taps.select(selectors))
     # Below what the project offers.
-    plan = executable._compile(PlanKey(executable._placeholders, fetched))  # noqa: SLF001
+    executable = model.executable
+    weights, inputs = executable._weights, list(executable._placeholders)  # noqa: SLF001
+    fetched = [tap.tensor.name for tap in model.description.taps.select(selectors)]
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(executable._parts.needed_for([*inputs, *fetched]), name="")  # noqa: SLF001
+        assignments = weights.assignments_in(graph)
+    session = tf.compat.v1.Session(graph=graph)
+    weights.assign(session, assignments)
+    call: Callable[[Array], list[Array]] = session.make_callable(fetched, inputs)
+    return call
+
+
+def plan_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
+    """The same with the plan that the service would compile, and nothing around it."""
+    executable = model.executable
+    plan = executable._compile(executable._key(model.description.taps.select(selectors)))  # noqa: SLF001
     return lambda batch: plan([batch])

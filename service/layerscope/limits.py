@@ -41,7 +41,7 @@ class Limits:
     batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
     deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
     plan_bytes: int = _limit(
-        256 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
+        512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
     )
     activation_cache_bytes: int = _limit(
         512 * MIB, "bytes", "memory for activations kept for the next request"

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SAVED_BY_BATCHING = 0.1
-"""The share of the work that a run of many rows saves, about; measured on two cores over whole networks."""
-
 _WISHES_KEPT = 64
 
 
@@ -127,11 +124,11 @@ class Scheduler:
 
     def _joined_if_ready(self, batch: Batch, other: Batch) -> Batch | None:
         both = self._joined(batch, other)
-        if both is not None and set(both.taps) != set(batch.taps) and not both.is_ready:
-            if self._wishes.repeats(both):
-                self._compilable.notify()
-            return None
-        return both
+        if both is None or set(both.taps) == set(batch.taps) or both.is_ready:
+            return both
+        if batch.keys & other.keys and self._wishes.repeats(both):
+            self._compilable.notify()
+        return None
 
     def _joined(self, batch: Batch, other: Batch) -> Batch | None:
         """Both as one; None if they cannot run together, or had better not."""
@@ -141,11 +138,10 @@ class Scheduler:
         if rows > 1 and (batch.is_alone or other.is_alone):
             return None
         apart = len(batch.keys) * batch.work_per_row + len(other.keys) * other.work_per_row
-        most = apart / (1 - _SAVED_BY_BATCHING)
-        if rows > self._batch_rows or rows * max(batch.work_per_row, other.work_per_row) > most:
+        if rows > self._batch_rows or rows * max(batch.work_per_row, other.work_per_row) > apart:
             return None
         both = batch.with_(other)
-        fits = both.nbytes <= self._batch_bytes and rows * both.work_per_row <= most
+        fits = both.nbytes <= self._batch_bytes and rows * both.work_per_row <= apart
         return both if fits else None
 
     def _compile(self) -> None:
@@ -202,7 +198,7 @@ class _Turns:
 
 
 class _Wishes:
-    """Plans that would have let batches join. One that is wished for again is granted: compiled in a free moment."""
+    """Plans that would have spared an image a run. One that is wished for again is granted: compiled in a free moment."""
 
     def __init__(self) -> None:
         self.granted: deque[tuple[Executable, tuple[Tap, ...]]] = deque()

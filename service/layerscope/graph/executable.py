@@ -21,7 +21,7 @@ from layerscope.graph.weights import Weights, release
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _SIZES_KEPT = 64
-_MUCH_MORE_WORK = 1.25
+_LITTLE_MORE_WORK = 1.05
 
 
 class Executable:
@@ -190,7 +190,7 @@ class Executable:
         if plan is None and (covering := self._plans.covering(key)):
             work = {each: self.work(self._fetched_by(each), input_shapes) for each in covering}
             least = min(covering, key=work.__getitem__)
-            if work[least] <= _MUCH_MORE_WORK * self.work(taps, input_shapes):
+            if work[least] <= _LITTLE_MORE_WORK * self.work(taps, input_shapes):
                 plan = self._plans.kept(least.key)
         return plan
 

@@ -153,9 +153,9 @@ def test_another_image_is_not_taken_deeper_than_it_is_wanted(plain, queue):
     assert_right(plain, jobs, futures)
 
 
-def test_layers_of_the_same_depth_run_together_for_different_images(plain, queue):
-    compiled(plain, "conv3", "flat", "conv3,flat")
-    jobs = [job(plain, picture(1), "conv3"), job(plain, picture(2), "flat")]
+def test_two_values_of_one_layer_run_together_for_different_images(plain, queue):
+    compiled(plain, "conv3,conv3@input")
+    jobs = [job(plain, picture(1), "conv3@input", "conv3"), job(plain, picture(2), "conv3")]
     futures = queue.submit(*jobs)
     assert queue.finish() == 1
     assert_right(plain, jobs, futures)
