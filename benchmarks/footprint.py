@@ -29,6 +29,13 @@ def measure() -> dict[str, Figure]:
             least=90,
             details=row,
         )
+        figures[f"{name}_plans"] = Figure(
+            what=f"resident memory that {memory.PLANS} plans for late layers of {name} take",
+            against="what they count as in `plan_bytes`",
+            value=row["plans"] / row["counted"],
+            unit="x the memory",
+            details=row,
+        )
     cycles = measured["cycles"]
     figures["cycles"] = Figure(
         what=f"growth over {cycles['cycles']} times loading, running and closing the demo model",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("MobileNetV2", "ResNet50", "VGG16")
+PLANS = 12
 CYCLES = 50
 SETTLED = 5
 
@@ -23,7 +24,8 @@ def measure() -> dict[str, Any]:
 
     For a model: its `weights`; the resident memory `before` it is loaded, `loaded` and idle, and `closed`; then
     loaded again, after it `ran` once, and `closed_again`. `shared` is the part of `loaded` that the weights lie in,
-    `cost` is what loading took, and `returned` the share of it that closing gave back.
+    `cost` is what loading took, and `returned` the share of it that closing gave back. `plans` is what `PLANS` plans of
+    its last layers take, and `counted` what the service takes them for.
     """
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +60,11 @@ def _model(path: str) -> dict[str, float]:
     model = _load(Path(path))
     _run(model)
     ran = _resident()
+    counted = model.executable.plan_bytes
+    for tap in model.description.taps.outputs()[-PLANS - 1 : -1]:
+        model.executable.compile([tap])
+    planned = _resident()
+    counted = model.executable.plan_bytes - counted
     model.close()
     del model
     cost = loaded["VmRSS"] - before["VmRSS"]
@@ -68,6 +75,8 @@ def _model(path: str) -> dict[str, float]:
         "shared": loaded["RssShmem"],
         "closed": closed["VmRSS"],
         "ran": ran["VmRSS"],
+        "plans": planned["VmRSS"] - ran["VmRSS"],
+        "counted": counted / 2**20,
         "closed_again": _resident()["VmRSS"],
         "cost": cost,
         "returned": (loaded["VmRSS"] - closed["VmRSS"]) / cost,

@@ -37,7 +37,12 @@ class Limits:
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
     pending_requests: int = _limit(64, "requests", "most requests being worked on or waiting")
-    batch_rows: int = _limit(32, "images", "most images run through a model together")
+    batch_rows: int = _limit(
+        32,
+        "images",
+        "most images of several requests run through a model together; without a GPU also no more than each of the two"
+        " workers has processors",
+    )
     batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
     deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
     plan_bytes: int = _limit(

@@ -1,5 +1,6 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,7 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Sources, require_few_images, rows_of
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.devices import has_gpu
 from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.selectors import require_few, split_selectors
@@ -132,7 +134,7 @@ class LocalEngine:
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS,
-            batch_rows=self.limits.batch_rows,
+            batch_rows=_batch_rows(self.limits),
             batch_bytes=self.limits.batch_bytes,
             pending_jobs=self.limits.pending_requests,
         )
@@ -266,3 +268,13 @@ class LocalEngine:
         needed = computation.working_bytes(building)
         require_workable(needed, self.limits)
         return needed
+
+
+def _batch_rows(limits: Limits) -> int:
+    """As many rows as a worker has processors: more only leave their caches.
+
+    On two processors an image takes 6.5 ms of them alone, and 10 in a batch of 16 (a mid layer of MobileNetV2).
+    """
+    if has_gpu():
+        return limits.batch_rows
+    return max(1, min(limits.batch_rows, (os.cpu_count() or 1) // _WORKERS))

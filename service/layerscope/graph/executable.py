@@ -127,13 +127,8 @@ class Executable:
     def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether images may run together for `taps`, as far as is known: a first batch tells."""
         plan = self._kept(self._key(taps), taps, input_shapes)
-        if any(tap.tensor.mixed for tap in taps):
-            return False
-        if plan is None:
-            return True
-        with self._lock:
-            known = self._batches.get((plan.key, *map(tuple, input_shapes)), {})
-        return all(known.get(tap.tensor.name, True) for tap in taps)
+        mixed = any(tap.tensor.mixed for tap in taps)
+        return not mixed and (plan is None or self._has_batched(plan, taps, input_shapes))
 
     def compile(self, taps: Sequence[Tap]) -> None:
         """Have a plan for `taps`."""
@@ -237,11 +232,19 @@ class Executable:
 
     def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
         batch = len(values[0])
+        if batch > 1 and not self._has_batched(plan, taps, [value.shape[1:] for value in values]):
+            return self._fetch_by_image(plan, taps, values, *settings)
         arrays = self._call(plan, taps, [*values, *settings])
         apart = any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True))
         if apart or not self._is_as_alone(plan, taps, arrays, values, *settings):
             return self._fetch_by_image(plan, taps, values, *settings)
         return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
+
+    def _has_batched(self, plan: Plan, taps: Sequence[Tap], sizes: Sequence[Shape]) -> bool:
+        """Whether images have run together before without a difference; true if it was never tried."""
+        with self._lock:
+            known = self._batches.get((plan.key, *map(tuple, sizes)), {})
+        return all(known.get(name, True) for name in _names(plan, taps))
 
     def _is_as_alone(
         self,
@@ -255,9 +258,7 @@ class Executable:
         if len(values[0]) == 1:
             return True
         key = (plan.key, *(value.shape[1:] for value in values))
-        names = [tap.tensor.name for tap in taps]
-        if plan.key.derivative is not None:
-            names[-1] = "derivative"
+        names = _names(plan, taps)
         with self._lock:
             known = self._batches.setdefault(key, {})
         if not known.keys() >= set(names):
@@ -343,6 +344,12 @@ def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Ar
             got=list(array.shape),
         )
     return np.asarray(array, np.dtype(dtype))
+
+
+def _names(plan: Plan, taps: Sequence[Tap]) -> list[str]:
+    """What a plan's arrays are called: after their taps, but for a derivative."""
+    names = [tap.tensor.name for tap in taps]
+    return names if plan.key.derivative is None else [*names[:-1], "derivative"]
 
 
 def _same_bits(found: Array, expected: Array) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.util import _pywrap_util_port
 
+from layerscope.graph.devices import has_gpu
 from layerscope.graph.subgraph import needed_nodes, node_of
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
@@ -43,7 +44,7 @@ def fused(graph_def: Any, fetched: Collection[str]) -> Any:
         graph_def: a GraphDef whose variables have no value yet. It is changed.
         fetched: the names of the tensors that must stay.
     """
-    if not _is_possible():
+    if not can_fuse():
         return graph_def
     _Fusion(graph_def, fetched).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
@@ -178,6 +179,6 @@ class _Fusion:
 
 
 @cache
-def _is_possible() -> bool:
+def can_fuse() -> bool:
     """Whether TensorFlow can run both operations here: it must compute on a processor, and by oneDNN."""
-    return bool(_pywrap_util_port.IsMklEnabled()) and not tf.config.list_physical_devices("GPU")
+    return bool(_pywrap_util_port.IsMklEnabled()) and not has_gpu()

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.saved.flattening import FlatGraph, flatten, operation
+from layerscope.graph.saved.flattening import FlatGraph, flatten
+from layerscope.graph.subgraph import node_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -63,7 +64,7 @@ def saved_variables(folder: Path, meta_graph: Any) -> dict[str, SavedVariable]:
     Raises:
         ModelRefused: its checkpoint is missing or damaged.
     """
-    restoring = operation(meta_graph.saver_def.restore_op_name)
+    restoring = node_of(meta_graph.saver_def.restore_op_name)
     if not restoring:
         return {}
     prefix = str(folder / "variables" / "variables")
@@ -87,7 +88,7 @@ def _assignments(flat: FlatGraph) -> list[tuple[Any, str, str, Any]]:
             variable, value = (_source(flat, tensor) for tensor in node.input[:2])
             name, _, number = value.partition(":")
             if name in restored:
-                result.append((flat.nodes[operation(variable)], *restored[name][int(number)]))
+                result.append((flat.nodes[node_of(variable)], *restored[name][int(number)]))
     return result
 
 
@@ -97,13 +98,13 @@ def _restored(flat: FlatGraph, node: Any) -> list[tuple[str, str, Any]]:
 
 
 def _source(flat: FlatGraph, tensor: str) -> str:
-    while flat.nodes[operation(tensor)].op == "Identity":
-        tensor = flat.nodes[operation(tensor)].input[0]
+    while flat.nodes[node_of(tensor)].op == "Identity":
+        tensor = flat.nodes[node_of(tensor)].input[0]
     return tensor
 
 
 def _strings(flat: FlatGraph, tensor: str) -> list[str]:
-    value = tf.make_ndarray(flat.nodes[operation(tensor)].attr["value"].tensor)
+    value = tf.make_ndarray(flat.nodes[node_of(tensor)].attr["value"].tensor)
     return [text.decode() for text in value.reshape(-1)]
 
 

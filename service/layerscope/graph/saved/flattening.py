@@ -11,6 +11,7 @@ from typing import Any
 from tensorflow.python.framework import op_def_registry
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.subgraph import needed_nodes, node_of
 
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 
@@ -41,7 +42,7 @@ class FlatGraph:
 
     def needed(self, tensors: Iterable[str]) -> list[Any]:
         """The nodes that compute `tensors`, each after those it reads, otherwise in the order they were made."""
-        found = ancestors(self.nodes, map(operation, tensors))
+        found = needed_nodes(self.nodes, tensors)
         return _sorted([node for name, node in self.nodes.items() if name in found])
 
 
@@ -53,7 +54,7 @@ def flatten(graph_def: Any, targets: Iterable[str], replaced: Mapping[str, str] 
         targets: names of nodes.
         replaced: tensors to read in place of others, both as `name:index`.
     """
-    found = ancestors({node.name: node for node in graph_def.node}, targets)
+    found = needed_nodes({node.name: node for node in graph_def.node}, targets)
     flattening = _Flattening(graph_def.library.function, replaced or {})
     flattening.add([node for node in graph_def.node if node.name in found], "")
     return flattening.finished()
@@ -62,11 +63,6 @@ def flatten(graph_def: Any, targets: Iterable[str], replaced: Mapping[str, str] 
 def canonical(tensor: str) -> str:
     """`name:index`, where a graph leaves an index of zero out."""
     return tensor if ":" in tensor else f"{tensor}:0"
-
-
-def operation(tensor: str) -> str:
-    """The name of the node that makes a tensor, or that a control input waits for."""
-    return tensor.removeprefix("^").partition(":")[0]
 
 
 def functions_of(node: Any) -> list[str]:
@@ -90,18 +86,6 @@ def functions_needed(library: Any, nodes: Iterable[Any]) -> list[Any]:
                     _clear_foreign_attributes(node)
                 waiting.extend(function.node_def)
     return list(found.values())
-
-
-def ancestors(nodes: Mapping[str, Any], targets: Iterable[str]) -> set[str]:
-    """The names of the nodes `targets` and of all that they read, directly or not."""
-    found: set[str] = set()
-    waiting = list(targets)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(map(operation, nodes[name].input))
-    return found
 
 
 class _Flattening:
@@ -185,7 +169,7 @@ def _sorted(nodes: Sequence[Any]) -> list[Any]:
     readers: list[list[int]] = [[] for _ in nodes]
     lacking = []
     for number, node in enumerate(nodes):
-        makers = {places[operation(name)] for name in node.input}
+        makers = {places[node_of(name)] for name in node.input}
         lacking.append(len(makers))
         for maker in makers:
             readers[maker].append(number)

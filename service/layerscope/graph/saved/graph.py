@@ -11,9 +11,9 @@ from layerscope.graph.saved.checkpoint import SavedVariable
 from layerscope.graph.saved.flattening import (
     FlatGraph,
     flatten,
-    operation,
 )
 from layerscope.graph.saved.signature import SavedSignature
+from layerscope.graph.subgraph import node_of
 from layerscope.graph.taps import Input
 
 _HANDLE = "/layerscope_handle"
@@ -46,7 +46,7 @@ def serving_graph(meta_graph: Any, signature: SavedSignature) -> ServingGraph:
     """
     entrances = [_entrance(number) for number in range(len(signature.inputs))]
     replaced = dict(zip(signature.entrances, entrances, strict=True))
-    outputs = [operation(tensor) for _, tensor in signature.outputs]
+    outputs = [node_of(tensor) for _, tensor in signature.outputs]
     flat = flatten(meta_graph.graph_def, outputs, replaced)
     doors = [node for number, each in enumerate(signature.inputs) for node in _door(number, each)]
     nodes = {node.name: node for node in [*doors, *_with_variables_of_tensorflow_2(flat)]}
@@ -113,9 +113,7 @@ def _door(number: int, each: Input) -> tuple[Any, Any]:
     outside = tf.compat.v1.NodeDef(name=placeholder(number), op="Placeholder")
     outside.attr["dtype"].type = dtype
     outside.attr["shape"].shape.CopyFrom(tf.TensorShape([None, *each.shape]).as_proto())
-    inside = tf.compat.v1.NodeDef(
-        name=operation(_entrance(number)), op="Identity", input=[f"{outside.name}:0"]
-    )
+    inside = tf.compat.v1.NodeDef(name=node_of(_entrance(number)), op="Identity", input=[f"{outside.name}:0"])
     inside.attr["T"].type = dtype
     return outside, inside
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from layerscope.graph.saved.flattening import operation
+from layerscope.graph.subgraph import node_of
 
 _TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
     (name, frozenset(operations))
@@ -102,7 +102,7 @@ class Insides:
 
     def maker(self, tensor: str) -> Any:
         """The node that makes a tensor; None if it is made elsewhere, or is the same for every image."""
-        name = operation(tensor)
+        name = node_of(tensor)
         return self.nodes.get(name) if name in self.fed else None
 
 
@@ -115,7 +115,7 @@ def layer_type(insides: Insides) -> str:
 
 def _type_by_output(insides: Insides) -> str:
     _, tensor = _passed_on(insides)
-    last = insides.nodes[operation(insides.output)]
+    last = insides.nodes[node_of(insides.output)]
     op = last.op
     fed = {insides.nodes[name].op for name in insides.fed}
     before, after = insides.ranks
@@ -147,7 +147,7 @@ def declares_channels_first(insides: Insides) -> bool | None:
 def _turns_channels_first(insides: Insides) -> bool:
     """Keras 3 computes with channels last, and turns the axes before and after, where it must."""
     maker = insides.maker(insides.output)
-    order = insides.nodes.get(operation(maker.input[1])) if maker and maker.op == "Transpose" else None
+    order = insides.nodes.get(node_of(maker.input[1])) if maker and maker.op == "Transpose" else None
     return bool(order and order.op == "Const" and _numbers(order) == _TO_CHANNELS_FIRST)
 
 
@@ -217,6 +217,6 @@ def _gelu(insides: Insides, maker: Any) -> Activation | None:
         return None
     nodes = frozenset(name for name in insides.nodes if name.startswith(f"{scope}/"))
     entering = {
-        tensor for name in nodes for tensor in insides.nodes[name].input if operation(tensor) not in nodes
+        tensor for name in nodes for tensor in insides.nodes[name].input if node_of(tensor) not in nodes
     }
     return Activation(entering.pop(), nodes) if len(entering) == 1 else None

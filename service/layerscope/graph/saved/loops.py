@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from layerscope.graph.saved.flattening import ancestors, functions_needed
+from layerscope.graph.saved.flattening import functions_needed
+from layerscope.graph.subgraph import needed_nodes
 
 _LOOPS_AND_BRANCHES = frozenset({"Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"})
 
@@ -40,7 +41,7 @@ def _floating(tensors: Iterable[Any]) -> list[Any]:
 def _without_gradients(graph_def: Any, names: Iterable[str]) -> Any:
     """The nodes of these names, and those that they read now."""
     nodes = {node.name: node for node in graph_def.node}
-    found = ancestors(nodes, names)
+    found = needed_nodes(nodes, names)
     result = tf.compat.v1.GraphDef(
         versions=graph_def.versions, node=[node for node in nodes.values() if node.name in found]
     )

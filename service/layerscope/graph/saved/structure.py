@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.graph.addresses import encode_path
-from layerscope.graph.saved.flattening import CALLS, FlatGraph, functions_of, operation
+from layerscope.graph.saved.flattening import CALLS, FlatGraph, functions_of
 from layerscope.graph.saved.graph import ServingGraph
 from layerscope.graph.saved.scopes import PASSIVE, SavedNode, ScopeCall, ScopeNames, scope_calls
+from layerscope.graph.subgraph import node_of
 
 
 class Structure:
@@ -27,7 +28,7 @@ class Structure:
     def __init__(self, serving: ServingGraph, library: Any, inputs: Iterable[str]) -> None:
         flat, nodes = serving.flat, serving.nodes
         self._nodes = {node.name: node for node in nodes}
-        self._entrances = set(map(operation, serving.entrances))
+        self._entrances = set(map(node_of, serving.entrances))
         self.fed = _fed(nodes, self._entrances)
         saved = [self._saved(node) for node in nodes if self._computes(node)]
         loops = list(_loops(flat, library, nodes))
@@ -40,17 +41,17 @@ class Structure:
 
     def made(self, tensor: str) -> str:
         """The tensor that an output passes on: functions hand their results out through identities."""
-        node = self._nodes[operation(tensor)]
+        node = self._nodes[node_of(tensor)]
         while node.op == "Identity" and node.name not in self._in_layers | self._entrances:
             tensor = node.input[0]
-            node = self._nodes[operation(tensor)]
+            node = self._nodes[node_of(tensor)]
         return tensor
 
     def _computes(self, node: Any) -> bool:
         return node.op not in {"Placeholder", "VarHandleOp"} and node.name not in self._entrances
 
     def _saved(self, node: Any) -> SavedNode:
-        makers = [operation(tensor) for tensor in node.input]
+        makers = [node_of(tensor) for tensor in node.input]
         variables = frozenset(name for name in makers if self._nodes[name].op == "VarHandleOp")
         return SavedNode(node.name, node.op, variables, node.name in self.fed)
 
@@ -58,7 +59,7 @@ class Structure:
 def _fed(nodes: Iterable[Any], entrances: Iterable[str]) -> frozenset[str]:
     fed = set(entrances)
     for node in nodes:
-        if any(operation(tensor) in fed for tensor in node.input):
+        if any(node_of(tensor) in fed for tensor in node.input):
             fed.add(node.name)
     return frozenset(fed)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.addresses import Site
-from layerscope.graph.saved.flattening import operation
 from layerscope.graph.saved.layer_types import Insides, declares_channels_first, fused_activation, layer_type
 from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
 from layerscope.graph.saved.wiring import Reader, Wiring
+from layerscope.graph.subgraph import node_of
 from layerscope.graph.taps import Input, LayerCall, Tap
 
 
@@ -101,7 +101,7 @@ class SavedLayerCalls:
         entering: dict[str, None] = {}
         for node in call.nodes:
             for tensor in self._wiring.nodes[node.name].input:
-                maker = operation(tensor)
+                maker = node_of(tensor)
                 if maker not in call.names and maker in self._valued:
                     entering[tensor] = None
         return [
@@ -119,9 +119,7 @@ class SavedLayerCalls:
     def _deliverable(self, tensors: Iterable[str]) -> list[str]:
         """Without sizes, which are computed on the way: they depend on the inputs and have no batch axis."""
         known = [tensor for tensor in tensors if tensor in self._wiring.described]
-        values = [
-            tensor for tensor in known if self._has_images(tensor) or operation(tensor) not in self._fed
-        ]
+        values = [tensor for tensor in known if self._has_images(tensor) or node_of(tensor) not in self._fed]
         return values or known
 
     def _has_images(self, tensor: str) -> bool:
@@ -131,9 +129,9 @@ class SavedLayerCalls:
     def _own(self, tensor: str, readers: Sequence[Reader]) -> str:
         own = self._wiring.own(tensor, readers)
         if own != tensor:
-            self._valued.add(operation(own))
-            if operation(tensor) in self._fed:
-                self._fed.add(operation(own))
+            self._valued.add(node_of(own))
+            if node_of(tensor) in self._fed:
+                self._fed.add(node_of(own))
         return own
 
     def _insides(self, call: ScopeCall, inputs: Sequence[str], made: Sequence[str]) -> Insides:
@@ -213,7 +211,7 @@ class SavedLayerCalls:
             seen.add(tensor)
             tap = self._made_by.get(tensor)
             if tap is None:
-                waiting.extend(self._wiring.nodes[operation(tensor)].input)
+                waiting.extend(self._wiring.nodes[node_of(tensor)].input)
             else:
                 found[tap] = None
         return list(found)

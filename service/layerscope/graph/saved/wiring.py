@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from layerscope.graph.saved.flattening import operation
+from layerscope.graph.subgraph import node_of
 from layerscope.graph.taps import Tensor
 
 
@@ -39,7 +39,7 @@ class Wiring:
             self._readers[tensor].append(Reader(None, number))
         self._results: dict[str, list[str]] = defaultdict(list)
         for tensor in self._readers:
-            self._results[operation(tensor)].append(tensor)
+            self._results[node_of(tensor)].append(tensor)
 
     def results(self, node: str) -> list[str]:
         """The tensors that a node makes, of those that anything reads."""
