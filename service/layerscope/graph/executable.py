@@ -50,6 +50,7 @@ class Executable:
         self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         self._liveness = Liveness(blueprint.calls)
         self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
+        self._sizes = {name: tap.shape[-1] for name, tap in self._taps.items() if tap.shape}
         self._estimates: LRUCache[tuple[Any, ...], int] = LRUCache(1024)
         self._lock = threading.Lock()
 
@@ -209,7 +210,7 @@ class Executable:
         return known
 
     def _compile(self, key: PlanKey) -> Plan:
-        return compile_plan(self._parts, self._weights, key)
+        return compile_plan(self._parts, self._weights, self._sizes, key)
 
     def _derivative(self, target: Tap, tap: Tap) -> Plan:
         """The plan of a derivative. One that cannot be had is remembered too: to try is half of compiling."""

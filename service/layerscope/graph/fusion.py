@@ -8,7 +8,7 @@ output of a convolution that is wanted itself is computed besides. TensorFlow's 
 there, and the values behind would have other last bits.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,16 +37,18 @@ class _Normalization:
     shift: str
 
 
-def fused(graph_def: Any, fetched: Collection[str]) -> Any:
+def fused(graph_def: Any, fetched: Collection[str], sizes: Mapping[str, int | None]) -> Any:
     """The same graph with fewer operations.
 
     Args:
         graph_def: a GraphDef whose variables have no value yet. It is changed.
         fetched: the names of the tensors that must stay.
+        sizes: the last axis of tensors by name. What is not known to have one group of channels is left as it is:
+            grouped convolutions have other last bits with an activation than without.
     """
     if not can_fuse():
         return graph_def
-    _Fusion(graph_def, fetched).apply()
+    _Fusion(graph_def, fetched, sizes).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
     nodes = [node for node in graph_def.node if node.name in needed or node.op == "Placeholder"]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
@@ -55,8 +57,9 @@ def fused(graph_def: Any, fetched: Collection[str]) -> Any:
 
 
 class _Fusion:
-    def __init__(self, graph_def: Any, fetched: Collection[str]) -> None:
+    def __init__(self, graph_def: Any, fetched: Collection[str], sizes: Mapping[str, int | None]) -> None:
         self._graph_def = graph_def
+        self._sizes = sizes
         self._nodes = {node.name: node for node in graph_def.node}
         self._fetched = {node_of(name) for name in fetched}
         self._readers: dict[str, list[Any]] = {}
@@ -94,6 +97,9 @@ class _Fusion:
         if kernel is None or convolution.attr["data_format"].s != b"NHWC":
             return False
         if convolution.attr["padding"].s not in {b"SAME", b"VALID"}:
+            return False
+        source = f"{node_of(convolution.input[0])}:0"
+        if self._sizes.get(source) != kernel[2]:
             return False
         channels = kernel[2] * kernel[3] if convolution.op == "DepthwiseConv2dNative" else kernel[3]
         return all(self._is_per_channel(name, channels) for name in (found.scale, found.shift))
