@@ -26,6 +26,7 @@ from layerscope_api.options import (
     ImageOptions,
     PlanOptions,
     PredictionOptions,
+    ReceptiveFieldOptions,
 )
 from layerscope_api.settings import Settings
 
@@ -104,6 +105,7 @@ def _options() -> Iterator[str]:
         "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
         "predictions": PredictionOptions,
+        "receptive-field": ReceptiveFieldOptions,
     }
     for route, kind in routes.items():
         yield f"## `/v1/models/{{model}}/{route}`\n"

@@ -167,6 +167,22 @@ class FeatureMapOptions(ImageOptions):
         return str(self.channel)
 
 
+class ReceptiveFieldOptions(ImageOptions):
+    """Which unit. An image is needed only where a model takes any size."""
+
+    needs_images: ClassVar[bool] = False
+
+    layer: Selector = Field(description="a selector of exactly one layer")
+    z: int | None = Field(default=None, ge=0, description="the unit's slice, in maps of three axes")
+    y: int | None = Field(default=None, ge=0, description="the unit's row; left out, the middle one")
+    x: int | None = Field(default=None, ge=0, description="the unit's column, or step of a sequence")
+
+    def unit(self) -> dict[str, int]:
+        """The place by axis, as far as it is given."""
+        given = {"z": self.z, "y": self.y, "x": self.x}
+        return {axis: place for axis, place in given.items() if place is not None}
+
+
 class PredictionOptions(ImageOptions):
     """How many classes are told."""
 

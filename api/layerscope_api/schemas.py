@@ -269,6 +269,32 @@ class PredictionsBody(BaseModel):
     outputs: list[OutputPredictions]
 
 
+class InputField(BaseModel):
+    """What a unit sees of one input."""
+
+    name: str
+    box: list[int] | None = Field(
+        description="x0, y0, x1, y1 in pixels of the input, x1 and y1 excluded (x0, x1 of a sequence); null if nothing"
+    )
+    whole: bool = Field(description="whether that is all of the input")
+    reason: str | None = Field(description="what makes every unit see all of it, if something does")
+    size: dict[str, int] = Field(
+        description="by axis, of a field away from the borders; without axes where fields are not alike"
+    )
+    stride: dict[str, int] = Field(description="by axis, how far the next unit's field is")
+    offset: dict[str, int] = Field(description="by axis, where the field of the unit at 0 begins")
+
+
+class ReceptiveFieldBody(BaseModel):
+    """What a unit of a layer's map sees."""
+
+    model: ModelIdentity
+    layer: str
+    unit: dict[str, int]
+    exact: bool = Field(description="if not, it may see less")
+    inputs: list[InputField]
+
+
 class LimitRow(BaseModel):
     """One bound in force."""
 

@@ -1,6 +1,15 @@
 """The routes, one module a resource."""
 
-from layerscope_api.routes import activations, feature_maps, images, models, plan, predictions, service
+from layerscope_api.routes import (
+    activations,
+    feature_maps,
+    images,
+    models,
+    plan,
+    predictions,
+    receptive_field,
+    service,
+)
 from layerscope_api.routes.v2 import health
 
 ROUTERS = (
@@ -10,6 +19,7 @@ ROUTERS = (
     plan.router,
     feature_maps.router,
     predictions.router,
+    receptive_field.router,
     service.router,
     health.router,
 )

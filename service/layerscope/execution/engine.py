@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from layerscope.activations import Activations
+from layerscope.errors import OptionInvalid
 from layerscope.execution.admission import (
     Demand,
     QueryPlan,
@@ -27,6 +28,7 @@ from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.devices import has_gpu
 from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
+from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.selectors import require_few, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
@@ -91,6 +93,11 @@ class Engine(Protocol):
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, without running it; without sources, for as many images."""
+
+    def receptive_field(
+        self, query: Query, unit: Mapping[str, int]
+    ) -> tuple[ModelDescription, ReceptiveField]:
+        """What a unit of the query's layer sees of the inputs; without sources, of inputs of the model's own size."""
 
     def admitted(self, query: Query) -> AbstractContextManager[Result]:
         """The activations that a query asks for. Their memory counts as taken until the context ends."""
@@ -216,6 +223,31 @@ class LocalEngine:
             require_few_images(images, self.limits)
             sizes = fixed_sizes(model.description)
             return plan_of(Demand(model, taps, sizes, images, (images, taps)), self.limits)
+
+    def receptive_field(
+        self, query: Query, unit: Mapping[str, int]
+    ) -> tuple[ModelDescription, ReceptiveField]:
+        """What a unit of the query's layer sees of the inputs. Nothing runs.
+
+        Args:
+            query: of one layer; without sources for a model that takes inputs of one size.
+            unit: its place by axis, see `ReceptiveFields.of`.
+
+        Raises:
+            OptionInvalid: the query has several layers, or the layer's map no such place.
+            InputMismatch: there are no sources, and the model takes inputs of any size.
+        """
+        with self._registry.lease(query.model) as model:
+            taps = self._taps(model, query)
+            if len(taps) > 1:
+                raise OptionInvalid(
+                    f"layer={','.join(query.layers)[:100]} selects {len(taps)} layers; name one.",
+                    option="layer",
+                    layers=[tap.address for tap in taps[:10]],
+                )
+            sources = query.sources
+            sizes = self._prepared(model, taps, query).sizes() if sources else fixed_sizes(model.description)
+            return model.description, model.fields.of(taps[0], unit, sizes)
 
     @contextmanager
     def admitted(self, query: Query) -> Iterator[Result]:

@@ -52,7 +52,7 @@ class QueryRun:
         """What is asked of the model, and what of it must be computed."""
         lacking = [self._places[key] for key in self._cache.lacking(self._places)]
         rows, taps = _rows_and_taps(lacking, self._taps)
-        return Demand(self._model, self._taps, self._sizes(), len(self._rows), (len(rows), taps))
+        return Demand(self._model, self._taps, self.sizes(), len(self._rows), (len(rows), taps))
 
     def activations(self) -> Activations:
         """Run what is not known yet, and put everything together."""
@@ -72,6 +72,15 @@ class QueryRun:
         }
         images = tuple(item.id for row in self._rows for item in row)
         return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
+
+    def sizes(self) -> list[Shape]:
+        """The shape of each input. Only models that take any size need to see the images for that."""
+        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
+        if any(None in size for size in sizes):
+            loaded = [self._load(number) for number in range(len(self._rows))]
+            require_one_size(loaded)
+            sizes = [array.shape for array in loaded[0]]
+        return sizes
 
     def seconds_left(self) -> float:
         """Until the deadline."""
@@ -96,15 +105,6 @@ class QueryRun:
             for number, row in enumerate(self._keys)
             for key, tap in zip(row, self._taps, strict=True)
         }
-
-    def _sizes(self) -> list[Shape]:
-        """The shape of each input. Only models that take any size need to see the images for that."""
-        sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
-        if any(None in size for size in sizes):
-            loaded = [self._load(number) for number in range(len(self._rows))]
-            require_one_size(loaded)
-            sizes = [array.shape for array in loaded[0]]
-        return sizes
 
     def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
         """Run the rows that lack something, for all the taps that any of them lacks."""

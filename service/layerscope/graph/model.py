@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.graph.executable import Executable
 from layerscope.graph.handover import Blueprint, Prepared
+from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.selectors import TapIndex, split_selectors
 from layerscope.graph.taps import Input, Shape, Tap
 from layerscope.images import Preprocessing
@@ -49,10 +50,11 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version of a model in memory: what it is, what runs it, and the labels that want to point at it."""
+    """A version of a model in memory: what it is, what runs it, what its units see, and the labels it wants."""
 
     description: ModelDescription
     executable: Executable
+    fields: ReceptiveFields
     labels: tuple[str, ...]
 
     def close(self) -> None:
@@ -94,7 +96,7 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact:
         unreachable=blueprint.unreachable,
         warnings=warnings,
     )
-    return LoadedModel(description, executable, manifest.labels)
+    return LoadedModel(description, executable, ReceptiveFields(prepared), manifest.labels)
 
 
 def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:

@@ -233,6 +233,32 @@ class Predictions(TypedDict):
     outputs: list[PredictedOutput]
 
 
+class FieldOnInput(TypedDict):
+    """What a unit sees of one input: a box (x0, y0, x1, y1; the latter two excluded), or None if nothing.
+
+    `reason` says what makes every unit see all of it, if something does. `size`, `stride` and `offset` tell by axis
+    how the box follows the unit away from the borders; they lack axes where it does so in no regular way.
+    """
+
+    name: str
+    box: list[int] | None
+    whole: bool
+    reason: str | None
+    size: dict[str, int]
+    stride: dict[str, int]
+    offset: dict[str, int]
+
+
+class ReceptiveField(TypedDict):
+    """What a unit of a layer's map sees of each input; if not `exact`, it may see less."""
+
+    model: ModelIdentity
+    layer: str
+    unit: dict[str, int]
+    exact: bool
+    inputs: list[FieldOnInput]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredImage:
     """An image the service keeps, to be used instead of the image itself.

@@ -16,6 +16,7 @@ from layerscope_client._answers import (
     ModelSummary,
     Plan,
     Predictions,
+    ReceptiveField,
     StoredImage,
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
@@ -141,3 +142,18 @@ class AsyncModel:
         """See `Model.predictions`."""
         material = await asyncio.to_thread(read_images, images)
         return await self._transport.run(self._calls.predictions(material, top))
+
+    async def receptive_field(
+        self,
+        layer: str,
+        y: int | None = None,
+        x: int | None = None,
+        *,
+        z: int | None = None,
+        image: "ImageSource | None" = None,
+    ) -> ReceptiveField:
+        """See `Model.receptive_field`."""
+        material = None if image is None else await asyncio.to_thread(read_images, image)
+        return await self._transport.run(
+            self._calls.receptive_field(layer, {"z": z, "y": y, "x": x}, material)
+        )

@@ -17,6 +17,7 @@ from layerscope_client._answers import (
     ModelSummary,
     Plan,
     Predictions,
+    ReceptiveField,
     StoredImage,
 )
 from layerscope_client._exchange import Flow, Request, fetch, fetch_json, json_object
@@ -116,6 +117,16 @@ class ModelCalls:
         """The best classes of every output."""
         response = yield from self._ask("predictions", images, query({"top": top}))
         return cast("Predictions", json_object(response))
+
+    def receptive_field(
+        self, layer: str, unit: Mapping[str, int | None], image: Material | None
+    ) -> Flow[ReceptiveField]:
+        """The box of each input that a unit sees."""
+        params = query({"layer": layer, **unit})
+        if image is None:
+            request = Request("GET", f"{self._path}/receptive-field", params)
+            return cast("ReceptiveField", (yield from fetch_json(request)))
+        return cast("ReceptiveField", json_object((yield from self._ask("receptive-field", image, params))))
 
     def _ask(self, resource: str, images: Material, params: list[tuple[str, str]]) -> Flow[httpx2.Response]:
         path = f"{self._path}/{resource}"

@@ -15,6 +15,7 @@ from layerscope_client._answers import (
     ModelSummary,
     Plan,
     Predictions,
+    ReceptiveField,
     StoredImage,
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
@@ -203,3 +204,27 @@ class Model:
             OSError, TypeError, ValueError: An image cannot be read or sent.
         """
         return self._transport.run(self._calls.predictions(read_images(images), top))
+
+    def receptive_field(
+        self,
+        layer: str,
+        y: int | None = None,
+        x: int | None = None,
+        *,
+        z: int | None = None,
+        image: "ImageSource | None" = None,
+    ) -> ReceptiveField:
+        """Tell which part of each input a unit of a layer's map sees. The model is not run.
+
+        Args:
+            layer: The layer's address.
+            y: The unit's row and
+            x: column (of a sequence, x is the step); the middle if left out.
+            z: Its slice, in maps of three axes.
+            image: An image, where the model takes images of any size.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent.
+        """
+        material = None if image is None else read_images(image)
+        return self._transport.run(self._calls.receptive_field(layer, {"z": z, "y": y, "x": x}, material))

@@ -1,0 +1,210 @@
+"""The receptive field of a unit: the box of each input that its value is computed from."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+from cachetools import LRUCache
+from tensorflow.python.framework.ops import dismantle_graph
+
+from layerscope.errors import OptionInvalid
+from layerscope.graph.handover import Prepared
+from layerscope.graph.receptive.arrangements import Step
+from layerscope.graph.receptive.operations import Operation, Sizes, read_operations
+from layerscope.graph.receptive.reach import Line, Reach, Read, is_nothing, united
+from layerscope.graph.receptive.rules import moved, reads
+from layerscope.graph.receptive.windows import undivided
+from layerscope.graph.subgraph import node_of
+from layerscope.graph.taps import Input, Shape, Tap
+
+AXES = ("z", "y", "x")
+"""The names of axes of places, that is of those that count neither images nor channels: a map has y and x."""
+
+_SIZES_KEPT = 4
+
+
+@dataclass(frozen=True)
+class FieldOnInput:
+    """What a unit sees of one input.
+
+    Attributes:
+        input: the input.
+        box: from and to, the latter excluded, along each axis of places; None if it sees nothing of the input.
+        is_whole: whether that is all of it.
+        lines: how the box depends on the unit along each axis, as if there were no borders, where that is regular.
+        because: what makes every unit see all places, if something does.
+    """
+
+    input: Input
+    box: Mapping[str, tuple[int, int]] | None
+    is_whole: bool
+    lines: Mapping[str, Line]
+    because: str | None
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What a unit of a layer's map sees of every input.
+
+    Attributes:
+        tap: the layer.
+        unit: its place along each axis of the map; empty for a vector, whose units have no places.
+        is_exact: if not, the unit may see less: an operation on the way is not known well enough.
+        inputs: what it sees of each.
+    """
+
+    tap: Tap
+    unit: Mapping[str, int]
+    is_exact: bool
+    inputs: tuple[FieldOnInput, ...]
+
+
+class ReceptiveFields:
+    """The receptive fields of all units of one model, from its graph alone: nothing is run."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        blueprint = prepared.blueprint
+        self._graph = prepared.graph
+        self._inputs = list(zip(blueprint.placeholders, blueprint.inputs, strict=True))
+        self._channels = [call.taps[0].channel_axis for call in blueprint.calls[: len(blueprint.inputs)]]
+        self._layers = {
+            node_of(tap.tensor.name): tap.address
+            for call in reversed(blueprint.calls)
+            for tap in call.taps
+            if tap.place.site == "output" and not call.is_group
+        }
+        self._known: LRUCache[tuple[Shape, ...], _Graph] = LRUCache(_SIZES_KEPT)
+        self._lock = threading.Lock()
+
+    def of(self, tap: Tap, unit: Mapping[str, int], input_shapes: Sequence[Shape]) -> ReceptiveField:
+        """What a unit sees of inputs of `input_shapes`, which have no batch axis.
+
+        Args:
+            tap: a layer.
+            unit: its place by axis, see `AXES`; what is left out is the middle.
+            input_shapes: of one image.
+
+        Raises:
+            OptionInvalid: the map has no such place, or other axes.
+        """
+        graph = self._on(tuple(map(tuple, input_shapes)))
+        axes = _axes(tap.channel_axis, len(tap.shape)) if tap.tensor.batched else {}
+        shape = graph.shape_of(tap.tensor.name)
+        place = {} if shape is None else _place(tap, {name: shape[axis] for name, axis in axes.items()}, unit)
+        start = _start(tap, shape, {axes[name]: at for name, at in place.items()})
+        seen, is_exact = graph.seen_from(tap, start, self._layers)
+        inputs = tuple(
+            _on_input(each, seen.get(name), _axes(channels, len(each.shape)), axes)
+            for (_, each), name, channels in zip(self._inputs, graph.entrances, self._channels, strict=True)
+        )
+        return ReceptiveField(tap, place, is_exact and shape is not None, inputs)
+
+    def _on(self, input_shapes: tuple[Shape, ...]) -> "_Graph":
+        with self._lock:
+            known = self._known.get(input_shapes)
+            if known is None:
+                known = self._known[input_shapes] = self._read(input_shapes)
+        return known
+
+    def _read(self, input_shapes: tuple[Shape, ...]) -> "_Graph":
+        definition = tf.compat.v1.GraphDef.FromString(self._graph)
+        with tf.Graph().as_default() as scratch:
+            replaced = {
+                name: tf.compat.v1.placeholder(each.dtype, [1, *shape])
+                for (name, each), shape in zip(self._inputs, input_shapes, strict=True)
+            }
+            tf.import_graph_def(definition, input_map=replaced, name="")
+            graph = _Graph(read_operations(scratch), [tensor.name for tensor in replaced.values()])
+        dismantle_graph(scratch)
+        return graph
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """The graph in a run of one image of a certain size, and the tensors that its inputs go in by."""
+
+    operations: dict[str, Operation]
+    entrances: Sequence[str]
+
+    def shape_of(self, tensor: str) -> Sizes | None:
+        return self.operations[node_of(tensor)].gives[_output_of(tensor)]
+
+    def seen_from(self, tap: Tap, start: Read, layers: Mapping[str, str]) -> tuple[dict[str, Read], bool]:
+        """What is read of each entrance for `start`, which is read of a tap, and whether that is exact."""
+        tensor = tap.tensor.name
+        waiting: dict[str, dict[int, list[Read]]] = {node_of(tensor): {_output_of(tensor): [start]}}
+        owners = {node_of(tensor): tap.address}
+        found: dict[str, Read] = {}
+        is_exact = True
+        for name in reversed(self.operations):
+            for output, wanted in waiting.pop(name, {}).items():
+                own = f"{name}:{output}"
+                if own in self.entrances:
+                    found[own] = united(wanted)
+                    continue
+                layer = layers.get(name, owners[name])
+                sources, is_certain = self._step(name, output, united(wanted), layer)
+                is_exact = is_exact and is_certain
+                for source, read in sources:
+                    waiting.setdefault(node_of(source), {}).setdefault(_output_of(source), []).append(read)
+                    owners.setdefault(node_of(source), layer)
+        return found, is_exact
+
+    def _step(self, name: str, output: int, wanted: Read, layer: str) -> tuple[list[tuple[str, Read]], bool]:
+        operation = self.operations[name]
+        if operation.kind == "BatchToSpaceND" and (found := undivided(operation, self.operations)):
+            divided, windows = found
+            return [(divided.sources[0], moved(operation, windows, wanted, divided.taken(0)))], True
+        by_number, is_certain = reads(Step(operation, output, wanted, layer))
+        kept = [(operation.sources[number], read) for number, read in by_number if not is_nothing(read)]
+        return kept, is_certain
+
+
+def _axes(channels: int | None, rank: int) -> dict[str, int]:
+    """The axes of places of a tensor, batch axis included, by name; of more than three, the last three."""
+    places = [1 + axis for axis in range(rank) if axis != channels]
+    return dict(zip(AXES[-len(places) :], places[-len(AXES) :], strict=True)) if places else {}
+
+
+def _place(tap: Tap, sizes: Mapping[str, int], unit: Mapping[str, int]) -> dict[str, int]:
+    for name, place in unit.items():
+        if name not in sizes:
+            there = f"places along {' and '.join(sizes)} only" if sizes else "no places"
+            raise OptionInvalid(f"{tap.address} has {there}: leave out {name}.", option=name)
+        if not 0 <= place < sizes[name]:
+            raise OptionInvalid(
+                f"{tap.address} has places {name}=0 to {sizes[name] - 1}: there is no {name}={place}.",
+                option=name,
+                size=sizes[name],
+            )
+    return {name: unit.get(name, size // 2) for name, size in sizes.items()}
+
+
+def _start(tap: Tap, shape: Sizes | None, places: Mapping[int, int]) -> Read:
+    because = None if places else f"{tap.address} has no places: each of its units may see everything."
+    return tuple(
+        Reach.unit(size, places[axis], axis) if axis in places else Reach.whole(size, because)
+        for axis, size in enumerate(shape or ())
+    )
+
+
+def _on_input(
+    each: Input, seen: Read | None, axes: Mapping[str, int], axes_of_map: Mapping[str, int]
+) -> FieldOnInput:
+    if seen is None:
+        return FieldOnInput(each, None, is_whole=False, lines={}, because=None)
+    by_name = {name: seen[axis] for name, axis in axes.items()}
+    box = {name: (int(reach.places[0]), int(reach.places[-1]) + 1) for name, reach in by_name.items()}
+    lines = {
+        name: reach.line
+        for name, reach in by_name.items()
+        if reach.line is not None and reach.line.of == axes_of_map.get(name)
+    }
+    is_whole = all(box[name] == (0, reach.size) for name, reach in by_name.items())
+    because = next((reach.because for reach in by_name.values() if reach.because), None)
+    return FieldOnInput(each, box, is_whole, lines, because)
+
+
+def _output_of(tensor: str) -> int:
+    return int(tensor.partition(":")[2] or 0)

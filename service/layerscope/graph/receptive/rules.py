@@ -1,0 +1,205 @@
+"""Which places of its inputs an operation reads, for those places of its output that are of interest.
+
+One rule a kind of operation. What is not known here is taken to read everything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from layerscope.graph.receptive import arrangements
+from layerscope.graph.receptive.arrangements import Reads, Step, broadcast
+from layerscope.graph.receptive.operations import Operation, Sizes, Unclear
+from layerscope.graph.receptive.reach import Reach, Read, everything
+from layerscope.graph.receptive.windows import CONVOLUTIONS, POOLINGS, TRANSPOSED, Windows, windows_of
+
+Rule = Callable[[Step], Reads]
+
+
+def reads(step: Step) -> tuple[list[tuple[int, Read]], bool]:
+    """What an operation reads, and whether that is certain and not only the most it can be."""
+    operation = step.operation
+    rule = _RULES.get(operation.kind)
+    if rule is not None and operation.gives[step.output] is not None:
+        try:
+            return list(rule(step)), True
+        except Unclear:
+            pass
+    everywhere = (everything(shape or (), step.because) for shape in operation.takes)
+    return list(enumerate(everywhere)), False
+
+
+def moved(operation: Operation, windows: Windows, wanted: Read, shape: Sizes) -> Read:
+    """What windows over an input of `shape` read of it."""
+    channels = _channels(operation, windows, wanted, shape)
+    return tuple(
+        wanted[axis].through(windows[axis], size)
+        if axis in windows
+        else (channels if axis else replace(wanted[0], size=size))
+        for axis, size in enumerate(shape)
+    )
+
+
+def _channels(operation: Operation, windows: Windows, wanted: Read, shape: Sizes) -> Reach:
+    """Convolutions read all channels, depthwise ones and poolings their own."""
+    axis = next(axis for axis in range(1, len(shape)) if axis not in windows)
+    if operation.kind == "DepthwiseConv2dNative":
+        multiplier = operation.taken(1)[-1]
+        return wanted[axis].mapped(lambda places: places // multiplier, shape[axis])
+    if operation.kind in POOLINGS and operation.kind != "ExtractImagePatches":
+        return wanted[axis]
+    return Reach.whole(shape[axis])
+
+
+def _nothing(_: Step) -> Reads:
+    yield from ()
+
+
+def _elementwise(step: Step) -> Reads:
+    """Each place reads its own; an input of size 1 along an axis is read by all."""
+    for number in range(len(step.operation.takes)):
+        yield number, broadcast(step.wanted, step.operation.taken(number))
+
+
+def _first_only(step: Step) -> Reads:
+    """The others are weights, one a channel."""
+    if step.operation.settings.get("is_training"):
+        raise Unclear
+    yield 0, step.wanted
+
+
+def _same_number(step: Step) -> Reads:
+    yield step.output, step.wanted
+
+
+def _window(step: Step) -> Reads:
+    windows = windows_of(step.operation)
+    if windows is None:
+        raise Unclear
+    yield 0, moved(step.operation, windows, step.wanted, step.operation.taken(0))
+
+
+def _transposed(step: Step) -> Reads:
+    windows, shape = windows_of(step.operation), step.operation.taken(2)
+    if windows is None:
+        raise Unclear
+    yield (
+        2,
+        tuple(
+            step.wanted[axis].spread(windows[axis], size)
+            if axis in windows
+            else (Reach.whole(size) if axis else step.wanted[0])
+            for axis, size in enumerate(shape)
+        ),
+    )
+
+
+def _reduction(step: Step) -> Reads:
+    shape = step.operation.taken(0)
+    axes = {int(axis) % len(shape) for axis in np.ravel(step.operation.constant(1))}
+    kept = iter(step.wanted)
+    because = step.because
+    found = []
+    for axis, size in enumerate(shape):
+        own = None if axis in axes and not step.operation.settings.get("keep_dims") else next(kept)
+        found.append(Reach.whole(size, because) if axis in axes or own is None else own)
+    yield 0, tuple(found)
+
+
+def _along_last(step: Step) -> Reads:
+    *others, last = step.wanted
+    yield 0, (*others, Reach.whole(last.size, step.because))
+
+
+def _matrix_product(step: Step) -> Reads:
+    """Rows of the first, columns of the second, all of what is summed over."""
+    *batch, rows, columns = step.wanted
+    first, second = step.operation.taken(0), step.operation.taken(1)
+    settings = step.operation.settings
+    first_turned = bool(settings.get("transpose_a") or settings.get("adj_x"))
+    second_turned = bool(settings.get("transpose_b") or settings.get("adj_y"))
+    because = step.because
+    summed = Reach.whole(first[-2] if first_turned else first[-1], because)
+    around_first, around_second = broadcast(tuple(batch), first[:-2]), broadcast(tuple(batch), second[:-2])
+    yield 0, (*around_first, *((summed, rows) if first_turned else (rows, summed)))
+    yield 1, (*around_second, *((columns, summed) if second_turned else (summed, columns)))
+
+
+def _einsum(step: Step) -> Reads:
+    equation = step.operation.settings["equation"].decode().replace(" ", "")
+    inputs, _, result = equation.partition("->")
+    if "." in equation or not result:
+        raise Unclear
+    by_label = dict(zip(result, step.wanted, strict=True))
+    because = step.because
+    for number, labels in enumerate(inputs.split(",")):
+        sizes = step.operation.taken(number)
+        yield (
+            number,
+            tuple(
+                by_label.get(label, Reach.whole(size, because))
+                for label, size in zip(labels, sizes, strict=True)
+            ),
+        )
+
+
+def _gather(step: Step) -> Reads:
+    """Rows of a table, as an embedding does: which row each place takes is read from the second input."""
+    table, picked = step.operation.taken(0), step.operation.taken(1)
+    axis = int(step.operation.constant(2)) % len(table)
+    if step.operation.settings.get("batch_dims"):
+        raise Unclear
+    middle = step.wanted[axis : axis + len(picked)]
+    yield 1, middle
+    if step.operation.constants[1] is not None and len(picked) == 1:
+        rows = middle[0].mapped(np.asarray(step.operation.constants[1]).__getitem__, table[axis])
+    else:
+        rows = Reach.whole(table[axis], step.because)
+    yield 0, (*step.wanted[:axis], rows, *step.wanted[axis + len(picked) :])
+
+
+def _named(names: str, rule: Rule) -> dict[str, Rule]:
+    return dict.fromkeys(names.split(), rule)
+
+
+_RULES: Mapping[str, Rule] = {
+    **_named(
+        "Abs Acos Acosh Add AddN AddV2 Asin Asinh Atan Atan2 Atanh Cast Ceil CheckNumerics ClipByValue Cos Cosh"
+        " Digamma Div DivNoNan Elu Equal Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual"
+        " Identity Inv IsFinite IsInf IsNan LeakyRelu Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr"
+        " Maximum Minimum Mod Mul MulNoNan Neg NotEqual Pow PreventGradient RealDiv Reciprocal Relu Relu6 Rint Round"
+        " Rsqrt Select SelectV2 Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Square SquaredDifference"
+        " StopGradient Sub Tan Tanh Xdivy Xlogy",
+        _elementwise,
+    ),
+    **_named("BiasAdd FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", _first_only),
+    **_named(
+        "Const Fill OnesLike Range Rank ReadVariableOp Shape ShapeN Size VarHandleOp ZerosLike Placeholder",
+        _nothing,
+    ),
+    "IdentityN": _same_number,
+    **dict.fromkeys(CONVOLUTIONS | POOLINGS, _window),
+    **dict.fromkeys(TRANSPOSED, _transposed),
+    **_named("All Any ArgMax ArgMin Max Mean Min Prod Sum EuclideanNorm", _reduction),
+    **_named("LogSoftmax Softmax", _along_last),
+    **_named("BatchMatMul BatchMatMulV2 BatchMatMulV3 MatMul", _matrix_product),
+    "Einsum": _einsum,
+    **_named("ExpandDims Reshape Squeeze", arrangements.reshape),
+    "Transpose": arrangements.transpose,
+    **_named("Pad PadV2", arrangements.pad),
+    "MirrorPad": arrangements.mirror_pad,
+    "ConcatV2": arrangements.concatenation,
+    **_named("Split SplitV", arrangements.split),
+    "Pack": arrangements.pack,
+    "Unpack": arrangements.unpack,
+    "Slice": arrangements.slice_,
+    "StridedSlice": arrangements.strided_slice,
+    "Tile": arrangements.tile,
+    "BroadcastTo": arrangements.broadcast_to,
+    "ReverseV2": arrangements.reverse,
+    "GatherV2": _gather,
+    "DepthToSpace": arrangements.depth_to_space,
+    "SpaceToDepth": arrangements.space_to_depth,
+    **_named("ResizeBilinear ResizeNearestNeighbor", arrangements.resize),
+}
