@@ -1,8 +1,12 @@
 """One process opens the models of all tests: each would import TensorFlow anew."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+# The name under which Starlette's TestClient calls.
+os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
 
 
 @pytest.fixture(scope="session", autouse=True)

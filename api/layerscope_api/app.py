@@ -13,8 +13,11 @@ from layerscope.execution.engine import Engine, LocalEngine
 from layerscope.images import ImageStore
 from layerscope_api.dependencies import Service
 from layerscope_api.errors import add_error_handlers
+from layerscope_api.hosts import Hosts
+from layerscope_api.keys import Keyring
 from layerscope_api.middleware import BodyLimit, ResponseHeaders
 from layerscope_api.routes import ROUTERS
+from layerscope_api.security import Access, Declarations
 from layerscope_api.settings import Settings
 from layerscope_api.work import Work
 
@@ -49,22 +52,42 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=_lifespan(settings, engine),
+        # Those of the framework load their scripts from elsewhere; ours are in `routes.pages`.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     for router in ROUTERS:
         app.include_router(router)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, most_bytes=settings.limits.body_bytes)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the inside out."""
+    limits = settings.limits
+    app.add_middleware(BodyLimit, most_bytes=limits.body_bytes)
+    if settings.api_keys is not None:
+        app.add_middleware(
+            Access,
+            keys=Keyring(settings.api_keys),
+            declarations=Declarations(app.routes),
+            most_requests=limits.requests_per_key,
+        )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["*"],
             expose_headers=_EXPOSED_HEADERS,
         )
-    app.add_middleware(ResponseHeaders)
-    return app
+    app.add_middleware(
+        Hosts, bound=settings.host, allowed=settings.allowed_hosts, origins=settings.cors_origins
+    )
+    app.add_middleware(ResponseHeaders, embeddable=bool(settings.cors_origins))
 
 
 def local_engine(settings: Settings) -> LocalEngine:

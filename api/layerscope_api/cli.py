@@ -1,4 +1,4 @@
-"""The command `layerscope`: serve models, look into a file, print the contract."""
+"""The command `layerscope`: serve models, look into a file, print the contract. Keys have a module of their own."""
 
 import json
 from collections.abc import Iterator
@@ -13,9 +13,13 @@ from rich.table import Table
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
+from layerscope_api import cli_keys
+from layerscope_api.hosts import is_loopback
+from layerscope_api.keys import Keyring
 from layerscope_api.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
+app.add_typer(cli_keys.app, name="keys")
 
 _console = Console(stderr=True)
 
@@ -47,6 +51,15 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
     port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_SETUP["api_keys"].description)
+    ] = None,
+    insecure_no_auth: Annotated[
+        bool | None, typer.Option("--insecure-no-auth", help=_SETUP["insecure_no_auth"].description)
+    ] = None,
+    allowed_hosts: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help=_SETUP["allowed_hosts"].description)
+    ] = None,
 ) -> None:
     """Serve a directory of models, or the demo model, until interrupted."""
     given: dict[str, Any] = {
@@ -54,6 +67,9 @@ def serve(
         "trust_savedmodel": trust_savedmodel,
         "host": host,
         "port": port,
+        "api_keys": api_keys,
+        "insecure_no_auth": insecure_no_auth,
+        "allowed_hosts": allowed_hosts,
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
@@ -121,9 +137,13 @@ def _friendly_errors() -> Iterator[None]:
 
 
 def _refuse_open_network(settings: Settings) -> None:
-    """Without keys, which this version does not have yet, only this machine may ask."""
-    if settings.host not in {"127.0.0.1", "::1", "localhost"}:
+    """Without keys only this machine may ask, unless the operator insists."""
+    if is_loopback(settings.host) or settings.insecure_no_auth:
+        return
+    if settings.api_keys is None or not len(Keyring(settings.api_keys)):
         _console.print(
-            "[red]This version has no keys: serve on 127.0.0.1 and put a proxy that checks callers in front.[/red]"
+            "[red]Without API keys the service listens on 127.0.0.1 only. Make a key with layerscope keys create and"
+            " name its file with --api-keys, or let everybody in with --insecure-no-auth.[/red]",
+            highlight=False,
         )
         raise typer.Exit(2)

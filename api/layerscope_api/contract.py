@@ -14,12 +14,16 @@ PNG_TYPE = "image/png"
 
 _MEANINGS = {
     400: "The request cannot be understood",
+    401: "The API key is missing or not known; see WWW-Authenticate",
+    403: "The API key, or the page that asks, may not do this",
     404: "No such model or image",
+    408: "The request did not arrive in its time",
     409: "The model is not loaded",
     413: "Larger than a limit; details carry both numbers",
     415: "A format that is not spoken here",
     422: "Well formed, but cannot be done",
     429: "Too much at once; see Retry-After",
+    431: "The headers are longer than a limit",
     500: "A bug",
     503: "Not now; see Retry-After",
     504: "Not answered in time",
@@ -28,12 +32,21 @@ _MEANINGS = {
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
+_AT_EVERY_DOOR = (400, 408, 431, 500)
+_WITH_A_KEY = (401, 403, 429)
+
 Responses = dict[int | str, dict[str, Any]]
 
 
 def errors(*statuses: int) -> Responses:
-    """Document error answers."""
-    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in (*statuses, 500)}
+    """Document error answers: those of the route, and those that every request may get."""
+    return open_errors(*statuses, *_WITH_A_KEY)
+
+
+def open_errors(*statuses: int) -> Responses:
+    """The same for a route that needs no key."""
+    every = sorted({*statuses, *_AT_EVERY_DOOR})
+    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in every}
 
 
 RUN_ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503, 504)

@@ -1,6 +1,7 @@
 """The one table from causes to statuses, and the one shape of every error."""
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from layerscope import errors
 
@@ -15,12 +17,16 @@ logger = logging.getLogger(__name__)
 
 STATUSES: dict[type[errors.LayerscopeError], int] = {
     errors.Malformed: 400,
+    errors.KeyInvalid: 401,
+    errors.Denied: 403,
     errors.NotFound: 404,
+    errors.SlowSender: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.Unsupported: 415,
     errors.Impossible: 422,
     errors.Overloaded: 429,
+    errors.HeadersTooLarge: 431,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 504,
     errors.StorageFull: 507,
@@ -57,6 +63,18 @@ def error_response(
     }
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
     return JSONResponse(body, status, headers)
+
+
+def nothing_here(scope: Scope) -> JSONResponse:
+    """The answer where no route is."""
+    return error_response(Request(scope), 404, *_FRAMEWORK_ERRORS[404])
+
+
+def wrong_method(scope: Scope, methods: Iterable[str]) -> JSONResponse:
+    """The answer where a route takes other methods."""
+    response = error_response(Request(scope), 405, *_FRAMEWORK_ERRORS[405])
+    response.headers["Allow"] = ", ".join(sorted(methods))
+    return response
 
 
 def our_error(request: Request, error: errors.LayerscopeError) -> JSONResponse:

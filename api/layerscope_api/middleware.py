@@ -9,19 +9,38 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import BodyTooLarge
-from layerscope_api.errors import bug, our_error
+from layerscope_api.errors import bug
+from layerscope_api.refusals import refusal
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of pages: all they use comes from the service itself, and no script stands in them."""
+
+_NO_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
+
 
 class ResponseHeaders:
-    """Echo `X-Request-Id` or make one, time the request, and forbid guessing at content types.
+    """Echo `X-Request-Id` or make one, time the request, and tell browsers to make nothing else of an answer.
 
     Bugs are answered here, outside of everything that can have one, so that their answers have the headers too.
+
+    Args:
+        app: what comes behind.
+        embeddable: whether pages of other origins may show the answers, as pictures for example.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, embeddable: bool) -> None:
         self._app = app
+        self._browser_headers = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", b"DENY"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"cross-origin" if embeddable else b"same-origin"),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -39,10 +58,16 @@ class ResponseHeaders:
             nonlocal has_answered
             if message["type"] == "http.response.start":
                 has_answered = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.append("Server-Timing", f"total;dur={(time.perf_counter() - started) * 1000:.2f}")
+                milliseconds = (time.perf_counter() - started) * 1000
+                headers = [
+                    *message["headers"],
+                    *self._browser_headers,
+                    (b"x-request-id", request_id.encode()),
+                    (b"server-timing", f"total;dur={milliseconds:.2f}".encode()),
+                ]
+                if not any(name == b"content-security-policy" for name, _ in headers):
+                    headers.append(_NO_POLICY)
+                message["headers"] = headers
             await send(message)
 
         try:
@@ -67,21 +92,26 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > self._most_bytes:
-            response = our_error(Request(scope), self._error(int(declared)))
-            response.headers["Connection"] = "close"
-            await response(scope, receive, send)
+            await refusal(scope, self._error(int(declared)))(scope, receive, send)
             return
         received = 0
+        is_too_long = False
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, is_too_long
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._most_bytes:
+                is_too_long = True
                 raise self._error(received)
             return message
 
-        await self._app(scope, counted, send)
+        async def closing(message: Message) -> None:
+            if is_too_long and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, counted, closing)
 
     def _error(self, size: int) -> BodyTooLarge:
         return BodyTooLarge(

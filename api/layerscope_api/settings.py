@@ -1,6 +1,6 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
-from pydantic import DirectoryPath, Field
+from pydantic import DirectoryPath, Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
@@ -26,8 +26,19 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
+    api_keys: FilePath | None = Field(
+        default=None,
+        description="file of the API keys that are let in, see `layerscope keys`; without it everybody is",
+    )
+    insecure_no_auth: bool = Field(
+        default=False, description="let everybody in who reaches this machine, also from the network"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="names by which callers may call the service, besides this machine's own and `host`; `*` allows all",
+    )
     cors_origins: tuple[str, ...] = Field(
-        (), description="origins whose pages may read the answers; none by default"
+        (), description="origins whose pages may read the answers and ask for changes; none by default"
     )
     max_age_seconds: int = Field(
         default=86_400, ge=0, description="how long clients may keep an answer for an exact version, name@3"

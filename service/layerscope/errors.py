@@ -1,8 +1,8 @@
 """Everything that can go wrong, as one tree of causes.
 
 Each leaf is one *code*: a stable string a program can switch on. Its message is one sentence a person can
-act on; `details` holds the figures and names in it. The ten branches are what a caller can do about it, and
-the HTTP service maps those branches, and nothing else, to statuses.
+act on; `details` holds the figures and names in it. The branches are what a caller can do about it, and
+the HTTP service maps branches to statuses, not single codes, but where HTTP itself tells two of them apart.
 
 ::
 
@@ -10,13 +10,19 @@ the HTTP service maps those branches, and nothing else, to statuses.
     ├── Malformed              the request cannot be understood
     │   ├── InvalidRequest         invalid_request
     │   ├── InvalidAddress         invalid_address
-    │   └── InvalidSelector        invalid_selector
+    │   ├── InvalidSelector        invalid_selector
+    │   └── HostRefused            host_refused
+    ├── Denied                 whoever asks may not
+    │   ├── KeyInvalid             key_invalid
+    │   ├── ScopeMissing           scope_missing
+    │   └── OriginRefused          origin_refused
     ├── NotFound               what it names does not exist
     │   ├── ModelNotFound          model_not_found
     │   └── ImageNotFound          image_not_found
     ├── Conflict               it contradicts what is already there
     │   └── ModelNotLoaded         model_not_loaded
     ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
+    │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
     │   ├── ImageTooLarge          image_too_large
     │   ├── AnswerTooLarge         answer_too_large
@@ -36,10 +42,12 @@ the HTTP service maps those branches, and nothing else, to statuses.
     │   ├── NotDifferentiable      not_differentiable
     │   └── ModelRefused           model_refused
     ├── Overloaded             too much at once; try again
-    │   └── QueueFull              queue_full
+    │   ├── QueueFull              queue_full
+    │   └── QuotaExceeded          quota_exceeded
     ├── Unavailable            not now; try again
     │   ├── ModelLoading           model_loading
     │   └── MemoryBusy             memory_busy
+    ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
     └── StorageFull            storage_full
 
@@ -83,6 +91,34 @@ class InvalidSelector(Malformed):
     code = "invalid_selector"
 
 
+class HostRefused(Malformed):
+    """The Host header is missing or names a host that this service is not."""
+
+    code = "host_refused"
+
+
+class Denied(LayerscopeError):
+    """Whoever asks may not."""
+
+
+class KeyInvalid(Denied):
+    """The API key is missing, unknown, revoked or expired."""
+
+    code = "key_invalid"
+
+
+class ScopeMissing(Denied):
+    """The API key may not do this."""
+
+    code = "scope_missing"
+
+
+class OriginRefused(Denied):
+    """A page of another site asked for a change, and that site is not let in."""
+
+    code = "origin_refused"
+
+
 class NotFound(LayerscopeError):
     """What the request names does not exist."""
 
@@ -120,6 +156,12 @@ class TooLarge(LayerscopeError):
             message = f"{message}: {', '.join(ways[:-1])}, or {ways[-1]}."
             details["ways"] = list(ways)
         super().__init__(message, **details)
+
+
+class HeadersTooLarge(TooLarge):
+    """The request line and headers are longer than the service reads."""
+
+    code = "headers_too_large"
 
 
 class BodyTooLarge(TooLarge):
@@ -236,6 +278,12 @@ class QueueFull(Overloaded):
     code = "queue_full"
 
 
+class QuotaExceeded(Overloaded):
+    """As many requests of the same API key are being answered as one may have."""
+
+    code = "quota_exceeded"
+
+
 class Unavailable(LayerscopeError):
     """Not now. Trying again later helps."""
 
@@ -250,6 +298,12 @@ class MemoryBusy(Unavailable):
     """Other requests work in the memory that this one needs, and did not finish in its time."""
 
     code = "memory_busy"
+
+
+class SlowSender(LayerscopeError):
+    """The request did not arrive in its time."""
+
+    code = "slow_sender"
 
 
 class DeadlineExceeded(LayerscopeError):

@@ -37,6 +37,9 @@ class Limits:
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
     pending_requests: int = _limit(64, "requests", "most requests being worked on or waiting")
+    requests_per_key: int = _limit(
+        32, "requests", "most requests of one API key being answered at the same time"
+    )
     batch_rows: int = _limit(
         32,
         "images",

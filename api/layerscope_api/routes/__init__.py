@@ -5,6 +5,7 @@ from layerscope_api.routes import (
     feature_maps,
     images,
     models,
+    pages,
     plan,
     predictions,
     receptive_field,
@@ -21,5 +22,6 @@ ROUTERS = (
     predictions.router,
     receptive_field.router,
     service.router,
+    pages.router,
     health.router,
 )

@@ -15,8 +15,9 @@ from layerscope_api.options import ActivationOptions
 from layerscope_api.planning import about, admit
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import ActivationsBody
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/models", tags=["activations"])
+router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 
 _RESPONSES = {**TENSORS, **RUN_ERRORS}
 

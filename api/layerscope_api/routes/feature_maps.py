@@ -20,8 +20,9 @@ from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS,
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
 from layerscope_api.requests import Asked, read_request
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/models", tags=["pictures"])
+router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
 
 
 @router.get(

@@ -8,8 +8,9 @@ from layerscope_api.contract import PICTURE, PNG_TYPE, errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, read_image
 from layerscope_api.schemas import ImageBody
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[INFER])
 
 ImageId = Annotated[str, Path(description="`sha256-` and 64 hexadecimal digits", max_length=200)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

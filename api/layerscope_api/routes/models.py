@@ -11,8 +11,9 @@ from layerscope_api.descriptions import layer_list, model_body, model_list
 from layerscope_api.drawing import graph_body
 from layerscope_api.options import read_selectors
 from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 
 _ERRORS = errors(404, 409, 422, 503)
 

@@ -10,8 +10,9 @@ from layerscope_api.options import PlanOptions
 from layerscope_api.planning import plan_body
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import PlanBody
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/models", tags=["activations"])
+router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 
 _ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503)
 

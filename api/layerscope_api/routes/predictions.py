@@ -18,10 +18,11 @@ from layerscope_api.descriptions import identity, preprocessing_body
 from layerscope_api.options import PredictionOptions
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import PredictionsBody
+from layerscope_api.security import INFER
 
 _BYTES_A_VALUE, _BYTES_A_ROW = 16, 1_024
 
-router = APIRouter(prefix="/v1/models", tags=["predictions"])
+router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
 
 
 @router.get(

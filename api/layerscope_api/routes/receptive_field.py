@@ -13,8 +13,9 @@ from layerscope_api.descriptions import identity
 from layerscope_api.options import ReceptiveFieldOptions
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.schemas import InputField, ReceptiveFieldBody
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 
 
 @router.get(

@@ -12,8 +12,9 @@ from layerscope.render import names
 from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.schemas import ColormapList, LimitList, LimitRow, VersionInfo
+from layerscope_api.security import INFER
 
-router = APIRouter(prefix="/v1", tags=["service"])
+router = APIRouter(prefix="/v1", tags=["service"], dependencies=[INFER])
 
 
 @router.get("/limits", responses=errors())

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Response
 
-from layerscope_api.contract import errors
+from layerscope_api.contract import open_errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.schemas import Liveness, Readiness
 
 router = APIRouter(prefix="/v2/health", tags=["health"])
 
 
-@router.get("/live", responses=errors())
+@router.get("/live", responses=open_errors())
 async def live() -> Liveness:
     """Whether the process answers."""
     return Liveness(live=True)
@@ -17,7 +17,7 @@ async def live() -> Liveness:
 
 @router.get(
     "/ready",
-    responses={503: {"model": Readiness, "description": "Models are still being loaded"}, **errors()},
+    responses={503: {"model": Readiness, "description": "Models are still being loaded"}, **open_errors()},
 )
 async def ready(service: ServiceDependency, response: Response) -> Readiness:
     """Whether every model is loaded or has failed."""

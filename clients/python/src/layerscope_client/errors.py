@@ -10,14 +10,19 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     ├── Malformed              400: the request cannot be understood
     │   ├── InvalidRequest         invalid_request
     │   ├── InvalidAddress         invalid_address
-    │   └── InvalidSelector        invalid_selector
-    ├── Denied                 401, 403: the API key is missing, wrong or may not do this
+    │   ├── InvalidSelector        invalid_selector
+    │   └── HostRefused            host_refused
+    ├── Denied                 401, 403: whoever asks may not
+    │   ├── KeyInvalid             key_invalid
+    │   ├── ScopeMissing           scope_missing
+    │   └── OriginRefused          origin_refused
     ├── NotFound               404: what it names does not exist
     │   ├── ModelNotFound          model_not_found
     │   └── ImageNotFound          image_not_found
     ├── Conflict               409: it contradicts what is already there
     │   └── ModelNotLoaded         model_not_loaded
     ├── TooLarge               413: a bound would be passed; details carry both numbers
+    │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
     │   ├── ImageTooLarge          image_too_large
     │   ├── AnswerTooLarge         answer_too_large
@@ -37,10 +42,12 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     │   ├── NotDifferentiable      not_differentiable
     │   └── ModelRefused           model_refused
     ├── Overloaded             429: too much at once, also after the retries
-    │   └── QueueFull              queue_full
+    │   ├── QueueFull              queue_full
+    │   └── QuotaExceeded          quota_exceeded
     ├── Unavailable            503: not now, also after the retries
     │   ├── ModelLoading           model_loading
     │   └── MemoryBusy             memory_busy
+    ├── SlowSender             408: slow_sender
     ├── DeadlineExceeded       504: deadline_exceeded
     ├── StorageFull            507: storage_full
     └── ServiceFault           500: a bug of the service; report it with the request id
@@ -107,8 +114,24 @@ class InvalidSelector(Malformed):
     """A layer selector does not follow the grammar, or its pattern does not compile."""
 
 
+class HostRefused(Malformed):
+    """The service is not known by the name in the address."""
+
+
 class Denied(LayerscopeError):
-    """The API key is missing, wrong, or may not do this."""
+    """Whoever asks may not."""
+
+
+class KeyInvalid(Denied):
+    """The API key is missing, unknown, revoked or expired."""
+
+
+class ScopeMissing(Denied):
+    """The API key may not do this."""
+
+
+class OriginRefused(Denied):
+    """A page of another site asked for a change, and the service does not let that site in."""
 
 
 class NotFound(LayerscopeError):
@@ -133,6 +156,10 @@ class ModelNotLoaded(Conflict):
 
 class TooLarge(LayerscopeError):
     """A bound would be passed. `details` carry the size asked for and the limit."""
+
+
+class HeadersTooLarge(TooLarge):
+    """The address and headers of the request are longer than the service reads."""
 
 
 class BodyTooLarge(TooLarge):
@@ -215,6 +242,10 @@ class QueueFull(Overloaded):
     """As many requests are waiting as the service lets wait."""
 
 
+class QuotaExceeded(Overloaded):
+    """As many requests of the same API key are being answered as one may have."""
+
+
 class Unavailable(LayerscopeError):
     """Not now. Trying again later helps."""
 
@@ -225,6 +256,10 @@ class ModelLoading(Unavailable):
 
 class MemoryBusy(Unavailable):
     """Other requests worked in the memory that this one needs, and did not finish in its time."""
+
+
+class SlowSender(LayerscopeError):
+    """The request did not arrive in its time."""
 
 
 class DeadlineExceeded(LayerscopeError):
