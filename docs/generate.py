@@ -24,6 +24,7 @@ from layerscope_api.options import (
     ActivationOptions,
     FeatureMapOptions,
     ImageOptions,
+    InspectOptions,
     PlanOptions,
     PredictionOptions,
     ReceptiveFieldOptions,
@@ -105,6 +106,7 @@ def _options() -> Iterator[str]:
         "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
         "predictions": PredictionOptions,
+        "inspect": InspectOptions,
         "receptive-field": ReceptiveFieldOptions,
     }
     for route, kind in routes.items():

@@ -189,6 +189,26 @@ class PredictionOptions(ImageOptions):
     top: int = Field(default=5, ge=1, le=10_000, description="how many classes, most likely first")
 
 
+class InspectOptions(PredictionOptions):
+    """Which layers, what is told of them, and how their pictures look."""
+
+    layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
+    statistics: Literal["none", "layer", "channel"] = Field(
+        default="layer", description="statistics of each layer, or of each of its channels too"
+    )
+    channels: Channels = Field(
+        default="all", description="the channels in the pictures: `0,3,5-8`, `top:16` or `all`"
+    )
+    colormap: str | None = Field(default=None, description="of the pictures: a name of /v1/colormaps")
+    scale: int = Field(default=1, ge=1, description="integer enlargement of the pictures")
+
+    def picture(self, layer: str) -> FeatureMapOptions:
+        """The options of a layer's picture."""
+        return FeatureMapOptions(
+            layer=layer, channels=self.channels, colormap=self.colormap, scale=self.scale
+        )
+
+
 Options = TypeVar("Options", bound=ImageOptions)
 
 

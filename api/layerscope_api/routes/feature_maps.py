@@ -65,7 +65,7 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions], is_wa
                 option="layer",
                 layers=[spec.address for spec in specs[:10]],
             )
-        return _admit(specs[0], channels, look, service.limits)
+        return drawing_bytes(specs[0], options, service.limits)
 
     sources = asked.sources(service.images, service.limits)
     query = Query(model=model, sources=sources, layers=[options.layer], admit=admit, is_wanted=is_wanted)
@@ -80,8 +80,13 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions], is_wa
         return Answer([picture.png], PNG_TYPE, result.model, result.activations, headers, seconds)
 
 
-def _admit(whole: TensorSpec, channels: str, look: PictureOptions, limits: Limits) -> int:
-    """Refuse what cannot be drawn, or would be too large, by its shape alone; else tell what drawing it takes."""
+def drawing_bytes(whole: TensorSpec, options: FeatureMapOptions, limits: Limits) -> int:
+    """The bytes of memory that drawing a layer takes, told from its shape alone.
+
+    Raises:
+        LayerscopeError: it cannot be drawn, or would be too large.
+    """
+    channels, look = options.selected_channels(), options.picture_options()
     selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
     images, *shape = drawn.shape
     nothing = np.broadcast_to(np.float32(0), shape)

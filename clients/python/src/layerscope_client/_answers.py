@@ -233,6 +233,24 @@ class Predictions(TypedDict):
     outputs: list[PredictedOutput]
 
 
+class InspectedLayer(TypedDict):
+    """What there is to see of a layer: statistics, and links, which are None where there is nothing (`reason`)."""
+
+    address: str
+    type: str
+    shape: list[int]
+    statistics: dict[str, Any] | None
+    picture: str | None
+    reason: str | None
+    values: str | None
+
+
+class Inspection(Predictions):
+    """What a model says about a batch, and what there is to see inside."""
+
+    layers: list[InspectedLayer]
+
+
 class FieldOnInput(TypedDict):
     """What a unit sees of one input: a box (x0, y0, x1, y1; the latter two excluded), or None if nothing.
 

@@ -10,6 +10,7 @@ import httpx2
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
     Graph,
+    Inspection,
     Layers,
     Limit,
     ModelDescription,
@@ -21,7 +22,7 @@ from layerscope_client._answers import (
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
-from layerscope_client._options import Channels, PictureOptions, TensorOptions
+from layerscope_client._options import Channels, InspectOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
 from layerscope_client._uploads import Uploads
@@ -142,6 +143,21 @@ class AsyncModel:
         """See `Model.predictions`."""
         material = await asyncio.to_thread(read_images, images)
         return await self._transport.run(self._calls.predictions(material, top))
+
+    async def inspect(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        top: int = 5,
+        **options: Unpack[InspectOptions],
+    ) -> Inspection:
+        """See `Model.inspect`."""
+        material = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.inspect(material, layers, {"top": top, **options}))
+
+    async def picture(self, link: str) -> Picture:
+        """See `Model.picture`."""
+        return await self._transport.run(self._calls.picture(link))
 
     async def receptive_field(
         self,

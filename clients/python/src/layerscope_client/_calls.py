@@ -5,12 +5,14 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
     Graph,
+    Inspection,
     Layers,
     Limit,
     ModelDescription,
@@ -118,6 +120,20 @@ class ModelCalls:
         response = yield from self._ask("predictions", images, query({"top": top}))
         return cast("Predictions", json_object(response))
 
+    def inspect(
+        self, images: Material, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Inspection]:
+        """Predictions, statistics and links, after one run."""
+        params = repeated("layers", layers) + query(options)
+        return cast("Inspection", json_object((yield from self._ask("inspect", images, params, "POST"))))
+
+    def picture(self, link: str) -> Flow[Picture]:
+        """What is behind a link to a picture."""
+        path, _, params = link.partition("?")
+        if not path.startswith("/v1/"):
+            raise ValueError(f"This is no link of the service: {link[:80]!r}.")
+        return Picture.of((yield from fetch(Request("GET", path, parse_qsl(params)))))
+
     def receptive_field(
         self, layer: str, unit: Mapping[str, int | None], image: Material | None
     ) -> Flow[ReceptiveField]:
@@ -128,7 +144,9 @@ class ModelCalls:
             return cast("ReceptiveField", (yield from fetch_json(request)))
         return cast("ReceptiveField", json_object((yield from self._ask("receptive-field", image, params))))
 
-    def _ask(self, resource: str, images: Material, params: list[tuple[str, str]]) -> Flow[httpx2.Response]:
+    def _ask(
+        self, resource: str, images: Material, params: list[tuple[str, str]], method: str = "GET"
+    ) -> Flow[httpx2.Response]:
         path = f"{self._path}/{resource}"
         match images:
             case TensorFile(npy):
@@ -138,15 +156,22 @@ class ModelCalls:
                 ask = _ask_by_input(path, params, images)
                 return (yield from self._uploads.use(list(itertools.chain(*images.values())), ask))
             case list():
-                return (yield from self._uploads.use(images, _ask_by_id(path, params)))
+                return (yield from self._uploads.use(images, _ask_by_id(path, params, method)))
 
 
 def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:
     return repeated("layers", layers) + query({**options, "format": "safetensors"})
 
 
-def _ask_by_id(path: str, params: list[tuple[str, str]]) -> Callable[[list[StoredId]], Request]:
-    return lambda ids: Request("GET", path, repeated("image", ids) + params)
+def _ask_by_id(path: str, params: list[tuple[str, str]], method: str) -> Callable[[list[StoredId]], Request]:
+    if method == "GET":
+        return lambda ids: Request("GET", path, repeated("image", ids) + params)
+    return lambda ids: _with_json(path, params, {"images": [{"id": each} for each in ids]})
+
+
+def _with_json(path: str, params: list[tuple[str, str]], document: Mapping[str, object]) -> Request:
+    body = json.dumps(document).encode()
+    return Request("POST", path, params, {"Content-Type": "application/json"}, body)
 
 
 def _ask_by_input(
@@ -155,8 +180,7 @@ def _ask_by_input(
     def ask(ids: list[StoredId]) -> Request:
         remaining = iter(ids)
         inputs = {name: [{"id": next(remaining)} for _ in batch] for name, batch in images.items()}
-        body = json.dumps({"inputs": inputs}).encode()
-        return Request("POST", path, params, {"Content-Type": "application/json"}, body)
+        return _with_json(path, params, {"inputs": inputs})
 
     return ask
 

@@ -9,6 +9,7 @@ import httpx2
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
     Graph,
+    Inspection,
     Layers,
     Limit,
     ModelDescription,
@@ -20,7 +21,7 @@ from layerscope_client._answers import (
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
-from layerscope_client._options import Channels, PictureOptions, TensorOptions
+from layerscope_client._options import Channels, InspectOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
 from layerscope_client._uploads import Uploads
@@ -204,6 +205,37 @@ class Model:
             OSError, TypeError, ValueError: An image cannot be read or sent.
         """
         return self._transport.run(self._calls.predictions(read_images(images), top))
+
+    def inspect(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        top: int = 5,
+        **options: Unpack[InspectOptions],
+    ) -> Inspection:
+        """Run the model once, and get predictions, statistics, and links to pictures and tensors.
+
+        What is behind the links is computed already. Tensors and several inputs have none.
+
+        Args:
+            images: An image or a list of them; for several inputs, either by the name of each input.
+            layers: One selector or several.
+            top: How many classes to tell.
+            **options: See `InspectOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        flow = self._calls.inspect(read_images(images), layers, {"top": top, **options})
+        return self._transport.run(flow)
+
+    def picture(self, link: str) -> Picture:
+        """Fetch the picture behind a link of `inspect`.
+
+        Raises:
+            ValueError: It is no link of the service.
+        """
+        return self._transport.run(self._calls.picture(link))
 
     def receptive_field(
         self,

@@ -59,6 +59,22 @@ class PictureOptions(TypedDict, total=False):
     centered: bool | Literal["auto"]
 
 
+class InspectOptions(TypedDict, total=False):
+    """What is told of each layer, and how its picture looks.
+
+    Attributes:
+        statistics: Of each layer, of each of its channels too, or none.
+        channels: The channels in the pictures.
+        colormap: A name from `/v1/colormaps`.
+        scale: Pixels a value takes in each direction.
+    """
+
+    statistics: Literal["none", "layer", "channel"]
+    channels: Channels
+    colormap: str
+    scale: int
+
+
 def query(options: Mapping[str, object]) -> list[tuple[str, str]]:
     """Write options as query parameters; those that are None are left out."""
     return [(name, _text(value)) for name, value in options.items() if value is not None]

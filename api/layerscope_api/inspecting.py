@@ -1,0 +1,73 @@
+"""All there is to see of images after one run, and the links that lead to it without another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from layerscope.activations import Activation
+from layerscope.errors import LayerscopeError
+from layerscope.execution.engine import Result
+from layerscope.graph.model import ModelDescription
+from layerscope.limits import Limits
+from layerscope.statistics import statistics_of
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.options import FeatureMapOptions, InspectOptions
+from layerscope_api.routes.feature_maps import drawing_bytes
+
+
+class Links:
+    """Addresses of what there is to see of images, by the exact version of the model: they stay true.
+
+    Without ids of `images` there are none.
+    """
+
+    def __init__(self, model: ModelDescription, images: Sequence[str] | None) -> None:
+        self._path = f"/v1/models/{model.name}@{model.version}"
+        self._images = images
+
+    def to(self, resource: str, options: Mapping[str, object]) -> str | None:
+        """The address of what a GET with these options answers; None where there is none."""
+        if self._images is None:
+            return None
+        named = [("image", image) for image in self._images]
+        return f"{self._path}/{resource}?{urlencode([*named, *options.items()])}"
+
+    def to_picture(self, options: FeatureMapOptions) -> str | None:
+        """Only options that were chosen are in it."""
+        return self.to("feature-map.png", options.model_dump(exclude_defaults=True))
+
+
+def inspected(result: Result, options: InspectOptions, links: Links, limits: Limits) -> list[dict[str, Any]]:
+    """A row a layer: statistics and links."""
+    taps = result.model.taps.select(options.layers)
+    return [_row(result.activations[tap.address], options, links, limits) for tap in taps]
+
+
+def _row(activation: Activation, options: InspectOptions, links: Links, limits: Limits) -> dict[str, Any]:
+    tap = activation.tap
+    look = options.picture(tap.address)
+    reason = _why_no_picture(TensorSpec.of(tap, activation.values.shape), look, limits)
+    return {
+        "address": tap.address,
+        "type": tap.layer.type,
+        "shape": list(activation.values.shape),
+        "statistics": _statistics(activation, options),
+        "picture": None if reason else links.to_picture(look),
+        "reason": reason,
+        "values": links.to("activations", {"layers": tap.address}),
+    }
+
+
+def _why_no_picture(spec: TensorSpec, look: FeatureMapOptions, limits: Limits) -> str | None:
+    try:
+        drawing_bytes(spec, look, limits)
+    except LayerscopeError as error:
+        return error.message
+    return None
+
+
+def _statistics(activation: Activation, options: InspectOptions) -> dict[str, Any] | None:
+    if options.statistics == "none":
+        return None
+    figures = statistics_of(activation)
+    return figures.as_json() if options.statistics == "channel" else figures.layer.as_json()

@@ -1,0 +1,86 @@
+"""Everything about images at once: what the model says, and of each layer what there is to see."""
+
+from collections.abc import Sequence
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from layerscope import encode
+from layerscope.execution.engine import Query, Result
+from layerscope.execution.inputs import ImageSource, Sources
+from layerscope.graph.model import ModelDescription
+from layerscope.tensor_options import TensorOptions
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.callers import IsWanted
+from layerscope_api.contract import RUN_ERRORS, errors, query_and_body
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
+from layerscope_api.descriptions import identity, preprocessing_body
+from layerscope_api.inspecting import Links, inspected
+from layerscope_api.options import InspectOptions
+from layerscope_api.predicting import building_bytes, predicted
+from layerscope_api.requests import Asked, read_request
+from layerscope_api.schemas import InspectionBody
+from layerscope_api.security import INFER
+
+router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
+
+_NO_LINKS = "There are no links: they name stored images, one an image of a model with one input."
+
+
+@router.post(
+    "/{model}/inspect",
+    response_model=InspectionBody,
+    responses={**RUN_ERRORS, **errors(507)},
+    openapi_extra=query_and_body(InspectOptions),
+)
+async def post_inspect(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
+    """Run the model once: predictions, statistics, and links to pictures and tensors that are cached by then."""
+    asked = await read_request(request, InspectOptions, service.limits)
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+    )
+
+
+def _answer(service: Service, model: str, asked: Asked[InspectOptions], is_wanted: IsWanted) -> Answer:
+    options = asked.options
+    sources = asked.sources(service.images, service.limits)
+    query = Query(
+        model=model,
+        sources=sources,
+        layers=[*options.layers, "outputs"],
+        admit=lambda specs: _telling_bytes(specs, options),
+        is_wanted=is_wanted,
+    )
+    with service.engine.admitted(query) as result:
+        images = _stored(service, result.model, sources)
+        body, seconds = timed(lambda: _body(service, result, options, images))
+        return Answer([body], "application/json", result.model, result.activations, encode_seconds=seconds)
+
+
+def _telling_bytes(specs: Sequence[TensorSpec], options: InspectOptions) -> int:
+    figures = encode.building_bytes(specs, TensorOptions(), "json", values=False, statistics=True)
+    return figures + sum(building_bytes(spec, options.top) for spec in specs)
+
+
+def _stored(service: Service, model: ModelDescription, sources: Sources) -> list[str] | None:
+    """The ids of the images, which are stored if they were not; None where a GET cannot name what was run."""
+    given = [source for each in sources.values() for source in each]
+    images = [source for source in given if isinstance(source, ImageSource)]
+    if len(model.inputs) > 1 or len(images) < len(given):
+        return None
+    return [service.images.put(image.data)[0].id for image in images]
+
+
+def _body(service: Service, result: Result, options: InspectOptions, images: list[str] | None) -> bytes:
+    model, found = result.model, result.activations
+    links = Links(model, images)
+    document = {
+        "model": identity(model).model_dump(),
+        "images": found.images,
+        "preprocessing": preprocessing_body(model),
+        "warnings": [*found.warnings, *([_NO_LINKS] if images is None else [])],
+        "outputs": predicted(result, options.top),
+        "layers": inspected(result, options, links, service.limits),
+    }
+    return orjson.dumps(document)
