@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from layerscope.encode import MEDIA_TYPES
+from layerscope.render import MEDIA_TYPES as PICTURE_TYPES
 from layerscope_api.options import ImageOptions
 from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
 from layerscope_api.schemas import ErrorBody
@@ -61,8 +62,13 @@ TENSORS: Responses = {
     }
 }
 
+THUMBNAIL: Responses = {200: {"description": "The picture, a PNG", "content": {PNG_TYPE: _BINARY}}}
+
 PICTURE: Responses = {
-    200: {"description": "The picture, an 8-bit indexed PNG", "content": {PNG_TYPE: _BINARY}}
+    200: {
+        "description": "The picture, as PNG or, for who accepts it rather than PNG, as WebP without loss",
+        "content": dict.fromkeys(PICTURE_TYPES.values(), _BINARY),
+    }
 }
 
 

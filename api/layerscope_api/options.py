@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -112,7 +113,29 @@ class PlanOptions(ActivationOptions):
     batch: int = Field(default=1, ge=1, description="how many images to plan for where none is named or sent")
 
 
-class FeatureMapOptions(ImageOptions):
+class ColorOptions(ImageOptions):
+    """What colours mean in a picture."""
+
+    colormap: str | None = Field(
+        default=None, description="a name of /v1/colormaps; left out, viridis or a diverging one"
+    )
+    centered: Literal["auto", "true", "false"] = Field(
+        default="auto", description="whether zero is the middle of the colours"
+    )
+    range: Pair | None = Field(
+        default=None, description="`lo,hi`: the values the colours span, instead of normalize"
+    )
+    percentile: Pair | None = Field(default=None, description="`lo,hi`: clip the range to these percentiles")
+    scale: int = Field(default=1, ge=1, description="integer enlargement, nearest neighbour")
+    colorbar: bool = Field(default=False, description="draw the colours' values beside the maps")
+
+    def picture_options(self) -> PictureOptions:
+        """The part of the options that says how it looks."""
+        names = {each.name for each in fields(PictureOptions)} & set(type(self).model_fields)
+        return PictureOptions(**{name: getattr(self, name) for name in names})
+
+
+class FeatureMapOptions(ColorOptions):
     """Which layer's feature maps, and how they are drawn."""
 
     layer: Selector = Field(description="a selector of exactly one layer")
@@ -120,39 +143,12 @@ class FeatureMapOptions(ImageOptions):
     channels: Channels = Field(
         default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
     )
-    colormap: str | None = Field(
-        default=None, description="a name of /v1/colormaps; left out, viridis or a diverging one"
-    )
-    centered: Literal["auto", "true", "false"] = Field(
-        default="auto", description="whether zero is the middle of the colours"
-    )
     normalize: Literal["channel", "layer", "none"] = Field(
         default="channel", description="what shares one range of values"
     )
-    range: Pair | None = Field(
-        default=None, description="`lo,hi`: the values the colours span, instead of normalize"
-    )
-    percentile: Pair | None = Field(default=None, description="`lo,hi`: clip the range to these percentiles")
     columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
     gap: int = Field(default=1, ge=0, description="pixels between tiles")
-    scale: int = Field(default=1, ge=1, description="integer enlargement, nearest neighbour")
-    colorbar: bool = Field(default=False, description="draw the colours' values beside the maps")
     labels: bool = Field(default=False, description="draw each channel's number")
-
-    def picture_options(self) -> PictureOptions:
-        """The part of the options that says how it looks."""
-        return PictureOptions(
-            colormap=self.colormap,
-            centered=self.centered,
-            normalize=self.normalize,
-            range=self.range,
-            percentile=self.percentile,
-            columns=self.columns,
-            gap=self.gap,
-            scale=self.scale,
-            colorbar=self.colorbar,
-            labels=self.labels,
-        )
 
     def selected_channels(self) -> str:
         """`channel` where it is given, else `channels`.
@@ -165,6 +161,34 @@ class FeatureMapOptions(ImageOptions):
         if self.channels != "all":
             raise OptionInvalid("Give channel or channels, not both.", option="channel")
         return str(self.channel)
+
+
+class GroundOptions(ColorOptions):
+    """Which picture a map is laid over, and how."""
+
+    on: Literal["original", "input"] = Field(
+        default="original", description="the picture as it was sent, upright, or as it went into the model"
+    )
+    input: str | None = Field(
+        default=None,
+        max_length=200,
+        description="the input whose picture it is; left out, the first that takes images",
+    )
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="how much the colours cover the picture, from 0 to 1"
+    )
+    interpolation: Literal["bilinear", "nearest"] = Field(
+        default="bilinear", description="how the map is enlarged; nearest shows which value is where"
+    )
+
+
+class OverlayOptions(GroundOptions):
+    """Which feature map is laid over the picture."""
+
+    layer: Selector = Field(description="a selector of exactly one layer")
+    channel: int | None = Field(
+        default=None, ge=0, description="one channel; left out, the mean magnitude over all"
+    )
 
 
 class ReceptiveFieldOptions(ImageOptions):

@@ -15,7 +15,7 @@ from layerscope.encode import MEDIA_TYPES
 from layerscope_api import schemas
 from layerscope_api.app import create_app
 from layerscope_api.errors import STATUSES
-from layerscope_api.options import ActivationOptions, FeatureMapOptions, PredictionOptions
+from layerscope_api.options import ActivationOptions, FeatureMapOptions, OverlayOptions, PredictionOptions
 from layerscope_api.settings import Settings
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -24,6 +24,7 @@ ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 OPTIONS = {
     "activations": ActivationOptions,
     "feature-map.png": FeatureMapOptions,
+    "overlay.png": OverlayOptions,
     "predictions": PredictionOptions,
 }
 
@@ -96,8 +97,9 @@ def test_binary_routes_document_their_media_types(operations: list[Operation]) -
     }
     assert contents["/v1/models/{model}/activations"] == set(MEDIA_TYPES.values())
     pictures = {path: types for path, types in contents.items() if path.endswith(".png")}
-    assert len(pictures) == 2
-    assert set(map(frozenset, pictures.values())) == {frozenset({"image/png"})}
+    assert pictures.pop("/v1/images/{image_id}/thumbnail.png") == {"image/png"}
+    assert len(pictures) == len([name for name in OPTIONS if name.endswith(".png")])
+    assert set(map(frozenset, pictures.values())) == {frozenset({"image/png", "image/webp"})}
 
 
 def test_every_option_is_a_parameter_a_field_and_a_key(operations: list[Operation]) -> None:

@@ -40,6 +40,7 @@ async def every_call(app: FastAPI) -> None:
         assert activations[layer].shape == (1, *layers[0]["shape"])
         assert prediction["outputs"][0]["predictions"][0][0]["class"] == 7
         assert picture.layer == layer
+        assert (await digits.overlay(SEVEN, layer, 1)).layer == layer
         for images, count in ((SEVEN, 1), (3, 3)):
             plan = await digits.plan(images, layers=[layer])
             assert plan["layers"][0]["shape"] == [count, *layers[0]["shape"]]

@@ -8,17 +8,17 @@ from fastapi import APIRouter, Request, Response
 from layerscope.activations import Activation
 from layerscope.channels import ChannelSelection
 from layerscope.errors import OptionInvalid
-from layerscope.execution.engine import Query
-from layerscope.graph.model import ModelDescription
+from layerscope.execution.engine import Query, Result
 from layerscope.limits import Limits
-from layerscope.render import Picture, PictureOptions, building_bytes, measure, render, tiles
+from layerscope.render import Picture, PictureFormat, PictureOptions, building_bytes, measure, render, tiles
 from layerscope.render.layout import require_room
 from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, ascii_address, respond, timed
+from layerscope_api.answers import Answer, respond, timed
 from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, PICTURE, PNG_TYPE, RUN_ERRORS, query, query_and_body
+from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
+from layerscope_api.pictures import about_layer, picture_answer, picture_format
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.security import INFER
 
@@ -49,12 +49,15 @@ async def post_feature_map(model: ModelReference, request: Request, service: Ser
 
 async def _feature_map(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, FeatureMapOptions, service.limits)
+    form = picture_format(request)
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, form, is_wanted)
     )
 
 
-def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions], is_wanted: IsWanted) -> Answer:
+def _answer(
+    service: Service, model: str, asked: Asked[FeatureMapOptions], form: PictureFormat, is_wanted: IsWanted
+) -> Answer:
     options = asked.options
     channels, look = options.selected_channels(), options.picture_options()
 
@@ -71,13 +74,8 @@ def _answer(service: Service, model: str, asked: Asked[FeatureMapOptions], is_wa
     query = Query(model=model, sources=sources, layers=[options.layer], admit=admit, is_wanted=is_wanted)
     with service.engine.admitted(query) as result:
         ((address, activation),) = result.activations.items()
-        picture, seconds = timed(lambda: _draw(service, result.model, activation.select(channels), look))
-        headers = {
-            "X-Layer": ascii_address(address),
-            "X-Value-Min": f"{picture.value_min:.9g}",
-            "X-Value-Max": f"{picture.value_max:.9g}",
-        }
-        return Answer([picture.png], PNG_TYPE, result.model, result.activations, headers, seconds)
+        picture, seconds = timed(lambda: _draw(service, result, activation.select(channels), look, form))
+        return picture_answer(picture, result, address, seconds)
 
 
 def drawing_bytes(whole: TensorSpec, options: FeatureMapOptions, limits: Limits) -> int:
@@ -104,14 +102,16 @@ def _widest_name(whole: TensorSpec, selection: ChannelSelection, tiles_an_image:
     return [str(max(selection.listed, default=whole.channels - 1))]
 
 
-def _draw(service: Service, model: ModelDescription, activation: Activation, look: PictureOptions) -> Picture:
+def _draw(
+    service: Service, result: Result, activation: Activation, look: PictureOptions, form: PictureFormat
+) -> Picture:
     """All images of the batch, one after the other, each with its channels in order."""
     address = activation.tap.address
     rank = activation.values.ndim - 1
     axis = _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
     maps = np.concatenate([tiles(image, axis) for image in activation.values])
-    about = {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}
-    return render(maps, look, limits=service.limits, names=_names(activation, len(maps)), about=about)
+    about, names = about_layer(result, address), _names(activation, len(maps))
+    return render(maps, look, limits=service.limits, names=names, about=about, form=form)
 
 
 def _channel_axis(axis: int | None, rank: int, *, is_whole: bool) -> int | None:

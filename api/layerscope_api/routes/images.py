@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from layerscope_api.contract import PICTURE, PNG_TYPE, errors
+from layerscope_api.contract import PNG_TYPE, THUMBNAIL, errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, read_image
 from layerscope_api.schemas import ImageBody
@@ -60,7 +60,7 @@ async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
 
 
 @router.get(
-    "/{image_id}/thumbnail.png", response_class=Response, responses={**PICTURE, **errors(404, 422, 429)}
+    "/{image_id}/thumbnail.png", response_class=Response, responses={**THUMBNAIL, **errors(404, 422, 429)}
 )
 async def thumbnail(
     image_id: ImageId,

@@ -3,7 +3,7 @@
 from layerscope.encode.about import About
 from layerscope.encode.arrays import Piece
 from layerscope.encode.encoded import Encoded, encode
-from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for
+from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for, quality_of
 from layerscope.encode.room import building_bytes, estimate, require_room
 from layerscope.encode.sizes import AnswerSize, answer_size
 
@@ -21,5 +21,6 @@ __all__ = [
     "encode",
     "estimate",
     "format_for",
+    "quality_of",
     "require_room",
 ]

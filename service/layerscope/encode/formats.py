@@ -38,10 +38,16 @@ def format_for(accept: str | None, asked: str | None) -> Format:
     if asked is not None:
         return _named(asked)
     ranges = _ranges(accept or _ANYTHING)
-    quality, _, best = max(((*_liking(name, ranges), name) for name in FORMATS), key=lambda rank: rank[:2])
+    ranked = ((*_liking(MEDIA_TYPES[name], ranges), name) for name in FORMATS)
+    quality, _, best = max(ranked, key=lambda rank: rank[:2])
     if quality == 0:
         raise _refusal(f"Accept: {accept} leaves no format to answer in"[:200])
     return best
+
+
+def quality_of(media_type: str, accept: str | None) -> float:
+    """How much a client wants an answer of some type, by its Accept header: from 0 (not at all) to 1."""
+    return _liking(media_type, _ranges(accept or _ANYTHING))[0]
 
 
 def _named(asked: str) -> Format:
@@ -83,7 +89,8 @@ def _number(text: str) -> float | None:
     return quality if 0 <= quality <= 1 else None
 
 
-def _liking(name: Format, ranges: dict[str, float]) -> tuple[float, int]:
+def _liking(media_type: str, ranges: dict[str, float]) -> tuple[float, int]:
     """How much a format is wanted, and by how specific a range: the most specific one decides."""
-    candidates = ((MEDIA_TYPES[name], _NAMED), ("application/*", _FAMILY), (_ANYTHING, _ANY))
+    family = f"{media_type.partition('/')[0]}/*"
+    candidates = ((media_type, _NAMED), (family, _FAMILY), (_ANYTHING, _ANY))
     return next(((ranges[text], rank) for text, rank in candidates if text in ranges), (0.0, _NEVER))

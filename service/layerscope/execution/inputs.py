@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.errors import InputMismatch, TooMany
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps import Input
-from layerscope.images import DecodedImage, Preprocessing, decode
+from layerscope.images import DecodedImage, ImageDescription, Preprocessing, decode, describe
 from layerscope.limits import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -84,12 +84,29 @@ class Item:
         """
         if self.preprocessing is None:
             values = self._refuse() if isinstance(self.source, ImageSource) else self.source
-        elif isinstance(self.source, ImageSource):
-            image = decode(self.source.data, limits, apply_orientation=self.preprocessing.exif)
-            values = self.preprocessing.apply(image)
         else:
-            values = self.preprocessing.apply(_as_image(self.source))
+            values = self.preprocessing.apply(self.image(limits, upright=self.preprocessing.exif))
         return self._fitted(values)
+
+    def describe(self, limits: Limits) -> ImageDescription | DecodedImage:
+        """What is known of the image before a pixel is decoded."""
+        if isinstance(self.source, ImageSource):
+            return describe(self.source.data, limits)
+        return _as_image(self.source)
+
+    def image(self, limits: Limits, *, upright: bool) -> DecodedImage:
+        """The image itself.
+
+        Args:
+            limits: the bounds in force.
+            upright: whether to undo its EXIF orientation.
+
+        Raises:
+            LayerscopeError: it cannot be decoded, see `layerscope.images.decode`.
+        """
+        if isinstance(self.source, ImageSource):
+            return decode(self.source.data, limits, apply_orientation=upright)
+        return _as_image(self.source)
 
     def _refuse(self) -> Array:
         raise InputMismatch(

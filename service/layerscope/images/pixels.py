@@ -53,12 +53,42 @@ def resample(pixels: Pixels, size: tuple[int, int], resize: Resize, name: Filter
     """
     if pixels.shape[:2] == size:
         return pixels
-    height, width = size
-    picture, resampling = _picture(pixels), _FILTERS[name]
-    if resize == "fit":
-        return _fit(picture, size, resampling)
-    box = _centred(picture.size, size) if resize == "crop" else None
-    return _pixels(picture.resize((width, height), resampling, box=box))
+    window, place = framing(pixels.shape[:2], size, resize)
+    left, top, right, bottom = place
+    picture = _picture(pixels).resize((right - left, bottom - top), _FILTERS[name], box=window)
+    if (bottom - top, right - left) == size:
+        return _pixels(picture)
+    canvas = np.zeros((*size, pixels.shape[2]), np.uint8)
+    canvas[top:bottom, left:right] = _pixels(picture)
+    return canvas
+
+
+def framing(
+    picture: tuple[int, int], size: tuple[int, int], resize: Resize
+) -> tuple[tuple[float, float, float, float], tuple[int, int, int, int]]:
+    """Tell which part of a picture is resized, and where in the result it lies.
+
+    Args:
+        picture: Height and width of the picture.
+        size: Height and width of the result.
+        resize: As for `resample`.
+
+    Returns:
+        Left, top, right and bottom of the part, in pixels of the picture; the same in pixels of the result.
+    """
+    (old_height, old_width), (height, width) = picture, size
+    whole, everywhere = (0.0, 0.0, float(old_width), float(old_height)), (0, 0, width, height)
+    if resize == "crop":
+        ratio = min(old_width / width, old_height / height)
+        kept_width, kept_height = width * ratio, height * ratio
+        left, top = (old_width - kept_width) / 2, (old_height - kept_height) / 2
+        return (left, top, left + kept_width, top + kept_height), everywhere
+    if resize == "stretch":
+        return whole, everywhere
+    ratio = min(height / old_height, width / old_width)
+    inner_height, inner_width = max(1, round(old_height * ratio)), max(1, round(old_width * ratio))
+    above, before = (height - inner_height) // 2, (width - inner_width) // 2
+    return whole, (before, above, before + inner_width, above + inner_height)
 
 
 def arrange(pixels: Pixels, color: Color) -> Pixels:
@@ -76,23 +106,9 @@ def arrange(pixels: Pixels, color: Color) -> Pixels:
     return pixels
 
 
-def _fit(picture: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Pixels:
-    height, width = size
-    ratio = min(height / picture.height, width / picture.width)
-    inner = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
-    pixels = _pixels(picture.resize(inner, resampling))
-    canvas = np.zeros((height, width, pixels.shape[2]), np.uint8)
-    top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = pixels
-    return canvas
-
-
-def _centred(picture: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the largest centred box with the proportions of `size`, in pixels."""
-    ratio = min(picture[0] / size[1], picture[1] / size[0])
-    width, height = size[1] * ratio, size[0] * ratio
-    left, top = (picture[0] - width) / 2, (picture[1] - height) / 2
-    return left, top, left + width, top + height
+def true_colors(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:
+    """Make red, green and blue of 1, 3 or 4 channels in that order: grey is repeated, alpha composited."""
+    return np.ascontiguousarray(arrange(flatten(pixels, "rgb", background), "rgb"))
 
 
 def _picture(pixels: Pixels) -> Image.Image:

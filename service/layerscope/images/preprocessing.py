@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from layerscope.errors import OptionInvalid
-from layerscope.images.decode import DecodedImage
-from layerscope.images.pixels import Color, Filter, Resize, arrange, flatten, resample
+from layerscope.images.decode import DecodedImage, ImageDescription
+from layerscope.images.geometry import Geometry
+from layerscope.images.pixels import Color, Filter, Resize, arrange, flatten, resample, true_colors
 from layerscope.images.presets import PRESETS, merge_preset, with_scale_and_offset
 
 MAX_SIDE = 8_192
@@ -118,10 +119,45 @@ class Preprocessing(BaseModel):
         Returns:
             float32, C-contiguous, of shape (height, width, channels), or (channels, height, width) for "nchw".
         """
+        return self._values(arrange(self._sized(image), self.color))
+
+    def seen(self, image: DecodedImage) -> NDArray[np.uint8]:
+        """Make the picture that the model sees: `apply` before colours are reordered and become numbers.
+
+        Returns:
+            Red, green and blue, shape (height, width, 3), whatever `color` and `layout` are.
+        """
+        return true_colors(self._sized(image), self.background)
+
+    def unseen(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Make a picture of a tensor, as if `apply` had made the tensor of it.
+
+        Args:
+            values: Shape (height, width, channels), or (channels, height, width) for "nchw", with `channels` as
+                declared. What lies outside of 0 to 255 as a pixel is drawn as the nearer end, NaN as 0.
+
+        Returns:
+            Red, green and blue, shape (height, width, 3).
+        """
+        rows = values.transpose(1, 2, 0) if self.layout == "nchw" else values
+        scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
+        with np.errstate(all="ignore"):
+            pixels = np.nan_to_num(np.rint((rows - offset) / scale), nan=0.0, posinf=255.0, neginf=0.0)
+        pixels = pixels.clip(0, 255).astype(np.uint8)
+        return true_colors(pixels[..., ::-1] if self.color == "bgr" else pixels, self.background)
+
+    def geometry(self, image: ImageDescription | DecodedImage) -> Geometry:
+        """Tell where the pixels of the input lie in the image; needs no pixel of it.
+
+        Args:
+            image: What `describe` finds in the file, or `decode` with its orientation applied.
+        """
+        orientation = 1 if self.exif else image.orientation_applied
+        return Geometry.of((image.height, image.width), self.size, self.resize, orientation)
+
+    def _sized(self, image: DecodedImage) -> NDArray[np.uint8]:
         pixels = flatten(image.pixels, self.color, self.background)
-        if self.size is not None:
-            pixels = resample(pixels, self.size, self.resize, self.filter)
-        return self._values(arrange(pixels, self.color))
+        return pixels if self.size is None else resample(pixels, self.size, self.resize, self.filter)
 
     def _values(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         _, width, channels = pixels.shape

@@ -1,17 +1,25 @@
-"""Pictures of feature maps: honest, deterministic, 8-bit indexed PNG files."""
+"""Pictures of feature maps: honest and deterministic, as indexed PNG files or WebP without loss."""
 
 from layerscope.render.colormaps import is_diverging, names, palette
+from layerscope.render.files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
+from layerscope.render.overlay import Interpolation, measure_overlay, overlay, overlay_bytes
 from layerscope.render.picture import Picture, building_bytes, measure, render
 from layerscope.render.tiles import tiles
 
 __all__ = [
+    "MEDIA_TYPES",
+    "Interpolation",
     "Picture",
+    "PictureFormat",
     "PictureOptions",
     "building_bytes",
     "is_diverging",
     "measure",
+    "measure_overlay",
     "names",
+    "overlay",
+    "overlay_bytes",
     "palette",
     "render",
     "tiles",

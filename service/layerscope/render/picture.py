@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from layerscope.errors import NoPicture
 from layerscope.limits import Limits
-from layerscope.render import colormaps, lettering, normalization, png
+from layerscope.render import colormaps, files, lettering, normalization
 from layerscope.render.composition import compose
+from layerscope.render.files import PictureFormat
 from layerscope.render.inks import Inks, mix
 from layerscope.render.layout import Layout, plan, require_room
 from layerscope.render.normalization import Survey, ValueRange
@@ -33,7 +34,8 @@ class Picture:
     """A picture and what its colours mean.
 
     Attributes:
-        png: The PNG file, 8-bit indexed.
+        data: The file.
+        media_type: What kind of file it is.
         width: Pixels.
         height: Pixels.
         value_min: The lowest value the colours span, over all tiles; NaN if no value is finite.
@@ -43,7 +45,8 @@ class Picture:
         notes: Sentences about what the picture cannot show.
     """
 
-    png: bytes = field(repr=False)
+    data: bytes = field(repr=False)
+    media_type: str
     width: int
     height: int
     value_min: float
@@ -60,8 +63,9 @@ def render(
     limits: Limits,
     names: Sequence[str] | None = None,
     about: Mapping[str, str] | None = None,
+    form: PictureFormat = "png",
 ) -> Picture:
-    """Draw feature maps as an indexed PNG, side by side in reading order.
+    """Draw feature maps as an indexed PNG, or as WebP without loss, side by side in reading order.
 
     The same arguments give the same bytes. Colours are the colormap's, in 256 levels less one for each of
     background, text and non-finite values that the picture has.
@@ -73,6 +77,7 @@ def render(
         names: A name for each tile, for `labels`; numbers from 0 if left out. They must be as many.
         about: Text entries for the PNG file, such as layer and model digest. The entries colormap,
             nonfinite, value_max and value_min are always there.
+        form: The kind of file.
 
     Raises:
         AnswerTooLarge: The picture would have more pixels than the limit.
@@ -83,25 +88,29 @@ def render(
     labels = _labels(len(maps), options, names)
     layout = measure(maps.shape, options, names)
     require_room(layout, limits.picture_pixels)
+    files.require_side(layout.width, layout.height, form)
     maps = maps.astype(np.result_type(maps.dtype, np.float32), copy=False)
     found = normalization.survey(maps)
-    colormap, centered = _coloring(options, found)
+    colormap, centered = coloring(options, found)
     spanned = normalization.fit(maps, found, options, centered=centered)
-    inks = _inks(colormap, layout, found)
+    inks = inks_for(colormap, layout, found)
     drawn = normalization.indices(maps, found, spanned, levels=inks.levels, nonfinite_index=inks.nonfinite)
     lowest, highest = options.range or spanned.ends
-    facts = _facts(colormap, lowest, highest, found)
-    ends = _bar_ends(options, spanned, len(maps))
+    facts = facts_of(options, colormap, spanned, found)
+    ends = bar_ends(options, spanned, len(maps))
     image = compose(drawn, layout, inks, labels=labels, ends=ends)
     return Picture(
-        png=png.encode(image, inks.colours, {**(about or {}), **facts}, enlarged=options.scale > 1),
+        data=files.encode_indexed(
+            image, inks.colours, {**(about or {}), **facts}, enlarged=options.scale > 1, form=form
+        ),
+        media_type=files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
         value_min=lowest,
         value_max=highest,
         colormap=colormap,
         nonfinite=found.nonfinite_count,
-        notes=_notes(found, spanned, inks),
+        notes=notes_of(found, spanned, inks),
     )
 
 
@@ -138,7 +147,7 @@ def _one_range(options: PictureOptions, tiles: int) -> bool:
     return tiles == 1 or options.range is not None or options.normalize != "channel"
 
 
-def _coloring(options: PictureOptions, found: Survey) -> tuple[str, bool]:
+def coloring(options: PictureOptions, found: Survey) -> tuple[str, bool]:
     """Decide on the colormap, and whether its middle is zero."""
     fits = options.colormap is None or colormaps.is_diverging(options.colormap)
     centered = options.centered == "true" or (
@@ -154,7 +163,8 @@ def _about_zero(options: PictureOptions, found: Survey) -> bool:
     return options.normalize != "none" and found.both_signs
 
 
-def _inks(colormap: str, layout: Layout, found: Survey) -> Inks:
+def inks_for(colormap: str, layout: Layout, found: Survey) -> Inks:
+    """The palette that a picture of these values needs."""
     return mix(
         colormap,
         background=not layout.covered,
@@ -163,7 +173,9 @@ def _inks(colormap: str, layout: Layout, found: Survey) -> Inks:
     )
 
 
-def _facts(colormap: str, lowest: float, highest: float, found: Survey) -> dict[str, str]:
+def facts_of(options: PictureOptions, colormap: str, spanned: ValueRange, found: Survey) -> dict[str, str]:
+    """What the file says of its colours."""
+    lowest, highest = options.range or spanned.ends
     return {
         "colormap": colormap,
         "nonfinite": str(found.nonfinite_count),
@@ -172,7 +184,7 @@ def _facts(colormap: str, lowest: float, highest: float, found: Survey) -> dict[
     }
 
 
-def _bar_ends(options: PictureOptions, spanned: ValueRange, tiles: int) -> tuple[str, str]:
+def bar_ends(options: PictureOptions, spanned: ValueRange, tiles: int) -> tuple[str, str]:
     """Say what the ends of the colour bar are: in words, where each tile has a range of its own."""
     if _one_range(options, tiles):
         lowest, highest = options.range or spanned.ends
@@ -180,7 +192,8 @@ def _bar_ends(options: PictureOptions, spanned: ValueRange, tiles: int) -> tuple
     return ("-max" if spanned.centered else "min"), "max"
 
 
-def _notes(found: Survey, spanned: ValueRange, inks: Inks) -> tuple[str, ...]:
+def notes_of(found: Survey, spanned: ValueRange, inks: Inks) -> tuple[str, ...]:
+    """Sentences about what the picture cannot show."""
     tiles = len(found.low)
     constant = np.count_nonzero(found.low == found.high)
     beyond = np.count_nonzero((found.low < spanned.low) | (found.high > spanned.high))

@@ -24,10 +24,10 @@ def draw() -> Callable[..., Picture]:
 @pytest.fixture(scope="session")
 def rgb() -> Callable[[Picture], NDArray[np.uint8]]:
     """Decode a picture to red, green and blue, shape (height, width, 3)."""
-    return lambda picture: np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
+    return lambda picture: np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"))
 
 
 @pytest.fixture(scope="session")
 def palette_indices() -> Callable[[Picture], NDArray[np.uint8]]:
     """Decode a picture to its palette indices, shape (height, width)."""
-    return lambda picture: np.asarray(Image.open(io.BytesIO(picture.png)))
+    return lambda picture: np.asarray(Image.open(io.BytesIO(picture.data)))

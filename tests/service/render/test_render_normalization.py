@@ -123,7 +123,7 @@ def test_percentiles_are_those_of_the_finite_values_of_each_scope(
 def test_percentiles_0_and_100_are_the_extremes(draw: Draw) -> None:
     maps = np.random.default_rng(4).gamma(2, size=(2, 30, 30)).astype(np.float32)
 
-    assert draw(maps, percentile=(0, 100)).png == draw(maps).png
+    assert draw(maps, percentile=(0, 100)).data == draw(maps).data
 
 
 def test_an_outlier_does_not_take_the_colours_where_percentiles_do(
@@ -264,7 +264,7 @@ def test_the_whole_range_of_float32_does_not_overflow(draw: Draw, palette_indice
 def test_other_floating_types_are_drawn_like_float32(draw: Draw, dtype: object) -> None:
     values = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
 
-    assert draw(values.astype(dtype)).png == draw(values).png
+    assert draw(values.astype(dtype)).data == draw(values).data
 
 
 def test_float64_beyond_float32_is_finite(draw: Draw) -> None:

@@ -23,14 +23,14 @@ def ramps(count: int, height: int = 5, width: int = 7) -> np.ndarray:
 
 
 def opened(picture: Picture) -> Image.Image:
-    return Image.open(io.BytesIO(picture.png))
+    return Image.open(io.BytesIO(picture.data))
 
 
 def test_the_file_is_an_8_bit_indexed_png_of_the_native_size(draw: Draw) -> None:
     picture = draw(ramps(1))
 
-    assert picture.png[:8] == b"\x89PNG\r\n\x1a\n"
-    assert picture.png[24:26] == bytes([8, 3])  # bit depth, colour type: indexed
+    assert picture.data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert picture.data[24:26] == bytes([8, 3])  # bit depth, colour type: indexed
     assert opened(picture).size == (picture.width, picture.height) == (7, 5)
 
 
@@ -129,8 +129,8 @@ def test_labels_are_numbers_from_0_without_names() -> None:
 
     numbered = render(ramps(3), options, limits=Limits(), names=["0", "1", "2"])
 
-    assert numbered.png == render(ramps(3), options, limits=Limits()).png
-    assert numbered.png != render(ramps(3), options, limits=Limits(), names=["0", "1", "3"]).png
+    assert numbered.data == render(ramps(3), options, limits=Limits()).data
+    assert numbered.data != render(ramps(3), options, limits=Limits(), names=["0", "1", "3"]).data
 
 
 @pytest.mark.parametrize("name", ["é", "層", "\n", "\0"])
@@ -185,7 +185,7 @@ def test_the_file_says_what_it_shows_and_the_rest_is_escaped() -> None:
         "value_max": "34.0",
         "value_min": "0.0",
     }
-    assert b"tIME" not in picture.png
+    assert b"tIME" not in picture.data
 
 
 def test_what_the_picture_says_of_itself_cannot_be_overwritten() -> None:
@@ -198,7 +198,7 @@ def test_the_order_of_entries_does_not_depend_on_the_callers() -> None:
     forward = render(ramps(1), PictureOptions(), limits=Limits(), about={"layer": "a", "model": "b"})
     backward = render(ramps(1), PictureOptions(), limits=Limits(), about={"model": "b", "layer": "a"})
 
-    assert forward.png == backward.png
+    assert forward.data == backward.data
 
 
 MANY = {"labels": True, "colorbar": True, "scale": 2, "percentile": (1, 99)}
@@ -209,9 +209,9 @@ def test_the_same_arguments_give_the_same_bytes_in_every_thread(draw: Draw) -> N
     maps[0, 0, 0] = np.nan
 
     with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda _: draw(maps, **MANY).png, range(40)))
+        drawn = list(pool.map(lambda _: draw(maps, **MANY).data, range(40)))
 
-    assert set(drawn) == {draw(maps, **MANY).png}
+    assert set(drawn) == {draw(maps, **MANY).data}
 
 
 def test_the_same_arguments_give_the_same_bytes_in_another_process() -> None:
@@ -221,7 +221,7 @@ def test_the_same_arguments_give_the_same_bytes_in_another_process() -> None:
         "from layerscope.render import PictureOptions, render\n"
         "maps = np.arange(36, dtype=np.float32).reshape(4, 3, 3)\n"
         "options = PictureOptions(labels=True, colorbar=True)\n"
-        "print(hashlib.sha256(render(maps, options, limits=Limits()).png).hexdigest())\n"
+        "print(hashlib.sha256(render(maps, options, limits=Limits()).data).hexdigest())\n"
     )
     digests = [
         subprocess.run(
@@ -258,7 +258,7 @@ def test_the_memory_order_of_the_input_does_not_show(draw: Draw) -> None:
     values = np.random.default_rng(7).normal(size=(6, 5, 4)).astype(np.float32)
     last = np.ascontiguousarray(np.moveaxis(values, 0, -1))
 
-    assert draw(tiles(last, -1), **MANY).png == draw(tiles(values, 0), **MANY).png
+    assert draw(tiles(last, -1), **MANY).data == draw(tiles(values, 0), **MANY).data
 
 
 @pytest.mark.parametrize(

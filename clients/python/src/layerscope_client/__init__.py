@@ -15,7 +15,7 @@ from layerscope_client._answers import Layers, StoredImage
 from layerscope_client._async_client import AsyncClient, AsyncModel
 from layerscope_client._client import Client, Model
 from layerscope_client._images import ImageSource, ImageSources
-from layerscope_client._options import PictureOptions, TensorOptions
+from layerscope_client._options import OverlayOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client.errors import LayerscopeError
 
@@ -29,6 +29,7 @@ __all__ = [
     "Layers",
     "LayerscopeError",
     "Model",
+    "OverlayOptions",
     "Picture",
     "PictureOptions",
     "StoredImage",

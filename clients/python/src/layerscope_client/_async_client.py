@@ -22,7 +22,7 @@ from layerscope_client._answers import (
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
-from layerscope_client._options import Channels, InspectOptions, PictureOptions, TensorOptions
+from layerscope_client._options import Channels, InspectOptions, OverlayOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
 from layerscope_client._uploads import Uploads
@@ -138,6 +138,17 @@ class AsyncModel:
         """See `Model.feature_map`."""
         material = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.feature_map(material, layer, channel, channels, options))
+
+    async def overlay(
+        self,
+        image: ImageSources,
+        layer: str,
+        channel: int | None = None,
+        **options: Unpack[OverlayOptions],
+    ) -> Picture:
+        """See `Model.overlay`."""
+        material = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.overlay(material, layer, channel, options))
 
     async def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """See `Model.predictions`."""

@@ -115,6 +115,13 @@ class ModelCalls:
         params = query({"layer": layer, "channel": channel, "channels": channels, **options})
         return Picture.of((yield from self._ask("feature-map.png", images, params)))
 
+    def overlay(
+        self, image: Material, layer: str, channel: int | None, options: Mapping[str, object]
+    ) -> Flow[Picture]:
+        """A map of a layer over the picture."""
+        params = query({"layer": layer, "channel": channel, **options})
+        return Picture.of((yield from self._ask("overlay.png", image, params)))
+
     def predictions(self, images: Material, top: int) -> Flow[Predictions]:
         """The best classes of every output."""
         response = yield from self._ask("predictions", images, query({"top": top}))

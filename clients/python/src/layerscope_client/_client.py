@@ -21,7 +21,7 @@ from layerscope_client._answers import (
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
-from layerscope_client._options import Channels, InspectOptions, PictureOptions, TensorOptions
+from layerscope_client._options import Channels, InspectOptions, OverlayOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
 from layerscope_client._uploads import Uploads
@@ -197,6 +197,26 @@ class Model:
         """
         flow = self._calls.feature_map(read_images(image), layer, channel, channels, options)
         return self._transport.run(flow)
+
+    def overlay(
+        self,
+        image: ImageSources,
+        layer: str,
+        channel: int | None = None,
+        **options: Unpack[OverlayOptions],
+    ) -> Picture:
+        """Draw a map of a layer over the picture.
+
+        Args:
+            image: An image; for several inputs, one by the name of each.
+            layer: The layer's address; its values must lie in rows and columns.
+            channel: The number of the channel; left out, the mean magnitude over all.
+            **options: See `OverlayOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.overlay(read_images(image), layer, channel, options))
 
     def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """Compute the `top` best classes of every output for each image.

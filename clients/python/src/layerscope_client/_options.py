@@ -75,6 +75,34 @@ class InspectOptions(TypedDict, total=False):
     scale: int
 
 
+class OverlayOptions(TypedDict, total=False):
+    """How a map is laid over a picture.
+
+    Attributes:
+        on: The picture as it was sent, upright, or as it went into the model.
+        input: The input whose picture it is.
+        alpha: How much the colours cover the picture, from 0 to 1.
+        interpolation: How the map is enlarged; "nearest" shows which value is where.
+        colormap: A name from `/v1/colormaps`.
+        centered: Whether the range is symmetric about zero.
+        range: The lowest and the highest value of the colours.
+        percentile: The percentages, 0 to 100, whose values are the ends of the range.
+        scale: Pixels a pixel of the picture takes in each direction.
+        colorbar: Whether to add a bar of the colours.
+    """
+
+    on: Literal["original", "input"]
+    input: str
+    alpha: float
+    interpolation: Literal["bilinear", "nearest"]
+    colormap: str
+    centered: bool | Literal["auto"]
+    range: tuple[float, float]
+    percentile: tuple[float, float]
+    scale: int
+    colorbar: bool
+
+
 def query(options: Mapping[str, object]) -> list[tuple[str, str]]:
     """Write options as query parameters; those that are None are left out."""
     return [(name, _text(value)) for name, value in options.items() if value is not None]

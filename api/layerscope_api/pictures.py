@@ -1,0 +1,32 @@
+"""Pictures as answers: their format, and what the headers say of them."""
+
+from fastapi import Request
+
+from layerscope.encode import quality_of
+from layerscope.execution.engine import Result
+from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
+from layerscope_api.answers import Answer, ascii_address
+
+
+def picture_format(request: Request) -> PictureFormat:
+    """WebP for who says in Accept that they would rather have it than PNG; who likes both equally gets PNG."""
+    accept = request.headers.get("accept")
+    wishes = {form: quality_of(media_type, accept) for form, media_type in MEDIA_TYPES.items()}
+    return "webp" if wishes["webp"] > wishes["png"] else "png"
+
+
+def picture_answer(picture: Picture, result: Result, address: str, seconds: float) -> Answer:
+    """The picture of a layer, and the values its colours span."""
+    headers = {
+        "X-Layer": ascii_address(address),
+        "X-Value-Min": f"{picture.value_min:.9g}",
+        "X-Value-Max": f"{picture.value_max:.9g}",
+        "Vary": "Accept",
+    }
+    return Answer([picture.data], picture.media_type, result.model, result.activations, headers, seconds)
+
+
+def about_layer(result: Result, address: str) -> dict[str, str]:
+    """What a picture's file says of where its values come from."""
+    model = result.model
+    return {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}

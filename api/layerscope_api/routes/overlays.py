@@ -1,0 +1,116 @@
+"""Overlays: a feature map over the picture that the model looked at."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+
+from layerscope.activations import Activation
+from layerscope.errors import NoPicture, OptionInvalid
+from layerscope.execution.backdrops import Ground
+from layerscope.execution.engine import Query
+from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes, tiles
+from layerscope.render.layout import require_room
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.callers import IsWanted
+from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
+from layerscope_api.options import OverlayOptions
+from layerscope_api.pictures import about_layer, picture_answer, picture_format
+from layerscope_api.requests import Asked, read_request
+from layerscope_api.security import INFER
+
+router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
+
+
+@router.get(
+    "/{model}/overlay.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS, **NOT_MODIFIED},
+    openapi_extra=query(OverlayOptions),
+)
+async def get_overlay(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
+    """Draw a feature map over a stored image."""
+    return await _overlay(model, request, service)
+
+
+@router.post(
+    "/{model}/overlay.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS},
+    openapi_extra=query_and_body(OverlayOptions),
+)
+async def post_overlay(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
+    """Draw a feature map over the image in the body."""
+    return await _overlay(model, request, service)
+
+
+async def _overlay(model: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, OverlayOptions, service.limits)
+    form = picture_format(request)
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, form, is_wanted)
+    )
+
+
+def _answer(
+    service: Service, model: str, asked: Asked[OverlayOptions], form: PictureFormat, is_wanted: IsWanted
+) -> Answer:
+    options, limits = asked.options, service.limits
+    look, layer, channel = options.picture_options(), options.layer, options.channel
+    sources = asked.sources(service.images, limits)
+    ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
+    layout = measure_overlay(ground.size, look)
+
+    def admit(specs: Sequence[TensorSpec]) -> int:
+        require_one_map(specs, layer, channel)
+        require_room(layout, limits.picture_pixels)
+        return overlay_bytes(layout) + 8 * specs[0].size
+
+    query = Query(model=model, sources=sources, layers=[layer], admit=admit, is_wanted=is_wanted)
+    with service.engine.admitted(query) as result:
+        ((address, activation),) = result.activations.items()
+        picture, seconds = timed(
+            lambda: overlay(
+                map_of(activation, channel),
+                ground.backdrop(),
+                look,
+                limits=limits,
+                alpha=options.alpha,
+                interpolation=options.interpolation,
+                about=about_layer(result, address),
+                form=form,
+            )
+        )
+        return picture_answer(picture, result, address, seconds)
+
+
+def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None) -> None:
+    """Check that a selector gives one layer whose values have rows and columns.
+
+    Raises:
+        ChannelNotFound: the layer does not have that channel.
+        NoPicture: the layer's values do not lie in rows and columns.
+        OptionInvalid: there are several layers.
+    """
+    if len(specs) > 1:
+        message = f"layer={layer[:100]} selects {len(specs)} layers; an overlay shows one."
+        raise OptionInvalid(message, option="layer", layers=[spec.address for spec in specs[:10]])
+    whole = specs[0]
+    if len(whole.spatial_axes) != 2 or whole.size == 0:
+        shape = list(whole.shape[1:])
+        message = f"{whole.address} has values of shape {shape} an image, not rows and columns to lay over a picture."
+        raise NoPicture(message, layer=whole.address, shape=shape)
+    if channel is not None:
+        whole.select(str(channel))
+
+
+def map_of(activation: Activation, channel: int | None) -> NDArray[np.floating]:
+    """One channel's map of one image; without a channel, the mean magnitude over all of them."""
+    chosen = activation if channel is None else activation.select(str(channel))
+    axis = None if chosen.channel_axis is None else chosen.channel_axis - 1
+    maps = tiles(chosen.values[0], axis)
+    only: NDArray[np.floating] = maps[0]
+    return only if len(maps) == 1 else np.abs(maps).mean(axis=0, dtype=np.float32)
