@@ -15,6 +15,7 @@ from layerscope_api.dependencies import Service
 from layerscope_api.errors import add_error_handlers
 from layerscope_api.hosts import Hosts
 from layerscope_api.keys import Keyring
+from layerscope_api.lifecycle import Lifecycle, lifecycle_of
 from layerscope_api.middleware import BodyLimit, ResponseHeaders
 from layerscope_api.routes import ROUTERS
 from layerscope_api.security import Access, Declarations
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.state.lifecycle = Lifecycle()
     for router in ROUTERS:
         app.include_router(router)
     add_error_handlers(app)
@@ -105,7 +107,7 @@ def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = given or local_engine(settings)
         work = Work(settings.limits.pending_requests)
-        app.state.service = Service(settings, engine, ImageStore(settings.limits), work)
+        app.state.service = Service(settings, engine, ImageStore(settings.limits), work, lifecycle_of(app))
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:

@@ -60,6 +60,9 @@ def serve(
     allowed_hosts: Annotated[
         list[str] | None, typer.Option("--allowed-host", help=_SETUP["allowed_hosts"].description)
     ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="text|json", help=_SETUP["log_format"].description)
+    ] = None,
 ) -> None:
     """Serve a directory of models, or the demo model, until interrupted."""
     given: dict[str, Any] = {
@@ -70,6 +73,7 @@ def serve(
         "api_keys": api_keys,
         "insecure_no_auth": insecure_no_auth,
         "allowed_hosts": allowed_hosts,
+        "log_format": log_format,
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)

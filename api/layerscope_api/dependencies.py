@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Request
 from layerscope.execution.engine import Engine
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
+from layerscope_api.lifecycle import Lifecycle
 from layerscope_api.settings import Settings
 from layerscope_api.work import Work
 
@@ -20,11 +21,17 @@ class Service:
     engine: Engine
     images: ImageStore
     work: Work
+    lifecycle: Lifecycle
 
     @property
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.settings.limits
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new work may come."""
+        return self.engine.is_ready and not self.lifecycle.is_draining
 
 
 async def _service(request: Request) -> Service:

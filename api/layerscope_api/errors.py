@@ -55,14 +55,16 @@ def error_response(
     request: Request, status: int, code: str, message: str, details: dict[str, Any] | None = None
 ) -> JSONResponse:
     """An error answer in the one shape."""
-    body = {
-        "error": message,
-        "code": code,
-        "request_id": request.scope.get("request_id", ""),
-        "details": details or {},
-    }
+    body = error_body(request.scope.get("request_id", ""), code, message, details)
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
     return JSONResponse(body, status, headers)
+
+
+def error_body(
+    request_id: str, code: str, message: str, details: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The one shape of every error."""
+    return {"error": message, "code": code, "request_id": request_id, "details": details or {}}
 
 
 def nothing_here(scope: Scope) -> JSONResponse:

@@ -1,17 +1,24 @@
 """What happens to every request and response, whatever the route. Pure ASGI: bodies are never read ahead."""
 
+import logging
 import re
 import time
 import uuid
+from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import BodyTooLarge
 from layerscope_api.errors import bug
+from layerscope_api.logs import REQUESTS
 from layerscope_api.refusals import refusal
 
+Header = tuple[bytes, bytes]
+
+_GONE = 499
+_LOGGED_PATH = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 PAGE_POLICY = (
@@ -24,7 +31,7 @@ _NO_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 
 
 
 class ResponseHeaders:
-    """Echo `X-Request-Id` or make one, time the request, and tell browsers to make nothing else of an answer.
+    """Echo `X-Request-Id` or make one, time and log the request, and tell browsers to make nothing else of an answer.
 
     Bugs are answered here, outside of everything that can have one, so that their answers have the headers too.
 
@@ -52,30 +59,55 @@ class ResponseHeaders:
         request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
         scope["request_id"] = request_id
 
-        has_answered = False
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal has_answered
+            nonlocal status
             if message["type"] == "http.response.start":
-                has_answered = True
-                milliseconds = (time.perf_counter() - started) * 1000
-                headers = [
-                    *message["headers"],
-                    *self._browser_headers,
-                    (b"x-request-id", request_id.encode()),
-                    (b"server-timing", f"total;dur={milliseconds:.2f}".encode()),
-                ]
-                if not any(name == b"content-security-policy" for name, _ in headers):
-                    headers.append(_NO_POLICY)
-                message["headers"] = headers
+                status = message["status"]
+                message["headers"] = self._completed(message["headers"], request_id, started)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = status or _GONE
         except Exception as error:
-            if has_answered:
+            if status:
                 raise
             await bug(Request(scope), error)(scope, receive, send_with_headers)
+        finally:
+            if REQUESTS.isEnabledFor(logging.INFO):
+                _log(scope, request_id, status, started)
+
+    def _completed(self, headers: Iterable[Header], request_id: str, started: float) -> list[Header]:
+        duration = f"total;dur={_milliseconds(started):.2f}".encode()
+        completed = [
+            *headers,
+            *self._browser_headers,
+            (b"x-request-id", request_id.encode()),
+            (b"server-timing", duration),
+        ]
+        if not any(name == b"content-security-policy" for name, _ in completed):
+            completed.append(_NO_POLICY)
+        return completed
+
+
+def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
+    path: bytes = scope.get("raw_path") or b""
+    figures = {
+        "request_id": request_id,
+        "method": scope["method"],
+        "path": path[:_LOGGED_PATH].decode("ascii", "replace"),
+        "status": status,
+        "milliseconds": round(_milliseconds(started), 2),
+        "key": scope.get("key_id"),
+    }
+    REQUESTS.info("request", extra={"request": figures})
+
+
+def _milliseconds(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
 
 
 class BodyLimit:

@@ -1,10 +1,19 @@
-"""Run the application: load with progress, say where it is, serve until interrupted."""
+"""Run the application: answer probes at once, load with progress, say where it is, serve until told to stop."""
 
+import functools
+import logging
+import os
+import signal
 import socket
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 from layerscope import demo
@@ -13,25 +22,111 @@ from layerscope.graph.loading import SHARED_LOADER
 from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
 from layerscope_api.app import create_app, local_engine
+from layerscope_api.lifecycle import lifecycle_of
+from layerscope_api.logs import configure_logs
+from layerscope_api.protocol import BoundedProtocol
 from layerscope_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_LAST_SECONDS = 0.5
 
 
 def run(settings: Settings, console: Console) -> None:
-    """Load the models and serve them. Returns when the process is told to stop."""
+    """Serve, and load the models meanwhile. Returns when the process is told to stop."""
     # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
     SHARED_LOADER.start()
+    configure_logs(settings.log_format)
     listener = _listen(settings)
     engine = local_engine(settings)
+    server = Server(create_app(settings, engine), settings)
+    with (
+        listener,
+        _loading(engine, server, console, _address(settings.host, listener)),
+        suppress(KeyboardInterrupt),  # uvicorn has ended in good order, and then raises it once more
+    ):
+        server.run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """A server that tells for a while that it ends before it does, and then ends for certain.
+
+    Args:
+        app: what it serves.
+        settings: `drain_seconds` and `grace_seconds` count from SIGTERM on.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        protocol = functools.partial(BoundedProtocol, settings.limits)
+        config = uvicorn.Config(
+            app,
+            http=protocol,  # type: ignore[arg-type]  # called like the class
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace_seconds,
+        )
+        super().__init__(config)
+        self._lifecycle = lifecycle_of(app)
+        self._drain_seconds = settings.drain_seconds
+        self._draining_since = 0.0
+        self._grace_seconds = settings.grace_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM drains; another signal, or a second one, ends at once."""
+        if sig == signal.SIGTERM and not self._lifecycle.is_draining:
+            self._draining_since = time.monotonic()
+            self._lifecycle.is_draining = True
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end."""
+        is_draining = self._lifecycle.is_draining
+        if is_draining and time.monotonic() - self._draining_since >= self._drain_seconds:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is in flight. A run that cannot be interrupted ends with the process."""
+        self._lifecycle.is_draining = True
+        last = threading.Timer(self._grace_seconds + _LAST_SECONDS, _give_up)
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+
+
+def _give_up() -> None:
+    logger.error("work in flight did not finish within its grace: it is lost")
+    os._exit(1)
+
+
+@contextmanager
+def _loading(engine: LocalEngine, server: uvicorn.Server, console: Console, address: str) -> Iterator[None]:
+    """Load the models in a thread, and close the engine with the block. A failure ends the server, and is raised here."""
+    failures: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            with console.status("Loading models …"):
+                engine.load_all(lambda entry: _report(entry, console))
+        except BaseException as error:
+            failures.append(error)
+            server.should_exit = True
+        else:
+            if engine.is_ready:
+                _greet(address, engine, console)
+
+    thread = threading.Thread(target=load, name="layerscope-loading")
+    thread.start()
     try:
-        with console.status("Loading models …"):
-            engine.load_all(lambda entry: _report(entry, console))
-        _greet(settings.host, listener.getsockname()[1], engine, console)
-        config = uvicorn.Config(create_app(settings, engine), http="h11", log_level="warning")
-        with suppress(KeyboardInterrupt):  # uvicorn has ended in good order, and then raises it once more
-            uvicorn.Server(config).run(sockets=[listener])
+        yield
     finally:
         engine.close()
-        listener.close()
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -40,6 +135,10 @@ def _listen(settings: Settings) -> socket.socket:
     # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
 def _report(entry: Entry[LoadedModel], console: Console) -> None:
@@ -51,8 +150,7 @@ def _report(entry: Entry[LoadedModel], console: Console) -> None:
         console.print(f"[green]✓[/green] {name}: {layers} layers", highlight=False)
 
 
-def _greet(host: str, port: int, engine: LocalEngine, console: Console) -> None:
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _greet(address: str, engine: LocalEngine, console: Console) -> None:
     console.print(
         f"\nLayerscope serves on [bold]{address}[/bold] (contract: {address}/docs)", highlight=False
     )

@@ -4,6 +4,7 @@ from pydantic import DirectoryPath, Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
+from layerscope_api.logs import LogFormat
 
 
 class Settings(BaseSettings):
@@ -39,6 +40,18 @@ class Settings(BaseSettings):
     )
     cors_origins: tuple[str, ...] = Field(
         (), description="origins whose pages may read the answers and ask for changes; none by default"
+    )
+    log_format: LogFormat = Field(
+        default="text", description="how a line of the log is written, one a request: `text` or `json`"
+    )
+    drain_seconds: int = Field(
+        default=1,
+        ge=0,
+        description="after SIGTERM, how long the service goes on while it says that it is not ready, so that no new work is"
+        " sent to it",
+    )
+    grace_seconds: int = Field(
+        default=30, ge=1, description="how long, after that, work in flight may take to finish"
     )
     max_age_seconds: int = Field(
         default=86_400, ge=0, description="how long clients may keep an answer for an exact version, name@3"

@@ -18,6 +18,12 @@ def _limit(default: int, unit: str, meaning: str) -> int:
 class Limits:
     """The bounds in force. All are integers greater than zero; each field's metadata gives unit and meaning."""
 
+    header_bytes: int = _limit(16 * 1024, "bytes", "longest request line and headers, together")
+    sender_milliseconds: int = _limit(
+        10_000,
+        "milliseconds",
+        "longest wait for the headers of a request, and for each further 64 KiB of its body or its end",
+    )
     body_bytes: int = _limit(64 * MIB, "bytes", "longest request body that is read")
     form_parts: int = _limit(256, "parts", "most parts in one multipart form")
     images_per_request: int = _limit(64, "images", "most images in one request")

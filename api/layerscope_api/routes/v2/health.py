@@ -17,10 +17,13 @@ async def live() -> Liveness:
 
 @router.get(
     "/ready",
-    responses={503: {"model": Readiness, "description": "Models are still being loaded"}, **open_errors()},
+    responses={
+        503: {"model": Readiness, "description": "Models are still being loaded, or the service ends"},
+        **open_errors(),
+    },
 )
 async def ready(service: ServiceDependency, response: Response) -> Readiness:
-    """Whether every model is loaded or has failed."""
-    if not service.engine.is_ready:
+    """Whether every model is loaded or has failed, and the service was not told to end."""
+    if not service.is_ready:
         response.status_code = 503
-    return Readiness(ready=service.engine.is_ready, live=True)
+    return Readiness(ready=service.is_ready, live=True)

@@ -1,0 +1,47 @@
+"""What is logged, and how. Each line stands for itself; neither keys, nor bodies, nor options are in any."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+LogFormat = Literal["json", "text"]
+
+REQUESTS = logging.getLogger("layerscope_api.requests")
+"""One line a request: its figures are the record's `request`."""
+
+
+def configure_logs(log_format: LogFormat) -> None:
+    """Log warnings and requests to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    REQUESTS.setLevel(logging.INFO)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "request", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        figures = "".join(
+            f" {name}={value}" for name, value in getattr(record, "request", {}).items() if value is not None
+        )
+        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()}{figures}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,151 @@
+"""The service as a process on the network: with keys, a log for programs, and an end that loses nothing."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
+
+from layerscope_api.keys import KeyFile, KeyScope
+
+COMMAND = Path(sys.executable).with_name("layerscope")
+READY = "/v2/health/ready"
+
+
+class Process:
+    """A running service, and what it has said."""
+
+    def __init__(self, *options: str, **environment: str) -> None:
+        command = [COMMAND, "serve", "--port", "0", *options]
+        surroundings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "300"} | environment
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
+        self.lines: list[str] = []
+        self._has_greeted = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        assert self._has_greeted.wait(120), self.lines
+        found = re.search(r"serves on http://\S+:(\d+)", "".join(self.lines))
+        assert found, self.lines
+        self.port = int(found[1])
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if "curl" in line:
+                self._has_greeted.set()
+        self._has_greeted.set()
+
+    def ask(self, method: str, path: str, token: str | None = None, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        body = SEVEN if method == "POST" else None
+        key = {} if token is None else {"Authorization": f"Bearer {token}"}
+        connection.request(method, path, body, {**PNG, **key, **headers})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, json.loads(content)
+
+    def end(self) -> int:
+        """Wait for its end, and give its status."""
+        status = self.process.wait(60)
+        self._reader.join()
+        return status
+
+
+@contextmanager
+def serving(*options: str, **environment: str) -> Iterator[Process]:
+    process = Process(*options, **environment)
+    try:
+        yield process
+    finally:
+        process.process.kill()
+        process.end()
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> KeyFile:
+    return KeyFile(tmp_path / "keys.json")
+
+
+def test_on_the_network_with_keys_it_logs_one_line_a_request_and_ends_with_what_it_began(
+    keys: KeyFile, tmp_path: Path
+) -> None:
+    """R03, and what the log says. One process for both: it takes seconds to start."""
+    key, token = keys.create("test", [KeyScope.INFER])
+    options = ("--host", "0.0.0.0", "--api-keys", str(tmp_path / "keys.json"), "--log-format", "json")  # noqa: S104
+    with serving(*options, LAYERSCOPE_DRAIN_SECONDS="2") as service:
+        assert service.ask("GET", READY)[0] == 200
+        assert service.ask("POST", PREDICTIONS)[0] == 401
+        assert service.ask("POST", PREDICTIONS + "?top=3", token, **{"X-Request-Id": "wanted-1"})[0] == 200
+        assert service.ask("GET", "/v1/%0aevil%22", token)[0] == 404
+        key_of_another = "ls_00000000_" + "s" * 43
+        assert service.ask("GET", "/v1/models", key_of_another)[0] == 401
+
+        idle = socket.create_connection(("127.0.0.1", service.port))
+        half = socket.create_connection(("127.0.0.1", service.port))
+        half.sendall(b"GET /v1/mod")
+        with in_flight(service.port, token) as finish:
+            service.process.send_signal(signal.SIGTERM)
+            wait_until_not_ready(service)
+            answers = finish()
+        assert service.end() == 0
+        idle.close()
+        half.close()
+
+    assert [status for status, _ in answers] == [200]
+    said = "".join(service.lines)
+    assert token not in said
+    assert key_of_another not in said
+    assert "Traceback" not in said
+    logged = [json.loads(line) for line in service.lines if line.startswith("{")]
+    requests = [line for line in logged if line["message"] == "request"]
+    assert all(re.fullmatch(r"[\w.-]+", line["request_id"]) for line in requests)
+    (wanted,) = [line for line in requests if line["request_id"] == "wanted-1"]
+    assert (wanted["method"], wanted["path"], wanted["status"]) == ("POST", PREDICTIONS, 200)
+    assert wanted["key"] == key.id
+    assert "/v1/%0aevil%22" in [line["path"] for line in requests]
+    assert len({line["request_id"] for line in requests}) == len(requests)
+
+
+@contextmanager
+def in_flight(port: int, token: str) -> Iterator[Any]:
+    """A request whose body is half sent, and the way to send the rest and get the answer."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    head = (
+        f"POST {ACTIVATIONS}?layers=dense HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(SEVEN)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + SEVEN[:10])
+
+    def finish() -> list[tuple[int, Any]]:
+        connection.sendall(SEVEN[10:])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return [(answer.status, json.loads(answer.read()))]
+
+    yield finish
+    connection.close()
+
+
+def wait_until_not_ready(service: Process) -> None:
+    """The probe says so while the service still listens."""
+    for _ in range(200):
+        status, body = service.ask("GET", READY)
+        if status == 503:
+            assert body == {"ready": False, "live": True}
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never said that it is not ready")
