@@ -41,6 +41,13 @@ the HTTP service maps branches to statuses, not single codes, but where HTTP its
     │   ├── InputMismatch          input_mismatch
     │   ├── NotDifferentiable      not_differentiable
     │   └── ModelRefused           model_refused
+    │       ├── ModelUnreadable            model_unreadable
+    │       ├── ModelTooLarge              model_too_large
+    │       ├── ConfigInvalid              config_invalid
+    │       ├── LayerNotAllowed            layer_not_allowed
+    │       ├── WeightsExternalReference   weights_external_reference
+    │       ├── WeightsMalformed           weights_malformed
+    │       └── WeightsShapeMismatch       weights_shape_mismatch
     ├── Overloaded             too much at once; try again
     │   ├── QueueFull              queue_full
     │   └── QuotaExceeded          quota_exceeded
@@ -266,6 +273,48 @@ class ModelRefused(Impossible):
     """The model file cannot be opened, traced or run."""
 
     code = "model_refused"
+
+
+class ModelUnreadable(ModelRefused):
+    """The file is damaged, or of another format than its name says."""
+
+    code = "model_unreadable"
+
+
+class ModelTooLarge(ModelRefused):
+    """The model has more bytes, layers, parameters or parts than one may have. `details` carry both numbers."""
+
+    code = "model_too_large"
+
+
+class ConfigInvalid(ModelRefused):
+    """The model's configuration says what no configuration of Keras says. `details["path"]` is where."""
+
+    code = "config_invalid"
+
+
+class LayerNotAllowed(ModelRefused):
+    """The model has a layer, class or function that is code or unknown. `details["path"]` is where."""
+
+    code = "layer_not_allowed"
+
+
+class WeightsExternalReference(ModelRefused):
+    """The weights are, or may be, in another place than the model's file."""
+
+    code = "weights_external_reference"
+
+
+class WeightsMalformed(ModelRefused):
+    """The weights are not plain arrays of numbers, each in one place."""
+
+    code = "weights_malformed"
+
+
+class WeightsShapeMismatch(ModelRefused):
+    """The weights have other shapes than the model's configuration implies, or than the file holds."""
+
+    code = "weights_shape_mismatch"
 
 
 class Overloaded(LayerscopeError):

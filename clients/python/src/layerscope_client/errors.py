@@ -41,6 +41,13 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     │   ├── InputMismatch          input_mismatch
     │   ├── NotDifferentiable      not_differentiable
     │   └── ModelRefused           model_refused
+    │       ├── ModelUnreadable            model_unreadable
+    │       ├── ModelTooLarge              model_too_large
+    │       ├── ConfigInvalid              config_invalid
+    │       ├── LayerNotAllowed            layer_not_allowed
+    │       ├── WeightsExternalReference   weights_external_reference
+    │       ├── WeightsMalformed           weights_malformed
+    │       └── WeightsShapeMismatch       weights_shape_mismatch
     ├── Overloaded             429: too much at once, also after the retries
     │   ├── QueueFull              queue_full
     │   └── QuotaExceeded          quota_exceeded
@@ -232,6 +239,34 @@ class NotDifferentiable(Impossible):
 
 class ModelRefused(Impossible):
     """The model file cannot be opened, traced or run."""
+
+
+class ModelUnreadable(ModelRefused):
+    """The file is damaged, or of another format than its name says."""
+
+
+class ModelTooLarge(ModelRefused):
+    """The model has more bytes, layers, parameters or parts than one may have."""
+
+
+class ConfigInvalid(ModelRefused):
+    """The model's configuration says what no configuration of Keras says."""
+
+
+class LayerNotAllowed(ModelRefused):
+    """The model has a layer, class or function that is code or unknown."""
+
+
+class WeightsExternalReference(ModelRefused):
+    """The weights are, or may be, in another place than the model's file."""
+
+
+class WeightsMalformed(ModelRefused):
+    """The weights are not plain arrays of numbers, each in one place."""
+
+
+class WeightsShapeMismatch(ModelRefused):
+    """The weights have other shapes than the configuration implies, or than the file holds."""
 
 
 class Overloaded(LayerscopeError):

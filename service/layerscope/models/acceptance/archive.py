@@ -1,0 +1,125 @@
+"""Take a `.keras` file apart: a zip archive with three members, and nothing hidden before, between or behind them."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from layerscope.errors import LayerNotAllowed, ModelTooLarge, ModelUnreadable
+from layerscope.limits import Limits
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS})
+_LONGEST_METADATA = 65_536
+_LOCAL_HEADER, _END = 30, 22
+_ENCRYPTED = 0x1
+_CHUNK = 1 << 20
+_STORED_AS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError, RuntimeError)
+
+
+class Archive:
+    """An open `.keras` file whose members are the ones that Keras writes."""
+
+    def __init__(self, file: zipfile.ZipFile, limits: Limits) -> None:
+        self._file = file
+        self._limits = limits
+
+    def config(self) -> bytes:
+        """The configuration, as long as it may be."""
+        return b"".join(self._read(CONFIG, self._limits.model_config_bytes))
+
+    def metadata(self) -> bytes:
+        """Who wrote the file, and when."""
+        return b"".join(self._read(METADATA, _LONGEST_METADATA))
+
+    def write_weights(self, path: Path) -> None:
+        """Inflate the weights into a file of their own."""
+        with path.open("wb") as target:
+            for chunk in self._read(WEIGHTS, self._limits.model_file_bytes):
+                target.write(chunk)
+
+    def _read(self, name: str, longest: int) -> Iterator[bytes]:
+        """A member in pieces, counted as they are inflated: what the archive says of its size may be a lie."""
+        size = 0
+        try:
+            with self._file.open(name) as member:
+                while chunk := member.read(_CHUNK):
+                    size += len(chunk)
+                    if size > longest:
+                        raise ModelTooLarge(
+                            f"{name} has more than the {longest:,} bytes that it may have.", member=name, limit=longest
+                        )
+                    yield chunk
+        except _DAMAGED as error:
+            raise _unreadable(f"{name} in it is damaged") from error
+
+
+@contextmanager
+def opened(path: Path, limits: Limits) -> Iterator[Archive]:
+    """Open a `.keras` file.
+
+    Raises:
+        ModelUnreadable: it is no such file, or is damaged.
+        LayerNotAllowed: it brings files for a layer that reads them.
+    """
+    with path.open("rb") as raw:
+        size = path.stat().st_size
+        _require_end(raw, size)
+        try:
+            file = zipfile.ZipFile(raw)
+        except _DAMAGED as error:
+            raise _unreadable("Its list of members is damaged") from error
+        with file:
+            _require_members(file, size)
+            yield Archive(file, limits)
+
+
+def _require_end(raw: BinaryIO, size: int) -> None:
+    raw.seek(max(0, size - _END))
+    if not raw.read(_END).startswith(b"PK\x05\x06"):
+        raise _unreadable("It is no zip archive, or its end is missing, or something comes behind it")
+    raw.seek(0)
+
+
+def _require_members(file: zipfile.ZipFile, size: int) -> None:
+    members = file.infolist()
+    names = [each.filename for each in members]
+    if any(name.startswith("assets/") for name in names):
+        raise LayerNotAllowed(
+            "The model has assets, which are files for a layer that looks something up: save it without that layer.",
+            path="assets",
+        )
+    if sorted(names) != sorted(_MEMBERS):
+        raise _unreadable(f"It must hold {', '.join(sorted(_MEMBERS))} once each, and nothing else")
+    if any(each.flag_bits & _ENCRYPTED for each in members):
+        raise _unreadable("It is encrypted")
+    if any(each.compress_type not in _STORED_AS or each.is_dir() or _is_link(each) for each in members):
+        raise _unreadable("It has a member that is no plain or deflated file")
+    _require_no_gaps(file, members, size)
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    """Made on Unix, where the upper half of the attributes is the mode of the file."""
+    kind = member.external_attr >> 16 & 0o170000
+    return kind not in {0, 0o100000}
+
+
+def _require_no_gaps(file: zipfile.ZipFile, members: list[zipfile.ZipInfo], size: int) -> None:
+    """Whatever is in no member would be carried along unseen. Each has a header of its name and extra fields."""
+    ordered = sorted(members, key=lambda each: each.header_offset)
+    if ordered[0].header_offset != 0:
+        raise _unreadable("Something comes before its first member")
+    ends = [each.header_offset for each in ordered[1:]] + [file.start_dir]
+    for member, end in zip(ordered, ends, strict=True):
+        room = end - member.header_offset - member.compress_size
+        longest = _LOCAL_HEADER + len(member.filename.encode()) + 64
+        if not _LOCAL_HEADER <= room <= longest or member.file_size > max(size, member.compress_size) * 1_100:
+            raise _unreadable("Something is between its members, or they overlap")
+
+
+def _unreadable(why: str) -> ModelUnreadable:
+    return ModelUnreadable(f"The file is not a .keras file as Keras writes it. {why}: save it again with Keras 3.")
