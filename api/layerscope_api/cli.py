@@ -1,4 +1,4 @@
-"""The command `layerscope`: serve models, look into a file, print the contract. Keys have a module of their own."""
+"""The command `layerscope`: serve models, look into a file, print the contract. Keys and model files have modules of their own."""
 
 import json
 from collections.abc import Iterator
@@ -13,13 +13,14 @@ from rich.table import Table
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
-from layerscope_api import cli_keys
+from layerscope_api import cli_keys, cli_models
 from layerscope_api.hosts import is_loopback
 from layerscope_api.keys import Keyring
 from layerscope_api.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
 app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_models.app, name="models")
 
 _console = Console(stderr=True)
 

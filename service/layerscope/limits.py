@@ -64,7 +64,9 @@ class Limits:
     image_store_seconds: int = _limit(3_600, "seconds", "how long a stored image is kept after its last use")
     model_file_bytes: int = _limit(2048 * MIB, "bytes", "longest model file that is accepted")
     model_config_bytes: int = _limit(16 * MIB, "bytes", "longest configuration of a model that is accepted")
-    model_layers: int = _limit(4_000, "layers", "most layers of a model that is accepted, nested ones included")
+    model_layers: int = _limit(
+        4_000, "layers", "most layers of a model that is accepted, nested ones included"
+    )
     model_parameters: int = _limit(500_000_000, "numbers", "most parameters of a model that is accepted")
     model_check_seconds: int = _limit(60, "seconds", "longest that checking a model file may take")
     model_open_seconds: int = _limit(120, "seconds", "longest that opening a model from a stranger may take")

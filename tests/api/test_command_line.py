@@ -103,6 +103,35 @@ def test_a_selector_that_selects_nothing() -> None:
     assert "Did you mean conv1" in error
 
 
+def test_a_model_file_that_is_accepted() -> None:
+    code, out, _ = command("models", "check", str(DEMO))
+
+    assert code == 0
+    assert "accepted" in out
+    assert "input: ?x28x28x1 float32" in out
+    assert "9: 3 Conv2D, 2 Dense, 2 MaxPooling2D, 1 Flatten, 1 InputLayer" in out
+    assert "38,698 in 154,792 bytes" in out
+
+
+def test_a_model_file_that_is_refused(tmp_path: Path) -> None:
+    start = keras.Input((4,))
+    keras.Model(start, keras.layers.Lambda(lambda x: x, name="[red]code")(start)).save(
+        tmp_path / "code.keras"
+    )
+    code, out, error = command("models", "check", str(tmp_path / "code.keras"))
+
+    assert (code, out) == (1, "")
+    assert "layer_not_allowed" in error
+    assert "$.config.layers[1]" in error
+
+
+def test_a_folder_is_never_accepted(tmp_path: Path) -> None:
+    code, _, error = command("models", "check", str(tmp_path))
+
+    assert code == 1
+    assert "only an operator can serve one" in error
+
+
 def test_the_contract_is_printed() -> None:
     code, out, _ = command("openapi")
 

@@ -79,7 +79,12 @@ def test_m01_lambda_layers(made, suffix, function, nested):
         {"module": "keras.src.utils.file_utils", "class_name": "function", "config": "get_file"},
         {"module": "keras.utils", "class_name": "function", "config": "plot_model"},
         {"module": "keras.config", "class_name": "function", "config": "set_floatx"},
-        {"module": "keras.activations", "class_name": "function", "config": "relu", "registered_name": "get_file"},
+        {
+            "module": "keras.activations",
+            "class_name": "function",
+            "config": "relu",
+            "registered_name": "get_file",
+        },
         {"module": "keras.models", "class_name": "load_model", "config": {}},
         {"module": "subprocess", "class_name": "Popen", "config": {"args": "true"}},
         {"class_name": "__typespec__", "spec_name": "TensorSpec", "module": "tensorflow", "config": []},
@@ -131,7 +136,16 @@ def test_m02_nothing_named_is_imported(made, tmp_path):
 
 def test_the_list_has_every_layer_of_keras_but_those_that_are_no_data():
     known = {name for name, value in vars(keras_layers).items() if isinstance(value, type)}
-    left_out = {"InputSpec", "Layer", "Wrapper", "Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+    left_out = {
+        "InputSpec",
+        "Layer",
+        "Wrapper",
+        "Lambda",
+        "TFSMLayer",
+        "TorchModuleWrapper",
+        "JaxLayer",
+        "FlaxLayer",
+    }
     lookups = {"StringLookup", "IntegerLookup", "TextVectorization"}
     assert known - allowed.LAYERS == left_out | lookups
     assert known >= allowed.LAYERS
@@ -152,7 +166,11 @@ def test_what_is_taken_for_an_operation_is_one():
     found = 0
     for module in (f"keras.src.ops.{each}" for each in ("core", "image", "linalg", "math", "nn", "numpy")):
         for name, value in vars(importlib.import_module(module)).items():
-            if isinstance(value, type) and issubclass(value, KerasSaveable) and allowed.is_operation(module, name):
+            if (
+                isinstance(value, type)
+                and issubclass(value, KerasSaveable)
+                and allowed.is_operation(module, name)
+            ):
                 assert issubclass(value, keras.Operation)
                 assert value.__module__.startswith("keras.src.ops.")
                 found += 1
@@ -191,12 +209,22 @@ def test_m07_configurations_that_are_nonsense(made, config, kind):
 def chain(count):
     """A configuration of many layers, each called on the one before."""
     found = [
-        {"class_name": "InputLayer", "name": "0", "config": {"name": "0", "batch_shape": [None, 2]}, "inbound_nodes": []}
+        {
+            "class_name": "InputLayer",
+            "name": "0",
+            "config": {"name": "0", "batch_shape": [None, 2]},
+            "inbound_nodes": [],
+        }
     ]
     for number in range(1, count):
         nodes_in = [{"args": [tensor(str(number - 1))], "kwargs": {}}]
         found.append(
-            {"class_name": "ReLU", "name": str(number), "config": {"name": str(number)}, "inbound_nodes": nodes_in}
+            {
+                "class_name": "ReLU",
+                "name": str(number),
+                "config": {"name": str(number)},
+                "inbound_nodes": nodes_in,
+            }
         )
     return {"class_name": "Functional", "config": {"name": "chain", "layers": found}}
 
@@ -266,7 +294,9 @@ def test_m08_layers_of_a_billion_units(made, suffix, name, change):
 
 
 @FORMATS
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "a\r\nb", "a\x00b", "a\x1bb", "a/b", "x" * 1_000_000, 5, "a\u2028b"])
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", "a\r\nb", "a\x00b", "a\x1bb", "a/b", "x" * 1_000_000, 5, ["a"], "a\u2028b"]
+)
 def test_m09_names_that_are_refused(made, suffix, name):
     def edit(config):
         layer_called(config, "conv")["config"]["name"] = name
@@ -286,7 +316,9 @@ def test_m09_two_layers_of_one_name(made):
 
 
 @FORMATS
-@pytest.mark.parametrize("name", ["\u202eevil", "<img src=x onerror=alert(1)>", "größe", "a b", "名前", "x" * 900])
+@pytest.mark.parametrize(
+    "name", ["\u202eevil", "<img src=x onerror=alert(1)>", "größe", "a b", "名前", "x" * 900]
+)
 def test_m09_names_that_are_kept(tmp_path, suffix, name):
     start = keras.Input((4,), name="start")
     path = tmp_path / f"model{suffix}"

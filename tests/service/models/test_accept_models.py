@@ -50,7 +50,8 @@ def assert_same(model, other, values):
 
 @pytest.mark.parametrize(
     "make",
-    [each for each in KINDS if each.__name__ not in OWN_CLASSES | NOT_READ_BY_KERAS] + [of_precision(policy) for policy in HALF],
+    [each for each in KINDS if each.__name__ not in OWN_CLASSES | NOT_READ_BY_KERAS]
+    + [of_precision(policy) for policy in HALF],
     ids=lambda make: make.__name__,
 )
 def test_m11_every_kind_of_model(tmp_path, make):
@@ -129,7 +130,7 @@ def test_nothing_that_was_hidden_is_in_the_fresh_file(tmp_path, suffix):
     tiny_model().save(path)
 
     def hide(file):
-        file.attrs["secret"] = "hidden-in-an-attribute"
+        file.attrs["note"] = "hidden-in-an-attribute"
         file.create_dataset("optimizer/hidden-in-a-group", data=np.ones(9))
 
     with_weights(path, hide)

@@ -6,6 +6,6 @@ Nothing here imports Keras or TensorFlow: a file that is refused was never shown
 """
 
 from layerscope.models.acceptance.checking import accept, check
-from layerscope.models.acceptance.report import Report
+from layerscope.models.acceptance.report import InputReport, Report
 
-__all__ = ["Report", "accept", "check"]
+__all__ = ["InputReport", "Report", "accept", "check"]

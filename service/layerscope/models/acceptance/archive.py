@@ -51,7 +51,9 @@ class Archive:
                     size += len(chunk)
                     if size > longest:
                         raise ModelTooLarge(
-                            f"{name} has more than the {longest:,} bytes that it may have.", member=name, limit=longest
+                            f"{name} has more than the {longest:,} bytes that it may have.",
+                            member=name,
+                            limit=longest,
                         )
                     yield chunk
         except _DAMAGED as error:
@@ -122,4 +124,6 @@ def _require_no_gaps(file: zipfile.ZipFile, members: list[zipfile.ZipInfo], size
 
 
 def _unreadable(why: str) -> ModelUnreadable:
-    return ModelUnreadable(f"The file is not a .keras file as Keras writes it. {why}: save it again with Keras 3.")
+    return ModelUnreadable(
+        f"The file is not a .keras file as Keras writes it. {why}: save it again with Keras 3."
+    )

@@ -69,11 +69,10 @@ def accept(path: Path, target: Path, limits: Limits) -> Report:
 def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, Any]:
     request = {"path": str(path.absolute()), "target": str(target.absolute()), "limits": asdict(limits)}
     try:
-        done = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
+        done = subprocess.run(
             [sys.executable, "-I", "-m", "layerscope.models.acceptance.worker"],
             input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             cwd=folder,
             env=_environment(folder),
             timeout=limits.model_check_seconds,
@@ -89,7 +88,9 @@ def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, An
     try:
         answer = json.loads(done.stdout)
     except ValueError as error:
-        raise ModelUnreadable("Checking the file ended too early: it may be made to break what reads it.") from error
+        raise ModelUnreadable(
+            "Checking the file ended too early: it may be made to break what reads it."
+        ) from error
     return answer if isinstance(answer, dict) else {}
 
 
@@ -109,7 +110,9 @@ def _result(answer: dict[str, Any]) -> Report:
     if "report" in answer:
         return _REPORT.validate_python(answer["report"])
     kind = _REFUSALS.get(str(answer.get("code")), ModelUnreadable)
-    raise kind(str(answer.get("message", "The file is damaged: save the model again.")), **answer.get("details", {}))
+    raise kind(
+        str(answer.get("message", "The file is damaged: save the model again.")), **answer.get("details", {})
+    )
 
 
 def _too_slow(limits: Limits) -> ModelTooLarge:

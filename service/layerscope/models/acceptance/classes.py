@@ -7,7 +7,9 @@ from layerscope.errors import ConfigInvalid, LayerNotAllowed
 from layerscope.models.acceptance import allowed
 from layerscope.models.acceptance.config import Config, nodes
 
-_CODE = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__typespec__"})
+_CODE = frozenset(
+    {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__typespec__"}
+)
 _LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 _BY_SUFFIX: Mapping[str, frozenset[str]] = {
@@ -38,7 +40,11 @@ def require_known_classes(config: Config) -> None:
 
 def _require_class(path: str, node: Config) -> None:
     name, module, registered = (node.get(key) for key in ("class_name", "module", "registered_name"))
-    if not isinstance(name, str) or not isinstance(module or "", str) or not isinstance(registered or "", str):
+    if (
+        not isinstance(name, str)
+        or not isinstance(module or "", str)
+        or not isinstance(registered or "", str)
+    ):
         raise ConfigInvalid(f"A class is not named by a text, at {path[:200]}.", path=path[:200])
     if name in allowed.SPECIAL:
         _require_value(path, node)
@@ -90,7 +96,10 @@ def _refusal(path: str, name: str, module: str | None) -> LayerNotAllowed:
     elif name in _LOOKUPS:
         why, advice = "looks words up in a table", "look them up before, and save the model without it"
     else:
-        why, advice = "is not among the classes and functions of Keras that are known to be data", (
-            "save the model without it, or have the operator put the file into the model directory with a plugin"
+        why, advice = (
+            "is not among the classes and functions of Keras that are known to be data",
+            (
+                "save the model without it, or have the operator put the file into the model directory with a plugin"
+            ),
         )
     return LayerNotAllowed(f"{shown!r} at {path} {why}: {advice}.", path=path, name=name[:100], module=module)

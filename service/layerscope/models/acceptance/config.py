@@ -39,7 +39,9 @@ def read_config(data: bytes, limits: Limits) -> Config:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        raise ModelUnreadable("The model's configuration is not JSON in UTF-8: save the model again.") from error
+        raise ModelUnreadable(
+            "The model's configuration is not JSON in UTF-8: save the model again."
+        ) from error
     if not isinstance(config, dict):
         raise ConfigInvalid("The model's configuration is not an object.", path="$")
     _require_plain(config)
@@ -96,7 +98,9 @@ def _no_constant(name: str) -> float:
 
 def _integer(text: str) -> int:
     if len(text) > _LONGEST_INTEGER:
-        raise ConfigInvalid(f"The model's configuration has an integer of {len(text):,} digits.", digits=len(text))
+        raise ConfigInvalid(
+            f"The model's configuration has an integer of {len(text):,} digits.", digits=len(text)
+        )
     return int(text)
 
 

@@ -13,8 +13,8 @@ from layerscope.limits import Limits
 from layerscope.models.acceptance import archive, weights
 from layerscope.models.acceptance.classes import require_known_classes
 from layerscope.models.acceptance.config import Config, read_config
-from layerscope.models.acceptance.report import InputReport, Kind, Report
 from layerscope.models.acceptance.repacking import without_training, write_keras, write_weights
+from layerscope.models.acceptance.report import InputReport, Kind, Report
 from layerscope.models.acceptance.shapes import require_few_parameters, require_shapes
 from layerscope.models.acceptance.weights import StoredArray
 from layerscope.models.acceptance.wiring import layers_of, require_wiring
@@ -69,7 +69,9 @@ def _examine_keras(path: Path, target: Path, folder: Path, limits: Limits) -> Re
         require_few_parameters(config, limits)
         members.write_weights(folder / "came.h5")
     with weights.opened(folder / "came.h5") as file:
-        arrays = [each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")]
+        arrays = [
+            each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")
+        ]
         require_shapes(config, arrays)
         strange = write_weights(folder / "fresh.h5", file)
         write_keras(target, config, version, folder / "fresh.h5")
@@ -139,7 +141,7 @@ def _report(
         parameters=sum(each.size for each in arrays),
         weight_bytes=sum(each.nbytes for each in arrays),
         inputs=_inputs(config),
-        warnings=_warnings(kind, strange),
+        warnings=_warnings(strange),
     )
 
 
@@ -162,13 +164,11 @@ def _dtype(dtype: Any) -> str:
     return dtype if isinstance(dtype, str) else json.dumps(dtype)
 
 
-def _warnings(kind: Kind, strange: list[str]) -> tuple[str, ...]:
+def _warnings(strange: list[str]) -> tuple[str, ...]:
     warnings = []
     if strange:
         more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
         warnings.append(
             f"{', '.join(strange[:3])}{more} in the weights have NaN or infinities: activations behind them may, too."
         )
-    if kind == "hdf5":
-        warnings.append("The file has the legacy format of Keras 2: save it as model.keras to have it read as it is.")
     return tuple(warnings)

@@ -99,7 +99,9 @@ def _copy_attributes(source: Any, target: Any) -> None:
         elif isinstance(value, np.ndarray) and (value.size == 0 or value.dtype.kind in "SU" or _texts(value)):
             target.attrs[name] = value.tolist() if value.dtype.kind in "OU" else value
         else:
-            raise WeightsMalformed(f"The attribute {name} in the weights is not made of texts.", attribute=name)
+            raise WeightsMalformed(
+                f"The attribute {name} in the weights is not made of texts.", attribute=name
+            )
 
 
 def _texts(value: Any) -> bool:

@@ -86,7 +86,12 @@ def implied_shapes(layer: Config) -> list[Shape] | None:
     config, built = layer.get("config"), layer.get("build_config")
     shape = built.get("input_shape") if isinstance(built, dict) else None
     rule = _RULES.get(str(layer.get("class_name")))
-    if rule is None or not isinstance(config, dict) or not _is_shape(shape) or config.get("quantization_config"):
+    if (
+        rule is None
+        or not isinstance(config, dict)
+        or not _is_shape(shape)
+        or config.get("quantization_config")
+    ):
         return None
     if any(config.get(key) for key in ("lora_rank", "gptq_unpacked_column_size")):
         return None

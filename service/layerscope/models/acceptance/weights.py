@@ -8,7 +8,13 @@ from typing import Any
 
 import h5py
 
-from layerscope.errors import ModelTooLarge, ModelUnreadable, WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
+from layerscope.errors import (
+    ModelTooLarge,
+    ModelUnreadable,
+    WeightsExternalReference,
+    WeightsMalformed,
+    WeightsShapeMismatch,
+)
 from layerscope.limits import Limits
 
 _NUMBERS = frozenset("fiub")
@@ -79,7 +85,9 @@ def read_arrays(file: Any, limits: Limits) -> list[StoredArray]:
     return found
 
 
-def _arrays(group: Any, met: set[Any], limits: Limits, path: str = "", depth: int = 0) -> Iterator[StoredArray]:
+def _arrays(
+    group: Any, met: set[Any], limits: Limits, path: str = "", depth: int = 0
+) -> Iterator[StoredArray]:
     _require_new(group, met, path)
     if depth > _DEEPEST:
         raise WeightsMalformed(f"The weights are nested more than {_DEEPEST} deep.", limit=_DEEPEST)
@@ -87,7 +95,8 @@ def _arrays(group: Any, met: set[Any], limits: Limits, path: str = "", depth: in
         where = f"{path}/{name}".lstrip("/")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise WeightsExternalReference(
-                f"{where[:200]!r} in the weights is a link to another place: save the model again.", path=where[:200]
+                f"{where[:200]!r} in the weights is a link to another place: save the model again.",
+                path=where[:200],
             )
         each = group[name]
         if isinstance(each, h5py.Group):
@@ -104,7 +113,9 @@ def _require_new(each: Any, met: set[Any], path: str) -> None:
     """By its address in the file, which all its hard links share."""
     info = h5py.h5o.get_info(each.id)
     if info.addr in met:
-        raise WeightsMalformed(f"{path[:200]!r} in the weights is another name of what was met before.", path=path[:200])
+        raise WeightsMalformed(
+            f"{path[:200]!r} in the weights is another name of what was met before.", path=path[:200]
+        )
     met.add(info.addr)
     if len(met) > _MOST_OBJECTS:
         raise ModelTooLarge(f"The weights have more than {_MOST_OBJECTS:,} parts.", limit=_MOST_OBJECTS)
@@ -133,7 +144,12 @@ def _is_of_numbers(dataset: Any) -> bool:
 def _is_bfloat16(dataset: Any) -> bool:
     """Two opaque bytes, which HDF5 has no type for."""
     dtype = dataset.dtype
-    return dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None and dataset.attrs.get("dtype") == "bfloat16"
+    return (
+        dtype.kind == "V"
+        and dtype.itemsize == 2
+        and dtype.fields is None
+        and dataset.attrs.get("dtype") == "bfloat16"
+    )
 
 
 def _require_stored(dataset: Any, path: str) -> None:

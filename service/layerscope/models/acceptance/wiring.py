@@ -62,9 +62,8 @@ def _require_names(path: str, layers: list[Config]) -> None:
     taken: set[str] = set()
     for layer in layers:
         inner = layer.get("config")
-        own = {layer.get("name"), inner.get("name") if isinstance(inner, dict) else None} - {None}
-        for name in own:
-            _require_name(path, name)
+        told = (layer.get("name"), inner.get("name") if isinstance(inner, dict) else None)
+        own = {_name(path, each) for each in told if each is not None}
         taken_here = own & taken
         if taken_here:
             name = taken_here.pop()
@@ -72,7 +71,7 @@ def _require_names(path: str, layers: list[Config]) -> None:
         taken |= own
 
 
-def _require_name(path: str, name: Any) -> None:
+def _name(path: str, name: Any) -> str:
     if (
         not isinstance(name, str)
         or not name.strip()
@@ -86,6 +85,7 @@ def _require_name(path: str, name: Any) -> None:
             f" control character in it, at {path[:200]}: rename it and save the model again.",
             path=path[:200],
         )
+    return name
 
 
 def _require_order(path: str, layers: list[Config]) -> None:
@@ -122,7 +122,9 @@ def _require_no_cycle(path: str, calls: dict[Any, list[list[Reference]]]) -> Non
                 done += 1
                 ready.append(reader)
     if any(waiting.values()):
-        raise ConfigInvalid(f"A layer depends on itself, or on one that is not there, at {path[:200]}.", path=path[:200])
+        raise ConfigInvalid(
+            f"A layer depends on itself, or on one that is not there, at {path[:200]}.", path=path[:200]
+        )
 
 
 def _calls(layer: Config) -> list[Any]:
