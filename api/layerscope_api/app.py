@@ -106,8 +106,9 @@ def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = given or local_engine(settings)
-        work = Work(settings.limits.pending_requests)
-        app.state.service = Service(settings, engine, ImageStore(settings.limits), work, lifecycle_of(app))
+        limits = settings.limits
+        work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
+        app.state.service = Service(settings, engine, ImageStore(limits), work, lifecycle_of(app))
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:

@@ -33,20 +33,20 @@ _MEANINGS = {
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
-_AT_EVERY_DOOR = (400, 408, 431, 500)
-_WITH_A_KEY = (401, 403, 429)
+_ALWAYS = (400, 408, 431, 500)
+_BEHIND_THE_DOOR = (401, 403, 429, 504)
 
 Responses = dict[int | str, dict[str, Any]]
 
 
 def errors(*statuses: int) -> Responses:
     """Document error answers: those of the route, and those that every request may get."""
-    return open_errors(*statuses, *_WITH_A_KEY)
+    return open_errors(*statuses, *_BEHIND_THE_DOOR)
 
 
 def open_errors(*statuses: int) -> Responses:
     """The same for a route that needs no key."""
-    every = sorted({*statuses, *_AT_EVERY_DOOR})
+    every = sorted({*statuses, *_ALWAYS})
     return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in every}
 
 

@@ -53,7 +53,9 @@ class Limits:
         " workers has processors",
     )
     batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
-    deadline_milliseconds: int = _limit(30_000, "milliseconds", "longest a request may wait to be run")
+    deadline_milliseconds: int = _limit(
+        30_000, "milliseconds", "longest a request may wait for a thread, and then to be run"
+    )
     plan_bytes: int = _limit(
         512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
     )

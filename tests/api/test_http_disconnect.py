@@ -72,7 +72,7 @@ def ask(port: int, url: str, body: bytes, kind: str) -> http.client.HTTPConnecti
 @pytest.mark.parametrize(
     "url", [f"{ACTIVATIONS}?layers=dense&format=npy", f"{FEATURE_MAP}?layer=conv1", PREDICTIONS]
 )
-def test_who_goes_away_before_the_run_costs_none_and_who_stays_is_answered(
+def test_r02_who_goes_away_before_the_run_costs_none_and_who_stays_is_answered(
     engine: Patient, port: int, url: str
 ) -> None:
     never_seen = np.random.default_rng(len(url)).normal(size=(1, 28, 28, 1)).astype(np.float32)
