@@ -202,3 +202,14 @@ def test_places_that_are_not_there(layer, unit, words):
     made = traced(keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(hidden))))
     with pytest.raises(OptionInvalid, match=words):
         field(made, layer, unit, (6, 6, 1))
+
+
+def test_grouped_convolutions_are_functions_that_are_looked_into():
+    image = keras.Input((9, 9, 4))
+    hidden = layers.Conv2D(4, 3, groups=4, name="each")(image)
+    made = traced(
+        keras.Model(image, layers.Conv2D(4, 3, strides=2, groups=2, padding="same", name="end")(hidden))
+    )
+    (seen,) = field(made, "end", {"y": 1, "x": 3}, (9, 9, 4)).inputs
+    assert seen.box == {"y": (1, 6), "x": (5, 9)}
+    assert seen.lines["y"].size == 5

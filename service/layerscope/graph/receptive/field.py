@@ -10,11 +10,9 @@ from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.errors import OptionInvalid
 from layerscope.graph.handover import Prepared
-from layerscope.graph.receptive.arrangements import Step
-from layerscope.graph.receptive.operations import Operation, Sizes, read_operations
-from layerscope.graph.receptive.reach import Line, Reach, Read, is_nothing, united
-from layerscope.graph.receptive.rules import moved, reads
-from layerscope.graph.receptive.windows import undivided
+from layerscope.graph.receptive.backwards import output_of, seen_from
+from layerscope.graph.receptive.operations import Operations, Sizes, read_operations
+from layerscope.graph.receptive.reach import Line, Reach, Read
 from layerscope.graph.subgraph import node_of
 from layerscope.graph.taps import Input, Shape, Tap
 
@@ -74,7 +72,7 @@ class ReceptiveFields:
             for tap in call.taps
             if tap.place.site == "output" and not call.is_group
         }
-        self._known: LRUCache[tuple[Shape, ...], _Graph] = LRUCache(_SIZES_KEPT)
+        self._known: LRUCache[tuple[Shape, ...], Operations] = LRUCache(_SIZES_KEPT)
         self._lock = threading.Lock()
 
     def of(self, tap: Tap, unit: Mapping[str, int], input_shapes: Sequence[Shape]) -> ReceptiveField:
@@ -90,24 +88,24 @@ class ReceptiveFields:
         """
         graph = self._on(tuple(map(tuple, input_shapes)))
         axes = _axes(tap.channel_axis, len(tap.shape)) if tap.tensor.batched else {}
-        shape = graph.shape_of(tap.tensor.name)
+        shape = graph.by_name[node_of(tap.tensor.name)].gives[output_of(tap.tensor.name)]
         place = {} if shape is None else _place(tap, {name: shape[axis] for name, axis in axes.items()}, unit)
         start = _start(tap, shape, {axes[name]: at for name, at in place.items()})
-        seen, is_exact = graph.seen_from(tap, start, self._layers)
+        seen, is_exact = seen_from(graph, {tap.tensor.name: start}, tap.address, self._layers)
         inputs = tuple(
             _on_input(each, seen.get(name), _axes(channels, len(each.shape)), axes)
             for (_, each), name, channels in zip(self._inputs, graph.entrances, self._channels, strict=True)
         )
         return ReceptiveField(tap, place, is_exact and shape is not None, inputs)
 
-    def _on(self, input_shapes: tuple[Shape, ...]) -> "_Graph":
+    def _on(self, input_shapes: tuple[Shape, ...]) -> Operations:
         with self._lock:
             known = self._known.get(input_shapes)
             if known is None:
                 known = self._known[input_shapes] = self._read(input_shapes)
         return known
 
-    def _read(self, input_shapes: tuple[Shape, ...]) -> "_Graph":
+    def _read(self, input_shapes: tuple[Shape, ...]) -> Operations:
         definition = tf.compat.v1.GraphDef.FromString(self._graph)
         with tf.Graph().as_default() as scratch:
             replaced = {
@@ -115,50 +113,9 @@ class ReceptiveFields:
                 for (name, each), shape in zip(self._inputs, input_shapes, strict=True)
             }
             tf.import_graph_def(definition, input_map=replaced, name="")
-            graph = _Graph(read_operations(scratch), [tensor.name for tensor in replaced.values()])
+            operations = read_operations(scratch, replaced.values())
         dismantle_graph(scratch)
-        return graph
-
-
-@dataclass(frozen=True)
-class _Graph:
-    """The graph in a run of one image of a certain size, and the tensors that its inputs go in by."""
-
-    operations: dict[str, Operation]
-    entrances: Sequence[str]
-
-    def shape_of(self, tensor: str) -> Sizes | None:
-        return self.operations[node_of(tensor)].gives[_output_of(tensor)]
-
-    def seen_from(self, tap: Tap, start: Read, layers: Mapping[str, str]) -> tuple[dict[str, Read], bool]:
-        """What is read of each entrance for `start`, which is read of a tap, and whether that is exact."""
-        tensor = tap.tensor.name
-        waiting: dict[str, dict[int, list[Read]]] = {node_of(tensor): {_output_of(tensor): [start]}}
-        owners = {node_of(tensor): tap.address}
-        found: dict[str, Read] = {}
-        is_exact = True
-        for name in reversed(self.operations):
-            for output, wanted in waiting.pop(name, {}).items():
-                own = f"{name}:{output}"
-                if own in self.entrances:
-                    found[own] = united(wanted)
-                    continue
-                layer = layers.get(name, owners[name])
-                sources, is_certain = self._step(name, output, united(wanted), layer)
-                is_exact = is_exact and is_certain
-                for source, read in sources:
-                    waiting.setdefault(node_of(source), {}).setdefault(_output_of(source), []).append(read)
-                    owners.setdefault(node_of(source), layer)
-        return found, is_exact
-
-    def _step(self, name: str, output: int, wanted: Read, layer: str) -> tuple[list[tuple[str, Read]], bool]:
-        operation = self.operations[name]
-        if operation.kind == "BatchToSpaceND" and (found := undivided(operation, self.operations)):
-            divided, windows = found
-            return [(divided.sources[0], moved(operation, windows, wanted, divided.taken(0)))], True
-        by_number, is_certain = reads(Step(operation, output, wanted, layer))
-        kept = [(operation.sources[number], read) for number, read in by_number if not is_nothing(read)]
-        return kept, is_certain
+        return operations
 
 
 def _axes(channels: int | None, rank: int) -> dict[str, int]:
@@ -204,7 +161,3 @@ def _on_input(
     is_whole = all(box[name] == (0, reach.size) for name, reach in by_name.items())
     because = next((reach.because for reach in by_name.values() if reach.because), None)
     return FieldOnInput(each, box, is_whole, lines, because)
-
-
-def _output_of(tensor: str) -> int:
-    return int(tensor.partition(":")[2] or 0)

@@ -1,15 +1,17 @@
 """The operations of a graph as plain data: all that is needed to tell which places of its inputs each reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
 Sizes = tuple[int, ...]
 Known = TypeVar("Known")
 
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _LARGEST_CONSTANT = 4_096
 _WHOLE_NUMBERS = frozenset({tf.int32, tf.int64})
 
@@ -25,6 +27,7 @@ class Operation:
         gives: the shapes of its outputs.
         constants: for each source, its value if it is few whole numbers that follow from the graph and the sizes.
         settings: its attributes.
+        body: what a call of a function computes.
     """
 
     kind: str
@@ -33,6 +36,7 @@ class Operation:
     gives: tuple[Sizes | None, ...]
     constants: tuple[Any, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    body: "Operations | None" = None
 
     def taken(self, number: int) -> Sizes:
         """The shape of a source.
@@ -69,9 +73,22 @@ def _clear(value: Known | None) -> Known:
     return value
 
 
-def read_operations(graph: Any) -> dict[str, Operation]:
-    """All operations of a graph by name, each after those that it takes from."""
-    return {each.name: _operation(each) for each in graph.get_operations()}
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The operations of a graph by name, each after those that it takes from, and where values go in and come out."""
+
+    by_name: dict[str, Operation]
+    entrances: tuple[str, ...]
+    exits: tuple[str, ...] = ()
+
+
+def read_operations(graph: Any, entrances: Iterable[Any], exits: Iterable[Any] = ()) -> Operations:
+    """Read a graph that is the default one; `entrances` are the tensors that values go in by, `exits` those behind."""
+    return Operations(
+        by_name={each.name: _operation(each) for each in graph.get_operations()},
+        entrances=tuple(tensor.name for tensor in entrances),
+        exits=tuple(tensor.name for tensor in exits),
+    )
 
 
 def _operation(source: Any) -> Operation:
@@ -82,7 +99,47 @@ def _operation(source: Any) -> Operation:
         gives=tuple(map(_sizes, source.outputs)),
         constants=tuple(map(_constant, source.inputs)),
         settings={name: _plain(value) for name, value in source.node_def.attr.items()},
+        body=_body(source) if source.type in _CALLS else None,
     )
+
+
+def _body(call: Any) -> Operations | None:
+    """What a function computes from inputs of these sizes; None if TensorFlow cannot tell."""
+    name = call.node_def.attr["f"].func.name
+    functions = {each.signature.name: each for each in call.graph.as_graph_def().library.function}
+    try:
+        definition = _without_variables(functions[name])
+        graph = function_def_to_graph(definition, input_shapes=list(map(_shape_of_value, call.inputs)))
+    except (LookupError, ValueError):
+        return None
+    with graph.as_default():
+        return read_operations(graph, graph.inputs, graph.outputs)
+
+
+def _without_variables(function: Any) -> Any:
+    """The function with values in place of variables: inside, nothing would tell their shapes."""
+    copy = type(function)()
+    copy.CopyFrom(function)
+    copy.arg_attr.clear()  # Shapes of a batch of any size, which would count more than those given.
+    reads = {node.input[0]: node for node in copy.node_def if node.op == "ReadVariableOp"}
+    for argument in copy.signature.input_arg:
+        if argument.name in reads:
+            argument.type = reads[argument.name].attr["dtype"].type
+    read = {f"{node.name}:value:0": argument for argument, node in reads.items()}
+    for node in copy.node_def:
+        if node.op == "ReadVariableOp":
+            node.op = "Identity"
+            node.attr["T"].type = node.attr["dtype"].type
+            del node.attr["dtype"]
+        for number, source in enumerate(node.input):
+            node.input[number] = read.get(source, source)
+    return copy
+
+
+def _shape_of_value(tensor: Any) -> Any:
+    if tensor.op.type != "VarHandleOp":
+        return tensor.shape
+    return tf.TensorShape(tensor.op.node_def.attr["shape"].shape)
 
 
 def _sizes(tensor: Any) -> Sizes | None:

@@ -21,7 +21,8 @@ def reads(step: Step) -> tuple[list[tuple[int, Read]], bool]:
     """What an operation reads, and whether that is certain and not only the most it can be."""
     operation = step.operation
     rule = _RULES.get(operation.kind)
-    if rule is not None and operation.gives[step.output] is not None:
+    known = operation.gives[step.output]
+    if rule is not None and known is not None and len(known) == len(step.wanted):
         try:
             return list(rule(step)), True
         except Unclear:
