@@ -36,6 +36,11 @@ class Links:
         """Only options that were chosen are in it."""
         return self.to("feature-map.png", options.model_dump(exclude_defaults=True))
 
+    def to_overlay(self, spec: TensorSpec) -> str | None:
+        """None where a layer has no rows and columns, or there are several images."""
+        is_map = len(spec.spatial_axes) == 2 and spec.shape[0] == 1 and spec.size > 0
+        return self.to("overlay.png", {"layer": spec.address}) if is_map else None
+
 
 def inspected(result: Result, options: InspectOptions, links: Links, limits: Limits) -> list[dict[str, Any]]:
     """A row a layer: statistics and links."""
@@ -46,7 +51,8 @@ def inspected(result: Result, options: InspectOptions, links: Links, limits: Lim
 def _row(activation: Activation, options: InspectOptions, links: Links, limits: Limits) -> dict[str, Any]:
     tap = activation.tap
     look = options.picture(tap.address)
-    reason = _why_no_picture(TensorSpec.of(tap, activation.values.shape), look, limits)
+    spec = TensorSpec.of(tap, activation.values.shape)
+    reason = _why_no_picture(spec, look, limits)
     return {
         "address": tap.address,
         "type": tap.layer.type,
@@ -54,6 +60,7 @@ def _row(activation: Activation, options: InspectOptions, links: Links, limits: 
         "statistics": _statistics(activation, options),
         "picture": None if reason else links.to_picture(look),
         "reason": reason,
+        "overlay": links.to_overlay(spec),
         "values": links.to("activations", {"layers": tap.address}),
     }
 

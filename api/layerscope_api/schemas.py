@@ -278,6 +278,9 @@ class InspectedLayer(BaseModel):
     statistics: dict[str, Any] | None
     picture: str | None = Field(description="a link to its feature maps; further options may be added to it")
     reason: str | None = Field(description="why it has no picture")
+    overlay: str | None = Field(
+        description="a link to its mean magnitude over the image, for a map of one image"
+    )
     values: str | None = Field(description="a link to its activations")
 
 
@@ -293,6 +296,9 @@ class InputField(BaseModel):
     name: str
     box: list[int] | None = Field(
         description="x0, y0, x1, y1 in pixels of the input, x1 and y1 excluded (x0, x1 of a sequence); null if nothing"
+    )
+    original: list[float] | None = Field(
+        description="the same in pixels of the first image, upright; null without one, or if it is all padding"
     )
     whole: bool = Field(description="whether that is all of the input")
     reason: str | None = Field(description="what makes every unit see all of it, if something does")

@@ -1,8 +1,10 @@
 """Which part of a picture a unit sees, asked over HTTP and with the client."""
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 from requests_made import PNG, SEVEN
 from served_models import Gallery
 from starlette.testclient import TestClient
@@ -33,6 +35,21 @@ def test_a_unit_of_a_convolution_behind_a_pooling(http: TestClient) -> None:
         {"y": -6, "x": -6},
     )
     assert body["model"]["name"] == "digits"
+
+
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height), 200).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_with_an_image_the_box_is_told_in_its_pixels_too(http: TestClient) -> None:
+    image = http.post("/v1/images", content=png(56, 280), headers=PNG).json()["id"]
+
+    (seen,) = field(http, "digits", layer="conv2", y=5, x=0, image=image)["inputs"]
+    assert seen["box"] == [0, 4, 8, 18]
+    assert seen["original"] == pytest.approx([0, 40, 16, 180])
+    assert field(http, "digits", layer="conv2", y=5, x=0)["inputs"][0]["original"] is None
 
 
 def test_without_a_place_it_is_the_unit_in_the_middle(http: TestClient) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 
 from layerscope.execution.engine import Query
+from layerscope.execution.inputs import Sources, rows_of
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.receptive.field import AXES, FieldOnInput, ReceptiveField
+from layerscope.graph.receptive.field import AXES, FieldOnInput
+from layerscope.images import Geometry
+from layerscope.limits import Limits
 from layerscope_api.contract import errors, query
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.descriptions import identity
@@ -36,30 +39,47 @@ def _answer(service: Service, model: str, asked: Asked[ReceptiveFieldOptions]) -
     sources = asked.sources(service.images, service.limits)
     query = Query(model=model, sources=sources, layers=[options.layer])
     description, field = service.engine.receptive_field(query, options.unit())
-    return _body(description, field)
-
-
-def _body(model: ModelDescription, field: ReceptiveField) -> ReceptiveFieldBody:
+    pictures = _pictures(description, sources, service.limits) if sources else {}
     return ReceptiveFieldBody(
-        model=identity(model),
+        model=identity(description),
         layer=field.tap.address,
         unit=dict(field.unit),
         exact=field.is_exact,
-        inputs=[_input(each) for each in field.inputs],
+        inputs=[_input(each, pictures.get(each.input.name)) for each in field.inputs],
     )
 
 
-def _input(seen: FieldOnInput) -> InputField:
+def _pictures(model: ModelDescription, sources: Sources, limits: Limits) -> dict[str, Geometry]:
+    """How the first image lies in each input that it was made into."""
+    row, *_ = rows_of(model, sources, limits)
+    return {
+        item.input.name: item.preprocessing.geometry(item.describe(limits))
+        for item in row
+        if item.preprocessing is not None
+    }
+
+
+def _input(seen: FieldOnInput, picture: Geometry | None) -> InputField:
     regular = seen.lines
+    box = None if seen.box is None else _corners(seen.box)
     return InputField(
         name=seen.input.name,
-        box=None if seen.box is None else _corners(seen.box),
+        box=box,
+        original=None if box is None or picture is None else _in_picture(box, picture),
         whole=seen.is_whole,
         reason=seen.because,
         size={axis: line.size for axis, line in regular.items()},
         stride={axis: line.stride for axis, line in regular.items()},
         offset={axis: line.offset for axis, line in regular.items()},
     )
+
+
+def _in_picture(box: list[int], picture: Geometry) -> list[float] | None:
+    """Where a box of the input is in the picture, as far as it is in it: padding is not."""
+    left, top, right, bottom = picture.to_original((box[0], box[1], box[2], box[3]))
+    height, width = picture.original
+    inside = [max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)]
+    return inside if inside[0] < inside[2] and inside[1] < inside[3] else None
 
 
 def _corners(box: Mapping[str, tuple[int, int]]) -> list[int]:

@@ -242,6 +242,7 @@ class InspectedLayer(TypedDict):
     statistics: dict[str, Any] | None
     picture: str | None
     reason: str | None
+    overlay: str | None
     values: str | None
 
 
@@ -254,12 +255,14 @@ class Inspection(Predictions):
 class FieldOnInput(TypedDict):
     """What a unit sees of one input: a box (x0, y0, x1, y1; the latter two excluded), or None if nothing.
 
+    `original` is the same in pixels of the image that was given, if one was.
     `reason` says what makes every unit see all of it, if something does. `size`, `stride` and `offset` tell by axis
     how the box follows the unit away from the borders; they lack axes where it does so in no regular way.
     """
 
     name: str
     box: list[int] | None
+    original: list[float] | None
     whole: bool
     reason: str | None
     size: dict[str, int]
