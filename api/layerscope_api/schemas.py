@@ -162,6 +162,9 @@ class ImageBody(BaseModel):
     format: str
     orientation_applied: int
     expires: datetime
+    notes: list[str] = Field(
+        description="what decoding does to it: frames left out, depths and modes converted"
+    )
 
 
 class LayerValues(BaseModel):

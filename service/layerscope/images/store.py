@@ -36,6 +36,7 @@ class StoredImage:
         format: The container, decided by content.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
         expires: When it is forgotten if it is not used, in UTC.
+        notes: Every conversion that decoding makes, in words.
     """
 
     id: str
@@ -46,6 +47,7 @@ class StoredImage:
     format: Format
     orientation_applied: int
     expires: datetime
+    notes: tuple[str, ...]
 
 
 class ImageStore:
@@ -139,6 +141,7 @@ class ImageStore:
             image.format,
             image.orientation_applied,
             self._expiry(),
+            image.notes,
         )
 
     def _check_room(self, data: bytes) -> None:

@@ -292,6 +292,7 @@ class StoredImage:
         format: The container, decided by content.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
         expires: When it is forgotten if it is not used, as ISO 8601 in UTC.
+        notes: What decoding does to it, such as leaving out all frames but the first.
     """
 
     id: str
@@ -301,6 +302,7 @@ class StoredImage:
     format: str
     orientation_applied: int
     expires: str
+    notes: list[str]
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
