@@ -164,8 +164,16 @@ def test_compressed_weights_are_written_out(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("name", sorted(architectures()))
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        (name, suffix)
+        for name in sorted(architectures())
+        for suffix in (".keras", ".h5")
+        # Keras does not find the class of their LayerScale by what a legacy file says.
+        if not (name.startswith("ConvNeXt") and suffix == ".h5")
+    ],
+)
 def test_m11_every_architecture_of_keras_applications(tmp_path, name, suffix):
     keras.utils.clear_session()
     model = architectures()[name](weights=None)

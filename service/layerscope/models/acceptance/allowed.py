@@ -247,6 +247,7 @@ MODULES: dict[str, frozenset[str]] = {
     "keras.src.models.sequential": frozenset({"Sequential"}),
     "keras.src.engine.functional": frozenset({"Functional"}),
     "keras.layers": LAYERS,
+    "keras.src.applications.convnext": frozenset({"LayerScale"}),
     "keras.initializers": INITIALIZERS,
     "keras.regularizers": REGULARIZERS,
     "keras.constraints": CONSTRAINTS,
