@@ -317,6 +317,12 @@ class WeightsShapeMismatch(ModelRefused):
     code = "weights_shape_mismatch"
 
 
+def model_refusal(code: str, message: str, details: dict[str, object]) -> ModelRefused:
+    """The refusal of a model as another process told it: of the branch with that code, or else of the trunk."""
+    kinds = {kind.code: kind for kind in ModelRefused.__subclasses__()}
+    return kinds.get(code, ModelRefused)(message, **details)
+
+
 class Overloaded(LayerscopeError):
     """Too much at once. Trying again later helps."""
 

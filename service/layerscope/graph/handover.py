@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import TypeAdapter
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import ModelRefused, model_refusal
 from layerscope.graph.taps import Input, LayerCall
 from layerscope.models.manifest import Manifest
 
@@ -68,8 +68,9 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why there is no blueprint: what `ModelRefused` is made of."""
+    """Why there is no blueprint: what `model_refusal` makes an error of."""
 
+    code: str
     message: str
     details: dict[str, Any]
 
@@ -131,7 +132,7 @@ def read(file: BinaryIO) -> Prepared:
     graph = file.read(record_at - graph_at)
     record = _RECORD.validate_json(file.read(end - record_at))
     if isinstance(record, Refusal):
-        raise ModelRefused(record.message, **record.details)
+        raise model_refusal(record.code, record.message, record.details)
     file.truncate(graph_at)
     return Prepared(record, graph, _mapped(file, graph_at))
 

@@ -23,7 +23,7 @@ from typing import BinaryIO, Self
 from pydantic import TypeAdapter
 from tensorflow.python.eager import context
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import ModelRefused, ModelTooLarge
 from layerscope.graph.handover import Prepared, anonymous_file, read
 from layerscope.models.directory import ModelSource
 
@@ -124,6 +124,10 @@ def _require_success(status: int | None) -> None:
         raise ModelRefused("The process that opens models has ended: see the log, and load the model again.")
     if status == -signal.SIGKILL:
         raise ModelRefused("Opening the model was killed (SIGKILL): it may need more memory than there is.")
+    if status in {-signal.SIGALRM, -signal.SIGXCPU}:
+        raise ModelTooLarge(
+            "Opening the model takes longer than it may: see model_open_seconds at /v1/limits."
+        )
     if status < 0:
         name = signal.Signals(-status).name
         raise ModelRefused(f"Opening the model crashed ({name}): look at its plugins, or save it again.")

@@ -13,6 +13,7 @@ from layerscope.errors import LayerscopeError
 from layerscope.graph.handover import Refusal, refuse
 from layerscope.graph.loading import REQUEST, STATUS
 from layerscope.graph.preparation import prepare_into
+from layerscope.models.bounds import confine
 from layerscope.models.directory import ModelSource
 
 _LONGEST_REQUEST = 65_536
@@ -48,12 +49,14 @@ def _supervised(service: socket.socket, source: ModelSource, file: BinaryIO) -> 
 
 def _load(service: socket.socket, source: ModelSource, file: BinaryIO) -> None:
     service.close()
+    if source.bounds is not None:
+        confine(source.bounds)
     # The service computes there, and TensorFlow takes all of a device's memory at once.
     tf.config.set_visible_devices([], "GPU")
     try:
         prepare_into(file, source)
     except LayerscopeError as error:
-        refuse(file, Refusal(error.message, error.details))
+        refuse(file, Refusal(error.code, error.message, error.details))
 
 
 if __name__ == "__main__":

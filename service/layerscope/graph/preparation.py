@@ -23,6 +23,7 @@ from layerscope.models.architectures import (
 from layerscope.models.directory import ModelSource
 from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.probing import require_held, run_once
 
 
 def prepare(source: ModelSource) -> Prepared:
@@ -60,8 +61,13 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     if source.path.is_dir():
         made = trace_saved_model(source.path)
         return made, sum(variable.size for _, variable in made.captures)
+    if source.bounds is not None:
+        require_held(source.path, source.bounds)
     model = open_model(source.path, plugins)
-    return trace(model, signature_of(model)), model.count_params()
+    signature = signature_of(model)
+    if source.bounds is not None:
+        run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
+    return trace(model, signature), model.count_params()
 
 
 def _require_trust(source: ModelSource) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layerscope.models.bounds import OpeningBounds
 from layerscope.models.manifest import FILE_NAME
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class ModelSource:
     """A model that can be loaded: its name and version, its file, and the folder its declaration is in.
 
     The file is the declaration itself for an architecture of Keras, and a folder for a SavedModel. That is a program, and
-    is opened only if it is `trusted`.
+    is opened only if it is `trusted`. With `bounds`, the model is from a stranger: it is opened within them, and tried.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelSource:
     path: Path
     folder: Path
     trusted: bool = False
+    bounds: OpeningBounds | None = None
 
 
 def is_model_name(text: str) -> bool:

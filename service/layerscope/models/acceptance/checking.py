@@ -13,8 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from layerscope import errors
-from layerscope.errors import ModelRefused, ModelTooLarge, ModelUnreadable, Unsupported, UnsupportedFormat
+from layerscope.errors import ModelTooLarge, ModelUnreadable, UnsupportedFormat, model_refusal
 from layerscope.limits import Limits
 from layerscope.models.acceptance.report import Report
 
@@ -22,11 +21,6 @@ logger = logging.getLogger(__name__)
 
 _REPORT = TypeAdapter(Report)
 _SUFFIXES = (".keras", ".h5", ".hdf5")
-_REFUSALS = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, ModelRefused | Unsupported) and "code" in vars(kind)
-}
 
 
 def check(path: Path, limits: Limits) -> Report:
@@ -86,12 +80,12 @@ def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, An
     if done.returncode == -signal.SIGXCPU:
         raise _too_slow(limits)
     try:
-        answer = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
         raise ModelUnreadable(
             "Checking the file ended too early: it may be made to break what reads it."
         ) from error
-    return answer if isinstance(answer, dict) else {}
+    return answer
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -109,10 +103,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _result(answer: dict[str, Any]) -> Report:
     if "report" in answer:
         return _REPORT.validate_python(answer["report"])
-    kind = _REFUSALS.get(str(answer.get("code")), ModelUnreadable)
-    raise kind(
-        str(answer.get("message", "The file is damaged: save the model again.")), **answer.get("details", {})
-    )
+    raise model_refusal(answer["code"], answer["message"], answer["details"])
 
 
 def _too_slow(limits: Limits) -> ModelTooLarge:
