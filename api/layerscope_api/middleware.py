@@ -1,5 +1,6 @@
 """What happens to every request and response, whatever the route. Pure ASGI: bodies are never read ahead."""
 
+import asyncio
 import logging
 import re
 import time
@@ -10,8 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from layerscope.errors import BodyTooLarge
-from layerscope_api.errors import bug
+from layerscope.errors import BodyTooLarge, Draining
+from layerscope_api.errors import bug, our_error
 from layerscope_api.logs import REQUESTS
 from layerscope_api.refusals import refusal
 
@@ -70,6 +71,12 @@ class ResponseHeaders:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server ends, and its grace is over: see `running`.
+            if status:
+                raise
+            error = Draining("The service ends, and this was not finished in time: ask again.")
+            await our_error(Request(scope), error)(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = status or _GONE
         except Exception as error:

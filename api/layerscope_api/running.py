@@ -29,7 +29,7 @@ from layerscope_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_LAST_SECONDS = 0.5
+_LAST_SECONDS = 1
 
 
 def run(settings: Settings, console: Console) -> None:
@@ -39,7 +39,7 @@ def run(settings: Settings, console: Console) -> None:
     configure_logs(settings.log_format)
     listener = _listen(settings)
     engine = local_engine(settings)
-    server = Server(create_app(settings, engine), settings)
+    server = _LastServer(create_app(settings, engine), settings)
     with (
         listener,
         _loading(engine, server, console, _address(settings.host, listener)),
@@ -49,7 +49,7 @@ def run(settings: Settings, console: Console) -> None:
 
 
 class Server(uvicorn.Server):
-    """A server that tells for a while that it ends before it does, and then ends for certain.
+    """A server that tells for a while that it ends before it does, and then ends with what is in flight.
 
     Args:
         app: what it serves.
@@ -89,8 +89,15 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is in flight. A run that cannot be interrupted ends with the process."""
+        """Finish what is in flight."""
         self._lifecycle.is_draining = True
+        await super().shutdown(sockets)
+
+
+class _LastServer(Server):
+    """The server of a process that ends with it, even if a run goes on that cannot be interrupted."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         last = threading.Timer(self._grace_seconds + _LAST_SECONDS, _give_up)
         last.daemon = True
         last.start()

@@ -53,7 +53,8 @@ the HTTP service maps branches to statuses, not single codes, but where HTTP its
     │   └── QuotaExceeded          quota_exceeded
     ├── Unavailable            not now; try again
     │   ├── ModelLoading           model_loading
-    │   └── MemoryBusy             memory_busy
+    │   ├── MemoryBusy             memory_busy
+    │   └── Draining               draining
     ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
     └── StorageFull            storage_full
@@ -353,6 +354,12 @@ class MemoryBusy(Unavailable):
     """Other requests work in the memory that this one needs, and did not finish in its time."""
 
     code = "memory_busy"
+
+
+class Draining(Unavailable):
+    """The service was told to end, and the request did not finish in the time that was left."""
+
+    code = "draining"
 
 
 class SlowSender(LayerscopeError):

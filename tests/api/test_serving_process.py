@@ -97,15 +97,16 @@ def test_on_the_network_with_keys_it_logs_one_line_a_request_and_ends_with_what_
         idle = socket.create_connection(("127.0.0.1", service.port))
         half = socket.create_connection(("127.0.0.1", service.port))
         half.sendall(b"GET /v1/mod")
-        with in_flight(service.port, token) as finish:
+        with in_flight(service.port, token) as flying:
             service.process.send_signal(signal.SIGTERM)
             wait_until_not_ready(service)
-            answers = finish()
+            flying.sendall(SEVEN[10:])
+            status, _ = answer_of(flying)
         assert service.end() == 0
         idle.close()
         half.close()
 
-    assert [status for status, _ in answers] == [200]
+    assert status == 200
     said = "".join(service.lines)
     assert token not in said
     assert key_of_another not in said
@@ -120,24 +121,37 @@ def test_on_the_network_with_keys_it_logs_one_line_a_request_and_ends_with_what_
     assert len({line["request_id"] for line in requests}) == len(requests)
 
 
+@pytest.mark.soak
+def test_r03_what_does_not_finish_within_its_grace_does_not_hold_up_the_end() -> None:
+    patience = {"LAYERSCOPE_DRAIN_SECONDS": "0", "LAYERSCOPE_LIMITS__SENDER_MILLISECONDS": "600000"}
+    with (
+        serving(LAYERSCOPE_GRACE_SECONDS="1", **patience) as service,
+        in_flight(service.port, "none") as flying,
+    ):
+        service.process.send_signal(signal.SIGTERM)
+        status, body = answer_of(flying)
+        assert service.end() == 0
+
+    assert (status, body["code"]) == (503, "draining")
+    assert "Traceback" not in "".join(service.lines)
+
+
 @contextmanager
-def in_flight(port: int, token: str) -> Iterator[Any]:
-    """A request whose body is half sent, and the way to send the rest and get the answer."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+def in_flight(port: int, token: str) -> Iterator[socket.socket]:
+    """A request whose body is sent up to its tenth byte."""
     head = (
         f"POST {ACTIVATIONS}?layers=dense HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: {len(SEVEN)}\r\n\r\n"
     )
-    connection.sendall(head.encode() + SEVEN[:10])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(head.encode() + SEVEN[:10])
+        yield connection
 
-    def finish() -> list[tuple[int, Any]]:
-        connection.sendall(SEVEN[10:])
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        return [(answer.status, json.loads(answer.read()))]
 
-    yield finish
-    connection.close()
+def answer_of(connection: socket.socket) -> tuple[int, Any]:
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, json.loads(answer.read())
 
 
 def wait_until_not_ready(service: Process) -> None:

@@ -29,6 +29,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "headers_too_large": errors.HeadersTooLarge,
     "quota_exceeded": errors.QuotaExceeded,
     "slow_sender": errors.SlowSender,
+    "draining": errors.Draining,
     "no_picture": errors.NoPicture,
     "image_unreadable": errors.ImageUnreadable,
     "image_too_complex": errors.ImageTooComplex,

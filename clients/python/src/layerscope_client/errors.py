@@ -53,7 +53,8 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     │   └── QuotaExceeded          quota_exceeded
     ├── Unavailable            503: not now, also after the retries
     │   ├── ModelLoading           model_loading
-    │   └── MemoryBusy             memory_busy
+    │   ├── MemoryBusy             memory_busy
+    │   └── Draining               draining
     ├── SlowSender             408: slow_sender
     ├── DeadlineExceeded       504: deadline_exceeded
     ├── StorageFull            507: storage_full
@@ -295,6 +296,10 @@ class MemoryBusy(Unavailable):
 
 class SlowSender(LayerscopeError):
     """The request did not arrive in its time."""
+
+
+class Draining(Unavailable):
+    """The service was told to end before the request was finished."""
 
 
 class DeadlineExceeded(LayerscopeError):
