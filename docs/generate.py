@@ -25,10 +25,12 @@ from layerscope_api.options import (
     FeatureMapOptions,
     ImageOptions,
     InspectOptions,
+    LayersOptions,
     OverlayOptions,
     PlanOptions,
     PredictionOptions,
     ReceptiveFieldOptions,
+    StatisticsOptions,
 )
 from layerscope_api.settings import Settings
 
@@ -107,6 +109,8 @@ def _options() -> Iterator[str]:
         "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
         "overlay.png": OverlayOptions,
+        "statistics": StatisticsOptions,
+        "statistics.png": LayersOptions,
         "predictions": PredictionOptions,
         "inspect": InspectOptions,
         "receptive-field": ReceptiveFieldOptions,

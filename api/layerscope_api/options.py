@@ -191,6 +191,21 @@ class OverlayOptions(GroundOptions):
     )
 
 
+class LayersOptions(ImageOptions):
+    """Which layers."""
+
+    layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
+
+
+class StatisticsOptions(LayersOptions):
+    """Which layers' statistics, and which histograms."""
+
+    bins: int = Field(default=32, ge=1, le=1_024, description="bins of each histogram")
+    histograms: Literal["layer", "channel", "none"] = Field(
+        default="layer", description="a histogram of each layer, of each of its channels too, or none"
+    )
+
+
 class ReceptiveFieldOptions(ImageOptions):
     """Which unit. An image is needed only where a model takes any size."""
 

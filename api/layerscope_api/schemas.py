@@ -293,6 +293,36 @@ class InspectionBody(PredictionsBody):
     layers: list[InspectedLayer]
 
 
+class LayerStatistics(BaseModel):
+    """Figures of a layer over all images; null where no value is finite. `channels` has the same names, with lists."""
+
+    address: str
+    type: str
+    shape: list[int]
+    min: float | None
+    max: float | None
+    mean: float | None
+    std: float | None
+    fraction_zero: float | None
+    nonfinite: int
+    dead: list[int] = Field(description="channels that are zero everywhere")
+    saturated: list[int] = Field(description="channels that hardly leave one end of the layer's range")
+    histogram: dict[str, Any] | None = Field(
+        default=None, description="`edges` of the bins and `counts` in them"
+    )
+    channels: dict[str, Any] | None
+
+
+class StatisticsBody(BaseModel):
+    """What the values of some layers are like for a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    layers: list[LayerStatistics]
+
+
 class InputField(BaseModel):
     """What a unit sees of one input."""
 

@@ -15,7 +15,14 @@ from layerscope.encode import MEDIA_TYPES
 from layerscope_api import schemas
 from layerscope_api.app import create_app
 from layerscope_api.errors import STATUSES
-from layerscope_api.options import ActivationOptions, FeatureMapOptions, OverlayOptions, PredictionOptions
+from layerscope_api.options import (
+    ActivationOptions,
+    FeatureMapOptions,
+    LayersOptions,
+    OverlayOptions,
+    PredictionOptions,
+    StatisticsOptions,
+)
 from layerscope_api.settings import Settings
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -26,6 +33,8 @@ OPTIONS = {
     "feature-map.png": FeatureMapOptions,
     "overlay.png": OverlayOptions,
     "predictions": PredictionOptions,
+    "statistics": StatisticsOptions,
+    "statistics.png": LayersOptions,
 }
 
 

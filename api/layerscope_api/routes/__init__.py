@@ -12,6 +12,7 @@ from layerscope_api.routes import (
     predictions,
     receptive_field,
     service,
+    statistics,
 )
 from layerscope_api.routes.v2 import health
 
@@ -22,6 +23,7 @@ ROUTERS = (
     plan.router,
     feature_maps.router,
     overlays.router,
+    statistics.router,
     predictions.router,
     inspect.router,
     receptive_field.router,

@@ -2,6 +2,7 @@
 
 from layerscope.render.colormaps import is_diverging, names, palette
 from layerscope.render.files import MEDIA_TYPES, PictureFormat
+from layerscope.render.network import STRIP, LayerRow, network_picture, network_size
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, measure_overlay, overlay, overlay_bytes
 from layerscope.render.picture import Picture, building_bytes, measure, render
@@ -9,7 +10,9 @@ from layerscope.render.tiles import tiles
 
 __all__ = [
     "MEDIA_TYPES",
+    "STRIP",
     "Interpolation",
+    "LayerRow",
     "Picture",
     "PictureFormat",
     "PictureOptions",
@@ -18,6 +21,8 @@ __all__ = [
     "measure",
     "measure_overlay",
     "names",
+    "network_picture",
+    "network_size",
     "overlay",
     "overlay_bytes",
     "palette",

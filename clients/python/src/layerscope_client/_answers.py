@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 from layerscope_client._failures import unreadable
 
@@ -315,3 +315,38 @@ class StoredImage:
             return cls(**{name: body[name] for name in cls.__slots__})
         except KeyError as missing:
             raise unreadable(f"it lacks {missing}") from None
+
+
+class LayerStatistics(TypedDict):
+    """Figures of a layer over all images; None where no value is finite.
+
+    Attributes:
+        dead: Channels that are zero everywhere.
+        saturated: Channels that hardly leave one end of the layer's range.
+        histogram: `edges` of the bins and `counts` in them.
+        channels: The same names, each with a list, one item a channel; None without channels.
+    """
+
+    address: str
+    type: str
+    shape: list[int]
+    min: float | None
+    max: float | None
+    mean: float | None
+    std: float | None
+    fraction_zero: float | None
+    nonfinite: int
+    dead: list[int]
+    saturated: list[int]
+    histogram: NotRequired[dict[str, list[float]]]
+    channels: dict[str, list[Any]] | None
+
+
+class Statistics(TypedDict):
+    """What the values of layers are like for a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, dict[str, Any] | None]
+    warnings: list[str]
+    layers: list[LayerStatistics]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Literal, Self, Unpack
 
 import httpx2
 
@@ -18,6 +18,7 @@ from layerscope_client._answers import (
     Plan,
     Predictions,
     ReceptiveField,
+    Statistics,
     StoredImage,
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
@@ -149,6 +150,23 @@ class AsyncModel:
         """See `Model.overlay`."""
         material = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.overlay(material, layer, channel, options))
+
+    async def statistics(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        bins: int = 32,
+        histograms: Literal["layer", "channel", "none"] = "layer",
+    ) -> Statistics:
+        """See `Model.statistics`."""
+        material = await asyncio.to_thread(read_images, images)
+        options = {"bins": bins, "histograms": histograms}
+        return await self._transport.run(self._calls.statistics(material, layers, options))
+
+    async def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+        """See `Model.statistics_picture`."""
+        material = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.statistics_picture(material, layers))
 
     async def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """See `Model.predictions`."""

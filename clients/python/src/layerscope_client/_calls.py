@@ -20,6 +20,7 @@ from layerscope_client._answers import (
     Plan,
     Predictions,
     ReceptiveField,
+    Statistics,
     StoredImage,
 )
 from layerscope_client._exchange import Flow, Request, fetch, fetch_json, json_object
@@ -121,6 +122,17 @@ class ModelCalls:
         """A map of a layer over the picture."""
         params = query({"layer": layer, "channel": channel, **options})
         return Picture.of((yield from self._ask("overlay.png", image, params)))
+
+    def statistics(
+        self, images: Material, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Statistics]:
+        """Figures of layers and channels."""
+        params = repeated("layers", layers) + query(options)
+        return cast("Statistics", json_object((yield from self._ask("statistics", images, params))))
+
+    def statistics_picture(self, images: Material, layers: str | Sequence[str]) -> Flow[Picture]:
+        """A row a layer, with how its values are spread."""
+        return Picture.of((yield from self._ask("statistics.png", images, repeated("layers", layers))))
 
     def predictions(self, images: Material, top: int) -> Flow[Predictions]:
         """The best classes of every output."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Literal, Self, Unpack
 
 import httpx2
 
@@ -17,6 +17,7 @@ from layerscope_client._answers import (
     Plan,
     Predictions,
     ReceptiveField,
+    Statistics,
     StoredImage,
 )
 from layerscope_client._calls import ModelCalls, ServiceCalls
@@ -217,6 +218,37 @@ class Model:
             OSError, TypeError, ValueError: The image cannot be read or sent.
         """
         return self._transport.run(self._calls.overlay(read_images(image), layer, channel, options))
+
+    def statistics(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        bins: int = 32,
+        histograms: Literal["layer", "channel", "none"] = "layer",
+    ) -> Statistics:
+        """Tell what the values of layers and of their channels are like, over all images together.
+
+        Args:
+            images: As for `activations`.
+            layers: One selector or several.
+            bins: Bins of each histogram.
+            histograms: Whether "channel"s have one too, or there are "none".
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        material = read_images(images)
+        options = {"bins": bins, "histograms": histograms}
+        return self._transport.run(self._calls.statistics(material, layers, options))
+
+    def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+        """Draw a row a layer: how its values are spread, its zeros, its dead and saturated channels.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        material = read_images(images)
+        return self._transport.run(self._calls.statistics_picture(material, layers))
 
     def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """Compute the `top` best classes of every output for each image.
