@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from layerscope.errors import ModelRefused, UnsupportedFormat
+from layerscope.errors import LayerscopeError
 from layerscope.models.acceptance import InputReport, Report, check
+from layerscope.models.store import ModelStore
 from layerscope_api.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Look at model files before they are served.")
@@ -33,11 +34,36 @@ def check_file(
     try:
         with _errors.status(f"Checking {escape(file.name)} …"):
             report = check(file, Settings().limits)
-    except (ModelRefused, UnsupportedFormat) as error:
-        _errors.print(f"[red]Refused[/red] [bold]{error.code}[/bold]", highlight=False)
-        _errors.print(escape(error.message), highlight=False)
+    except LayerscopeError as error:
+        _refuse(error)
         raise typer.Exit(1) from error
     _print(file, report)
+
+
+@app.command("add")
+def add_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a .keras, .h5 or .hdf5 file")],
+    models: Annotated[Path, typer.Option(file_okay=False, help="the directory of models that is served")],
+    name: Annotated[str | None, typer.Option(help="what to call it; the file's own name if left out")] = None,
+) -> None:
+    """Check a model file, and put a fresh one of it into a directory of models as its next version.
+
+    It is there whole or not at all, whatever happens meanwhile. The same file again is the version that it was.
+    """
+    try:
+        with _errors.status(f"Checking {escape(file.name)} …"):
+            added = ModelStore(models, Settings().limits).add(file, name or file.stem)
+    except LayerscopeError as error:
+        _refuse(error)
+        raise typer.Exit(1) from error
+    _print(file, added.report)
+    said = "is now" if added.is_new else "was already"
+    Console().print(f"It {said} [bold]{added.name}@{added.version}[/bold].", highlight=False)
+
+
+def _refuse(error: LayerscopeError) -> None:
+    _errors.print(f"[red]Refused[/red] [bold]{error.code}[/bold]", highlight=False)
+    _errors.print(escape(error.message), highlight=False)
 
 
 def _print(file: Path, report: Report) -> None:

@@ -70,8 +70,11 @@ class Limits:
         4_000, "layers", "most layers of a model that is accepted, nested ones included"
     )
     model_parameters: int = _limit(500_000_000, "numbers", "most parameters of a model that is accepted")
-    model_check_seconds: int = _limit(60, "seconds", "longest that checking a model file may take")
+    model_check_seconds: int = _limit(180, "seconds", "longest that checking a model file may take")
     model_open_seconds: int = _limit(120, "seconds", "longest that opening a model from a stranger may take")
     model_open_bytes: int = _limit(
         8192 * MIB, "bytes", "most address space for opening a model from a stranger"
+    )
+    model_store_bytes: int = _limit(
+        20_480 * MIB, "bytes", "most that the accepted models of a directory may take on disk together"
     )

@@ -125,6 +125,24 @@ def test_a_model_file_that_is_refused(tmp_path: Path) -> None:
     assert "$.config.layers[1]" in error
 
 
+def test_a_model_file_is_added_once(tmp_path: Path) -> None:
+    added = [
+        command("models", "add", str(DEMO), "--models", str(tmp_path), "--name", "mine") for _ in range(2)
+    ]
+
+    assert [code for code, _, _ in added] == [0, 0]
+    assert "It is now mine@1." in added[0][1]
+    assert "It was already mine@1." in added[1][1]
+    assert (tmp_path / "mine" / "1" / "model.keras").is_file()
+
+
+def test_a_model_is_not_added_under_a_name_that_none_may_have(tmp_path: Path) -> None:
+    code, _, error = command("models", "add", str(DEMO), "--models", str(tmp_path), "--name", "../mine")
+
+    assert code == 1
+    assert "A model cannot be called" in error
+
+
 def test_a_folder_is_never_accepted(tmp_path: Path) -> None:
     code, _, error = command("models", "check", str(tmp_path))
 
