@@ -9,7 +9,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate bench requirements clean
+.PHONY: help install run test soak check generate gallery bench requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ check: .venv/.dev ## Lint, check formatting, types, imports, generated files and
 
 generate: .venv/.dev ## Write the generated files: openapi/openapi.json and pages of docs/
 	$(BIN)/layerscope openapi > openapi/openapi.json
+	$(BIN)/python docs/generate.py
+
+gallery: .venv/.dev ## Draw the pictures of docs/gallery.md (OTHERS=... has models and photos of others)
+	$(BIN)/python docs/gallery.py $(OTHERS)
 	$(BIN)/python docs/generate.py
 
 bench: .venv/.dev ## Measure speed and memory

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import curves
+import gallery
 import measured
 from tables import table
 
@@ -62,6 +63,7 @@ def _pages() -> dict[str, Iterator[str]]:
         "options": _options(),
         "selectors": _selectors(),
         "performance": measured.performance(),
+        "gallery": gallery.page(),
     }
 
 
