@@ -96,7 +96,7 @@ _THEIRS = (
 def page() -> Iterator[str]:
     """The lines of the page: every picture that is there."""
     yield "# Gallery\n"
-    yield "Each picture is what the service answers to the request above it, byte for byte; `make gallery` draws them."
+    yield "Each picture is what the service answers to the request above it; `make gallery` draws them."
     yield "All options are in [options](options.md).\n"
     yield "## The demo model\n"
     yield from _entries(DEMO)

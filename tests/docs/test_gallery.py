@@ -1,0 +1,54 @@
+"""The pictures of the gallery are what the service draws, and the page shows all of them."""
+
+import importlib.util
+import io
+import re
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from layerscope import demo
+from layerscope_api.app import create_app
+from layerscope_api.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def gallery() -> ModuleType:
+    """The module beside the page."""
+    found = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def pixels(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.float64)
+
+
+def test_the_page_shows_every_picture(gallery: ModuleType) -> None:
+    shown = set(re.findall(r"\]\(images/(.*?)\)", (DOCS / "gallery.md").read_text("utf-8")))
+    assert shown == {each.file for each in (*gallery.DEMO, *gallery.OTHERS)}
+    kept = {f"gallery/{path.name}" for path in (DOCS / "images" / "gallery").iterdir()}
+    assert kept <= shown
+
+
+def test_the_demo_models_pictures_are_drawn_anew(gallery: ModuleType) -> None:
+    """But for rounding, which is another on other processors."""
+    photos = demo.samples()
+    with TestClient(create_app(Settings(models=None)), base_url=gallery.LOCAL) as http:
+        for each in gallery.DEMO:
+            url, content = f"/v1/models/{each.model}/{each.resource}", photos[each.image].read_bytes()
+            answer = http.post(
+                url, params=each.options, content=content, headers={"Content-Type": "image/png"}
+            )
+            drawn, kept = pixels(answer.content), pixels((DOCS / "images" / each.file).read_bytes())
+            assert drawn.shape == kept.shape, each.file
+            assert np.abs(drawn - kept).mean() < 1, each.file
