@@ -15,7 +15,7 @@ from layerscope.tensor_options import TensorOptions
 
 def _numbers(value: object) -> object:
     """`0,1,2` in a query string is [0, 1, 2] in JSON."""
-    return value.split(",") if isinstance(value, str) else value
+    return value.split(",") if isinstance(value, str) and value != "shared" else value
 
 
 def _list(value: object) -> object:
@@ -146,9 +146,20 @@ class FeatureMapOptions(ColorOptions):
     normalize: Literal["channel", "layer", "none"] = Field(
         default="channel", description="what shares one range of values"
     )
+    range: Pair | Literal["shared"] | None = Field(  # type: ignore[assignment]
+        default=None,
+        description="`lo,hi`: the values the colours span, instead of normalize; `shared`: those of all channels of all"
+        " images, as normalize=layer",
+    )
     columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
     gap: int = Field(default=1, ge=0, description="pixels between tiles")
     labels: bool = Field(default=False, description="draw each channel's number")
+
+    def picture_options(self) -> PictureOptions:
+        """The part of the options that says how it looks."""
+        if self.range != "shared":
+            return super().picture_options()
+        return self.model_copy(update={"range": None, "normalize": "layer"}).picture_options()
 
     def selected_channels(self) -> str:
         """`channel` where it is given, else `channels`.

@@ -24,7 +24,7 @@ def compose(
         ends: What the colour bar's lower and upper end stand for, if there is one.
     """
     canvas = np.full((layout.height, layout.width), inks.background, dtype=np.uint8)
-    _place(canvas, _enlarged(drawn, layout), layout)
+    _place(canvas, _enlarged(drawn, layout), layout, inks.background)
     if layout.bar_text_width is not None:
         _draw_bar(canvas, layout, inks.levels)
     image = Image.fromarray(canvas)
@@ -40,14 +40,16 @@ def _enlarged(drawn: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
     return drawn if scale == 1 else drawn.repeat(scale, axis=1).repeat(scale, axis=2)
 
 
-def _place(canvas: NDArray[np.uint8], tiles: NDArray[np.uint8], layout: Layout) -> None:
+def _place(canvas: NDArray[np.uint8], tiles: NDArray[np.uint8], layout: Layout, background: int) -> None:
+    """Lay the tiles of each row side by side, then all of them at once on the canvas."""
+    across = layout.cell_width + layout.gap
     for row in range(layout.rows):
         top = row * (layout.cell_height + layout.gap) + layout.label_height
         in_row = tiles[row * layout.columns : (row + 1) * layout.columns]
-        band = canvas[top : top + layout.tile_height]
-        for column, tile in enumerate(in_row):
-            left = column * (layout.cell_width + layout.gap)
-            band[:, left : left + layout.tile_width] = tile
+        line = np.full((layout.tile_height, len(in_row), across), background, dtype=np.uint8)
+        line[:, :, : layout.tile_width] = in_row.swapaxes(0, 1)
+        width = len(in_row) * across - layout.gap
+        canvas[top : top + layout.tile_height, :width] = line.reshape(layout.tile_height, -1)[:, :width]
 
 
 def _draw_bar(canvas: NDArray[np.uint8], layout: Layout, levels: int) -> None:

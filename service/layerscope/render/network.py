@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from layerscope.limits import Limits
 from layerscope.render import colormaps, files, lettering
 from layerscope.render.files import PictureFormat
 from layerscope.render.inks import BACKGROUND, TEXT
-from layerscope.statistics import Axis
+
+if TYPE_CHECKING:
+    from layerscope.statistics import Axis
 
 Canvas = NDArray[np.uint8]
 
@@ -61,7 +64,7 @@ class LayerRow:
 
 def network_picture(
     rows: Sequence[LayerRow],
-    axis: Axis,
+    axis: "Axis",
     *,
     limits: Limits,
     about: Mapping[str, str] | None = None,
@@ -142,7 +145,7 @@ def _fill(band: Canvas, left: int, share: float, ink: int) -> None:
     band[:, left : left + int(np.ceil(share * _BAR_SPACE))] = ink
 
 
-def _write_head(image: Image.Image, axis: Axis, left: int, zero: int) -> None:
+def _write_head(image: Image.Image, axis: "Axis", left: int, zero: int) -> None:
     zeros, channels = _bars(left)
     lettering.write(image, "layer", left=_SPACE // 2, top=2, ink=_TEXT)
     lettering.write(image, "values other than 0 (asinh axis)", left=left, top=2, ink=_TEXT)

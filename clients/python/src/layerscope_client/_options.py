@@ -37,7 +37,7 @@ class PictureOptions(TypedDict, total=False):
     Attributes:
         colormap: A name from `/v1/colormaps`.
         normalize: What shares one range of values: each channel, the layer, or none (0 to 1).
-        range: The lowest and the highest value of the colours.
+        range: The lowest and the highest value of the colours, or "shared" by all channels of all images.
         percentile: The percentages, 0 to 100, whose values are the ends of the range.
         columns: Tiles in a row.
         gap: Pixels between tiles.
@@ -49,7 +49,7 @@ class PictureOptions(TypedDict, total=False):
 
     colormap: str
     normalize: Literal["channel", "layer", "none"]
-    range: tuple[float, float]
+    range: tuple[float, float] | Literal["shared"]
     percentile: tuple[float, float]
     columns: int
     gap: int
