@@ -9,10 +9,10 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate gallery bench requirements clean
+.PHONY: help install run test soak check generate gallery bench bench-peers requirements clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the interpreter, 3.11 to 3.13)
 
@@ -44,6 +44,9 @@ gallery: .venv/.dev ## Draw the pictures of docs/gallery.md (OTHERS=... has mode
 
 bench: .venv/.dev ## Measure speed and memory
 	$(BIN)/python benchmarks/run.py
+
+bench-peers: .venv/.dev ## Measure against other software, each in an environment of its own
+	$(BIN)/python benchmarks/run.py peers
 
 requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade moves to the newest versions)
 	$(COMPILE) pyproject.toml --extra cpu -o requirements/runtime.txt

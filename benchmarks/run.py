@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 GROUPS = {
-    "quick": ("seed", "latency", "throughput", "rendering", "startup", "footprint"),
+    "quick": ("seed", "latency", "throughput", "breakdown", "rendering", "startup", "footprint"),
     "peers": ("servers", "visualisers", "processor"),
 }
 FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance")

@@ -12,6 +12,7 @@ FAMILIES = {
     "latency": "One request",
     "throughput": "Sixteen callers",
     "servers": "Servers somebody would write instead",
+    "breakdown": "Where the time goes",
     "startup": "Starting",
     "endurance": "Many requests, many sizes",
     "growth": "Growth",
