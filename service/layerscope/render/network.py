@@ -93,7 +93,7 @@ def network_picture(
     _write_head(image, axis, left, zero)
     for number, row in enumerate(rows):
         _write(image, row, left, _HEAD + number * _ROW - 1)
-    return files.encode_indexed(image, _palette(), about or {}, enlarged=False, form=form)
+    return files.encode_indexed(image, _palette(), about or {}, form=form)
 
 
 def network_size(names: Sequence[str], limits: Limits) -> tuple[int, int]:

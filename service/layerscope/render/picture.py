@@ -100,9 +100,7 @@ def render(
     ends = bar_ends(options, spanned, len(maps))
     image = compose(drawn, layout, inks, labels=labels, ends=ends)
     return Picture(
-        data=files.encode_indexed(
-            image, inks.colours, {**(about or {}), **facts}, enlarged=options.scale > 1, form=form
-        ),
+        data=files.encode_indexed(image, inks.colours, {**(about or {}), **facts}, form=form),
         media_type=files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
