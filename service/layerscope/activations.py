@@ -162,7 +162,7 @@ class Activation:
         # Halves, because the whole range can be more than float32 holds.
         scale = (high / 2 - low / 2) / np.float32(127.5)
         clipped = np.clip(np.where(np.isnan(values), low, values), low, high)
-        steps = np.divide(clipped / 2 - low / 2, scale / 2, out=np.zeros_like(clipped), where=scale / 2 > 0)
+        steps = 2 * np.divide(clipped / 2 - low / 2, scale, out=np.zeros_like(clipped), where=scale > 0)
         nonfinite = values.size - int(np.count_nonzero(finite))
         quantization = Quantization(scale.reshape(-1), low.reshape(-1), nonfinite)
         return replace(self, values=np.rint(steps).clip(0, 255).astype(np.uint8), quantization=quantization)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from activation_examples import arrays, make_activation, make_activations, make_tap
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layerscope.activations import Activation
@@ -163,6 +163,7 @@ def test_images_folded_into_the_batch_axis_leave_the_channel_axis_where_the_tap_
 
 
 @given(arrays(dtypes=("float16", "float32", "int32", "uint8"), min_rank=1))
+@example(np.array([[0.0, 0.0], [0.0, 3.6e-43]], np.float32))
 def test_uint8_is_within_half_a_step_of_every_finite_value(values):
     original = make_activation(values)
     stored = original.converted("uint8")

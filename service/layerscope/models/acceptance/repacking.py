@@ -12,6 +12,7 @@ import numpy as np
 from layerscope.errors import WeightsMalformed
 from layerscope.models.acceptance.archive import CONFIG, METADATA, WEIGHTS
 from layerscope.models.acceptance.config import Config
+from layerscope.models.acceptance.weights import damage_told
 
 _ATTRIBUTES = re.compile(r"name|dtype|backend|keras_version|(layer|weight)_names\d*")
 _DROPPED = frozenset({"optimizer", "optimizer_weights"})
@@ -50,6 +51,7 @@ def write_weights(target: Path, source: Any, config: Config | None = None) -> li
         Paths of the arrays that have NaN or infinities.
 
     Raises:
+        ModelUnreadable: the file is damaged.
         WeightsMalformed: an attribute that Keras would read is not a list of texts.
     """
     strange: list[str] = []
@@ -79,21 +81,23 @@ def _copy(source: Any, target: Any, name: str, strange: list[str]) -> None:
 def _copy_values(source: Any, target: Any) -> bool:
     """Copy them by slices of a few megabytes; whether all are finite."""
     if not source.shape:
-        target[()] = source[()]
-        return bool(np.isfinite(source[()])) if source.dtype.kind == "f" else True
+        with damage_told():
+            value = source[()]
+        target[()] = value
+        return bool(np.isfinite(value)) if source.dtype.kind == "f" else True
     finite, rows = True, max(1, (4 << 20) // max(1, source.nbytes // max(1, source.shape[0])))
     for start in range(0, source.shape[0], rows):
-        values = source[start : start + rows]
+        with damage_told():
+            values = source[start : start + rows]
         target[start : start + rows] = values
         finite = finite and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
     return finite
 
 
 def _copy_attributes(source: Any, target: Any) -> None:
-    for name in source.attrs:
-        if not _ATTRIBUTES.fullmatch(name):
-            continue
-        value = source.attrs[name]
+    with damage_told():
+        values = {name: source.attrs[name] for name in source.attrs if _ATTRIBUTES.fullmatch(name)}
+    for name, value in values.items():
         if isinstance(value, (str, bytes)):
             target.attrs[name] = value
         elif isinstance(value, np.ndarray) and (value.size == 0 or value.dtype.kind in "SU" or _texts(value)):

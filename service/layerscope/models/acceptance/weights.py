@@ -1,6 +1,7 @@
 """Walk the HDF5 file that weights are in: plain arrays of numbers, each stored in one place of this file."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -61,6 +62,19 @@ def opened(path: Path) -> Any:
         raise ModelUnreadable("The weights are not a readable HDF5 file: save the model again.") from error
 
 
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """While an HDF5 file is read, say of all that h5py raises for a damaged one that it is damaged.
+
+    Raises:
+        ModelUnreadable: it is.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ModelUnreadable("The weights are damaged: save the model again.") from error
+
+
 def read_arrays(file: Any, limits: Limits) -> list[StoredArray]:
     """Every array in the file, after all that is linked in it was checked.
 
@@ -71,10 +85,8 @@ def read_arrays(file: Any, limits: Limits) -> list[StoredArray]:
         ModelTooLarge: the arrays, or the objects, are more than there may be.
         ModelUnreadable: the file is damaged.
     """
-    try:
+    with damage_told():
         found = list(_arrays(file, set(), limits))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise ModelUnreadable("The weights are damaged: save the model again.") from error
     numbers = sum(each.size for each in found)
     if numbers > limits.model_parameters:
         raise ModelTooLarge(
