@@ -9,12 +9,24 @@ import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
 
-from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
+from layerscope.errors import InputMismatch, NotDifferentiable
+from layerscope.graph.derivatives import Derivative
+from layerscope.graph.fitting import (
+    batch_of,
+    delivered,
+    fitted,
+    fitted_weights,
+    needs_images_apart,
+    one_image,
+    require_batched,
+)
+from layerscope.graph.guidance import RECTIFIERS
 from layerscope.graph.handover import Prepared
+from layerscope.graph.heads import Head, head_of
 from layerscope.graph.liveness import Liveness
-from layerscope.graph.plans import EVERY_UNIT, Plan, PlanCache, PlanKey, compile_plan
+from layerscope.graph.plans import Plan, PlanCache, PlanKey, Slope, compile_plan
 from layerscope.graph.shapes import TapShapes
-from layerscope.graph.subgraph import GraphParts
+from layerscope.graph.subgraph import GraphParts, node_of
 from layerscope.graph.taps import Input, Shape, Tap
 from layerscope.graph.weights import Weights, release
 
@@ -44,7 +56,7 @@ class Executable:
         self._parts = GraphParts(prepared.graph)
         self._weights = Weights(prepared)
         self._plans = PlanCache(self._compile, plan_bytes)
-        self._flat: set[tuple[str, str]] = set()
+        self._flat: set[PlanKey] = set()
         self._same = _same_bits if exact else _same_but_for_rounding
         self._batches: LRUCache[tuple[Any, ...], dict[str, bool]] = LRUCache(1024)
         self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
@@ -82,44 +94,54 @@ class Executable:
             InputMismatch: the arrays do not fit the inputs, the fed taps or each other.
         """
         feeds = feeds or {}
-        batch = _batch_of(inputs)
-        _require_batched(feeds)
+        batch = batch_of(inputs)
+        require_batched(feeds)
         values = [
-            *(_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
-            *(_fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
+            *(fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
+            *(fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
         ]
         key = self._key(taps, feeds)
         plan = self._kept(key, taps, [value.shape[1:] for value in values]) or self._plans.get(key)
         return self._fetch(plan, taps, values)
 
     def gradient(
-        self, inputs: Sequence[Array], target: Tap, tap: Tap, unit: int | None = None
-    ) -> tuple[Array, Array]:
-        """Differentiate a value by another.
+        self,
+        inputs: Sequence[Array],
+        derivative: Derivative,
+        weights: Array | None = None,
+        values: Array | None = None,
+    ) -> Array:
+        """Differentiate one value by another.
 
         Args:
             inputs: as for `run`.
-            target: the value to differentiate, summed over everything but the batch axis.
-            tap: what to differentiate by.
-            unit: take only this index of the target's last axis.
+            derivative: of what by what.
+            weights: how much each value of the target counts, in its shape, (batch, *target shape); left out, one.
+            values: the source's, as `run` returns them, if they are known: what comes before the source is not
+                computed again. Only for a derivative that `is_fed`.
 
         Returns:
-            The tap's values and the gradient there, both as `run` returns the tap.
+            The gradient, as `run` returns the source.
 
         Raises:
-            NotDifferentiable: the target does not depend on the tap, or not smoothly.
-            ChannelNotFound: the target has no such unit.
-            InputMismatch: the arrays do not fit the inputs.
+            NotDifferentiable: the target does not depend on the source, or not smoothly.
+            InputMismatch: the arrays do not fit the inputs, the target or the source.
         """
-        chosen = np.int32(EVERY_UNIT if unit is None else _checked_unit(target, unit))
-        batch = _batch_of(inputs)
-        values = [_fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
-        plan = self._derivative(target, tap)
+        target, source = derivative.target, derivative.source
+        batch = batch_of(inputs)
+        arrays = [fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
+        if weights is None:
+            (shape,) = self.shapes([target], [array.shape[1:] for array in arrays])
+            weights = np.ones((batch, *shape), np.dtype(target.tensor.dtype))
+        if values is not None:
+            require_batched([source])
+            arrays.append(fitted(source.address, source.shape, source.tensor.dtype, values, batch))
+        arrays.append(fitted_weights(target, weights, batch))
+        plan = self._derivative(derivative)
         # What is the same for every image has a gradient that is not, and so has what depends on other images.
-        by_image = not (tap.tensor.batched and target.tensor.batched) or target.tensor.mixed
+        by_image = not (source.tensor.batched and target.tensor.batched) or target.tensor.mixed
         fetch = self._fetch_by_image if by_image else self._fetch
-        values_there, slopes = fetch(plan, (tap, tap), values, chosen)
-        return values_there, slopes
+        return fetch(plan, (source,), arrays)[0]
 
     def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether a run for `taps` has a plan already."""
@@ -134,6 +156,18 @@ class Executable:
     def compile(self, taps: Sequence[Tap]) -> None:
         """Have a plan for `taps`."""
         self._plans.get(self._key(taps))
+
+    def is_derived(self, derivative: Derivative) -> bool:
+        """Whether a gradient has a plan already."""
+        return self._plans.kept(self._derivative_key(derivative)) is not None
+
+    def derive(self, derivative: Derivative) -> None:
+        """Have a plan for a gradient.
+
+        Raises:
+            NotDifferentiable: there is none.
+        """
+        self._derivative(derivative)
 
     def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
         """What shape each tap has for one image, on inputs of `input_shapes` (both without batch axis).
@@ -151,6 +185,24 @@ class Executable:
         if unknown:
             known.update(self._measured(unknown, input_shapes))
         return [cast("tuple[int, ...]", known[tap.tensor.name]) for tap in taps]
+
+    def head(self, output: Tap) -> Head:
+        """What an output is computed from by its last activation function, as far as the graph tells."""
+        return head_of(output, self._parts.nodes, self._taps.values())
+
+    def depends(self, target: Tap, source: Tap) -> bool:
+        """Whether a value is computed from another."""
+        return node_of(source.tensor.name) in self._parts.needed(target.tensor.name)
+
+    def is_rectified(self, target: Tap) -> bool:
+        """Whether rectifiers, which can be guided, are on the way to a value."""
+        return any(
+            self._parts.nodes[name].op in RECTIFIERS for name in self._parts.needed(target.tensor.name)
+        )
+
+    def backward_bytes(self, target: Tap, input_shapes: Sequence[Shape]) -> int:
+        """About how many bytes a gradient takes for one image: all values on the way, forwards and backwards."""
+        return 2 * self._estimated(self._liveness.total, [target], input_shapes)
 
     def peak_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """About how many bytes a run for one image takes at its fullest moment, the values of `taps` among them.
@@ -212,72 +264,70 @@ class Executable:
     def _compile(self, key: PlanKey) -> Plan:
         return compile_plan(self._parts, self._weights, self._sizes, key)
 
-    def _derivative(self, target: Tap, tap: Tap) -> Plan:
+    def _derivative(self, derivative: Derivative) -> Plan:
         """The plan of a derivative. One that cannot be had is remembered too: to try is half of compiling."""
-        pair = target.tensor.name, tap.tensor.name
-        if pair not in self._flat:
+        key = self._derivative_key(derivative)
+        if key not in self._flat:
             try:
-                return self._plans.get(PlanKey(self._placeholders, (tap.tensor.name,), pair))
+                return self._plans.get(key)
             except (LookupError, ValueError, TypeError):
-                self._flat.add(pair)
+                self._flat.add(key)
+        target, source = derivative.target.address, derivative.source.address
         raise NotDifferentiable(
-            f"No gradient flows from {target.address} back to {tap.address}.",
-            target=target.address,
-            layer=tap.address,
+            f"No gradient flows from {target} back to {source}.", target=target, layer=source
         )
+
+    def _derivative_key(self, derivative: Derivative) -> PlanKey:
+        source = derivative.source.tensor.name
+        replaced = (source,) if derivative.is_fed else ()
+        slope = Slope(derivative.target.tensor.name, source, derivative.guided)
+        return PlanKey((*self._placeholders, *replaced), replaced, slope)
 
     def _paired(self, per_input: Sequence[Any]) -> Iterator[tuple[Input, Any]]:
         if len(per_input) != len(self.inputs):
             raise InputMismatch(f"The model takes {len(self.inputs)} inputs, not {len(per_input)}.")
         return zip(self.inputs, per_input, strict=True)
 
-    def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array], *settings: Any) -> list[Array]:
+    def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:
         batch = len(values[0])
         if batch > 1 and not self._has_batched(plan, taps, [value.shape[1:] for value in values]):
-            return self._fetch_by_image(plan, taps, values, *settings)
-        arrays = self._call(plan, taps, [*values, *settings])
-        apart = any(_needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True))
-        if apart or not self._is_as_alone(plan, taps, arrays, values, *settings):
-            return self._fetch_by_image(plan, taps, values, *settings)
-        return [_delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
+            return self._fetch_by_image(plan, taps, values)
+        arrays = self._call(plan, taps, values)
+        apart = any(needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True))
+        if apart or not self._is_as_alone(plan, taps, arrays, values):
+            return self._fetch_by_image(plan, taps, values)
+        return [delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
 
     def _has_batched(self, plan: Plan, taps: Sequence[Tap], sizes: Sequence[Shape]) -> bool:
         """Whether images have run together before without a difference; true if it was never tried."""
         with self._lock:
             known = self._batches.get((plan.key, *map(tuple, sizes)), {})
-        return all(known.get(name, True) for name in _names(plan, taps))
+        return all(known.get(name, True) for name in [tap.tensor.name for tap in taps])
 
     def _is_as_alone(
-        self,
-        plan: Plan,
-        taps: Sequence[Tap],
-        arrays: Sequence[Array],
-        values: Sequence[Array],
-        *settings: Any,
+        self, plan: Plan, taps: Sequence[Tap], arrays: Sequence[Array], values: Sequence[Array]
     ) -> bool:
         """Whether the arrays of a batch are what each image gets alone. The first image tells, once for each size."""
         if len(values[0]) == 1:
             return True
         key = (plan.key, *(value.shape[1:] for value in values))
-        names = _names(plan, taps)
+        names = [tap.tensor.name for tap in taps]
         with self._lock:
             known = self._batches.setdefault(key, {})
         if not known.keys() >= set(names):
             if all(np.array_equal(value[0], value[1]) for value in values):
                 # Equal images do not tell whether the model compares them.
                 return False
-            alone = self._call(plan, taps, [*(value[:1] for value in values), *settings])
+            alone = self._call(plan, taps, [value[:1] for value in values])
             for name, array, single in zip(names, arrays, alone, strict=True):
                 known[name] = self._same(array[:1], single)
         return all(known[name] for name in names)
 
-    def _fetch_by_image(
-        self, plan: Any, taps: Sequence[Tap], values: Sequence[Array], *settings: Any
-    ) -> list[Array]:
+    def _fetch_by_image(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:
         """Some layers fold other axes into the batch axis, or mix images: a run of one image tells what is its."""
         images = [[value[n : n + 1] for value in values] for n in range(len(values[0]))]
-        rows = [self._call(plan, taps, [*image, *settings]) for image in images]
-        columns = [[_one_image(tap, row[k]) for row in rows] for k, tap in enumerate(taps)]
+        rows = [self._call(plan, taps, image) for image in images]
+        columns = [[one_image(tap, row[k]) for row in rows] for k, tap in enumerate(taps)]
         for tap, column in zip(taps, columns, strict=True):
             if len({array.shape for array in column}) > 1:
                 raise InputMismatch(
@@ -287,7 +337,7 @@ class Executable:
         return [np.stack(column) for column in columns]
 
     def _call(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Any]) -> list[Array]:
-        """What a plan computes, as many arrays as `taps`: theirs, or those of a derivative."""
+        """What a plan computes: the arrays of `taps`, or the derivative by the only one."""
         try:
             arrays = plan(values)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
@@ -296,7 +346,7 @@ class Executable:
                 f"The model cannot run on inputs of shape {', '.join(map(str, shapes))}.", shapes=shapes
             ) from error
         if plan.key.derivative is not None:
-            return arrays
+            return arrays[-1:]
         by_name = dict(zip(plan.key.fetched, arrays, strict=True))
         return [by_name[tap.tensor.name] for tap in taps]
 
@@ -311,48 +361,6 @@ def _bytes_of(shape: Shape, tap: Tap) -> int:
     return prod(sizes) * tap.dtype.itemsize if len(sizes) == len(shape) else 0
 
 
-def _checked_unit(target: Tap, unit: int) -> int:
-    size = target.shape[-1] if target.shape else 0
-    if unit < 0 or (size is not None and unit >= size):
-        raise ChannelNotFound(
-            f"{target.address} has {size} units, numbered from 0: there is no unit {unit}.", unit=unit
-        )
-    return unit
-
-
-def _batch_of(inputs: Sequence[Array]) -> int:
-    return len(inputs[0]) if inputs and inputs[0].ndim else 0
-
-
-def _require_batched(taps: Iterable[Tap]) -> None:
-    for tap in taps:
-        if not tap.tensor.batched:
-            mixes, same = (
-                "mixes the images of a batch",
-                "is a constant of the model, the same for every image",
-            )
-            why = mixes if tap.tensor.mixed else same
-            raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
-
-
-def _fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:
-    """TensorFlow does not compare what is fed with the place where it goes."""
-    wanted = (batch, *shape)
-    if len(wanted) != array.ndim or any(w not in {None, n} for w, n in zip(wanted, array.shape, strict=True)):
-        raise InputMismatch(
-            f"{name} takes shape {list(wanted)}, not {list(array.shape)}.",
-            expected=list(wanted),
-            got=list(array.shape),
-        )
-    return np.asarray(array, np.dtype(dtype))
-
-
-def _names(plan: Plan, taps: Sequence[Tap]) -> list[str]:
-    """What a plan's arrays are called: after their taps, but for a derivative."""
-    names = [tap.tensor.name for tap in taps]
-    return names if plan.key.derivative is None else [*names[:-1], "derivative"]
-
-
 def _same_bits(found: Array, expected: Array) -> bool:
     return found.shape == expected.shape and found.tobytes() == expected.tobytes()
 
@@ -362,17 +370,3 @@ def _same_but_for_rounding(found: Array, expected: Array) -> bool:
         return False
     scale = float(np.nanmax(np.abs(expected), initial=0))
     return np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
-
-
-def _needs_images_apart(tap: Tap, array: Array, batch: int) -> bool:
-    return tap.tensor.mixed or (tap.tensor.batched and len(array) != batch)
-
-
-def _delivered(tap: Tap, array: Array, batch: int) -> Array:
-    values = array if array.dtype == tap.dtype else array.astype(tap.dtype)
-    return values if tap.tensor.batched else np.broadcast_to(values, (batch, *values.shape))
-
-
-def _one_image(tap: Tap, array: Array) -> Array:
-    values = _delivered(tap, array, 1)
-    return values[0] if len(values) == 1 else values

@@ -43,6 +43,12 @@ class Liveness:
             live -= dying[number]
         return fullest
 
+    def total(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
+        """The sum of the sizes of all values on the way, which a derivative keeps. Arguments as for `peak`."""
+        kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
+        runs, _ = self._needed(wanted, kept)
+        return sum(size(tap) for number in runs for tap in self._steps[number][0])
+
     def work(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
         """The multiplications of all calls that run, as if each number a layer makes took one of its channel's weights.
 

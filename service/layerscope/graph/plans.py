@@ -19,6 +19,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.graph.fusion import fused
+from layerscope.graph.guidance import guide
 from layerscope.graph.subgraph import GraphParts
 from layerscope.graph.weights import Weights
 
@@ -27,23 +28,29 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BYTES_PER_NODE = 9_000
 """What one node of a compiled graph takes; measured over whole networks, see `benchmarks/memory.py`."""
 
-EVERY_UNIT = -1
-"""What to call a plan of a derivative with for the sum of all units."""
 
-_UNIT = "layerscope/unit"
+@dataclass(frozen=True)
+class Slope:
+    """The derivative of a tensor by another, both by name.
+
+    A `guided` one lets back through rectifiers only what is positive (Springenberg et al. 2015).
+    """
+
+    target: str
+    source: str
+    guided: bool = False
 
 
 @dataclass(frozen=True)
 class PlanKey:
     """What a plan computes: the tensors `fetched`, from those `fed`, all by name.
 
-    With a `derivative`, of one tensor by another, its values come last. It takes one more number, last: the index on
-    the last axis of what to differentiate, or `EVERY_UNIT`.
+    With a `derivative`, its values come last. It takes one more array, last: how much each value of its target counts.
     """
 
     fed: tuple[str, ...]
     fetched: tuple[str, ...]
-    derivative: tuple[str, str] | None = None
+    derivative: Slope | None = None
 
     def covers(self, other: "PlanKey") -> bool:
         """Whether all that another computes is fetched by this one too, from the same tensors."""
@@ -83,19 +90,23 @@ def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | 
     Raises:
         LookupError, ValueError, TypeError: there is no such derivative.
     """
-    definition = parts.needed_for([*key.fed, *key.fetched, *(key.derivative or ())])
+    slope = key.derivative
+    ends = () if slope is None else (slope.target, slope.source)
+    definition = parts.needed_for([*key.fed, *key.fetched, *ends])
     # What is replaced or differentiated by must be there.
-    if key.derivative is None and parts.are_placeholders(key.fed):
+    if slope is None and parts.are_placeholders(key.fed):
         definition = fused(definition, key.fetched, sizes)
+    if slope is not None and slope.guided:
+        guide(definition)
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(definition, name="")
         fed = list(key.fed)
         fetched = [_exit(graph, name) for name in key.fetched]
-        if key.derivative is not None:
-            unit = tf.compat.v1.placeholder(tf.int32, [], name=_UNIT)
-            fed.append(unit.name)
-            fetched.append(_derivative(graph, *key.derivative, unit))
+        if slope is not None:
+            weight, derivative = _derivative(graph, slope)
+            fed.append(weight)
+            fetched.append(derivative)
         assignments = weights.assignments_in(graph)
     session = tf.compat.v1.Session(graph=graph)
     weights.assign(session, assignments)
@@ -176,21 +187,14 @@ def _exit(graph: Any, name: str) -> str:
     return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
 
 
-def _derivative(graph: Any, target: str, source: str, unit: Any) -> str:
-    """The name of the derivative of a tensor by another."""
-    output = graph.get_tensor_by_name(target)
+def _derivative(graph: Any, slope: Slope) -> tuple[str, str]:
+    """The names of what tells how much each value of the target counts, and of the derivative."""
+    target = graph.get_tensor_by_name(slope.target)
+    weight = tf.compat.v1.placeholder(target.dtype, name="layerscope/weight")
     # The graph was traced with it: a loop has every output already that its gradient reads.
     tf.compat.v1.experimental.output_all_intermediates(True)
-    (slope,) = tf.gradients(output, [graph.get_tensor_by_name(source)], [_counting(output, unit)])
-    if slope is None:
-        raise LookupError(source)
-    return str(tf.identity(slope).name)
-
-
-def _counting(output: Any, unit: Any) -> Any:
-    """How much each value of `output` counts: one, or zero for those that are not the unit asked for."""
-    ones = tf.ones_like(output)
-    if output.shape.rank < 2:
-        return ones
-    chosen = tf.one_hot(unit, tf.shape(output)[-1], dtype=output.dtype)
-    return tf.where(tf.equal(unit, EVERY_UNIT), ones, ones * chosen)
+    source = graph.get_tensor_by_name(slope.source)
+    (derivative,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
+    if derivative is None:
+        raise LookupError(slope.source)
+    return str(weight.name), str(tf.identity(derivative).name)

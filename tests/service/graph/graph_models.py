@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from layerscope.graph.derivatives import Derivative
 from layerscope.graph.executable import Executable
 from layerscope.graph.handover import Prepared, anonymous_file, read
 from layerscope.graph.packing import pack
@@ -37,9 +38,21 @@ class Traced:
         (array,) = self.executable.run(on, [self.index[address]])
         return array
 
+    def gradient(self, inputs, target, tap, unit=None, **options):
+        """The derivative of a target, or of one unit of its last axis, by the values of a tap."""
+        weights = None if unit is None else one_unit(self.executable, inputs, target, unit)
+        return self.executable.gradient(inputs, Derivative(target, tap, **options), weights)
+
     @property
     def addresses(self):
         return [tap.address for tap in self.index.outputs()]
+
+
+def one_unit(executable, inputs, target, unit):
+    (values,) = executable.run(inputs, [target])
+    weights = np.zeros_like(values)
+    weights[..., unit] = 1
+    return weights
 
 
 def traced(model, *, plan_bytes=PLAN_BYTES):

@@ -10,7 +10,8 @@ from eager_reference import EagerReference
 from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
-from layerscope.errors import ChannelNotFound, InputMismatch, NotDifferentiable
+from layerscope.errors import InputMismatch, NotDifferentiable
+from layerscope.graph.derivatives import Derivative
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +127,7 @@ def test_gradient_of_a_convolutional_model(residual, address, unit):
         target = scores if unit is None else scores[:, unit]
     source = {"stem": stem, "branch": branch, "add@input": shortcut}[address]
     target_tap = residual.index["scores"]
-    values, slopes = residual.executable.gradient([IMAGES], target_tap, residual.index[address], unit)
-    assert_close(values, source, 1e-5)
+    slopes = residual.gradient([IMAGES], target_tap, residual.index[address], unit)
     expected = tape.gradient(target, source)
     assert np.abs(slopes - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
 
@@ -140,7 +140,7 @@ def test_gradient_through_a_loop(gated, unit):
         tape.watch(hidden)
         scores = model.get_layer("head")(model.get_layer("gru")(hidden))
         target = scores if unit is None else scores[:, unit]
-    _, slopes = gated.executable.gradient([steps], gated.index["head"], gated.index["embed"], unit)
+    slopes = gated.gradient([steps], gated.index["head"], gated.index["embed"], unit)
     assert_close(slopes, tape.gradient(target, hidden), 1e-5)
     assert_close(gated.value("head", on=[steps]), model(steps), 1e-5)
 
@@ -149,9 +149,9 @@ def test_no_gradient_flows_backwards_from_what_does_not_depend_on_it(residual):
     before = residual.value("scores", on=[IMAGES])
     for _ in range(3):
         with pytest.raises(NotDifferentiable, match="No gradient flows from stem back to scores"):
-            residual.executable.gradient([IMAGES], residual.index["stem"], residual.index["scores"])
+            residual.gradient([IMAGES], residual.index["stem"], residual.index["scores"])
     np.testing.assert_array_equal(residual.value("scores", on=[IMAGES]), before)
-    residual.executable.gradient([IMAGES], residual.index["scores"], residual.index["stem"])
+    residual.gradient([IMAGES], residual.index["scores"], residual.index["stem"])
 
 
 def test_what_is_not_smooth_has_no_gradient():
@@ -163,26 +163,68 @@ def test_what_is_not_smooth_has_no_gradient():
     output = made.trace.outputs[0][1]
     for target, tap in ((output, made.index["embedding"]), (made.index["embedding"], made.index["words"])):
         with pytest.raises(NotDifferentiable):
-            made.executable.gradient([numbers], target, tap)
+            made.gradient([numbers], target, tap)
     assert made.executable.run([numbers], [output])[0].shape == (1, 3)
 
 
-@pytest.mark.parametrize("unit", [5, -1])
-def test_a_unit_that_is_not_there(residual, unit):
-    with pytest.raises(ChannelNotFound, match="5 units"):
-        residual.executable.gradient([IMAGES], residual.index["scores"], residual.index["stem"], unit)
+@pytest.mark.parametrize("shape", [(3, 4), (2, 5), (3,)])
+def test_weights_that_do_not_fit_the_target_are_refused(residual, shape):
+    derivative = Derivative(residual.index["scores"], residual.index["stem"])
+    with pytest.raises(InputMismatch):
+        residual.executable.gradient([IMAGES], derivative, noise(*shape))
+
+
+@pytest.mark.parametrize("address", ["stem", "add@input"])
+def test_a_gradient_from_values_that_are_known_is_the_same_and_computes_nothing_before_them(
+    residual, address
+):
+    scores, tap = residual.index["scores"], residual.index[address]
+    values = residual.value(address, on=[IMAGES])
+    weights = noise(3, 5)
+    expected = residual.executable.gradient([IMAGES], Derivative(scores, tap), weights)
+    nothing = [np.full_like(IMAGES, np.nan)] if address == "stem" else [IMAGES]
+    fed = Derivative(scores, tap, is_fed=True)
+    assert_close(residual.executable.gradient(nothing, fed, weights, values), expected, 1e-5)
+
+
+def test_rectifiers_that_are_guided_let_back_only_what_is_positive(residual):
+    model = residual.model
+
+    @tf.custom_gradient
+    def guided(values):
+        passed = tf.nn.relu(values)
+        return passed, lambda slope: tf.where((values > 0) & (slope > 0), slope, tf.zeros_like(slope))
+
+    images = tf.constant(IMAGES)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        conv = model.get_layer("stem")
+        stem = guided(conv.convolution_op(images, conv.kernel) + conv.bias)
+        added = stem + model.get_layer("branch")(stem)
+        scores = model.get_layer("scores")(model.get_layer("flat")(guided(added)))[:, 2]
+    found = residual.gradient([IMAGES], residual.index["scores"], residual.index["images"], 2, guided=True)
+    assert_close(found, tape.gradient(scores, images), 1e-5)
+    assert residual.executable.is_rectified(residual.index["scores"])
+    assert not residual.executable.is_rectified(residual.index["images"])
+
+
+def test_the_logits_of_an_output_are_found(residual):
+    head = residual.executable.head(residual.index["scores"])
+    assert head.squashing == "softmax"
+    assert head.logits is residual.index["scores@preactivation"]
+    assert residual.executable.head(residual.index["stem"]).squashing is None
 
 
 def test_no_plans_are_made_for_units_or_after_failures(residual):
     scores, stem = residual.index["scores"], residual.index["stem"]
-    residual.executable.gradient([IMAGES], scores, stem, 0)
+    residual.gradient([IMAGES], scores, stem, 0)
     with pytest.raises(NotDifferentiable):
-        residual.executable.gradient([IMAGES], stem, scores)
+        residual.gradient([IMAGES], stem, scores)
     plans = residual.executable.plan_bytes
     for unit in range(5):
-        residual.executable.gradient([IMAGES], scores, stem, unit)
+        residual.gradient([IMAGES], scores, stem, unit)
         with pytest.raises(NotDifferentiable):
-            residual.executable.gradient([IMAGES], stem, scores)
+            residual.gradient([IMAGES], stem, scores)
     assert residual.executable.plan_bytes == plans
 
 
@@ -190,9 +232,9 @@ def test_gradients_are_delivered_like_values():
     start = keras.Input((3,), name="start")
     hidden = layers.Dense(4, dtype="mixed_bfloat16", name="hidden")(start)
     made = traced(keras.Model(start, layers.Dense(2, name="end")(hidden)))
-    values, slopes = made.executable.gradient([noise(2, 3)], made.index["end"], made.index["hidden"])
-    assert values.dtype == slopes.dtype == np.float32
-    assert values.shape == slopes.shape == (2, 4)
+    slopes = made.gradient([noise(2, 3)], made.index["end"], made.index["hidden"])
+    assert slopes.dtype == np.float32
+    assert slopes.shape == (2, 4)
 
 
 def test_runs_and_gradients_at_the_same_time(residual):
@@ -202,7 +244,7 @@ def test_runs_and_gradients_at_the_same_time(residual):
 
     def work(address):
         tap = residual.index[address]
-        residual.executable.gradient([IMAGES], scores, tap)
+        residual.gradient([IMAGES], scores, tap)
         return run([IMAGES], [tap, scores])[1]
 
     with ThreadPoolExecutor(6) as pool:
