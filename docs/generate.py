@@ -20,6 +20,7 @@ from tables import table
 from layerscope import errors
 from layerscope.graph import selectors
 from layerscope.limits import Limits
+from layerscope_api.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.errors import STATUSES, status_of
 from layerscope_api.options import (
     ActivationOptions,
@@ -111,6 +112,8 @@ def _options() -> Iterator[str]:
         "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
         "overlay.png": OverlayOptions,
+        "attributions/{method}": options_of_all(HeatMapOptions),
+        "attributions/{method}.png": options_of_all(HeatPictureOptions),
         "statistics": StatisticsOptions,
         "statistics.png": LayersOptions,
         "predictions": PredictionOptions,

@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from layerscope.encode import quality_of
+from layerscope.execution.attributing import Attribution
 from layerscope.execution.engine import Result
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
 from layerscope_api.answers import Answer, ascii_address
@@ -15,7 +16,7 @@ def picture_format(request: Request) -> PictureFormat:
     return "webp" if wishes["webp"] > wishes["png"] else "png"
 
 
-def picture_answer(picture: Picture, result: Result, address: str, seconds: float) -> Answer:
+def picture_answer(picture: Picture, result: Result | Attribution, address: str, seconds: float) -> Answer:
     """The picture of a layer, and the values its colours span."""
     headers = {
         "X-Layer": ascii_address(address),

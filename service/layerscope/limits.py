@@ -56,6 +56,14 @@ class Limits:
     deadline_milliseconds: int = _limit(
         30_000, "milliseconds", "longest a request may wait for a thread, and then to be run"
     )
+    attribution_runs: int = _limit(
+        10_000,
+        "runs",
+        "most runs of a model, or of its gradient, for one attribution of all images of a request",
+    )
+    attribution_milliseconds: int = _limit(
+        300_000, "milliseconds", "longest that one attribution may take once it has a thread"
+    )
     plan_bytes: int = _limit(
         512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
     )

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from layerscope.encode import MEDIA_TYPES
 from layerscope_api import schemas
 from layerscope_api.app import create_app
+from layerscope_api.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.errors import STATUSES
 from layerscope_api.options import (
     ActivationOptions,
@@ -30,6 +31,8 @@ Operation = tuple[str, str, dict[str, Any]]
 ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 OPTIONS = {
     "activations": ActivationOptions,
+    "{method}": options_of_all(HeatMapOptions),
+    "{method}.png": options_of_all(HeatPictureOptions),
     "feature-map.png": FeatureMapOptions,
     "overlay.png": OverlayOptions,
     "predictions": PredictionOptions,

@@ -2,6 +2,7 @@
 
 from layerscope_api.routes import (
     activations,
+    attributions,
     feature_maps,
     images,
     inspect,
@@ -23,6 +24,7 @@ ROUTERS = (
     plan.router,
     feature_maps.router,
     overlays.router,
+    attributions.router,
     statistics.router,
     predictions.router,
     inspect.router,

@@ -18,6 +18,7 @@ class About:
         digest: of the model's file, "sha256-" and hexadecimal digits.
         preprocessing: what was done to the images, by the name of the model's input; None where nothing was.
         values: whether the values themselves are sent; only JSON can leave them out.
+        attribution: what the values explain, and how, if they are maps of an attribution.
         statistics: of the layers, by address, as they were before any option made them smaller.
     """
 
@@ -26,6 +27,7 @@ class About:
     digest: str
     preprocessing: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     values: bool = True
+    attribution: Mapping[str, Any] | None = None
     statistics: Mapping[str, Statistics] = field(default_factory=dict)
 
 
@@ -36,6 +38,7 @@ def document(activations: Activations, about: About) -> dict[str, Any]:
         "images": list(activations.images),
         "preprocessing": dict(about.preprocessing),
         "warnings": list(activations.warnings),
+        **({} if about.attribution is None else {"attribution": about.attribution}),
         "layers": [_row(activation, about) for activation in activations.values()],
     }
 

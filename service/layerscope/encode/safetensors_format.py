@@ -56,13 +56,13 @@ def _header(arrays: Mapping[str, Array], activations: Activations, about: About)
 
 def _metadata(activations: Activations, about: About) -> dict[str, str]:
     known = document(activations, about)
-    nested = ("preprocessing", "images", "layers", "warnings")
+    nested = ("preprocessing", "images", "layers", "warnings", "attribution")
     return {
         "format": "layerscope",
         "model": about.model,
         "version": str(about.version),
         "digest": about.digest,
-        **{name: orjson.dumps(known[name]).decode() for name in nested},
+        **{name: orjson.dumps(known[name]).decode() for name in nested if name in known},
     }
 
 

@@ -49,6 +49,10 @@ class Job:
     future: "Future[Outcome]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
 
+    def alone(self) -> "Batch":
+        """A batch of this job only."""
+        return Batch([self])
+
     def begin(self) -> bool:
         """Whether it is still worth running: its caller is there and its time is not up."""
         if not self.future.set_running_or_notify_cancel():
@@ -76,7 +80,7 @@ class Batch:
         return [array.shape[1:] for array in self.jobs[0].inputs]
 
     @cached_property
-    def signature(self) -> list[tuple[Shape, str]]:
+    def signature(self) -> list[object]:
         """What must be equal for batches to become one."""
         return [(array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs]
 
@@ -107,7 +111,15 @@ class Batch:
 
     def with_(self, other: "Batch") -> "Batch":
         """Both as one."""
-        return Batch((*self.jobs, *other.jobs))
+        return type(self)((*self.jobs, *other.jobs))
+
+    def compile(self) -> None:
+        """Have a plan to run it."""
+        self.executable.compile(self.taps)
+
+    def compute(self, inputs: Sequence[Array]) -> list[Array]:
+        """The values of its taps for some rows."""
+        return self.executable.run(inputs, self.taps)
 
     def begin(self) -> list[Job]:
         """The jobs that are still worth running."""
@@ -122,7 +134,7 @@ class Batch:
         started = time.monotonic()
         inputs, lines = _stacked(jobs)
         # For all taps of the batch, though a job may have dropped out: it is these that have a plan.
-        arrays = self.executable.run(inputs, self.taps)
+        arrays = self.compute(inputs)
         values = dict(zip(self.taps, arrays, strict=True))
         ran = time.monotonic() - started
         for job in jobs:

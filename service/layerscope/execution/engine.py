@@ -21,6 +21,8 @@ from layerscope.execution.admission import (
     require_computable,
     require_workable,
 )
+from layerscope.execution.attributing import Attribution, AttributionQuery
+from layerscope.execution.attribution_run import AttributionRun
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Sources, require_few_images, rows_of
 from layerscope.execution.query_run import Key, QueryRun
@@ -104,6 +106,9 @@ class Engine(Protocol):
 
     def run(self, query: Query) -> Result:
         """The same, for whoever is not bound by the memory that all requests share."""
+
+    def attribute(self, query: AttributionQuery) -> Attribution:
+        """Where in images the reasons for an output lie."""
 
     def close(self) -> None:
         """End what runs and give back all memory."""
@@ -272,6 +277,20 @@ class LocalEngine:
         """
         with self.admitted(query) as result:
             return result
+
+    def attribute(self, query: AttributionQuery) -> Attribution:
+        """Where in images the reasons for an output lie. What was computed before is cached.
+
+        Raises:
+            TooMany: it takes more runs than one attribution may.
+            AnswerTooLarge, MemoryBusy: as `admitted` does.
+            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
+        """
+        with self._registry.lease(query.model) as model:
+            rows = rows_of(model.description, query.sources, self.limits)
+            run = AttributionRun(model, rows, query, self.limits, self._cache, self._scheduler)
+            with self._memory.reserved(run.working_bytes(), run.seconds_left()):
+                return run.attribution()
 
     def close(self) -> None:
         """End what runs and give back all memory."""

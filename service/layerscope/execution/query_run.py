@@ -77,7 +77,7 @@ class QueryRun:
         """The shape of each input. Only models that take any size need to see the images for that."""
         sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
         if any(None in size for size in sizes):
-            loaded = [self._load(number) for number in range(len(self._rows))]
+            loaded = [self.load(number) for number in range(len(self._rows))]
             require_one_size(loaded)
             sizes = [array.shape for array in loaded[0]]
         return sizes
@@ -90,10 +90,10 @@ class QueryRun:
     def _keys(self) -> list[list[Key]]:
         """The cache's key of each row's taps."""
         digest = self._model.description.digest
-        return [[(digest, each, tap.address) for tap in self._taps] for each in self._inputs]
+        return [[(digest, each, tap.address) for tap in self._taps] for each in self.names]
 
     @cached_property
-    def _inputs(self) -> list[str]:
+    def names(self) -> list[str]:
         """The name of what goes into the model for each row."""
         return ["+".join(item.key for item in row) for row in self._rows]
 
@@ -109,11 +109,11 @@ class QueryRun:
     def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
         """Run the rows that lack something, for all the taps that any of them lacks."""
         rows, taps = _rows_and_taps(places, self._taps)
-        inputs = stack([self._load(row) for row in rows])
+        inputs = stack([self.load(row) for row in rows])
         job = Job(
             executable=self._model.executable,
             inputs=inputs,
-            keys=[self._inputs[row] for row in rows],
+            keys=[self.names[row] for row in rows],
             taps=taps,
             deadline=self._deadline,
             is_wanted=self._is_wanted,
@@ -125,7 +125,8 @@ class QueryRun:
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in places]
 
-    def _load(self, number: int) -> list[Array]:
+    def load(self, number: int) -> list[Array]:
+        """What goes into the model for a row, one array an input."""
         if number not in self._tensors:
             with self._timed("decode"):
                 self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]

@@ -16,13 +16,14 @@ from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 
-from layerscope.errors import QueueFull
+from layerscope.errors import LayerscopeError, QueueFull
 from layerscope.execution.batches import Batch, Job, Outcome
-from layerscope.graph.executable import Executable
-from layerscope.graph.taps import Tap
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from layerscope.graph.executable import Executable
+    from layerscope.graph.taps import Tap
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Scheduler:
         Raises:
             QueueFull: too many are waiting already, or the scheduler is closed.
         """
-        batch = Batch([job])
+        batch = job.alone()
         is_ready = batch.is_ready
         with self._runnable:
             if self._closed:
@@ -120,7 +121,7 @@ class Scheduler:
             # One bad job must not fail its neighbours: alone, each gets its own result or its own error.
             for job in jobs:
                 if not job.future.done():
-                    self._run(Batch([job]), [job])
+                    self._run(job.alone(), [job])
 
     def _joined_if_ready(self, batch: Batch, other: Batch) -> Batch | None:
         both = self._joined(batch, other)
@@ -159,11 +160,11 @@ class Scheduler:
             if self._closed:
                 return None
             executable, taps = self._wishes.granted.popleft()
-            return lambda: _compiled(executable, taps)
+            return lambda: _compiled(lambda: executable.compile(taps))
 
     def _make_ready(self, batch: Batch) -> None:
         # What cannot be compiled fails when it is run, and says so to whoever wants it.
-        _compiled(batch.executable, batch.taps)
+        _compiled(batch.compile)
         with self._runnable:
             self._compiling -= 1
             self._ready.add(batch)
@@ -215,8 +216,11 @@ class _Wishes:
         return is_second
 
 
-def _compiled(executable: Executable, taps: tuple[Tap, ...]) -> None:
+def _compiled(compile_plan: Callable[[], None]) -> None:
     try:
-        executable.compile(taps)
+        compile_plan()
+    except LayerscopeError:
+        # What has no gradient is no bug, and fails again when it is run.
+        return
     except Exception:
         logger.exception("A plan cannot be compiled")

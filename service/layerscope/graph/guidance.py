@@ -1,6 +1,6 @@
 """Guided backpropagation: gradients that pass rectifiers only where they are positive.
 
-Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net, https://arxiv.org/abs/1412.6806, eq. (5):
+Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net, https://arxiv.org/abs/1412.6806, figure 1:
 what comes back through a rectifier is kept where the activation was positive and what comes back is, too.
 """
 

@@ -146,6 +146,11 @@ class Preprocessing(BaseModel):
         pixels = pixels.clip(0, 255).astype(np.uint8)
         return true_colors(pixels[..., ::-1] if self.color == "bgr" else pixels, self.background)
 
+    def level(self, pixel: float) -> NDArray[np.float32]:
+        """What a grey of 0 to 255 is in the tensor: one value a channel."""
+        scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
+        return np.broadcast_to(np.float32(pixel) * scale + offset, self.channels)
+
     def geometry(self, image: ImageDescription | DecodedImage) -> Geometry:
         """Tell where the pixels of the input lie in the image; needs no pixel of it.
 

@@ -1,0 +1,194 @@
+"""Attributions: where in an image the reasons for an output lie."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from layerscope import encode
+from layerscope.attribution import METHODS, method_of
+from layerscope.encode import Format, format_for
+from layerscope.execution.attributing import AttributionQuery, Progress
+from layerscope.execution.backdrops import Ground
+from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
+from layerscope.render.layout import require_room
+from layerscope.tensor_options import TensorOptions
+from layerscope.tensor_specs import TensorSpec
+from layerscope_api.answers import Answer, ascii_address, respond, timed
+from layerscope_api.attributing import about, about_picture, method_list
+from layerscope_api.attribution_options import (
+    HeatMapOptions,
+    HeatPictureOptions,
+    method_options,
+    options_of,
+    options_of_all,
+)
+from layerscope_api.attribution_schemas import AttributionBody, MethodList
+from layerscope_api.callers import IsWanted
+from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, TENSORS, errors, query, query_and_body
+from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
+from layerscope_api.pictures import picture_answer, picture_format
+from layerscope_api.requests import Asked, read_request
+from layerscope_api.security import INFER
+
+router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
+
+MethodName = Annotated[
+    str, Path(description=f"how: {', '.join(METHODS)}; see /v1/attributions", max_length=80)
+]
+
+_RESPONSES = {**TENSORS, **RUN_ERRORS}
+_MAPS, _PICTURES = options_of_all(HeatMapOptions), options_of_all(HeatPictureOptions)
+
+
+@router.get("/attributions", responses=errors())
+async def attributions() -> MethodList:
+    """Every attribution method, with its options, its cost and its paper."""
+    return method_list()
+
+
+@router.get(
+    "/models/{model}/attributions/{method}.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS, **NOT_MODIFIED},
+    openapi_extra=query(_PICTURES),
+)
+async def get_attribution_picture(
+    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
+) -> Response:
+    """Draw a heat map over a stored image."""
+    return await _picture(model, method, request, service)
+
+
+@router.post(
+    "/models/{model}/attributions/{method}.png",
+    response_class=Response,
+    responses={**PICTURE, **RUN_ERRORS},
+    openapi_extra=query_and_body(_PICTURES),
+)
+async def post_attribution_picture(
+    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
+) -> Response:
+    """Draw a heat map over the image in the body."""
+    return await _picture(model, method, request, service)
+
+
+@router.get(
+    "/models/{model}/attributions/{method}",
+    response_model=AttributionBody,
+    responses={**_RESPONSES, **NOT_MODIFIED},
+    openapi_extra=query(_MAPS),
+)
+async def get_attribution(
+    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
+) -> Response:
+    """The heat maps of stored images."""
+    return await _maps(model, method, request, service)
+
+
+@router.post(
+    "/models/{model}/attributions/{method}",
+    response_model=AttributionBody,
+    responses=_RESPONSES,
+    openapi_extra=query_and_body(_MAPS),
+)
+async def post_attribution(
+    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
+) -> Response:
+    """The heat maps of the images in the body."""
+    return await _maps(model, method, request, service)
+
+
+async def _maps(model: str, name: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, options_of(method_of(name), HeatMapOptions), service.limits)
+    accept = request.headers.get("accept")
+    form = format_for(accept, asked.options.format)
+    return await respond(
+        request,
+        service,
+        model,
+        asked,
+        lambda is_wanted: _encoded(service, model, name, asked, form, is_wanted),
+    )
+
+
+async def _picture(model: str, name: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, options_of(method_of(name), HeatPictureOptions), service.limits)
+    form = picture_format(request)
+    return await respond(
+        request, service, model, asked, lambda is_wanted: _drawn(service, model, name, asked, form, is_wanted)
+    )
+
+
+def _encoded(
+    service: Service,
+    model: str,
+    name: str,
+    asked: Asked[HeatMapOptions],
+    form: Format,
+    is_wanted: IsWanted,
+    progress: Progress = lambda _done, _total: None,
+) -> Answer:
+    method, values, limits = method_of(name), asked.options.values, service.limits
+
+    def admit(specs: Sequence[TensorSpec]) -> int:
+        encode.require_room(specs, form, limits, values=values)
+        return encode.building_bytes(specs, TensorOptions(), form, values=values)
+
+    found = service.engine.attribute(
+        AttributionQuery(
+            model=model,
+            sources=asked.sources(service.images, limits),
+            method=method,
+            options=method_options(method, asked.options),
+            admit=admit,
+            is_wanted=is_wanted,
+            progress=progress,
+        )
+    )
+    maps, said = found.activations, about(found, values=values)
+    encoded, seconds = timed(lambda: encode.encode(maps, form, said, limits))
+    headers = {"X-Layer": ascii_address(found.place.address)}
+    return Answer(encoded.pieces, encoded.media_type, found.model, maps, headers, seconds)
+
+
+def _drawn(
+    service: Service,
+    model: str,
+    name: str,
+    asked: Asked[HeatPictureOptions],
+    form: PictureFormat,
+    is_wanted: IsWanted,
+) -> Answer:
+    method, options, limits = method_of(name), asked.options, service.limits
+    look, sources = options.picture_options(), asked.sources(service.images, limits)
+    ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
+    layout = measure_overlay(ground.size, look)
+
+    def admit(specs: Sequence[TensorSpec]) -> int:
+        require_room(layout, limits.picture_pixels)
+        return overlay_bytes(layout) + 8 * specs[0].size
+
+    found = service.engine.attribute(
+        AttributionQuery(
+            model=model,
+            sources=sources,
+            method=method,
+            options=method_options(method, options),
+            admit=admit,
+            is_wanted=is_wanted,
+        )
+    )
+    picture, seconds = timed(
+        lambda: overlay(
+            found.maps[0],
+            ground.backdrop(),
+            look,
+            limits=limits,
+            alpha=options.alpha,
+            interpolation=options.interpolation,
+            about=about_picture(found),
+            form=form,
+        )
+    )
+    return picture_answer(picture, found, found.place.address, seconds)

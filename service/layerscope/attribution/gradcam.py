@@ -1,0 +1,31 @@
+"""Grad-CAM: feature maps, weighted by the mean of their gradients.
+
+    weight_k = mean over y, x of d score / d A_k[y, x]
+    map      = ReLU(sum over k of weight_k A_k)
+
+Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, eq. (1), (2).
+"""
+
+import numpy as np
+
+from layerscope.attribution.maps import positive
+from layerscope.attribution.method import Array, LayerOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
+    weights = probe.slopes().mean(axis=(1, 2))
+    return positive(np.einsum("nyxk,nk->nyx", probe.activations(), weights))
+
+
+GRADCAM = Method(
+    name="gradcam",
+    title="Grad-CAM",
+    place="layer",
+    is_signed=False,
+    cost="one run, and one gradient from the layer on",
+    paper="Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization,"
+    " https://arxiv.org/abs/1610.02391",
+    options=LayerOptions,
+    explain=_explain,
+)

@@ -1,0 +1,39 @@
+"""Grad-CAM++: as Grad-CAM, with weights that count each place where a feature was found alike.
+
+    g        = d score / d A_k
+    alpha    = g^2 / (2 g^2 + g^3 * sum over y, x of A_k)
+    weight_k = sum over y, x of alpha ReLU(g)
+    map      = ReLU(sum over k of weight_k A_k)
+
+Chattopadhay et al. 2018, Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks, eq. (10), (19). They
+differentiate exp(score); its factor exp(score) is the same all over a map, and left out: it overflows. Where a
+gradient is zero, so is alpha.
+"""
+
+import numpy as np
+
+from layerscope.attribution.maps import positive
+from layerscope.attribution.method import Array, LayerOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
+    maps, slopes = probe.activations(), probe.slopes().astype(np.float64)
+    squares = slopes**2
+    below = 2 * squares + slopes * squares * maps.sum(axis=(1, 2), keepdims=True)
+    alpha = np.divide(squares, below, out=np.zeros_like(squares), where=below != 0)
+    weights = (alpha * np.maximum(slopes, 0)).sum(axis=(1, 2))
+    return positive(np.einsum("nyxk,nk->nyx", maps, weights))
+
+
+GRADCAM_PLUS_PLUS = Method(
+    name="gradcam++",
+    title="Grad-CAM++",
+    place="layer",
+    is_signed=False,
+    cost="one run, and one gradient from the layer on",
+    paper="Chattopadhay et al. 2018, Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks,"
+    " https://arxiv.org/abs/1710.11063",
+    options=LayerOptions,
+    explain=_explain,
+)

@@ -1,0 +1,28 @@
+"""Guided saliency: saliency by guided backpropagation.
+
+What comes back through a rectifier is kept only where it is positive. Springenberg et al. 2015, Striving for
+Simplicity: The All Convolutional Net, figure 1. Such maps are sharp, and depend little on what the model has learnt
+(Adebayo et al. 2018): they show edges more than reasons.
+"""
+
+from layerscope.attribution.maps import strongest
+from layerscope.attribution.method import Array, InputOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+def _explain(probe: Probe, options: InputOptions) -> Array:  # noqa: ARG001
+    return strongest(probe.slopes())
+
+
+GUIDED_SALIENCY = Method(
+    name="guided-saliency",
+    title="Guided saliency",
+    place="input",
+    is_signed=False,
+    cost="one run and one gradient",
+    paper="Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net,"
+    " https://arxiv.org/abs/1412.6806",
+    options=InputOptions,
+    explain=_explain,
+    is_guided=True,
+)

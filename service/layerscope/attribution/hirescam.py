@@ -1,0 +1,30 @@
+"""HiResCAM: feature maps, each place weighted by the gradient there, so that it shows what the score was made of.
+
+    map = sum over k of (d score / d A_k) A_k
+
+Draelos & Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks.
+What speaks against the target is negative.
+"""
+
+import numpy as np
+
+from layerscope.attribution.method import Array, LayerOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
+    result: Array = np.einsum("nyxk,nyxk->nyx", probe.activations(), probe.slopes())
+    return result
+
+
+HIRESCAM = Method(
+    name="hirescam",
+    title="HiResCAM",
+    place="layer",
+    is_signed=True,
+    cost="one run, and one gradient from the layer on",
+    paper="Draelos & Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural"
+    " networks, https://arxiv.org/abs/2011.08891",
+    options=LayerOptions,
+    explain=_explain,
+)

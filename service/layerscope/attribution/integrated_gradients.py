@@ -1,0 +1,61 @@
+"""Integrated gradients: each pixel's share of the difference that the image makes to the score.
+
+    map = sum over channels of (image - baseline) * mean over n of d score / d image,
+          at baseline + (n + 1/2) / steps * (image - baseline)
+
+Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, eq. (1), by the midpoint rule. The map sums up to
+score(image) - score(baseline), the more nearly the more steps. What speaks against the target is negative.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+
+from layerscope.attribution.baselines import Baseline, baseline_of, meaning
+from layerscope.attribution.method import Array, InputOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+class _Options(InputOptions):
+    steps: int = Field(
+        default=50, ge=1, le=1_000, description="points on the way from the baseline to the image"
+    )
+    baseline: Baseline | None = Field(default=None, description=f"where the way begins: {meaning('black')}")
+
+
+def _explain(probe: Probe, options: _Options) -> Array:
+    return np.stack([_integrated(probe, number, options) for number in range(probe.images)])
+
+
+def _integrated(probe: Probe, number: int, options: _Options) -> Array:
+    start = baseline_of(probe, number, options.baseline, "black")
+    way = probe.image(number) - start
+    total = np.zeros(way.shape, np.float64)
+
+    def point(step: int) -> Array:
+        version: Array = start + np.float32((step + 0.5) / options.steps) * way
+        return version
+
+    for slopes in probe.slopes_of(number, options.steps, point):
+        total += slopes
+    shares: Array = (way * (total / options.steps)).sum(axis=-1)
+    return shares
+
+
+def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
+    return options.steps
+
+
+INTEGRATED_GRADIENTS = Method(
+    name="integrated-gradients",
+    title="Integrated gradients",
+    place="input",
+    is_signed=True,
+    cost="a gradient for each of `steps`",
+    paper="Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, https://arxiv.org/abs/1703.01365",
+    options=_Options,
+    explain=_explain,
+    runs=_runs,
+    fewer_runs=("use fewer steps",),
+)

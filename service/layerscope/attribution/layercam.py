@@ -1,0 +1,30 @@
+"""LayerCAM: feature maps, each place weighted by the gradient there if that is positive; good for early layers too.
+
+    map = ReLU(sum over k of ReLU(d score / d A_k) A_k)
+
+Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Localization.
+"""
+
+import numpy as np
+
+from layerscope.attribution.maps import positive
+from layerscope.attribution.method import Array, LayerOptions, Method
+from layerscope.attribution.probe import Probe
+
+
+def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
+    weights = np.maximum(probe.slopes(), 0)
+    return positive(np.einsum("nyxk,nyxk->nyx", probe.activations(), weights))
+
+
+LAYERCAM = Method(
+    name="layercam",
+    title="LayerCAM",
+    place="layer",
+    is_signed=False,
+    cost="one run, and one gradient from the layer on",
+    paper="Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Localization, IEEE TIP 30,"
+    " https://doi.org/10.1109/TIP.2021.3089943",
+    options=LayerOptions,
+    explain=_explain,
+)

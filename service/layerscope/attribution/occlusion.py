@@ -1,0 +1,102 @@
+"""Occlusion: how much less the model believes in the target when a patch of the image is covered.
+
+    map = mean over the patches that cover a pixel of output(image) - output(image with the patch covered)
+
+Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2. As there, it is the output
+itself that is compared, a probability for most classifiers. Where covering helps, the map is negative. Pixels that no
+patch covers, as with a stride longer than the patch, are zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from layerscope.attribution.baselines import Baseline, baseline_of, meaning
+from layerscope.attribution.method import Array, InputOptions, Method
+from layerscope.attribution.probe import Probe
+
+_PATCHES_A_SIDE = 8
+
+
+class _Options(InputOptions):
+    patch: int | None = Field(
+        default=None,
+        ge=1,
+        description="side of the patch in pixels of the input; left out, an eighth of the shorter side",
+    )
+    stride: int | None = Field(
+        default=None, ge=1, description="pixels from one patch to the next; left out, as long as the patch"
+    )
+    baseline: Baseline | None = Field(default=None, description=f"what covers: {meaning('grey')}")
+
+
+@dataclass(frozen=True)
+class _Patches:
+    """Squares over an image, in reading order; the last of each row and column reach its border."""
+
+    side: int
+    tops: Sequence[int]
+    lefts: Sequence[int]
+
+    @property
+    def count(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def at(self, number: int) -> tuple[slice, slice]:
+        row, column = divmod(number, len(self.lefts))
+        top, left = self.tops[row], self.lefts[column]
+        return slice(top, top + self.side), slice(left, left + self.side)
+
+
+def _explain(probe: Probe, options: _Options) -> Array:
+    return np.stack([_occluded(probe, number, options) for number in range(probe.images)])
+
+
+def _occluded(probe: Probe, number: int, options: _Options) -> Array:
+    image, cover = probe.image(number), baseline_of(probe, number, options.baseline, "grey")
+    patches = _patches(options, image.shape)
+
+    def covered(patch: int) -> Array:
+        version = image.copy()
+        version[patches.at(patch)] = cover[patches.at(patch)]
+        return version
+
+    (whole,) = probe.outputs_of(number, 1, lambda _: image)
+    drops, covers = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
+    for patch, output in enumerate(probe.outputs_of(number, patches.count, covered)):
+        drops[patches.at(patch)] += whole - output
+        covers[patches.at(patch)] += 1
+    return drops / np.maximum(covers, 1)
+
+
+def _patches(options: _Options, shape: Sequence[int]) -> _Patches:
+    height, width = shape[:2]
+    side = options.patch or max(1, -(-min(height, width) // _PATCHES_A_SIDE))
+    stride = options.stride or side
+    return _Patches(side, _starts(height, side, stride), _starts(width, side, stride))
+
+
+def _starts(size: int, side: int, stride: int) -> Sequence[int]:
+    """Where patches begin along a side: as many as it takes to come to its end."""
+    return range(0, min(size, max(size - side, 0) + stride), stride)
+
+
+def _runs(options: _Options, shape: Sequence[int]) -> int:
+    return 1 + _patches(options, shape).count
+
+
+OCCLUSION = Method(
+    name="occlusion",
+    title="Occlusion",
+    place="input",
+    is_signed=True,
+    cost="a run for each patch",
+    paper="Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks,"
+    " https://arxiv.org/abs/1311.2901",
+    options=_Options,
+    explain=_explain,
+    runs=_runs,
+    fewer_runs=("use larger patches (patch=)", "move them further (stride=)"),
+)

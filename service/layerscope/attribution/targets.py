@@ -1,0 +1,259 @@
+"""What is explained: a number that an output gives for an image, and what stands for it when it is differentiated.
+
+A softmax or a sigmoid near certainty is flat, and a gradient through it tells next to nothing. So a class's *score* is
+
+    logits   what the softmax or sigmoid got, where the graph has it
+    log      else the logarithm of the probability
+    output   the output itself, where it is no probability
+
+A single sigmoid is two classes: its logit is the score of class 1, and less than nothing that of class 0. Of a map that
+has a class at every place, the score is that of one place, or the sum over all (Vinogradova et al. 2020).
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from layerscope.attribution.method import ARGMAX, Array, TargetOptions
+from layerscope.errors import NotDifferentiable, OptionInvalid
+from layerscope.graph.heads import Head
+from layerscope.graph.model import ModelDescription
+from layerscope.graph.taps import Tap
+
+Form = Literal["logits", "log", "output"]
+
+_SUM_TO_ONE = 1e-3
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a model, and what it is computed from."""
+
+    name: str
+    tap: Tap
+    head: Head
+    classes: tuple[str, ...] | None
+
+    @property
+    def measured(self) -> Tap:
+        """Where the score is read and differentiated."""
+        return self.head.logits or self.tap
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of classes in the values of one image; 0 where there is a single number."""
+        return self.tap.channel_axis or 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is explained of one image.
+
+    Attributes:
+        output: the output.
+        form: what its score is.
+        index: the class; None for the only number of an output that has no classes.
+        name: the class's name, if the model declares names.
+        position: the place in an output that is a map; None for all of it.
+        is_binary: whether a single probability stands for two classes.
+        value: what the output gives: a probability for most classifiers. Of a whole map, the sum.
+    """
+
+    output: Output
+    form: Form
+    index: int | None
+    name: str | None
+    position: tuple[int, ...] | None
+    is_binary: bool
+    value: float = float("nan")
+
+    @property
+    def key(self) -> str:
+        """Everything that its score depends on."""
+        return f"{self.output.measured.address} {self.form} {self.index} {self.position} {self.is_binary}"
+
+    def weights(self, values: Array) -> Array:
+        """How much each value counts in the score, to first order.
+
+        Args:
+            values: of `output.measured`, for one image.
+        """
+        weights = np.zeros(values.shape, np.float64)
+        chosen = self._chosen(values)
+        weights[self._where(values.ndim)] = self._sign
+        if self.form == "log":
+            weights[self._where(values.ndim)] /= _positive(self._probabilities(chosen))
+        return weights
+
+    def scores(self, values: Array) -> Array:
+        """The scores of (rows, *shape) values of `output.measured`."""
+        chosen = self._chosen(values)
+        if self.form == "log":
+            return _sums(np.log(_positive(self._probabilities(chosen))))
+        return _sums(self._sign * chosen)
+
+    def outputs(self, values: Array) -> Array:
+        """What (rows, *shape) values of the output itself say of the target."""
+        return _sums(self._probabilities(self._chosen(values)))
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self._is_other else 1.0
+
+    @property
+    def _is_other(self) -> bool:
+        return self.is_binary and self.index == 0
+
+    def _probabilities(self, chosen: Array) -> Array:
+        return 1 - chosen if self._is_other else chosen
+
+    def _chosen(self, values: Array) -> Array:
+        return np.asarray(values[self._where(values.ndim)], np.float64)
+
+    def _where(self, axes: int) -> tuple[Any, ...]:
+        """Which values, counted from the last axis: there may be an axis of rows in front."""
+        if not self.output.tap.shape:
+            return (...,)
+        places: list[Any] = list(self.position or [slice(None)] * (len(self.output.tap.shape) - 1))
+        places.insert(self.output.channel_axis, 0 if self.index is None or self.is_binary else self.index)
+        return (*[slice(None)] * (axes - len(places)), *places)
+
+
+def output_of(model: ModelDescription, name: str | None) -> tuple[str, Tap]:
+    """An output by name, or the first.
+
+    Raises:
+        NotDifferentiable: its values are not computed in fractions, image by image.
+        OptionInvalid: there is no such output.
+    """
+    outputs = dict(model.outputs)
+    chosen = model.outputs[0][0] if name is None else name
+    if chosen not in outputs:
+        message = f"{model.name} has no output {chosen[:80]!r}: name one of {', '.join(outputs)}."
+        raise OptionInvalid(message, option="output", outputs=list(outputs))
+    tap = outputs[chosen]
+    if tap.dtype.kind != "f" or not tap.tensor.batched or tap.tensor.mixed:
+        message = (
+            f"Output {chosen} gives no number in fractions for each image, which is what can be explained."
+        )
+        raise NotDifferentiable(message, output=chosen, dtype=tap.dtype.name)
+    return chosen, tap
+
+
+def targets_of(output: Output, options: TargetOptions, values: Array) -> list[Target]:
+    """What is explained of each image.
+
+    Args:
+        output: the output.
+        options: what was asked for.
+        values: of the output, (images, *shape).
+
+    Raises:
+        OptionInvalid: there is no such class or position.
+    """
+    if values.ndim != 1 + len(output.tap.shape):
+        message = f"Output {output.name} has several rows an image, of which none can be told apart."
+        raise OptionInvalid(message, option="output")
+    return [_target(output, options, row) for row in values]
+
+
+def _target(output: Output, options: TargetOptions, values: Array) -> Target:
+    count = values.shape[output.channel_axis] if values.ndim else 1
+    is_binary = count == 1 and output.head.squashing == "sigmoid"
+    position = _position(output, options.position, values.shape)
+    chances = _at(values, output.channel_axis, position)
+    if is_binary:
+        chances = np.concatenate([1 - chances, chances])
+    index = _class(output, options.target, chances)
+    has_classes = len(chances) > 1
+    names = output.classes if output.classes and len(output.classes) == len(chances) else None
+    target = Target(
+        output=output,
+        form=_form(output, values),
+        index=index if has_classes else None,
+        name=names[index] if names and has_classes else None,
+        position=position,
+        is_binary=is_binary,
+    )
+    return _with_value(target, values)
+
+
+def _with_value(target: Target, values: Array) -> Target:
+    return Target(**{**vars(target), "value": float(target.outputs(values[np.newaxis])[0])})
+
+
+def _at(values: Array, axis: int, position: tuple[int, ...] | None) -> Array:
+    """What each class has at a position, or in the mean of all of them: (classes,)."""
+    by_class = np.moveaxis(np.atleast_1d(values).astype(np.float64), axis, -1)
+    if position is not None:
+        by_class = by_class[position]
+    return np.asarray(by_class.reshape(-1, by_class.shape[-1]).mean(axis=0))
+
+
+def _class(output: Output, wanted: str, chances: Array) -> int:
+    if wanted == ARGMAX:
+        return int(np.argmax(np.where(np.isnan(chances), -np.inf, chances)))
+    if wanted.isascii() and wanted.isdigit():
+        number = int(wanted)
+    elif output.classes and len(output.classes) == len(chances) and wanted in output.classes:
+        number = output.classes.index(wanted)
+    else:
+        raise _no_class(output, wanted)
+    if number >= len(chances):
+        message = (
+            f"Output {output.name} has {len(chances)} classes, numbered from 0: there is no {wanted[:20]}."
+        )
+        raise OptionInvalid(message, option="target", classes=len(chances))
+    return number
+
+
+def _no_class(output: Output, wanted: str) -> OptionInvalid:
+    near = difflib.get_close_matches(wanted, output.classes or (), n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" Give a number, or {ARGMAX}."
+    return OptionInvalid(
+        f"Output {output.name} has no class named {wanted[:80]!r}.{hint}", option="target", near=near
+    )
+
+
+def _position(
+    output: Output, position: tuple[int, ...] | None, shape: Sequence[int]
+) -> tuple[int, ...] | None:
+    if position is None:
+        return None
+    sizes = [size for axis, size in enumerate(shape) if axis != output.channel_axis]
+    if len(position) != len(sizes) or any(at >= size for at, size in zip(position, sizes, strict=True)):
+        said = "x".join(map(str, sizes))
+        message = (
+            f"Output {output.name} is a map of {said} places, numbered from 0; there is no such position."
+            if sizes
+            else f"Output {output.name} is no map: it has no positions."
+        )
+        raise OptionInvalid(message, option="position", sizes=sizes)
+    return position
+
+
+def _form(output: Output, values: Array) -> Form:
+    if output.head.logits is not None:
+        return "logits"
+    return "log" if output.head.squashing or _are_probabilities(output, values) else "output"
+
+
+def _are_probabilities(output: Output, values: Array) -> bool:
+    """Whether values are those of a softmax that the graph does not show as one."""
+    if not values.ndim or values.shape[output.channel_axis] < 2 or not (values >= 0).all():
+        return False
+    sums = values.astype(np.float64).sum(axis=output.channel_axis)
+    return bool((np.abs(sums - 1) < _SUM_TO_ONE).all())
+
+
+def _positive(probabilities: Array) -> Array:
+    return np.maximum(probabilities, np.finfo(np.float32).tiny)
+
+
+def _sums(values: Array) -> Array:
+    """One number a row."""
+    sums: Array = values.reshape(len(values), -1).sum(axis=1)
+    return sums

@@ -1,0 +1,180 @@
+"""One attribution on its way: from rows to maps, of which only those are computed that nobody has computed yet."""
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from layerscope.activations import Activations
+from layerscope.attribution.places import input_channel_axis
+from layerscope.attribution.targets import Target
+from layerscope.errors import DeadlineExceeded
+from layerscope.execution.admission import require_computable, require_workable
+from layerscope.execution.attributing import (
+    Array,
+    Attribution,
+    AttributionQuery,
+    cache_name,
+    found_targets,
+    question_of,
+    require_few_runs,
+    require_one_row,
+)
+from layerscope.execution.cache import ActivationCache
+from layerscope.execution.inputs import Row
+from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.versions import ImageVersions, Terms
+from layerscope.graph.devices import has_gpu
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.taps import Shape
+from layerscope.limits import MIB, Limits
+from layerscope.tensor_specs import TensorSpec
+
+_CACHED_BYTES = 8 * MIB
+"""Without a GPU, versions that run together must have room in the caches of a processor, or they hold each other up."""
+
+_IN_FLIGHT = 2
+
+
+class AttributionRun:
+    """One attribution on its way.
+
+    Raises:
+        LayerscopeError: what is asked cannot be; nothing has run then, unless a model takes inputs of any size.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        rows: list[Row],
+        query: AttributionQuery,
+        limits: Limits,
+        cache: ActivationCache[Key],
+        scheduler: Scheduler,
+    ) -> None:
+        self._model = model
+        self._wanted = query
+        self._limits = limits
+        self._cache = cache
+        self._scheduler = scheduler
+        self._question = question_of(model, query.method, query.chosen)
+        self._deadline = time.monotonic() + limits.attribution_milliseconds / 1000
+        self._count = len(rows)
+        self._query = QueryRun(model, rows, self._question.taps, query.is_wanted, limits, cache, scheduler)
+        self._seconds = 0.0
+
+    def working_bytes(self) -> int:
+        """The bytes of memory that it takes, answer included.
+
+        Raises:
+            AnswerTooLarge: more than one request may take.
+            TooMany: it takes more runs than one attribution may.
+        """
+        _ = self._runs
+        demand = self._query.demand()
+        specs = demand.specs()
+        computation = demand.computation(specs)
+        require_computable(computation, self._limits)
+        maps = TensorSpec(
+            self._question.place.address, (self._count, *self._shape[:2]), np.dtype(np.float32), None
+        )
+        building = 0 if self._wanted.admit is None else self._wanted.admit([maps])
+        versions = _IN_FLIGHT * self._batch_rows * self._row_bytes
+        needed = computation.working_bytes(building + versions) + maps.nbytes
+        require_workable(needed, self._limits)
+        return needed
+
+    def attribution(self) -> Attribution:
+        """Compute it."""
+        found = self._query.activations()
+        question = self._question
+        if question.method.place == "layer":
+            require_one_row(found[question.place.address].values, question.place)
+        targets = found_targets(question, found)
+        digest = self._model.description.digest
+        names = [cache_name(question, target) for target in targets or [None] * self._count]
+        keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
+        places = {key: number for number, key in enumerate(keys)}
+        try:
+            maps, hit = self._cache.get_or_compute(
+                keys,
+                lambda lacking: self._maps(found, [places[key] for key in lacking], targets),
+                self.seconds_left,
+            )
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                "The request waited longer than it may: try again, or ask for less."
+            ) from error
+        return Attribution(
+            model=self._model.description,
+            method=question.method,
+            options=question.options,
+            place=question.place,
+            targets=targets,
+            maps=np.stack([maps[key] for key in keys]),
+            images=found.images,
+            seconds={**found.seconds, "run": found.seconds["run"] + self._seconds},
+            hit=hit and found.hit,
+        )
+
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _maps(self, found: Activations, rows: Sequence[int], targets: Sequence[Target]) -> list[Array]:
+        terms = Terms(
+            batch_rows=self._batch_rows,
+            deadline=self._deadline,
+            is_wanted=self._wanted.is_wanted,
+            total=self._runs * len(rows),
+            progress=self._wanted.progress,
+        )
+        own = [targets[row] for row in rows] if targets else []
+        probe = ImageVersions(
+            self._model, self._question, self._query, found, rows, own, self._scheduler, terms
+        )
+        started = time.perf_counter()
+        # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
+        with np.errstate(all="ignore"):
+            maps = self._question.method.explain(probe, self._question.options)
+        self._seconds = time.perf_counter() - started
+        return [np.array(each, np.float32) for each in maps]
+
+    @cached_property
+    def _sizes(self) -> list[Shape]:
+        return self._query.sizes()
+
+    @cached_property
+    def _shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the place."""
+        question = self._question
+        if question.method.place == "input":
+            shape, axis = (
+                self._sizes[question.input],
+                input_channel_axis(self._model.description, question.input),
+            )
+        else:
+            (shape,) = self._model.executable.shapes([question.place], self._sizes)
+            axis = question.place.channel_axis
+        sizes = [size or 1 for size in shape]
+        channels = 1 if axis is None else sizes.pop(axis)
+        return sizes[-2], sizes[-1], channels
+
+    @cached_property
+    def _runs(self) -> int:
+        return require_few_runs(self._question, self._shape, self._count, self._limits)
+
+    @cached_property
+    def _row_bytes(self) -> int:
+        """What running one version takes, forwards and backwards."""
+        if self._question.output is None:
+            return 0
+        return self._model.executable.backward_bytes(self._question.output.tap, self._sizes)
+
+    @cached_property
+    def _batch_rows(self) -> int:
+        """How many versions are run together."""
+        room = self._limits.batch_bytes if has_gpu() else min(_CACHED_BYTES, self._limits.batch_bytes)
+        return max(1, min(self._limits.batch_rows, room // max(1, self._row_bytes)))

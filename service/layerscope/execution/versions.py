@@ -1,0 +1,258 @@
+"""Versions of images, run in small batches that take turns with everybody else's: the probe of one attribution."""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerscope.activations import Activations
+from layerscope.attribution.places import input_channel_axis
+from layerscope.attribution.targets import Target
+from layerscope.errors import DeadlineExceeded, QueueFull
+from layerscope.execution.attributing import Array, Progress, Question
+from layerscope.execution.batches import Job, Outcome
+from layerscope.execution.derivatives import DerivativeJob
+from layerscope.execution.query_run import QueryRun
+from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.derivatives import Derivative
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.taps import Tap
+
+_LATE = "The attribution took longer than it may, or nobody waits for it: ask for less, or try again."
+
+_AHEAD = 2
+"""Batches of one attribution that wait or run at a time: as many as run at once."""
+
+_numbers = itertools.count()
+
+Version = Callable[[int], Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On what terms versions are run.
+
+    Attributes:
+        batch_rows: most of them that are run together.
+        deadline: when they are of no use any more, on the clock of `time.monotonic`.
+        is_wanted: tells whether somebody still waits.
+        total: about how many there will be.
+        progress: is told how many are done.
+    """
+
+    batch_rows: int
+    deadline: float
+    is_wanted: Callable[[], bool]
+    total: int
+    progress: Progress
+
+
+class ImageVersions:
+    """What a method may find out about some rows of a query: a `layerscope.attribution.Probe`.
+
+    Args:
+        model: what runs.
+        question: what is asked.
+        query: the rows.
+        found: what was fetched of them.
+        rows: the numbers of those that maps are made of.
+        targets: what is explained of each of these; empty if nothing is.
+        scheduler: where everything is run.
+        terms: on what terms.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        question: Question,
+        query: QueryRun,
+        found: Activations,
+        rows: Sequence[int],
+        targets: Sequence[Target],
+        scheduler: Scheduler,
+        terms: Terms,
+    ) -> None:
+        self._model = model
+        self._question = question
+        self._query = query
+        self._found = found
+        self._rows = rows
+        self._targets = targets
+        self._scheduler = scheduler
+        self._terms = terms
+        self._axis = input_channel_axis(model.description, question.input)
+        self._input = model.description.taps.select(["input"])[question.input]
+        self._done = 0
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self._rows)
+
+    def activations(self) -> Array:
+        """The values of the place."""
+        if self._question.method.place == "input":
+            return np.stack([self.image(number) for number in range(self.images)])
+        return _channels_last(self._values(self._question.place), self._question.place.channel_axis)
+
+    def slopes(self) -> Array:
+        """The gradient of each image's score by those values."""
+        question, derivative = self._question, self._question.derivative
+        measured = self._values(derivative.target)
+        weights = [target.weights(row) for target, row in zip(self._targets, measured, strict=True)]
+        values = self._values(question.place) if derivative.is_fed else None
+        outcomes = self._runs(self.images, lambda rows: self._gradient_job(rows, derivative, weights, values))
+        slopes = np.concatenate([outcome.arrays[0] for outcome in outcomes])
+        axis = self._axis if question.method.place == "input" else question.place.channel_axis
+        return _channels_last(slopes, axis)
+
+    def image(self, number: int) -> Array:
+        """What went into the model."""
+        values = self._query.load(self._rows[number])[self._question.input]
+        (image,) = _channels_last(values[np.newaxis], self._axis)
+        return np.asarray(image)
+
+    def level(self, pixel: float) -> Array | None:
+        """What a grey pixel is in the model's input."""
+        described = self._model.description
+        preprocessing = described.preprocessing[described.inputs[self._question.input].name]
+        return None if preprocessing is None else preprocessing.level(pixel)
+
+    def scores_of(self, number: int, count: int, version: Version) -> Iterator[float]:
+        """The scores of versions of an image."""
+        target = self._targets[number]
+        for values in self._values_of(number, count, version, target.output.measured):
+            yield from target.scores(values)
+
+    def outputs_of(self, number: int, count: int, version: Version) -> Iterator[float]:
+        """What the model's output says of the target for versions of an image."""
+        target = self._targets[number]
+        for values in self._values_of(number, count, version, target.output.tap):
+            yield from target.outputs(values)
+
+    def slopes_of(self, number: int, count: int, version: Version) -> Iterator[Array]:
+        """The gradients of the scores of versions of an image by that version."""
+        measured = self._targets[number].output.measured
+        derivative = Derivative(measured, self._input, self._question.method.is_guided)
+
+        def job(indices: range) -> Job:
+            inputs = self._inputs(number, indices, version)
+            weights = self._weights(number, inputs, measured)
+            return DerivativeJob(
+                **self._job(inputs), taps=(self._input,), derivative=derivative, inputs=[*inputs, weights]
+            )
+
+        for outcome in self._runs(count, job):
+            yield from _channels_last(outcome.arrays[0], self._axis)
+
+    def _values_of(self, number: int, count: int, version: Version, tap: Tap) -> Iterator[Array]:
+        def job(indices: range) -> Job:
+            inputs = self._inputs(number, indices, version)
+            return Job(**self._job(inputs), inputs=inputs, taps=(tap,))
+
+        for outcome in self._runs(count, job):
+            yield outcome.arrays[0]
+
+    def _weights(self, number: int, inputs: Sequence[Array], measured: Tap) -> Array:
+        """How much the values count in the scores of versions. For a logarithm that depends on the values."""
+        target, count = self._targets[number], len(inputs[0])
+        if target.form != "log":
+            own = self._found[measured.address].values[self._rows[number]]
+            return np.repeat(target.weights(own)[np.newaxis], count, axis=0)
+        job = Job(**self._job(inputs), inputs=inputs, taps=(measured,))
+        values = self._finished(self._scheduler.submit(job)).arrays[0]
+        return np.stack([target.weights(row) for row in values])
+
+    def _gradient_job(
+        self, rows: range, derivative: Derivative, weights: Sequence[Array], values: Array | None
+    ) -> Job:
+        own = [self._query.load(self._rows[row]) for row in rows]
+        inputs = [np.stack(column) for column in zip(*own, strict=True)]
+        fed = [] if values is None else [values[rows.start : rows.stop]]
+        names = [f"{self._query.names[self._rows[row]]} {self._targets[row].key}" for row in rows]
+        return DerivativeJob(
+            **{**self._job(inputs), "keys": names},
+            taps=(derivative.source,),
+            derivative=derivative,
+            inputs=[*inputs, np.stack([weights[row] for row in rows]), *fed],
+        )
+
+    def _job(self, inputs: Sequence[Array]) -> dict[str, Any]:
+        """What all jobs have in common. Nobody else has the same versions: each has a name of its own."""
+        return {
+            "executable": self._model.executable,
+            "keys": [f"version {next(_numbers)}" for _ in inputs[0]],
+            "deadline": self._terms.deadline,
+            "is_wanted": self._terms.is_wanted,
+        }
+
+    def _inputs(self, number: int, indices: range, version: Version) -> list[Array]:
+        """What goes into the model: versions of the one input that is varied, and the others as they are."""
+        own = self._query.load(self._rows[number])
+        place = self._question.input
+        versions = np.stack([version(index) for index in indices])
+        inputs = [np.broadcast_to(array, (len(indices), *array.shape)) for array in own]
+        inputs[place] = _as_input(versions, self._axis, own[place].dtype)
+        return inputs
+
+    def _values(self, tap: Tap) -> Array:
+        return self._found[tap.address].values[list(self._rows)]
+
+    def _runs(self, count: int, job: Callable[[range], Job]) -> Iterator[Outcome]:
+        """Run `count` rows, some at a time and in order, and no more ahead than can be run at once."""
+        size = self._terms.batch_rows
+        pending: deque[tuple[Future[Outcome], int]] = deque()
+        try:
+            for start in range(0, count, size):
+                rows = range(start, min(start + size, count))
+                if len(pending) >= _AHEAD:
+                    yield self._next(pending)
+                made = job(rows)
+                try:
+                    future = self._scheduler.submit(made)
+                except QueueFull:
+                    if not pending:
+                        raise
+                    yield self._next(pending)
+                    future = self._scheduler.submit(made)
+                pending.append((future, len(rows)))
+            while pending:
+                yield self._next(pending)
+        finally:
+            for future, _ in pending:
+                future.cancel()
+
+    def _next(self, pending: deque[tuple[Future[Outcome], int]]) -> Outcome:
+        future, rows = pending.popleft()
+        outcome = self._finished(future)
+        self._done += rows
+        if self._terms.total > 1:
+            self._terms.progress(min(self._done, self._terms.total), self._terms.total)
+        return outcome
+
+    def _finished(self, future: "Future[Outcome]") -> Outcome:
+        try:
+            return future.result(max(0.0, self._terms.deadline - time.monotonic()))
+        except TimeoutError as error:
+            future.cancel()
+            raise DeadlineExceeded(_LATE) from error
+
+
+def _channels_last(values: Array, axis: int | None) -> Array:
+    """(rows, *shape) as float32 (rows, height, width, channels)."""
+    last = values[..., np.newaxis] if axis is None else np.moveaxis(values, 1 + axis, -1)
+    return last.astype(np.float32, copy=False)
+
+
+def _as_input(versions: Array, axis: int | None, dtype: np.dtype[Any]) -> Array:
+    """(rows, height, width, channels) as the model takes them."""
+    arranged = versions[..., 0] if axis is None else np.moveaxis(versions, -1, 1 + axis)
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        arranged = np.rint(arranged).clip(bounds.min, bounds.max)
+    return np.ascontiguousarray(arranged, dtype)
