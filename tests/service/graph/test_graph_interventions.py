@@ -211,7 +211,7 @@ def test_rectifiers_that_are_guided_let_back_only_what_is_positive(residual):
 def test_the_logits_of_an_output_are_found(residual):
     head = residual.executable.head(residual.index["scores"])
     assert head.squashing == "softmax"
-    assert head.logits is residual.index["scores@preactivation"]
+    assert head.logits.address == "scores@preactivation"
     assert residual.executable.head(residual.index["stem"]).squashing is None
 
 
