@@ -64,7 +64,10 @@ class PlanKey:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads.
+    """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads, which take turns.
+
+    Where oneDNN computes, TensorFlow 2.21 has broken its process, or computed a wrong value, when two threads ran a
+    small plan at the same time. A run alone uses all processors; different plans run together.
 
     `nbytes` is about what it takes in memory, besides its values while it runs.
     """
@@ -72,10 +75,12 @@ class Plan:
     key: PlanKey
     nbytes: int
     _call: Callable[..., list[Array]] = field(repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, values: Sequence[Any]) -> list[Array]:
         """The values of `key.fetched`, in that order."""
-        return self._call(*values)
+        with self._turn:
+            return self._call(*values)
 
 
 def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | None], key: PlanKey) -> Plan:
