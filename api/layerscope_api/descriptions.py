@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from layerscope.attribution import METHODS
+from layerscope.attribution.places import reason_against
 from layerscope.execution.engine import Engine
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps import Tap
@@ -21,6 +23,8 @@ from layerscope_api.schemas import (
 )
 
 _IN_A_LOOP = "It runs inside a loop over time, where no single value exists to be read."
+
+_LAYER_METHODS = [method.name for method in METHODS.values() if method.place == "layer"]
 
 _PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
 
@@ -103,6 +107,7 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
 def _layer_row(tap: Tap) -> LayerRow:
     layer = tap.layer
     picture = _PICTURES.get(len(tap.shape))
+    no_map = reason_against(tap)
     axis = tap.channel_axis
     return LayerRow(
         address=tap.address,
@@ -118,6 +123,9 @@ def _layer_row(tap: Tap) -> LayerRow:
         bytes_per_image=tap.bytes_per_image,
         inbound=list(layer.inbound),
         group=layer.is_group,
-        can=["tensor", *([picture] if picture else [])],
-        cannot={} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."},
+        can=["tensor", *([picture] if picture else []), *([] if no_map else _LAYER_METHODS)],
+        cannot={
+            **({} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."}),
+            **(dict.fromkeys(_LAYER_METHODS, no_map) if no_map else {}),
+        },
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from layerscope import encode
 from layerscope.attribution import METHODS, method_of
 from layerscope.encode import Format, format_for
+from layerscope.errors import OptionInvalid
 from layerscope.execution.attributing import AttributionQuery, Progress
 from layerscope.execution.backdrops import Ground
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
@@ -25,11 +26,21 @@ from layerscope_api.attribution_options import (
 )
 from layerscope_api.attribution_schemas import AttributionBody, MethodList
 from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, TENSORS, errors, query, query_and_body
+from layerscope_api.contract import (
+    NOT_MODIFIED,
+    PICTURE,
+    RUN_ERRORS,
+    TENSORS,
+    Responses,
+    errors,
+    query,
+    query_and_body,
+)
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.pictures import picture_answer, picture_format
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.security import INFER
+from layerscope_api.streaming import STREAMS, StreamedAnswer, stream_for
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
@@ -37,7 +48,13 @@ MethodName = Annotated[
     str, Path(description=f"how: {', '.join(METHODS)}; see /v1/attributions", max_length=80)
 ]
 
-_RESPONSES = {**TENSORS, **RUN_ERRORS}
+_RESPONSES: Responses = {
+    **RUN_ERRORS,
+    200: {
+        "description": "The heat maps, in the format asked for, or as a stream of progress with JSON at its end",
+        "content": {**TENSORS[200]["content"], **{each: {"schema": {"type": "string"}} for each in STREAMS}},
+    },
+}
 _MAPS, _PICTURES = options_of_all(HeatMapOptions), options_of_all(HeatPictureOptions)
 
 
@@ -102,6 +119,14 @@ async def post_attribution(
 async def _maps(model: str, name: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, options_of(method_of(name), HeatMapOptions), service.limits)
     accept = request.headers.get("accept")
+    if stream := stream_for(accept):
+        _require_json(asked.options)
+        service.engine.describe(model)
+
+        def answer(is_wanted: IsWanted, progress: Progress) -> Answer:
+            return _encoded(service, model, name, asked, "json", is_wanted, progress)
+
+        return StreamedAnswer(request, service.work, answer, stream)
     form = format_for(accept, asked.options.format)
     return await respond(
         request,
@@ -110,6 +135,13 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         asked,
         lambda is_wanted: _encoded(service, model, name, asked, form, is_wanted),
     )
+
+
+def _require_json(options: HeatMapOptions) -> None:
+    if options.format not in {None, "json"}:
+        raise OptionInvalid(
+            f"A stream ends with JSON, which format={options.format} is not.", option="format"
+        )
 
 
 async def _picture(model: str, name: str, request: Request, service: Service) -> Response:
