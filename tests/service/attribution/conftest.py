@@ -1,29 +1,10 @@
-from dataclasses import dataclass
+import shutil
 
-import numpy as np
 import pytest
-from explained_models import Example, write_models
+from explained_models import Explained, write_models
 
-from layerscope.attribution import METHODS
-from layerscope.execution.attributing import Attribution, AttributionQuery
 from layerscope.execution.engine import LocalEngine
-from layerscope.execution.inputs import TensorSource
 from layerscope.limits import Limits
-
-
-@dataclass
-class Explained:
-    """An engine over the examples."""
-
-    engine: LocalEngine
-    examples: dict[str, Example]
-
-    def __call__(self, model, method, images, **options) -> Attribution:
-        sources = {"image": [TensorSource(np.asarray(images, np.float32))]}
-        chosen = METHODS[method].options(**options)
-        return self.engine.attribute(
-            AttributionQuery(model=model, sources=sources, method=METHODS[method], options=chosen)
-        )
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +14,18 @@ def explained_directory(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start(explained_directory):
-    """Makes engines over the examples; all are closed in the end."""
+def start(explained_directory, tmp_path_factory):
+    """Makes engines over all examples or, sooner, over some; all are closed in the end."""
     directory, examples = explained_directory
     engines = []
 
-    def started(**limits):
-        engine = LocalEngine(directory, Limits(**limits))
+    def started(*names, **limits):
+        chosen = directory
+        if names:
+            chosen = tmp_path_factory.mktemp("some")
+            for name in names:
+                shutil.copytree(directory / name, chosen / name)
+        engine = LocalEngine(chosen, Limits(**limits))
         engine.load_all()
         assert {entry.state for entry in engine.catalogue()} == {"ready"}
         engines.append(engine)
@@ -58,4 +44,4 @@ def explain(start):
 @pytest.fixture(scope="session")
 def explain_anew(start):
     """Keeps nothing that it computed."""
-    return start(activation_cache_bytes=1)
+    return start("plain", "hidden_softmax", "segments", activation_cache_bytes=1)

@@ -11,6 +11,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from layerscope.attribution import METHODS
+from layerscope.execution.attributing import Attribution, AttributionQuery
+from layerscope.execution.engine import LocalEngine
+from layerscope.execution.inputs import TensorSource
+
 SIDE = 12
 
 PLUGIN = """
@@ -61,6 +66,21 @@ class Example:
 
     def scores(self, images):
         return self.after(self.before(images), images)[:, self.target]
+
+
+@dataclass
+class Explained:
+    """An engine over the examples."""
+
+    engine: LocalEngine
+    examples: dict[str, Example]
+
+    def __call__(self, model, method, images, **options) -> Attribution:
+        sources = {"image": [TensorSource(np.asarray(images, np.float32))]}
+        chosen = METHODS[method].options(**options)
+        return self.engine.attribute(
+            AttributionQuery(model=model, sources=sources, method=METHODS[method], options=chosen)
+        )
 
 
 def conv(filters, name, **options):
@@ -226,13 +246,17 @@ def dead():
 
 
 def poisoned():
-    """One weight is NaN."""
-    example = plain()
-    last = example.model.get_layer("last")
+    """One weight is NaN, and there is no rectifier behind it: those of oneDNN make zeros of NaN."""
+    start = picture()
+    stem, last = conv(4, "stem"), layers.Conv2D(6, 3, name="last")
+    kind = layers.Dense(3, activation="softmax", name="kind")
+    model = keras.Model(start, kind(layers.GlobalAveragePooling2D(name="pool")(last(stem(start)))))
     kernel, bias = last.get_weights()
     bias[2] = np.nan
     last.set_weights([kernel, bias])
-    return example
+    return Example(
+        model, "last", lambda x: last(stem(x)), lambda a, _: linear(kind, tf.reduce_mean(a, (1, 2)))
+    )
 
 
 def point():
@@ -242,6 +266,61 @@ def point():
     flat, kind = layers.Flatten(name="flat"), layers.Dense(3, activation="softmax", name="kind")
     model = keras.Model(start, kind(flat(last(stem(start)))))
     return Example(model, "last", lambda x: last(stem(x)), lambda a, _: linear(kind, flat(a)))
+
+
+def certain():
+    """A model that has no doubt at all."""
+    example = plain()
+    kind = example.model.get_layer("kind")
+    kernel, bias = kind.get_weights()
+    kind.set_weights([kernel * 3e4, bias])
+    return example
+
+
+def silent():
+    """Nothing in the last layer is ever active."""
+    example = plain()
+    last = example.model.get_layer("last")
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel * 0, bias * 0 - 1])
+    return example
+
+
+def branches():
+    """Two outputs that come from different layers."""
+    start = picture()
+    near, far = conv(4, "near"), conv(4, "far")
+    pools = [layers.GlobalMaxPooling2D(name=name)(each(start)) for name, each in (("a", near), ("b", far))]
+    heads = [layers.Dense(3, name=name) for name in ("first", "second")]
+    model = keras.Model(start, {head.name: head(pool) for head, pool in zip(heads, pools, strict=True)})
+    return Example(model, "near", near, lambda a, _: a, options={"output": "second"})
+
+
+def flat():
+    start = keras.Input((5,), name="numbers")
+    model = keras.Model(start, layers.Dense(3, name="kind")(start))
+    return Example(model, "kind", lambda x: x, lambda a, _: a)
+
+
+def matrix():
+    start = keras.Input((6, 7), name="matrix")
+    model = keras.Model(start, layers.Dense(3, name="kind")(layers.Flatten(name="flat")(start)))
+    return Example(model, "flat", lambda x: x, lambda a, _: a)
+
+
+def words():
+    start = keras.Input((4, 4), dtype="int32", name="words")
+    read = layers.Flatten(name="flat")(layers.Embedding(5, 2, name="embedding")(start))
+    return Example(
+        keras.Model(start, layers.Dense(3, name="kind")(read)), "flat", lambda x: x, lambda a, _: a
+    )
+
+
+def rounding():
+    start = picture()
+    last = conv(4, "last")
+    chosen = keras.ops.argmax(layers.GlobalAveragePooling2D(name="pool")(last(start)), axis=-1)
+    return Example(keras.Model(start, chosen), "last", last, lambda a, _: a)
 
 
 def smooth():
@@ -289,6 +368,13 @@ def write_models(directory):
         "point": point(),
         "smooth": smooth(),
         "pair": pair(),
+        "certain": certain(),
+        "silent": silent(),
+        "branches": branches(),
+        "flat": flat(),
+        "matrix": matrix(),
+        "words": words(),
+        "rounding": rounding(),
         "any_size": any_size(),
     }
     for name, example in examples.items():
