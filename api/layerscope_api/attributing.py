@@ -11,6 +11,7 @@ from layerscope.encode import About
 from layerscope.execution.attributing import Attribution
 from layerscope_api.attribution_schemas import MethodList, MethodOption, MethodRow
 from layerscope_api.descriptions import preprocessing_body
+from layerscope_api.pictures import about_layer
 
 
 def method_list() -> MethodList:
@@ -33,9 +34,7 @@ def about(found: Attribution, *, values: bool) -> About:
 def about_picture(found: Attribution) -> dict[str, str]:
     """What a picture's file says of the heat map in it."""
     said = {
-        "layer": found.place.address,
-        "model": f"{found.model.name}@{found.model.version}",
-        "digest": found.model.digest,
+        **about_layer(found.model, found.place.address),
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }

@@ -5,6 +5,7 @@ from fastapi import Request
 from layerscope.encode import quality_of
 from layerscope.execution.attributing import Attribution
 from layerscope.execution.engine import Result
+from layerscope.graph.model import ModelDescription
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
 from layerscope_api.answers import Answer, ascii_address
 
@@ -27,7 +28,6 @@ def picture_answer(picture: Picture, result: Result | Attribution, address: str,
     return Answer([picture.data], picture.media_type, result.model, result.activations, headers, seconds)
 
 
-def about_layer(result: Result, address: str) -> dict[str, str]:
+def about_layer(model: ModelDescription, address: str) -> dict[str, str]:
     """What a picture's file says of where its values come from."""
-    model = result.model
     return {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}

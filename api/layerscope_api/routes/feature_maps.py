@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from layerscope.activations import Activation
 from layerscope.channels import ChannelSelection
-from layerscope.errors import OptionInvalid
 from layerscope.execution.engine import Query, Result
+from layerscope.graph.selectors import require_one
 from layerscope.limits import Limits
 from layerscope.render import Picture, PictureFormat, PictureOptions, building_bytes, measure, render, tiles
 from layerscope.render.layout import require_room
@@ -62,12 +62,7 @@ def _answer(
     channels, look = options.selected_channels(), options.picture_options()
 
     def admit(specs: Sequence[TensorSpec]) -> int:
-        if len(specs) > 1:
-            raise OptionInvalid(
-                f"layer={options.layer[:100]} selects {len(specs)} layers; a picture shows one.",
-                option="layer",
-                layers=[spec.address for spec in specs[:10]],
-            )
+        require_one(options.layer, [spec.address for spec in specs], "a picture shows one")
         return drawing_bytes(specs[0], options, service.limits)
 
     sources = asked.sources(service.images, service.limits)
@@ -110,7 +105,7 @@ def _draw(
     rank = activation.values.ndim - 1
     axis = _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
     maps = np.concatenate([tiles(image, axis) for image in activation.values])
-    about, names = about_layer(result, address), _names(activation, len(maps))
+    about, names = about_layer(result.model, address), _names(activation, len(maps))
     return render(maps, look, limits=service.limits, names=names, about=about, form=form)
 
 

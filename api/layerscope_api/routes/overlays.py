@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
 from layerscope.activations import Activation
-from layerscope.errors import NoPicture, OptionInvalid
+from layerscope.errors import NoPicture
 from layerscope.execution.backdrops import Ground
 from layerscope.execution.engine import Query
+from layerscope.graph.selectors import require_one
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes, tiles
 from layerscope.render.layout import require_room
 from layerscope.tensor_specs import TensorSpec
@@ -80,7 +81,7 @@ def _answer(
                 limits=limits,
                 alpha=options.alpha,
                 interpolation=options.interpolation,
-                about=about_layer(result, address),
+                about=about_layer(result.model, address),
                 form=form,
             )
         )
@@ -95,9 +96,7 @@ def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None
         NoPicture: the layer's values do not lie in rows and columns.
         OptionInvalid: there are several layers.
     """
-    if len(specs) > 1:
-        message = f"layer={layer[:100]} selects {len(specs)} layers; an overlay shows one."
-        raise OptionInvalid(message, option="layer", layers=[spec.address for spec in specs[:10]])
+    require_one(layer, [spec.address for spec in specs], "an overlay shows one")
     whole = specs[0]
     if len(whole.spatial_axes) != 2 or whole.size == 0:
         shape = list(whole.shape[1:])

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from layerscope.attribution.baselines import Baseline, baseline_of, meaning
+from layerscope.attribution.maps import mean_slopes
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.probe import Probe
 
@@ -31,15 +32,12 @@ def _explain(probe: Probe, options: _Options) -> Array:
 def _integrated(probe: Probe, number: int, options: _Options) -> Array:
     start = baseline_of(probe, number, options.baseline, "black")
     way = probe.image(number) - start
-    total = np.zeros(way.shape, np.float64)
 
     def point(step: int) -> Array:
         version: Array = start + np.float32((step + 0.5) / options.steps) * way
         return version
 
-    for slopes in probe.slopes_of(number, options.steps, point):
-        total += slopes
-    shares: Array = (way * (total / options.steps)).sum(axis=-1)
+    shares: Array = (way * mean_slopes(probe, number, options.steps, point)).sum(axis=-1)
     return shares
 
 

@@ -1,11 +1,12 @@
 """Steps that several methods have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from layerscope.attribution.method import Array
+from layerscope.attribution.probe import Probe
 
 
 def positive(values: Array) -> Array:
@@ -18,6 +19,14 @@ def strongest(slopes: Array) -> Array:
     """The largest magnitude over channels, which are last."""
     result: Array = np.abs(slopes).max(axis=-1)
     return result
+
+
+def mean_slopes(probe: Probe, number: int, count: int, version: Callable[[int], Array]) -> Array:
+    """The mean gradient over versions of an image, float64 (height, width, channels); see `Probe.slopes_of`."""
+    total = np.zeros(probe.image(number).shape, np.float64)
+    for slopes in probe.slopes_of(number, count, version):
+        total += slopes
+    return total / count
 
 
 def enlarged(values: Array, size: Sequence[int]) -> Array:

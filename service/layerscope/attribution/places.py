@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.selectors import split_selectors
+from layerscope.graph.selectors import require_one, split_selectors
 from layerscope.graph.taps import Tap
 
 
@@ -28,9 +28,7 @@ def layer_of(model: ModelDescription, selector: str) -> Tap:
         OptionInvalid: it selects several.
     """
     taps = model.taps.select(split_selectors([selector]))
-    if len(taps) > 1:
-        message = f"layer={selector[:100]} selects {len(taps)} layers; name one."
-        raise OptionInvalid(message, option="layer", layers=[tap.address for tap in taps[:10]])
+    require_one(selector, [tap.address for tap in taps])
     reason = reason_against(taps[0])
     if reason is not None:
         shape = list(taps[0].shape)

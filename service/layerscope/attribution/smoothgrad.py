@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.maps import strongest
+from layerscope.attribution.maps import mean_slopes, strongest
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.probe import Probe
 
@@ -40,10 +40,7 @@ def _smooth(probe: Probe, number: int, options: _Options) -> Array:
         version: Array = image + deviation * random.standard_normal(image.shape, np.float32)
         return version
 
-    total = np.zeros(image.shape, np.float64)
-    for slopes in probe.slopes_of(number, options.samples, noisy):
-        total += slopes
-    return strongest(total / options.samples)
+    return strongest(mean_slopes(probe, number, options.samples, noisy))
 
 
 def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001

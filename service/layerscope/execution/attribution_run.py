@@ -9,7 +9,6 @@ import numpy as np
 from layerscope.activations import Activations
 from layerscope.attribution.places import input_channel_axis
 from layerscope.attribution.targets import Target
-from layerscope.errors import DeadlineExceeded
 from layerscope.execution.admission import require_computable, require_workable
 from layerscope.execution.attributing import (
     Array,
@@ -21,11 +20,12 @@ from layerscope.execution.attributing import (
     require_few_runs,
     require_one_row,
 )
+from layerscope.execution.batches import deadline_told
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
-from layerscope.execution.versions import ImageVersions, Terms
+from layerscope.execution.versions import MOST_AHEAD, ImageVersions, Terms
 from layerscope.graph.devices import has_gpu
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps import Shape
@@ -34,8 +34,6 @@ from layerscope.tensor_specs import TensorSpec
 
 _CACHED_BYTES = 8 * MIB
 """Without a GPU, versions that run together must have room in the caches of a processor, or they hold each other up."""
-
-_IN_FLIGHT = 2
 
 
 class AttributionRun:
@@ -81,7 +79,7 @@ class AttributionRun:
             self._question.place.address, (self._count, *self._shape[:2]), np.dtype(np.float32), None
         )
         building = 0 if self._wanted.admit is None else self._wanted.admit([maps])
-        versions = _IN_FLIGHT * self._batch_rows * self._row_bytes
+        versions = MOST_AHEAD * self._batch_rows * self._row_bytes
         needed = computation.working_bytes(building + versions) + maps.nbytes
         require_workable(needed, self._limits)
         return needed
@@ -97,16 +95,12 @@ class AttributionRun:
         names = [cache_name(question, target) for target in targets or [None] * self._count]
         keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
         places = {key: number for number, key in enumerate(keys)}
-        try:
+        with deadline_told():
             maps, hit = self._cache.get_or_compute(
                 keys,
                 lambda lacking: self._maps(found, [places[key] for key in lacking], targets),
                 self.seconds_left,
             )
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                "The request waited longer than it may: try again, or ask for less."
-            ) from error
         return Attribution(
             model=self._model.description,
             method=question.method,

@@ -1,8 +1,9 @@
 """Jobs, and batches of them: what the scheduler runs at once."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,19 @@ from layerscope.graph.taps import Shape, Tap
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _LATE = "The request waited longer than it may: try again, or ask for less."
+
+
+@contextmanager
+def deadline_told() -> Iterator[None]:
+    """While something is waited for, say of a wait that is up that the request waited too long.
+
+    Raises:
+        DeadlineExceeded: it is up.
+    """
+    try:
+        yield
+    except TimeoutError as error:
+        raise DeadlineExceeded(_LATE) from error
 
 
 @dataclass(frozen=True)

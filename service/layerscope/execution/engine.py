@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from layerscope.activations import Activations
-from layerscope.errors import OptionInvalid
 from layerscope.execution.admission import (
     Demand,
     QueryPlan,
@@ -31,7 +30,7 @@ from layerscope.graph.devices import has_gpu
 from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.receptive.field import ReceptiveField
-from layerscope.graph.selectors import require_few, split_selectors
+from layerscope.graph.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
@@ -244,12 +243,7 @@ class LocalEngine:
         """
         with self._registry.lease(query.model) as model:
             taps = self._taps(model, query)
-            if len(taps) > 1:
-                raise OptionInvalid(
-                    f"layer={','.join(query.layers)[:100]} selects {len(taps)} layers; name one.",
-                    option="layer",
-                    layers=[tap.address for tap in taps[:10]],
-                )
+            require_one(",".join(query.layers), [tap.address for tap in taps])
             sources = query.sources
             sizes = self._prepared(model, taps, query).sizes() if sources else fixed_sizes(model.description)
             return model.description, model.fields.of(taps[0], unit, sizes)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from layerscope.activations import Activation, Activations
-from layerscope.errors import DeadlineExceeded
 from layerscope.execution.admission import Demand
-from layerscope.execution.batches import Job
+from layerscope.execution.batches import Job, deadline_told
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row, require_one_size, stack
 from layerscope.execution.scheduler import Scheduler
@@ -56,16 +55,12 @@ class QueryRun:
 
     def activations(self) -> Activations:
         """Run what is not known yet, and put everything together."""
-        try:
+        with deadline_told():
             found, hit = self._cache.get_or_compute(
                 list(self._places),
                 lambda lacking: self._compute([self._places[key] for key in lacking]),
                 self.seconds_left,
             )
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                "The request waited longer than it may: try again, or ask for less."
-            ) from error
         by_address = {
             tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
             for number, tap in enumerate(self._taps)

@@ -25,7 +25,7 @@ from layerscope.graph.taps import Tap
 
 _LATE = "The attribution took longer than it may, or nobody waits for it: ask for less, or try again."
 
-_AHEAD = 2
+MOST_AHEAD = 2
 """Batches of one attribution that wait or run at a time: as many as run at once."""
 
 _numbers = itertools.count()
@@ -210,7 +210,7 @@ class ImageVersions:
         try:
             for start in range(0, count, size):
                 rows = range(start, min(start + size, count))
-                if len(pending) >= _AHEAD:
+                if len(pending) >= MOST_AHEAD:
                     yield self._next(pending)
                 made = job(rows)
                 try:

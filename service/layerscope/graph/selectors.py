@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import re2
 
-from layerscope.errors import InvalidSelector, LayerNotFound, TooMany
+from layerscope.errors import InvalidSelector, LayerNotFound, OptionInvalid, TooMany
 from layerscope.graph.addresses import Site, parse_address, parse_site
 from layerscope.graph.taps import LayerCall, Tap
 from layerscope.limits import Limits
@@ -54,6 +54,25 @@ def require_few(selectors: Sequence[str], limits: Limits) -> None:
             ways=("use patterns (block*)", "select by type: or index:", "send several requests"),
             selectors=len(selectors),
             limit=limits.selectors,
+        )
+
+
+def require_one(selector: str, addresses: Sequence[str], wanted: str = "name one") -> None:
+    """Check that a selector gave one layer.
+
+    Args:
+        selector: as the caller wrote it.
+        addresses: what it gave.
+        wanted: the end of the sentence that says how many would do.
+
+    Raises:
+        OptionInvalid: it gave several.
+    """
+    if len(addresses) > 1:
+        raise OptionInvalid(
+            f"layer={selector[:100]} selects {len(addresses)} layers; {wanted}.",
+            option="layer",
+            layers=list(addresses[:10]),
         )
 
 
