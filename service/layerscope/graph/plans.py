@@ -20,6 +20,7 @@ from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.graph.fusion import fused
 from layerscope.graph.guidance import guide
+from layerscope.graph.loop_gradients import loops_differentiable
 from layerscope.graph.subgraph import GraphParts
 from layerscope.graph.weights import Weights
 
@@ -196,10 +197,9 @@ def _derivative(graph: Any, slope: Slope) -> tuple[str, str]:
     """The names of what tells how much each value of the target counts, and of the derivative."""
     target = graph.get_tensor_by_name(slope.target)
     weight = tf.compat.v1.placeholder(target.dtype, name="layerscope/weight")
-    # The graph was traced with it: a loop has every output already that its gradient reads.
-    tf.compat.v1.experimental.output_all_intermediates(True)
     source = graph.get_tensor_by_name(slope.source)
-    (derivative,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
+    with loops_differentiable():
+        (derivative,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
     if derivative is None:
         raise LookupError(slope.source)
     return str(weight.name), str(tf.identity(derivative).name)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from layerscope.errors import ModelRefused
 from layerscope.graph.addresses import encode_path
 from layerscope.graph.batch_axis import Rows, rows_of
+from layerscope.graph.loop_gradients import loops_differentiable
 from layerscope.graph.recording import Call, Recorder, needless_copies
 from layerscope.graph.signature import Signature
 from layerscope.graph.taps import Input, LayerCall, Tap, Tensor
@@ -57,12 +58,11 @@ def trace(model: Any, signature: Signature) -> Trace:
     Raises:
         ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
     """
-    # Without it, loops (recurrent layers) keep too little for their gradient to be added to the graph later.
-    tf.compat.v1.experimental.output_all_intermediates(True)
-    heard = _listen(model, signature)
-    tokens = _token_inputs(heard) if signature.dtypes_assumed else []
-    if tokens:
-        heard = _listen(model, signature.with_integers(tokens))
+    with loops_differentiable():
+        heard = _listen(model, signature)
+        tokens = _token_inputs(heard) if signature.dtypes_assumed else []
+        if tokens:
+            heard = _listen(model, signature.with_integers(tokens))
     return _traced(model, heard)
 
 

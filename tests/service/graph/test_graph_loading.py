@@ -88,6 +88,16 @@ def test_what_another_process_prepares_is_what_this_one_would(tmp_path, make, sh
     assert_close(value(there, output.address, [values]), model(values))
 
 
+def test_keras_can_train_in_a_process_that_has_traced_and_differentiated():
+    model = gru_model()
+    made, steps = traced(model), noise(2, 5, 3)
+    made.executable.gradient([steps], Derivative(made.index["head"], made.index["embed"]))
+    model.compile("adam", "mse")
+    before = model.get_weights()
+    model.fit(steps, noise(2, 2), verbose=0)
+    assert any((then != now).any() for then, now in zip(before, model.get_weights(), strict=True))
+
+
 def test_a_process_that_has_traced_nothing_can_differentiate_through_a_loop(tmp_path):
     model = loaded(write_model(tmp_path, gru_model()))
     tap, target = (model.description.taps[address] for address in ("embed", "head"))

@@ -7,7 +7,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from hostile_files import layer_called, with_config, with_weights
 from keras import layers
 from model_files import rewrite_as_keras_2, separable_model, tiny_model
@@ -92,8 +91,6 @@ def test_m11_a_compiled_and_trained_model_leaves_its_training_behind(tmp_path):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_regularizer="l2", activation="relu")])
     model.compile("adam", "mse", metrics=["mae"])
     values = np.ones((8, 4), np.float32)
-    # Tracing in this process, as other tests do it, turns it on, and no model can be trained then.
-    tf.compat.v1.experimental.output_all_intermediates(None)
     model.fit(values, np.ones((8, 3), np.float32), verbose=0)
     report, opened = fresh_of(model, tmp_path)
     assert report.parameters == 15
