@@ -7,6 +7,7 @@ BIN := .venv/bin
 # Pinned, and installed by pip: it then installs the other requirements in a fifth of pip's time.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
 .PHONY: help install run test soak check generate gallery bench bench-peers requirements clean
@@ -25,11 +26,12 @@ test: .venv/.dev ## Run the tests, except those of the soak
 soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications
 	$(BIN)/pytest -m soak
 
-check: .venv/.dev ## Lint, check formatting, types, imports, generated files and the rules of the house
+check: .venv/.dev clients/js/contract.d.ts ## Lint, check formatting, types, imports, generated files and the rules of the house
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run check
 	$(BIN)/layerscope openapi | diff -u openapi/openapi.json -
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest --quiet tests/test_project.py
@@ -55,7 +57,7 @@ requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade mo
 		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove .venv, caches and builds
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv clients/js/node_modules clients/js/*.d.ts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.build: requirements/build.txt
@@ -75,3 +77,11 @@ clean: ## Remove .venv, caches and builds
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	$(EDITABLE) --editable clients/python
 	@touch $@
+
+clients/js/node_modules: clients/js/package-lock.json | .venv/.dev
+	$(NPM) ci
+	@touch $@
+
+# The contract as types, which the JavaScript client is checked with.
+clients/js/contract.d.ts: openapi/openapi.json clients/js/node_modules
+	$(NPM) run contract

@@ -1,0 +1,225 @@
+/**
+ * Tensors, and the two formats they travel in: `.npy` and safetensors.
+ *
+ * What is read is a view of the bytes that came: nothing is copied, unless a tensor lies where no typed array can.
+ *
+ * @module
+ */
+
+/** @typedef {Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array} TypedArray */
+/** @typedef {new (buffer: ArrayBufferLike, start: number, length: number) => TypedArray} ArrayType */
+/** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
+/** @typedef {"bool" | "int8" | "uint8" | "int16" | "uint16" | "int32" | "uint32" | "int64" | "uint64" | "float16" | "float32" | "float64"} Dtype */
+
+/** How each dtype is written in either format, and the array that views it; `float16` is viewed as its bits.
+ * @type {Record<Dtype, {npy: string, safetensors: string, array: ArrayType & {BYTES_PER_ELEMENT: number}}>} */
+const DTYPES = {
+  bool: { npy: "|b1", safetensors: "BOOL", array: Uint8Array },
+  int8: { npy: "|i1", safetensors: "I8", array: Int8Array },
+  uint8: { npy: "|u1", safetensors: "U8", array: Uint8Array },
+  int16: { npy: "<i2", safetensors: "I16", array: Int16Array },
+  uint16: { npy: "<u2", safetensors: "U16", array: Uint16Array },
+  int32: { npy: "<i4", safetensors: "I32", array: Int32Array },
+  uint32: { npy: "<u4", safetensors: "U32", array: Uint32Array },
+  int64: { npy: "<i8", safetensors: "I64", array: BigInt64Array },
+  uint64: { npy: "<u8", safetensors: "U64", array: BigUint64Array },
+  float16: { npy: "<f2", safetensors: "F16", array: Uint16Array },
+  float32: { npy: "<f4", safetensors: "F32", array: Float32Array },
+  float64: { npy: "<f8", safetensors: "F64", array: Float64Array },
+};
+
+const NPY_MAGIC = "\x93NUMPY";
+
+/** Numbers in rows and columns, the last axis the fastest. */
+export class Tensor {
+  /**
+   * @param {TypedArray} data - The numbers; `float16` is given as `Float32Array`, `bool` as `Uint8Array`.
+   * @param {readonly number[]} shape - The sides; their product is `data.length`.
+   * @param {Dtype} [dtype] - What the service computed them as; by default, what `data` holds.
+   */
+  constructor(data, shape, dtype = dtypeOf(data)) {
+    if (shape.reduce((product, side) => product * side, 1) !== data.length) {
+      throw new RangeError(`${data.length} values do not fill the shape ${shape.join(" x ")}.`);
+    }
+    this.data = data;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+}
+
+/** @param {TypedArray} data @returns {Dtype} */
+function dtypeOf(data) {
+  const name = /** @type {Dtype} */ (Object.keys(DTYPES).find((each) => DTYPES[/** @type {Dtype} */ (each)].array === data.constructor));
+  return name === "bool" ? "uint8" : name;
+}
+
+/**
+ * Read a `.npy` file.
+ * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ *
+ * @param {ArrayBuffer} buffer
+ * @returns {Tensor}
+ * @throws {SyntaxError} It is no such file, or its numbers are of a kind that JavaScript has not.
+ */
+export function readNpy(buffer) {
+  const bytes = new Uint8Array(buffer);
+  if (bytes.length < 12 || latin1(bytes.subarray(0, 6)) !== NPY_MAGIC) throw new SyntaxError("This is no .npy file.");
+  const lengthBytes = bytes[6] === 1 ? 2 : 4;
+  const start = 8 + lengthBytes + littleEndian(bytes.subarray(8, 8 + lengthBytes));
+  const header = latin1(bytes.subarray(8 + lengthBytes, start));
+  const [, code] = /'descr':\s*'([^']+)'/.exec(header) ?? [];
+  const [, order] = /'fortran_order':\s*(True|False)/.exec(header) ?? [];
+  const [, sides] = /'shape':\s*\(([^)]*)\)/.exec(header) ?? [];
+  const dtype = namedBy("npy", code);
+  if (!dtype || order !== "False" || sides === undefined) {
+    throw new SyntaxError("The .npy file has a header that is not understood, or numbers of another kind.");
+  }
+  const shape = sides.split(",").filter((side) => side.trim()).map(Number);
+  return tensorAt(buffer, start, shape, dtype);
+}
+
+/**
+ * Write a tensor as a `.npy` file.
+ *
+ * @param {Tensor} tensor
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function writeNpy({ data, shape }) {
+  const sides = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
+  const text = `{'descr': '${DTYPES[dtypeOf(data)].npy}', 'fortran_order': False, 'shape': (${sides}), }`;
+  const start = Math.ceil((10 + text.length + 1) / 64) * 64;
+  const file = new Uint8Array(start + data.byteLength);
+  const header = `${NPY_MAGIC}\x01\x00\x00\x00${text.padEnd(start - 11)}\n`;
+  for (let index = 0; index < start; index += 1) file[index] = header.charCodeAt(index);
+  new DataView(file.buffer).setUint16(8, start - 10, true);
+  file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
+  return file;
+}
+
+/**
+ * Read a safetensors file.
+ * Source: https://huggingface.co/docs/safetensors, section "Format"
+ *
+ * @param {ArrayBuffer} buffer
+ * @returns {{tensors: Map<string, Tensor>, metadata: Record<string, string>}}
+ * @throws {SyntaxError} It is no such file, is cut off, or holds numbers of a kind that JavaScript has not.
+ */
+export function readSafetensors(buffer) {
+  const bytes = new Uint8Array(buffer);
+  const start = 8 + littleEndian(bytes.subarray(0, 8));
+  if (bytes.length < 8 || start > bytes.length) throw new SyntaxError("This is no safetensors file, or it is cut off.");
+  /** @type {Record<string, {dtype: string, shape: number[], data_offsets: [number, number]}>} */
+  const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)));
+  if (Object.prototype.toString.call(header) !== "[object Object]") throw new SyntaxError("The header is no object.");
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const tensors = new Map();
+  for (const [name, { dtype: code, shape, data_offsets: offsets }] of Object.entries(entries)) {
+    const dtype = namedBy("safetensors", code);
+    if (!dtype) throw new SyntaxError(`The tensor ${name} is of a kind that JavaScript has not: ${code}.`);
+    tensors.set(name, tensorAt(buffer, start + offsets[0], shape, dtype));
+  }
+  return { tensors, metadata: /** @type {Record<string, string>} */ (/** @type {unknown} */ (metadata)) };
+}
+
+/** The values of layers by address, and what they are. @extends {Map<string, Tensor>} */
+export class Activations extends Map {
+  /** Which model computed them. @type {{name: string, version: number, digest: string}} */
+  model = { name: "", version: 0, digest: "" };
+  /** The ids of the images. @type {string[]} */
+  images = [];
+  /** @type {string[]} */
+  warnings = [];
+  /** By address. @type {Map<string, Omit<Schemas["LayerValues"], "values">>} */
+  layers = new Map();
+  /** What heat maps explain. @type {Schemas["AttributionRow"] | undefined} */
+  attribution;
+  /** @type {Map<string, Tensor>} */
+  #stored = new Map();
+
+  /** @param {ArrayBuffer} buffer - A safetensors file of the service. */
+  static of(buffer) {
+    const { tensors, metadata } = readSafetensors(buffer);
+    const { model, version, digest, ...nested } = metadata;
+    const { layers, images, warnings, attribution } = nested;
+    const about = {
+      model: { name: model, version: Number(version), digest },
+      layers: JSON.parse(layers),
+      images: JSON.parse(images),
+      warnings: JSON.parse(warnings),
+      attribution: attribution && JSON.parse(attribution),
+    };
+    return new Activations().#filled(about, tensors);
+  }
+
+  /** @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
+  static ofJson(body) {
+    const tensors = body.layers.map(({ address, values, shape, dtype }) => {
+      const numbers = Float32Array.from(/** @type {any[]} */ (values).flat(shape.length - 1), (value) => value ?? NaN);
+      return /** @type {[string, Tensor]} */ ([address, new Tensor(numbers, shape, /** @type {any} */ (dtype))]);
+    });
+    return new Activations().#filled(body, new Map(tensors));
+  }
+
+  /** @param {any} about @param {Map<string, Tensor>} tensors */
+  #filled({ model, layers, images, warnings, attribution }, tensors) {
+    Object.assign(this, { model, images, warnings, attribution });
+    this.#stored = tensors;
+    for (const row of layers) {
+      this.layers.set(row.address, row);
+      const tensor = tensors.get(row.address);
+      if (!tensor) throw new SyntaxError(`It describes ${row.address} but does not carry it.`);
+      this.set(row.address, tensor);
+    }
+    return this;
+  }
+
+  /**
+   * The scale and offset of each channel of a layer sent as `uint8`: a value is scale * stored + offset, off by at
+   * most half a scale. Undefined for layers sent otherwise.
+   *
+   * @param {string} address
+   */
+  quantization(address) {
+    const [scale, offset] = ["@scale", "@offset"].map((suffix) => this.#stored.get(address + suffix)?.data);
+    return scale && offset ? { scale: /** @type {Float32Array} */ (scale), offset: /** @type {Float32Array} */ (offset) } : undefined;
+  }
+}
+
+/** @param {ArrayBuffer} buffer @param {number} start @param {number[]} shape @param {Dtype} dtype */
+function tensorAt(buffer, start, shape, dtype) {
+  const { array } = DTYPES[dtype];
+  const count = shape.reduce((product, side) => product * side, 1);
+  const end = start + count * array.BYTES_PER_ELEMENT;
+  if (!Number.isSafeInteger(count) || count < 0 || end > buffer.byteLength) throw new SyntaxError("The file is cut off.");
+  const isAligned = start % array.BYTES_PER_ELEMENT === 0;
+  const stored = isAligned ? new array(buffer, start, count) : new array(buffer.slice(start, end), 0, count);
+  return new Tensor(dtype === "float16" ? widened(/** @type {Uint16Array} */ (stored)) : stored, shape, dtype);
+}
+
+/** Half precision as single: sign, five bits of exponent, ten of fraction. @param {Uint16Array} bits */
+function widened(bits) {
+  return Float32Array.from(bits, (half) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
+}
+
+/** @param {"npy" | "safetensors"} format @param {string | undefined} code */
+function namedBy(format, code) {
+  const found = Object.entries(DTYPES).find(([, names]) => names[format] === code);
+  return /** @type {Dtype | undefined} */ (found?.[0]);
+}
+
+/** @param {Uint8Array} bytes */
+function latin1(bytes) {
+  return String.fromCharCode(...bytes);
+}
+
+/** @param {Uint8Array} bytes */
+function littleEndian(bytes) {
+  return bytes.reduceRight((value, byte) => value * 256 + byte, 0);
+}

@@ -1,0 +1,75 @@
+/** Every operation of the contract has a method, and every method asks for what its name says. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { contract, recorded, sample } from "./service.js";
+
+/** The Open Inference Protocol has clients of its own; of it, only the probes are called here. */
+const ELSEWHERE = /^\/v2\/(?!health\/(live|ready)$)/;
+
+test("the client calls every operation of the contract", async () => {
+  const { paths } = await contract();
+  const { scope, requests } = recorded();
+  const digits = scope.model("digits");
+  const seven = await sample("seven");
+  const { id } = await scope.upload(seven);
+  await Promise.all([scope.models(), scope.limits(), scope.colormaps(), scope.attributionMethods(), scope.version()]);
+  await Promise.all([scope.live(), scope.ready(), scope.image(id), scope.thumbnail(id, { side: 16 })]);
+  await Promise.all([digits.describe(), digits.graph(), digits.layers(), digits.receptiveField({ layer: "conv1" })]);
+  const { input } = Object.fromEntries(await digits.activations(seven, { layers: "input" }));
+  for (const image of [seven, input]) {
+    await digits.activations(image, { layers: "conv1" });
+    await digits.plan(image, { layers: "conv1" });
+    await digits.predictions(image);
+    await digits.statistics(image);
+    await digits.inspect(image);
+    await digits.attribution(image, { method: "gradcam" });
+    await digits.featureMap(image, { layer: "conv1" });
+    await digits.overlay(image, { layer: "conv1", on: "input" });
+    await digits.statisticsPicture(image);
+    await digits.attributionPicture(image, { method: "gradcam", on: "input" });
+  }
+  await scope.forget(id);
+
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path })),
+  );
+  const missing = operations.filter(({ method, path }) => {
+    const pattern = new RegExp(`^${path.replace(/\{\w+\}/g, "[^/.]+").replace(/\.png$/, "\\.png")}$`);
+    return !ELSEWHERE.test(path) && !requests.some((sent) => sent.method === method && pattern.test(sent.path));
+  });
+  assert.deepEqual(missing, []);
+});
+
+test("an answer has what the contract says", async () => {
+  const { scope } = recorded();
+  const seven = await sample("seven");
+  const digits = scope.model("digits");
+
+  const { layers } = await digits.layers("type:Conv2D");
+  assert.ok(layers.length > 1 && layers.every((layer) => layer.type === "Conv2D" && layer.can.includes("map")));
+  const { outputs } = await digits.predictions(seven, { top: 3 });
+  assert.equal(outputs[0].predictions?.[0].length, 3);
+  assert.equal(outputs[0].predictions?.[0][0].name, "7");
+  assert.equal((await digits.plan(64, { layers: "conv1" })).images, 64);
+  const { inputs } = await digits.receptiveField({ layer: "conv1", x: 4, y: 5 }, seven);
+  assert.equal(inputs[0].box?.length, 4);
+});
+
+test("a drawing is a picture with its layer and the range of its values", async () => {
+  const { scope } = recorded();
+  const { blob, layer, minimum, maximum } = await scope.model("digits").featureMap(await sample("seven"), { layer: "conv1", channel: 1 });
+  assert.equal(blob.type, "image/png");
+  assert.equal(layer, "conv1");
+  assert.ok(minimum <= maximum);
+});
+
+test("the address of a picture can be followed as it is", async () => {
+  const { scope } = recorded();
+  const stored = await scope.upload(await sample("two"));
+  const address = scope.model("digits").url("feature-map.png", stored, { layer: "conv1", channels: [0, 3], range: [0, 1] });
+  const response = await fetch(address);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("content-type"), "image/png");
+});

@@ -1,0 +1,54 @@
+"""The JavaScript client, in Node, against the real service."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import layerscope
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "js"
+TESTS = sorted(path.name for path in (ROOT / "tests" / "clients" / "js").glob("*.test.js"))
+NODE = Path(sys.executable).with_name("node")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0"]
+    environment = {**os.environ, "COLUMNS": "300"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        yield next(match[1] for line in lines if (match := re.search(r"serves on (http://\S+)", line)))
+        process.terminate()
+
+
+@pytest.mark.parametrize("file", TESTS)
+def test_javascript(address: str, file: str) -> None:
+    command = [NODE, "--test", "--test-reporter=spec", f"tests/clients/js/{file}"]
+    environment = {**os.environ, "LAYERSCOPE_ADDRESS": address}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"tests [1-9]", done.stdout), done.stdout
+
+
+def test_the_package_has_what_it_names_and_the_version_of_the_service() -> None:
+    package = json.loads((CLIENT / "package.json").read_text("utf-8"))
+    assert package["version"] == layerscope.__version__
+    assert package["files"] == ["*.js", "*.d.ts"]
+    assert (CLIENT / package["exports"]["."]["default"]).is_file()
+    assert "dependencies" not in package
+
+
+def test_locked_development_tools_name_no_registry() -> None:
+    lock = json.loads((CLIENT / "package-lock.json").read_text("utf-8"))
+    assert [name for name, entry in lock["packages"].items() if "resolved" in entry] == []
+    assert all(entry.get("dev") for name, entry in lock["packages"].items() if name)
