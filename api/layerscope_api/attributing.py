@@ -27,7 +27,7 @@ def about(found: Attribution, *, values: bool) -> About:
         digest=found.model.digest,
         preprocessing=preprocessing_body(found.model),
         values=values,
-        attribution=_row(found),
+        attribution=attribution_row(found),
     )
 
 
@@ -39,6 +39,20 @@ def about_picture(found: Attribution) -> dict[str, str]:
         "options": found.options.model_dump_json(exclude_none=True),
     }
     return {**said, "target": _said(found.targets[0])} if found.targets else said
+
+
+def attribution_row(found: Attribution) -> dict[str, Any]:
+    """What was explained, and how."""
+    finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
+    return {
+        "method": found.method.name,
+        "place": found.method.place,
+        "options": found.options.model_dump(mode="json"),
+        "signed": found.method.is_signed,
+        "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],
+        "maximum": [_number(np.fmax.reduce(each, axis=None)) for each in finite],
+        "targets": [_target(target) for target in found.targets],
+    }
 
 
 def _method(method: Method) -> MethodRow:
@@ -68,19 +82,6 @@ def _option(name: str, field: FieldInfo, schema: dict[str, Any]) -> MethodOption
         maximum=said.get("maximum"),
         choices=said.get("enum"),
     )
-
-
-def _row(found: Attribution) -> dict[str, Any]:
-    finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
-    return {
-        "method": found.method.name,
-        "place": found.method.place,
-        "options": found.options.model_dump(mode="json"),
-        "signed": found.method.is_signed,
-        "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],
-        "maximum": [_number(np.fmax.reduce(each, axis=None)) for each in finite],
-        "targets": [_target(target) for target in found.targets],
-    }
 
 
 def _target(target: Target) -> dict[str, Any]:

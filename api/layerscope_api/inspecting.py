@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 
 from layerscope.activations import Activation
 from layerscope.errors import LayerscopeError
+from layerscope.execution.attributing import Attribution
 from layerscope.execution.engine import Result
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
 from layerscope.statistics import statistics_of
 from layerscope.tensor_specs import TensorSpec
+from layerscope_api.attributing import attribution_row
 from layerscope_api.options import FeatureMapOptions, InspectOptions
 from layerscope_api.routes.feature_maps import drawing_bytes
 
@@ -36,6 +38,17 @@ class Links:
         """Only options that were chosen are in it."""
         return self.to("feature-map.png", options.model_dump(exclude_defaults=True))
 
+    def to_heat_map(self, found: Attribution) -> str | None:
+        """None where there are several images."""
+        return self._to_attribution(f"{found.method.name}.png", found) if len(found.maps) == 1 else None
+
+    def to_heat_values(self, found: Attribution) -> str | None:
+        """Only options that were chosen are in it."""
+        return self._to_attribution(found.method.name, found)
+
+    def _to_attribution(self, resource: str, found: Attribution) -> str | None:
+        return self.to(f"attributions/{resource}", found.options.model_dump(exclude_defaults=True))
+
     def to_overlay(self, spec: TensorSpec) -> str | None:
         """None where a layer has no rows and columns, or there are several images."""
         is_map = len(spec.spatial_axes) == 2 and spec.shape[0] == 1 and spec.size > 0
@@ -46,6 +59,34 @@ def inspected(result: Result, options: InspectOptions, links: Links, limits: Lim
     """A row a layer: statistics and links."""
     taps = result.model.taps.select(options.layers)
     return [_row(result.activations[tap.address], options, links, limits) for tap in taps]
+
+
+def explained(result: Result, options: InspectOptions, links: Links) -> list[dict[str, Any]]:
+    """A row a method: what was explained, and links to its heat maps."""
+    return [
+        _explained(result.attributions[name], links)
+        if name in result.attributions
+        else _unexplained(name, result.refusals[name])
+        for name in options.methods
+    ]
+
+
+def _explained(found: Attribution, links: Links) -> dict[str, Any]:
+    return {
+        "method": found.method.name,
+        "address": found.place.address,
+        "shape": list(found.maps.shape),
+        "attribution": attribution_row(found),
+        "reason": None,
+        "picture": links.to_heat_map(found),
+        "values": links.to_heat_values(found),
+    }
+
+
+def _unexplained(name: str, refusal: LayerscopeError) -> dict[str, Any]:
+    return {"method": name, "reason": refusal.message} | dict.fromkeys(
+        ("address", "shape", "attribution", "picture", "values")
+    )
 
 
 def _row(activation: Activation, options: InspectOptions, links: Links, limits: Limits) -> dict[str, Any]:

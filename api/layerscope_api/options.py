@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from layerscope.attribution import MethodOptions, method_of
+from layerscope.attribution.method import ARGMAX, TargetName
 from layerscope.errors import InvalidSelector, OptionInvalid
 from layerscope.graph.selectors import split_selectors
 from layerscope.render import PictureOptions
@@ -46,9 +48,20 @@ def _selector(value: str) -> str:
     return value
 
 
+def read_methods(values: Sequence[str]) -> list[str]:
+    """Take names of attribution methods apart.
+
+    Raises:
+        OptionInvalid: there is no such method.
+    """
+    names = [name.strip() for value in values for name in value.split(",")]
+    return [method_of(name).name for name in dict.fromkeys(names) if name]
+
+
 Names = Annotated[list[str], BeforeValidator(_list)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Selectors = Annotated[list[str], BeforeValidator(_list), AfterValidator(read_selectors)]
+Methods = Annotated[list[str], BeforeValidator(_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_numbers)]
 Channels = Annotated[str, BeforeValidator(_channels), Field(max_length=10_000)]
@@ -249,6 +262,15 @@ class InspectOptions(PredictionOptions):
     channels: Channels = Field(
         default="all", description="the channels in the pictures: `0,3,5-8`, `top:16` or `all`"
     )
+    methods: Methods = Field(
+        default=[],
+        description="attribution methods whose heat maps come along, with their own defaults; repeated or comma separated",
+    )
+    target: TargetName = Field(
+        default=ARGMAX,
+        max_length=200,
+        description="what heat maps explain: a class by number or name, or `argmax`, the likeliest one",
+    )
     colormap: str | None = Field(default=None, description="of the pictures: a name of /v1/colormaps")
     scale: int = Field(default=1, ge=1, description="integer enlargement of the pictures")
 
@@ -257,6 +279,12 @@ class InspectOptions(PredictionOptions):
         return FeatureMapOptions(
             layer=layer, channels=self.channels, colormap=self.colormap, scale=self.scale
         )
+
+    def explanations(self) -> dict[str, MethodOptions]:
+        """The options of each attribution, by name of its method."""
+        methods = [method_of(name) for name in self.methods]
+        target = {"target": self.target}
+        return {each.name: each.options(**target if each.has_target else {}) for each in methods}
 
 
 Options = TypeVar("Options", bound=ImageOptions)

@@ -28,7 +28,7 @@ FORM_TYPE = "multipart/form-data"
 JSON_TYPE = "application/json"
 
 _NPY_MAGIC = b"\x93NUMPY"
-_REPEATABLE = {"image", "layers"}
+_REPEATABLE = {"image", "layers", "methods"}
 
 
 @dataclass(frozen=True)

@@ -272,27 +272,6 @@ class PredictionsBody(BaseModel):
     outputs: list[OutputPredictions]
 
 
-class InspectedLayer(BaseModel):
-    """What there is to see of one layer. Links are followed by GET; null where there is no picture, or no link."""
-
-    address: str
-    type: str
-    shape: list[int]
-    statistics: dict[str, Any] | None
-    picture: str | None = Field(description="a link to its feature maps; further options may be added to it")
-    reason: str | None = Field(description="why it has no picture")
-    overlay: str | None = Field(
-        description="a link to its mean magnitude over the image, for a map of one image"
-    )
-    values: str | None = Field(description="a link to its activations")
-
-
-class InspectionBody(PredictionsBody):
-    """What the model says of a batch of images, and what there is to see inside."""
-
-    layers: list[InspectedLayer]
-
-
 class LayerStatistics(BaseModel):
     """Figures of a layer over all images; null where no value is finite. `channels` has the same names, with lists."""
 

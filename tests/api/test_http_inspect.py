@@ -1,5 +1,6 @@
 """Everything about an image from one run: the links lead to answers that are there already."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ from served_models import Gallery, inputs_of
 from starlette.testclient import TestClient
 
 from layerscope import demo
+from layerscope.attribution import METHODS
 from layerscope.demo import samples
 from layerscope.execution.engine import LocalEngine
+from layerscope.limits import Limits
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
 from layerscope_client import Client
@@ -60,6 +63,72 @@ def test_following_the_links_runs_nothing(service: TestClient, engine: LocalEngi
         assert "cache;desc=hit" in answer.headers["server-timing"]
     assert service.get(f"/v1/images/{SEVEN_ID}").status_code == 200
     assert engine.runs == 1
+
+
+def test_heat_maps_cost_their_gradients_only_and_their_links_nothing(
+    service: TestClient, engine: LocalEngine
+) -> None:
+    body = inspect(service, layers="conv1", methods="gradcam,eigencam,saliency")
+    run_forwards, gradients = 1, len(["gradcam", "saliency"])
+    assert engine.runs == run_forwards + gradients
+
+    followed = [row[name] for row in body["attributions"] for name in ("picture", "values")]
+    assert len(followed) == 6
+    for link in [*followed, *links(body)]:
+        answer = service.get(link)
+        assert answer.status_code == 200, link
+        assert "immutable" in answer.headers["cache-control"]
+        assert "cache;desc=hit" in answer.headers["server-timing"]
+    assert engine.runs == run_forwards + gradients
+
+
+def test_every_method_is_what_its_own_route_answers(service: TestClient, engine: LocalEngine) -> None:
+    rows = inspect(service, layers="conv1", methods=[*METHODS], target="1")["attributions"]
+    runs = engine.runs
+
+    assert [row["method"] for row in rows] == [*METHODS]
+    for row in rows:
+        asked = {"image": SEVEN_ID, **({"target": "1"} if METHODS[row["method"]].has_target else {})}
+        route = f"/v1/models/digits/attributions/{row['method']}"
+        own = service.get(route, params=asked).json()
+        assert row["attribution"] == own["attribution"]
+        assert service.get(row["values"]).json() == own
+        assert (row["address"], row["shape"]) == (own["layers"][0]["address"], own["layers"][0]["shape"])
+        assert row["reason"] is None
+        assert service.get(row["picture"]).content == service.get(f"{route}.png", params=asked).content
+    assert engine.runs == runs
+
+
+def test_the_heat_maps_of_a_batch_have_values_and_no_picture(service: TestClient) -> None:
+    files = [("image", samples()[name].read_bytes()) for name in ("seven", "three")]
+    (row,) = service.post(URL, files=files, data={"methods": "gradcam"}).json()["attributions"]
+
+    assert [target["class"] for target in row["attribution"]["targets"]] == [7, 3]
+    assert service.get(row["values"]).json()["layers"][0]["shape"] == row["shape"] == [2, 7, 7]
+    assert row["picture"] is None
+
+
+def test_a_method_that_a_model_has_no_use_for_says_why(gallery: Gallery) -> None:
+    tensor = npy(inputs_of(gallery.examples["sequence"].model, 1)[0])
+    options = {"methods": "gradcam,saliency"}
+    answer = gallery.http.post("/v1/models/sequence/inspect", params=options, content=tensor, headers=NPY)
+
+    assert answer.status_code == 200, answer.text
+    refused, possible = answer.json()["attributions"]
+    assert "rows and columns" in refused.pop("reason")
+    nothing = dict.fromkeys(("address", "shape", "attribution", "picture", "values"))
+    assert refused == {"method": "gradcam", **nothing}
+    assert possible["shape"] == list(np.load(io.BytesIO(tensor)).shape)
+
+
+def test_a_method_that_takes_too_many_runs_says_so() -> None:
+    engine = LocalEngine(demo.MODELS, Limits(attribution_runs=24))
+    engine.load_all()
+    with TestClient(create_app(Settings(models=None, limits=engine.limits), engine)) as http:
+        smooth, simple = inspect(http, layers="conv1", methods="smoothgrad,saliency")["attributions"]
+    engine.close()
+    assert "25 runs" in smooth["reason"]
+    assert simple["reason"] is None
 
 
 def test_a_picture_is_the_one_that_its_options_ask_for(http: TestClient) -> None:
@@ -137,6 +206,8 @@ def test_without_stored_images_there_are_no_links(http: TestClient, gallery: Gal
         ({"layers": "cnv1"}, "layer_not_found"),
         ({"statistics": "all"}, "option_invalid"),
         ({"top": 0}, "option_invalid"),
+        ({"methods": "gradcan"}, "option_invalid"),
+        ({"methods": "gradcam", "target": "10"}, "option_invalid"),
     ],
 )
 def test_bad_options(http: TestClient, options: dict[str, Any], code: str) -> None:

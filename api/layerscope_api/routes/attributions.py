@@ -9,7 +9,7 @@ from layerscope import encode
 from layerscope.attribution import METHODS, method_of
 from layerscope.encode import Format, format_for
 from layerscope.errors import OptionInvalid
-from layerscope.execution.attributing import AttributionQuery, Progress
+from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
 from layerscope.execution.backdrops import Ground
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
 from layerscope.render.layout import require_room
@@ -159,7 +159,7 @@ def _encoded(
     asked: Asked[HeatMapOptions],
     form: Format,
     is_wanted: IsWanted,
-    progress: Progress = lambda _done, _total: None,
+    progress: Progress = no_progress,
 ) -> Answer:
     method, values, limits = method_of(name), asked.options.values, service.limits
 

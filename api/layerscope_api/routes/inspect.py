@@ -16,11 +16,11 @@ from layerscope_api.callers import IsWanted
 from layerscope_api.contract import RUN_ERRORS, errors, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.descriptions import identity, preprocessing_body
-from layerscope_api.inspecting import Links, inspected
+from layerscope_api.inspecting import Links, explained, inspected
+from layerscope_api.inspection_schemas import InspectionBody
 from layerscope_api.options import InspectOptions
 from layerscope_api.predicting import building_bytes, predicted
 from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import InspectionBody
 from layerscope_api.security import INFER
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
@@ -35,7 +35,7 @@ _NO_LINKS = "There are no links: they name stored images, one an image of a mode
     openapi_extra=query_and_body(InspectOptions),
 )
 async def post_inspect(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-    """Run the model once: predictions, statistics, and links to pictures and tensors that are cached by then."""
+    """Run the model once: predictions, statistics, heat maps, and links to pictures and tensors that are cached by then."""
     asked = await read_request(request, InspectOptions, service.limits)
     return await respond(
         request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
@@ -51,6 +51,7 @@ def _answer(service: Service, model: str, asked: Asked[InspectOptions], is_wante
         layers=[*options.layers, "outputs"],
         admit=lambda specs: _telling_bytes(specs, options),
         is_wanted=is_wanted,
+        methods=options.explanations(),
     )
     with service.engine.admitted(query) as result:
         images = _stored(service, result.model, sources)
@@ -82,5 +83,6 @@ def _body(service: Service, result: Result, options: InspectOptions, images: lis
         "warnings": [*found.warnings, *([_NO_LINKS] if images is None else [])],
         "outputs": predicted(result, options.top),
         "layers": inspected(result, options, links, service.limits),
+        "attributions": explained(result, options, links),
     }
     return orjson.dumps(document)

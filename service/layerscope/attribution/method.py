@@ -37,6 +37,7 @@ def _at_least_zero(position: tuple[int, ...]) -> tuple[int, ...]:
     return position
 
 
+TargetName = Annotated[str, BeforeValidator(_text)]
 Position = Annotated[tuple[int, ...], BeforeValidator(_numbers), AfterValidator(_at_least_zero)]
 
 
@@ -49,7 +50,7 @@ class MethodOptions(BaseModel):
 class TargetOptions(MethodOptions):
     """What of the model's outputs is explained."""
 
-    target: Annotated[str, BeforeValidator(_text)] = Field(
+    target: TargetName = Field(
         default=ARGMAX,
         max_length=200,
         description="what is explained: a class by number or name, or `argmax`, the likeliest one",

@@ -24,6 +24,10 @@ Progress = Callable[[int, int], None]
 """Is told how many runs are done, and of how many."""
 
 
+def no_progress(_done: int, _total: int) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttributionQuery:
     """What is to be explained, and how.
@@ -45,7 +49,7 @@ class AttributionQuery:
     options: MethodOptions | None = None
     is_wanted: Callable[[], bool] = lambda: True
     admit: Callable[[Sequence[TensorSpec]], int] | None = None
-    progress: Progress = lambda _done, _total: None
+    progress: Progress = no_progress
 
     @property
     def chosen(self) -> MethodOptions:

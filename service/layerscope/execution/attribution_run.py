@@ -1,7 +1,7 @@
 """One attribution on its way: from rows to maps, of which only those are computed that nobody has computed yet."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -9,20 +9,18 @@ import numpy as np
 from layerscope.activations import Activations
 from layerscope.attribution.places import input_channel_axis
 from layerscope.attribution.targets import Target
-from layerscope.execution.admission import require_computable, require_workable
 from layerscope.execution.attributing import (
     Array,
     Attribution,
-    AttributionQuery,
+    Progress,
+    Question,
     cache_name,
     found_targets,
-    question_of,
     require_few_runs,
     require_one_row,
 )
 from layerscope.execution.batches import deadline_told
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.inputs import Row
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.versions import MOST_AHEAD, ImageVersions, Terms
@@ -39,60 +37,64 @@ _CACHED_BYTES = 8 * MIB
 class AttributionRun:
     """One attribution on its way.
 
-    Raises:
-        LayerscopeError: what is asked cannot be; nothing has run then, unless a model takes inputs of any size.
+    Args:
+        model: what runs.
+        question: what is asked.
+        query: the rows, and all that is fetched of them: at least `question.taps`.
+        limits: the bounds in force.
+        cache: where maps are kept.
+        scheduler: where everything is run.
+        is_wanted: tells whether somebody still waits.
+        progress: is told how many runs are done.
     """
 
     def __init__(
         self,
         model: LoadedModel,
-        rows: list[Row],
-        query: AttributionQuery,
+        question: Question,
+        query: QueryRun,
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
+        *,
+        is_wanted: Callable[[], bool],
+        progress: Progress,
     ) -> None:
         self._model = model
-        self._wanted = query
+        self._question = question
+        self._query = query
         self._limits = limits
         self._cache = cache
         self._scheduler = scheduler
-        self._question = question_of(model, query.method, query.chosen)
+        self._is_wanted = is_wanted
+        self._progress = progress
         self._deadline = time.monotonic() + limits.attribution_milliseconds / 1000
-        self._count = len(rows)
-        self._query = QueryRun(model, rows, self._question.taps, query.is_wanted, limits, cache, scheduler)
-        self._seconds = 0.0
 
-    def working_bytes(self) -> int:
-        """The bytes of memory that it takes, answer included.
+    def require_few_runs(self) -> None:
+        """Check that the maps take no more runs than one attribution may.
 
         Raises:
-            AnswerTooLarge: more than one request may take.
-            TooMany: it takes more runs than one attribution may.
+            TooMany: they do.
         """
         _ = self._runs
-        demand = self._query.demand()
-        specs = demand.specs()
-        computation = demand.computation(specs)
-        require_computable(computation, self._limits)
-        maps = TensorSpec(
-            self._question.place.address, (self._count, *self._shape[:2]), np.dtype(np.float32), None
-        )
-        building = 0 if self._wanted.admit is None else self._wanted.admit([maps])
-        versions = MOST_AHEAD * self._batch_rows * self._row_bytes
-        needed = computation.working_bytes(building + versions) + maps.nbytes
-        require_workable(needed, self._limits)
-        return needed
 
-    def attribution(self) -> Attribution:
-        """Compute it."""
-        found = self._query.activations()
+    def maps(self) -> TensorSpec:
+        """What the maps will be."""
+        shape = (self._query.count, *self._shape[:2])
+        return TensorSpec(self._question.place.address, shape, np.dtype(np.float32), None)
+
+    def building_bytes(self) -> int:
+        """The bytes of memory that making the maps takes, besides the values they are made of and themselves."""
+        return MOST_AHEAD * self._batch_rows * self._row_bytes
+
+    def attribution(self, found: Activations) -> Attribution:
+        """Compute it from what `query` found."""
         question = self._question
         if question.method.place == "layer":
             require_one_row(found[question.place.address].values, question.place)
         targets = found_targets(question, found)
         digest = self._model.description.digest
-        names = [cache_name(question, target) for target in targets or [None] * self._count]
+        names = [cache_name(question, target) for target in targets or [None] * self._query.count]
         keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
         places = {key: number for number, key in enumerate(keys)}
         with deadline_told():
@@ -109,7 +111,7 @@ class AttributionRun:
             targets=targets,
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
-            seconds={**found.seconds, "run": found.seconds["run"] + self._seconds},
+            seconds=found.seconds,
             hit=hit and found.hit,
         )
 
@@ -121,19 +123,17 @@ class AttributionRun:
         terms = Terms(
             batch_rows=self._batch_rows,
             deadline=self._deadline,
-            is_wanted=self._wanted.is_wanted,
+            is_wanted=self._is_wanted,
             total=self._runs * len(rows),
-            progress=self._wanted.progress,
+            progress=self._progress,
         )
         own = [targets[row] for row in rows] if targets else []
         probe = ImageVersions(
             self._model, self._question, self._query, found, rows, own, self._scheduler, terms
         )
-        started = time.perf_counter()
         # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
-        with np.errstate(all="ignore"):
+        with self._query.timed("run"), np.errstate(all="ignore"):
             maps = self._question.method.explain(probe, self._question.options)
-        self._seconds = time.perf_counter() - started
         return [np.array(each, np.float32) for each in maps]
 
     @cached_property
@@ -158,7 +158,7 @@ class AttributionRun:
 
     @cached_property
     def _runs(self) -> int:
-        return require_few_runs(self._question, self._shape, self._count, self._limits)
+        return require_few_runs(self._question, self._shape, self._query.count, self._limits)
 
     @cached_property
     def _row_bytes(self) -> int:

@@ -4,13 +4,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from layerscope.activations import Activations
+from layerscope.attribution import MethodOptions
+from layerscope.errors import LayerscopeError
 from layerscope.execution.admission import (
     Demand,
     QueryPlan,
@@ -20,10 +22,10 @@ from layerscope.execution.admission import (
     require_computable,
     require_workable,
 )
-from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.attribution_run import AttributionRun
+from layerscope.execution.attributing import Attribution, AttributionQuery, Progress, no_progress
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Sources, require_few_images, rows_of
+from layerscope.execution.inspection_run import InspectionRun
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.devices import has_gpu
@@ -39,6 +41,10 @@ from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Admission = Callable[[Sequence[TensorSpec]], int]
+"""Is shown what will be computed, before anything runs, and raises if the answer would be impossible; else it returns the
+bytes that making the answer takes at most, besides the values it is made of."""
+
 _WORKERS = 2
 
 
@@ -51,23 +57,33 @@ class Query:
         sources: images or tensors by input name.
         layers: selectors, see `layerscope.graph.selectors`.
         is_wanted: tells whether somebody still waits for the answer; what nobody waits for does not run.
-        admit: is shown what will be computed, before anything runs, and raises if the answer would be impossible;
-            else it returns the bytes that making the answer takes at most, besides the values it is made of.
+        admit: decides whether the answer is possible.
+        methods: the options of each attribution that is wanted too, by name of its method.
     """
 
     model: str
     sources: Sources
     layers: Sequence[str]
+    methods: Mapping[str, MethodOptions] = field(default_factory=dict)
     is_wanted: Callable[[], bool] = lambda: True
-    admit: Callable[[Sequence[TensorSpec]], int] | None = None
+    admit: Admission | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The answer to a query: the model that gave it, and the activations."""
+    """The answer to a query.
+
+    Attributes:
+        model: the model that gave it.
+        activations: the values of the layers, and of those that attributions are made of.
+        attributions: by name of the method.
+        refusals: why there is no attribution, where the model cannot have one, by name of the method.
+    """
 
     model: ModelDescription
     activations: Activations
+    attributions: Mapping[str, Attribution] = field(default_factory=dict)
+    refusals: Mapping[str, LayerscopeError] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -258,10 +274,11 @@ class LocalEngine:
             LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
         """
         with self._registry.lease(query.model) as model:
-            run = self._prepared(model, self._taps(model, query), query)
-            needed = self._admit(query, run.demand())
-            with self._memory.reserved(needed, run.seconds_left()):
-                yield Result(model.description, run.activations())
+            run = self._inspection(model, query, self._taps(model, query), query.methods)
+            needed = self._needed(run.query.demand(), query.admit, run.building_bytes())
+            with self._memory.reserved(needed, run.query.seconds_left()):
+                found = run.query.activations()
+                yield Result(model.description, found, run.attributions(found), run.refusals)
 
     def run(self, query: Query) -> Result:
         """The activations that a query asks for; their memory counts as taken only until they are there.
@@ -280,11 +297,16 @@ class LocalEngine:
             AnswerTooLarge, MemoryBusy: as `admitted` does.
             LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
         """
+        name = query.method.name
         with self._registry.lease(query.model) as model:
-            rows = rows_of(model.description, query.sources, self.limits)
-            run = AttributionRun(model, rows, query, self.limits, self._cache, self._scheduler)
-            with self._memory.reserved(run.working_bytes(), run.seconds_left()):
-                return run.attribution()
+            run = self._inspection(model, query, [], {name: query.chosen}, query.progress)
+            if run.refusals:
+                raise run.refusals[name]
+            maps, admit = run.maps(name), query.admit
+            building = None if admit is None else lambda _specs: admit([maps])
+            needed = self._needed(run.query.demand(), building, run.building_bytes())
+            with self._memory.reserved(needed, run.query.seconds_left()):
+                return run.attributions(run.query.activations())[name]
 
     def close(self) -> None:
         """End what runs and give back all memory."""
@@ -304,12 +326,34 @@ class LocalEngine:
         rows = rows_of(model.description, query.sources, self.limits)
         return QueryRun(model, rows, taps, query.is_wanted, self.limits, self._cache, self._scheduler)
 
-    def _admit(self, query: Query, demand: Demand) -> int:
-        """The bytes of memory that the query takes, answer included."""
+    def _inspection(
+        self,
+        model: LoadedModel,
+        query: Query | AttributionQuery,
+        taps: Sequence[Tap],
+        methods: Mapping[str, MethodOptions],
+        progress: Progress = no_progress,
+    ) -> InspectionRun:
+        rows = rows_of(model.description, query.sources, self.limits)
+        return InspectionRun(
+            model,
+            rows,
+            taps,
+            methods,
+            self.limits,
+            self._cache,
+            self._scheduler,
+            is_wanted=query.is_wanted,
+            progress=progress,
+        )
+
+    def _needed(self, demand: Demand, admit: Admission | None, building: int) -> int:
+        """The bytes of memory that a query takes, answer included."""
         specs = demand.specs()
         computation = demand.computation(specs)
         require_computable(computation, self.limits)
-        building = 0 if query.admit is None else query.admit(specs)
+        if admit is not None:
+            building += admit(specs)
         needed = computation.working_bytes(building)
         require_workable(needed, self.limits)
         return needed

@@ -47,6 +47,11 @@ class QueryRun:
         self._tensors: dict[int, list[Array]] = {}
         self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
 
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
     def demand(self) -> Demand:
         """What is asked of the model, and what of it must be computed."""
         lacking = [self._places[key] for key in self._cache.lacking(self._places)]
@@ -80,6 +85,15 @@ class QueryRun:
     def seconds_left(self) -> float:
         """Until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the time that the context takes among the seconds of a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - started
 
     @cached_property
     def _keys(self) -> list[list[Key]]:
@@ -123,17 +137,9 @@ class QueryRun:
     def load(self, number: int) -> list[Array]:
         """What goes into the model for a row, one array an input."""
         if number not in self._tensors:
-            with self._timed("decode"):
+            with self.timed("decode"):
                 self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
         return self._tensors[number]
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] += time.perf_counter() - started
 
 
 def _rows_and_taps(
