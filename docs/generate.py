@@ -111,6 +111,7 @@ def _options() -> Iterator[str]:
         "activations": ActivationOptions,
         "plan": PlanOptions,
         "feature-map.png": FeatureMapOptions,
+        "feature-map.json": FeatureMapOptions,
         "overlay.png": OverlayOptions,
         "attributions/{method}": options_of_all(HeatMapOptions),
         "attributions/{method}.png": options_of_all(HeatPictureOptions),

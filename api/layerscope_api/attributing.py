@@ -11,7 +11,7 @@ from layerscope.encode import About
 from layerscope.execution.attributing import Attribution
 from layerscope_api.attribution_schemas import MethodList, MethodOption, MethodRow
 from layerscope_api.descriptions import preprocessing_body
-from layerscope_api.pictures import about_layer
+from layerscope_api.pictures import about_layers
 
 
 def method_list() -> MethodList:
@@ -34,7 +34,7 @@ def about(found: Attribution, *, values: bool) -> About:
 def about_picture(found: Attribution) -> dict[str, str]:
     """What a picture's file says of the heat map in it."""
     said = {
-        **about_layer(found.model, found.place.address),
+        **about_layers(found.model, [found.place.address]),
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }

@@ -14,7 +14,7 @@ from layerscope.statistics import statistics_of
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.attributing import attribution_row
 from layerscope_api.options import FeatureMapOptions, InspectOptions
-from layerscope_api.routes.feature_maps import drawing_bytes
+from layerscope_api.sections import drawing_bytes
 
 
 class Links:
@@ -108,7 +108,7 @@ def _row(activation: Activation, options: InspectOptions, links: Links, limits: 
 
 def _why_no_picture(spec: TensorSpec, look: FeatureMapOptions, limits: Limits) -> str | None:
     try:
-        drawing_bytes(spec, look, limits)
+        drawing_bytes([spec], look, limits)
     except LayerscopeError as error:
         return error.message
     return None

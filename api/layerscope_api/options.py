@@ -151,18 +151,21 @@ class ColorOptions(ImageOptions):
 class FeatureMapOptions(ColorOptions):
     """Which layer's feature maps, and how they are drawn."""
 
-    layer: Selector = Field(description="a selector of exactly one layer")
+    layer: Selector = Field(
+        description="selectors of one layer or several, comma separated; they are drawn one below the other"
+    )
     channel: int | None = Field(default=None, ge=0, description="one channel")
     channels: Channels = Field(
         default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
     )
     normalize: Literal["channel", "layer", "none"] = Field(
-        default="channel", description="what shares one range of values"
+        default="channel",
+        description="what shares one range of values: each channel, or all channels and images of a layer",
     )
     range: Pair | Literal["shared"] | None = Field(  # type: ignore[assignment]
         default=None,
-        description="`lo,hi`: the values the colours span, instead of normalize; `shared`: those of all channels of all"
-        " images, as normalize=layer",
+        description="`lo,hi`: the values the colours span, instead of normalize; `shared`: one range for all layers,"
+        " channels and images of the request",
     )
     columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
     gap: int = Field(default=1, ge=0, description="pixels between tiles")
@@ -172,7 +175,7 @@ class FeatureMapOptions(ColorOptions):
         """The part of the options that says how it looks."""
         if self.range != "shared":
             return super().picture_options()
-        return self.model_copy(update={"range": None, "normalize": "layer"}).picture_options()
+        return self.model_copy(update={"range": None, "normalize": "picture"}).picture_options()
 
     def selected_channels(self) -> str:
         """`channel` where it is given, else `channels`.

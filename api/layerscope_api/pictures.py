@@ -1,5 +1,7 @@
 """Pictures as answers: their format, and what the headers say of them."""
 
+from collections.abc import Sequence
+
 from fastapi import Request
 
 from layerscope.encode import quality_of
@@ -17,17 +19,20 @@ def picture_format(request: Request) -> PictureFormat:
     return "webp" if wishes["webp"] > wishes["png"] else "png"
 
 
-def picture_answer(picture: Picture, result: Result | Attribution, address: str, seconds: float) -> Answer:
-    """The picture of a layer, and the values its colours span."""
+def picture_answer(
+    picture: Picture, result: Result | Attribution, addresses: Sequence[str], seconds: float
+) -> Answer:
+    """The picture of layers, and the values its colours span. A single layer is named in the headers."""
     headers = {
-        "X-Layer": ascii_address(address),
         "X-Value-Min": f"{picture.value_min:.9g}",
         "X-Value-Max": f"{picture.value_max:.9g}",
         "Vary": "Accept",
     }
+    if len(addresses) == 1:
+        headers["X-Layer"] = ascii_address(addresses[0])
     return Answer([picture.data], picture.media_type, result.model, result.activations, headers, seconds)
 
 
-def about_layer(model: ModelDescription, address: str) -> dict[str, str]:
+def about_layers(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:
     """What a picture's file says of where its values come from."""
-    return {"layer": address, "model": f"{model.name}@{model.version}", "digest": model.digest}
+    return {"layer": ",".join(addresses), "model": f"{model.name}@{model.version}", "digest": model.digest}

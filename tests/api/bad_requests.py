@@ -124,11 +124,11 @@ NAMES = [
         stored(FEATURE_MAP, layer=""), 400, "invalid_selector", "no layer", id="empty layer of a picture"
     ),
     pytest.param(
-        stored(FEATURE_MAP, layer="conv*"),
+        stored(FEATURE_MAP, layer="conv*", channel=20),
         422,
-        "option_invalid",
-        "3 layers; a picture shows one",
-        id="layers of a picture",
+        "channel_not_found",
+        "conv1 has 16 channels",
+        id="channel of one of the layers of a picture",
     ),
     pytest.param(stored(FEATURE_MAP), 422, "option_invalid", "layer is missing", id="no layer of a picture"),
     pytest.param(get(ACTIVATIONS, image="sha256-0"), 404, "image_not_found", "sha256-0", id="image"),

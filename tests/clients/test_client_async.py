@@ -41,6 +41,7 @@ async def every_call(app: FastAPI) -> None:
         assert prediction["outputs"][0]["predictions"][0][0]["class"] == 7
         assert picture.layer == layer
         assert (await digits.overlay(SEVEN, layer, 1)).layer == layer
+        assert (await digits.atlas(SEVEN, layer, 1))["layers"][0]["address"] == layer
         assert (await digits.statistics(SEVEN, layer))["layers"][0]["address"] == layer
         assert (await digits.statistics_picture(SEVEN, layer)).model == "digits@1"
         for images, count in ((SEVEN, 1), (3, 3)):

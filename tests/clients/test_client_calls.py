@@ -221,6 +221,18 @@ def test_a_feature_map_may_be_a_grid(digits: Model) -> None:
     assert width == 4 * height
 
 
+def test_an_atlas_tells_where_each_channel_lies(digits: Model) -> None:
+    look: dict[str, Any] = {"channels": "0-3", "columns": 4, "gap": 0, "colormap": "gray"}
+    grid, atlas = (draw(SEVEN, "conv1", **look) for draw in (digits.feature_map, digits.atlas))
+
+    assert (atlas["width"], atlas["height"]) == grid.to_pil().size
+    tile = atlas["layers"][0]["tiles"][2]
+    box = (tile["x"], tile["y"], tile["x"] + tile["width"], tile["y"] + tile["height"])
+    single = digits.feature_map(SEVEN, "conv1", channel=tile["channel"], colormap="gray")
+    assert (single.value_min, single.value_max) == pytest.approx((tile["value_min"], tile["value_max"]))
+    np.testing.assert_array_equal(grid.to_pil().convert("RGB").crop(box), single.to_pil().convert("RGB"))
+
+
 def test_an_uploaded_image_is_described_and_can_be_forgotten(scope: Client) -> None:
     stored = scope.upload(SEVEN)
 

@@ -223,4 +223,4 @@ def _drawn(
             form=form,
         )
     )
-    return picture_answer(picture, found, found.place.address, seconds)
+    return picture_answer(picture, found, [found.place.address], seconds)

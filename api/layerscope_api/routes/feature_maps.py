@@ -1,25 +1,23 @@
-"""Feature maps: the channels of one layer as a picture."""
+"""Feature maps: the channels of layers as a picture, and the atlas that says what lies where in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from layerscope.activations import Activation
-from layerscope.channels import ChannelSelection
 from layerscope.execution.engine import Query, Result
-from layerscope.graph.selectors import require_one
 from layerscope.limits import Limits
-from layerscope.render import Picture, PictureFormat, PictureOptions, building_bytes, measure, render, tiles
-from layerscope.render.layout import require_room
+from layerscope.render import Picture, PictureFormat, render_sections
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.answers import Answer, respond, timed
+from layerscope_api.atlas_schemas import AtlasBody
+from layerscope_api.atlases import atlas_bytes, atlas_json
 from layerscope_api.callers import IsWanted
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import FeatureMapOptions
-from layerscope_api.pictures import about_layer, picture_answer, picture_format
+from layerscope_api.pictures import about_layers, picture_answer, picture_format
 from layerscope_api.requests import Asked, read_request
+from layerscope_api.sections import drawing_bytes, section_of
 from layerscope_api.security import INFER
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
@@ -32,7 +30,7 @@ router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
     openapi_extra=query(FeatureMapOptions),
 )
 async def get_feature_map(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-    """Draw channels of one layer for a stored image."""
+    """Draw channels of layers for stored images."""
     return await _feature_map(model, request, service)
 
 
@@ -43,81 +41,79 @@ async def get_feature_map(model: ModelReference, request: Request, service: Serv
     openapi_extra=query_and_body(FeatureMapOptions),
 )
 async def post_feature_map(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-    """Draw channels of one layer for the image in the body."""
+    """Draw channels of layers for the images in the body."""
     return await _feature_map(model, request, service)
+
+
+@router.get(
+    "/{model}/feature-map.json",
+    response_model=AtlasBody,
+    responses={**RUN_ERRORS, **NOT_MODIFIED},
+    openapi_extra=query(FeatureMapOptions),
+)
+async def get_atlas(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
+    """Tell what lies where in the picture of the same options: each map's box, layer, image, channel and range."""
+    return await _atlas(model, request, service)
+
+
+@router.post(
+    "/{model}/feature-map.json",
+    response_model=AtlasBody,
+    responses=RUN_ERRORS,
+    openapi_extra=query_and_body(FeatureMapOptions),
+)
+async def post_atlas(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
+    """Tell what lies where in the picture of the same options, for the images in the body."""
+    return await _atlas(model, request, service)
 
 
 async def _feature_map(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, FeatureMapOptions, service.limits)
-    form = picture_format(request)
-    return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, form, is_wanted)
+    form, options, limits = picture_format(request), asked.options, service.limits
+
+    def answer(is_wanted: IsWanted) -> Answer:
+        query = _query(service, model, asked, drawing_bytes, is_wanted)
+        with service.engine.admitted(query) as result:
+            picture, seconds = timed(lambda: _draw(result, options, limits, form))
+            return picture_answer(picture, result, list(result.activations), seconds)
+
+    return await respond(request, service, model, asked, answer)
+
+
+async def _atlas(model: str, request: Request, service: Service) -> Response:
+    asked = await read_request(request, FeatureMapOptions, service.limits)
+    options, limits = asked.options, service.limits
+
+    def answer(is_wanted: IsWanted) -> Answer:
+        query = _query(service, model, asked, atlas_bytes, is_wanted)
+        with service.engine.admitted(query) as result:
+            body, seconds = timed(lambda: atlas_json(result, options, limits))
+            return Answer(
+                [body], "application/json", result.model, result.activations, encode_seconds=seconds
+            )
+
+    return await respond(request, service, model, asked, answer)
+
+
+def _query(
+    service: Service,
+    model: str,
+    asked: Asked[FeatureMapOptions],
+    needed: Callable[[Sequence[TensorSpec], FeatureMapOptions, Limits], int],
+    is_wanted: IsWanted,
+) -> Query:
+    options, limits = asked.options, service.limits
+    return Query(
+        model=model,
+        sources=asked.sources(service.images, limits),
+        layers=[options.layer],
+        admit=lambda specs: needed(specs, options, limits),
+        is_wanted=is_wanted,
     )
 
 
-def _answer(
-    service: Service, model: str, asked: Asked[FeatureMapOptions], form: PictureFormat, is_wanted: IsWanted
-) -> Answer:
-    options = asked.options
-    channels, look = options.selected_channels(), options.picture_options()
-
-    def admit(specs: Sequence[TensorSpec]) -> int:
-        require_one(options.layer, [spec.address for spec in specs], "a picture shows one")
-        return drawing_bytes(specs[0], options, service.limits)
-
-    sources = asked.sources(service.images, service.limits)
-    query = Query(model=model, sources=sources, layers=[options.layer], admit=admit, is_wanted=is_wanted)
-    with service.engine.admitted(query) as result:
-        ((address, activation),) = result.activations.items()
-        picture, seconds = timed(lambda: _draw(service, result, activation.select(channels), look, form))
-        return picture_answer(picture, result, address, seconds)
-
-
-def drawing_bytes(whole: TensorSpec, options: FeatureMapOptions, limits: Limits) -> int:
-    """The bytes of memory that drawing a layer takes, told from its shape alone.
-
-    Raises:
-        LayerscopeError: it cannot be drawn, or would be too large.
-    """
-    channels, look = options.selected_channels(), options.picture_options()
-    selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
-    images, *shape = drawn.shape
-    nothing = np.broadcast_to(np.float32(0), shape)
-    axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
-    count, height, width = tiles(nothing, axis).shape
-    layout = measure((images * count, height, width), look, _widest_name(whole, selection, count))
-    require_room(layout, limits.picture_pixels)
-    return building_bytes(layout, drawn.size if selection.top is None else whole.size)
-
-
-def _widest_name(whole: TensorSpec, selection: ChannelSelection, tiles_an_image: int) -> list[str] | None:
-    """The widest that `_names` can give; None where it leaves the tiles to be numbered."""
-    if selection.is_all or selection.count(whole.channels) != tiles_an_image:
-        return None
-    return [str(max(selection.listed, default=whole.channels - 1))]
-
-
-def _draw(
-    service: Service, result: Result, activation: Activation, look: PictureOptions, form: PictureFormat
-) -> Picture:
-    """All images of the batch, one after the other, each with its channels in order."""
-    address = activation.tap.address
-    rank = activation.values.ndim - 1
-    axis = _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
-    maps = np.concatenate([tiles(image, axis) for image in activation.values])
-    about, names = about_layer(result.model, address), _names(activation, len(maps))
-    return render(maps, look, limits=service.limits, names=names, about=about, form=form)
-
-
-def _channel_axis(axis: int | None, rank: int, *, is_whole: bool) -> int | None:
-    """The channel axis of one image. A sequence of vectors is one matrix, unless some of its channels were chosen."""
-    is_sequence = rank == 2 and is_whole
-    return None if axis is None or is_sequence else axis - 1
-
-
-def _names(activation: Activation, tiles_drawn: int) -> list[str] | None:
-    """Each tile's channel, where there is one tile a channel."""
-    if activation.channels is None or activation.channels.size == 0:
-        return None
-    channels = np.broadcast_to(activation.channels, (len(activation.values), activation.channels.shape[-1]))
-    return [str(channel) for channel in channels.flat] if channels.size == tiles_drawn else None
+def _draw(result: Result, options: FeatureMapOptions, limits: Limits, form: PictureFormat) -> Picture:
+    channels = options.selected_channels()
+    sections = [section_of(each.select(channels))[0] for each in result.activations.values()]
+    about = about_layers(result.model, list(result.activations))
+    return render_sections(sections, options.picture_options(), limits=limits, about=about, form=form)

@@ -19,7 +19,7 @@ from layerscope_api.callers import IsWanted
 from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
 from layerscope_api.options import OverlayOptions
-from layerscope_api.pictures import about_layer, picture_answer, picture_format
+from layerscope_api.pictures import about_layers, picture_answer, picture_format
 from layerscope_api.requests import Asked, read_request
 from layerscope_api.security import INFER
 
@@ -81,11 +81,11 @@ def _answer(
                 limits=limits,
                 alpha=options.alpha,
                 interpolation=options.interpolation,
-                about=about_layer(result.model, address),
+                about=about_layers(result.model, [address]),
                 form=form,
             )
         )
-        return picture_answer(picture, result, address, seconds)
+        return picture_answer(picture, result, [address], seconds)
 
 
 def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None) -> None:

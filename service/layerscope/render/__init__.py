@@ -5,17 +5,31 @@ from layerscope.render.files import MEDIA_TYPES, PictureFormat
 from layerscope.render.network import STRIP, LayerRow, network_picture, network_size
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, measure_overlay, overlay, overlay_bytes
-from layerscope.render.picture import Picture, building_bytes, measure, render
+from layerscope.render.picture import (
+    Atlas,
+    Box,
+    Picture,
+    atlas,
+    building_bytes,
+    measure,
+    render,
+    render_sections,
+)
+from layerscope.render.sections import Section
 from layerscope.render.tiles import tiles
 
 __all__ = [
     "MEDIA_TYPES",
     "STRIP",
+    "Atlas",
+    "Box",
     "Interpolation",
     "LayerRow",
     "Picture",
     "PictureFormat",
     "PictureOptions",
+    "Section",
+    "atlas",
     "building_bytes",
     "is_diverging",
     "measure",
@@ -27,5 +41,6 @@ __all__ = [
     "overlay_bytes",
     "palette",
     "render",
+    "render_sections",
     "tiles",
 ]

@@ -4,12 +4,13 @@ index = floor((value - low) / (high - low) * levels); the highest value takes th
 outside the range takes the nearer end. All of it is computed in the type of the values.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.render.options import PictureOptions
+from layerscope.render.options import Normalize, PictureOptions
 
 Floats = NDArray[np.floating]
 Bounds = tuple[Floats, Floats]
@@ -34,11 +35,6 @@ class Survey:
         """How many values are NaN or infinite."""
         return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
 
-    @property
-    def both_signs(self) -> bool:
-        """Whether there are finite values below and above zero."""
-        return bool(np.fmin.reduce(self.low) < 0 < np.fmax.reduce(self.high))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValueRange:
@@ -54,15 +50,6 @@ class ValueRange:
     high: Floats
     centered: bool
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The lowest and the highest value over all tiles; NaN if none has a finite value."""
-        without_negative_zero = 0.0
-        return (
-            float(np.fmin.reduce(self.low)) + without_negative_zero,
-            float(np.fmax.reduce(self.high)) + without_negative_zero,
-        )
-
 
 def survey(maps: Floats) -> Survey:
     """Find the extremes and the non-finite values of maps of shape (tiles, height, width)."""
@@ -75,20 +62,41 @@ def survey(maps: Floats) -> Survey:
     return Survey(low=low, high=high, nonfinite=nonfinite)
 
 
-def fit(maps: Floats, found: Survey, options: PictureOptions, *, centered: bool) -> ValueRange:
+def have_both_signs(found: Sequence[Survey]) -> bool:
+    """Whether there are finite values below and above zero."""
+    low, high = _extremes(found)
+    return bool(low < 0 < high)
+
+
+def ends_of(spanned: Sequence[ValueRange]) -> tuple[float, float]:
+    """The lowest and the highest value over all tiles; NaN if none has a finite value."""
+    without_negative_zero = 0.0
+    low, high = _extremes(spanned)
+    return float(low) + without_negative_zero, float(high) + without_negative_zero
+
+
+def fit(
+    sections: Sequence[Floats], found: Sequence[Survey], options: PictureOptions, *, centered: bool
+) -> list[ValueRange]:
     """Choose the range of values of each tile.
 
     Args:
-        maps: Values of shape (tiles, height, width).
-        found: The survey of these maps.
+        sections: Values of shape (tiles, height, width) of each section, all of one type.
+        found: The survey of each.
         options: `range`, `percentile` and `normalize` count.
         centered: Whether to widen the range to the narrowest one that is symmetric about zero.
     """
-    low, high = _bounds(maps, found, options)
+    bounds = _bounds(sections, found, options)
     if centered:
-        high = np.maximum(np.abs(low), np.abs(high))
-        low = -high
-    return ValueRange(low=low, high=high, centered=centered)
+        bounds = [_about_zero(low, high) for low, high in bounds]
+    return [
+        ValueRange(
+            low=np.broadcast_to(low, each.low.shape),
+            high=np.broadcast_to(high, each.low.shape),
+            centered=centered,
+        )
+        for (low, high), each in zip(bounds, found, strict=True)
+    ]
 
 
 def indices(
@@ -118,31 +126,55 @@ def indices(
     return positions.astype(np.uint8)
 
 
-def _bounds(maps: Floats, found: Survey, options: PictureOptions) -> Bounds:
-    shape, dtype = found.low.shape, found.low.dtype
-    if options.range is not None:
-        low, high = options.range
-        return np.full(shape, low, dtype), np.full(shape, high, dtype)
-    if options.normalize == "none":
-        return np.zeros(shape, dtype), np.ones(shape, dtype)
-    layer = options.normalize == "layer"
+def _bounds(sections: Sequence[Floats], found: Sequence[Survey], options: PictureOptions) -> list[Bounds]:
+    """The ends of the range of each section, for each of its tiles or for all of them."""
+    dtype = found[0].low.dtype
+    if options.range is not None or options.normalize == "none":
+        low, high = options.range or (0, 1)
+        return [(np.array([low], dtype), np.array([high], dtype))] * len(found)
     if options.percentile is not None:
-        return _percentiles(maps, found, options.percentile, layer=layer)
-    if layer:
-        return _everywhere(shape, np.fmin.reduce(found.low), np.fmax.reduce(found.high))
-    return found.low, found.high
+        return _percentiles(sections, found, options.percentile, options.normalize)
+    if options.normalize == "channel":
+        return [(each.low, each.high) for each in found]
+    if options.normalize == "layer":
+        return [_extremes([each]) for each in found]
+    return [_extremes(found)] * len(found)
 
 
-def _percentiles(maps: Floats, found: Survey, percentages: tuple[float, float], *, layer: bool) -> Bounds:
-    finite = maps if found.nonfinite is None else np.where(found.nonfinite, np.nan, maps)
-    ordered = np.sort(finite.reshape(1 if layer else len(maps), -1), axis=1)
+def _about_zero(low: Floats, high: Floats) -> Bounds:
+    largest = np.maximum(np.abs(low), np.abs(high))
+    return -largest, largest
+
+
+def _extremes(ranges: Sequence[Survey] | Sequence[ValueRange]) -> Bounds:
+    """The lowest and the highest value of all; NaN if there is none that is finite."""
+    low = np.fmin.reduce([np.fmin.reduce(each.low) for each in ranges])
+    return low, np.fmax.reduce([np.fmax.reduce(each.high) for each in ranges])
+
+
+def _percentiles(
+    sections: Sequence[Floats],
+    found: Sequence[Survey],
+    percentages: tuple[float, float],
+    normalize: Normalize,
+) -> list[Bounds]:
+    finite = [
+        maps if each.nonfinite is None else np.where(each.nonfinite, np.nan, maps)
+        for maps, each in zip(sections, found, strict=True)
+    ]
+    if normalize == "picture":
+        everything = np.concatenate([maps.reshape(1, -1) for maps in finite], axis=1)
+        return [_quantiles(everything, percentages)] * len(finite)
+    return [
+        _quantiles(maps.reshape(1 if normalize == "layer" else len(maps), -1), percentages) for maps in finite
+    ]
+
+
+def _quantiles(rows: Floats, percentages: tuple[float, float]) -> Bounds:
+    ordered = np.sort(rows, axis=1)
     counts = np.count_nonzero(~np.isnan(ordered), axis=1)
     low, high = (_quantile(ordered, counts, percentage / 100) for percentage in percentages)
-    return _everywhere(found.low.shape, low, high)
-
-
-def _everywhere(shape: tuple[int, ...], low: Floats, high: Floats) -> Bounds:
-    return np.broadcast_to(low, shape), np.broadcast_to(high, shape)
+    return low, high
 
 
 def _quantile(ordered: Floats, counts: NDArray[np.intp], fraction: float) -> Floats:

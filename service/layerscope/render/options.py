@@ -10,7 +10,7 @@ from layerscope.errors import OptionInvalid
 from layerscope.render import colormaps
 
 Centered = Literal["auto", "true", "false"]
-Normalize = Literal["channel", "layer", "none"]
+Normalize = Literal["channel", "layer", "picture", "none"]
 
 MAX_SCALE = 64
 MAX_GAP = 64
@@ -25,8 +25,8 @@ class PictureOptions:
             colours are centred on zero.
         centered: Whether the range of values is made symmetric about zero. "auto" does so when the drawn
             values have both signs and the colormap is None or a diverging one.
-        normalize: What shares one range of values: each "channel" on its own, or all tiles of the "layer".
-            "none" takes the values as 0 to 1.
+        normalize: What shares one range of values: each "channel" on its own, all tiles of a "layer", or those of
+            all layers in the "picture". "none" takes the values as 0 to 1.
         range: The lowest and the highest value of the colours, for every tile; it takes the place of
             `normalize`. Values outside are drawn as the nearer end.
         percentile: Two percentages. The values at these percentiles of each channel or of the layer, instead

@@ -17,7 +17,9 @@ from layerscope.render.composition import compose
 from layerscope.render.files import PictureFormat
 from layerscope.render.layout import Layout, require_room
 from layerscope.render.options import PictureOptions
-from layerscope.render.picture import Picture, bar_ends, coloring, facts_of, inks_for, measure, notes_of
+from layerscope.render.picture import Picture, measure
+from layerscope.render.scale import Scale
+from layerscope.render.sections import Section
 
 Interpolation = Literal["bilinear", "nearest"]
 
@@ -63,10 +65,8 @@ def overlay(
     require_room(layout, limits.picture_pixels)
     files.require_side(layout.width, layout.height, form)
     maps = heat[np.newaxis].astype(np.result_type(heat.dtype, np.float32), copy=False)
-    found = normalization.survey(maps)
-    colormap, centered = coloring(options, found)
-    spanned = normalization.fit(maps, found, options, centered=centered)
-    inks = inks_for(colormap, layout, found)
+    scale = Scale.of([maps], options)
+    inks, (found,), (spanned,) = scale.inks(layout), scale.found, scale.spanned
     values, is_seen = spread(maps[0], backdrop.geometry, interpolation)
     nonfinite = None if found.nonfinite is None else ~np.isfinite(values)[np.newaxis]
     drawn = normalization.indices(
@@ -76,26 +76,27 @@ def overlay(
         levels=inks.levels,
         nonfinite_index=inks.nonfinite,
     )
-    facts = {**facts_of(options, colormap, spanned, found), "alpha": f"{alpha:g}"}
-    image = compose(drawn, layout, inks, labels=(), ends=bar_ends(options, spanned, 1))
+    image = compose([drawn], layout, inks, labelled=(), ends=scale.bar_ends())
     blended = _blended(np.asarray(image), inks.colours, backdrop.pixels, is_seen, alpha, options.scale)
-    lowest, highest = options.range or spanned.ends
+    facts = {**(about or {}), **scale.facts, "alpha": f"{alpha:g}"}
+    lowest, highest = scale.ends
     return Picture(
-        data=files.encode_rgb(Image.fromarray(blended), {**(about or {}), **facts}, form=form),
+        data=files.encode_rgb(Image.fromarray(blended), facts, form=form),
         media_type=files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
         value_min=lowest,
         value_max=highest,
-        colormap=colormap,
-        nonfinite=found.nonfinite_count,
-        notes=notes_of(found, spanned, inks),
+        colormap=scale.colormap,
+        nonfinite=scale.nonfinite,
+        notes=scale.notes(inks),
     )
 
 
 def measure_overlay(original: tuple[int, int], options: PictureOptions) -> Layout:
     """Lay an overlay out over a picture of some height and width before there is anything to draw."""
-    return measure((1, *original), replace(options, labels=False))
+    nothing = np.broadcast_to(np.float32(0), (1, *original))
+    return measure([Section(maps=nothing)], replace(options, labels=False))
 
 
 def overlay_bytes(layout: Layout) -> int:

@@ -11,7 +11,17 @@ from PIL import Image
 
 from layerscope.images import Backdrop, Geometry
 from layerscope.limits import Limits
-from layerscope.render import STRIP, LayerRow, PictureOptions, network_picture, overlay, render, tiles
+from layerscope.render import (
+    STRIP,
+    LayerRow,
+    PictureOptions,
+    Section,
+    network_picture,
+    overlay,
+    render,
+    render_sections,
+    tiles,
+)
 from layerscope.statistics import Axis
 
 FOLDER = Path(__file__).parents[2] / "data" / "golden"
@@ -31,6 +41,16 @@ def pictures() -> dict[str, bytes]:
 
 def _rendered(maps: np.ndarray, **options: object) -> bytes:
     return render(maps, PictureOptions(**options), limits=Limits(), about={"layer": "golden"}).data  # type: ignore[arg-type]
+
+
+def _two_layers() -> bytes:
+    """Three maps of one layer above two smaller ones of another, in one range: the lower ones are paler."""
+    sections = [
+        Section(maps=waves(3, 24, 24), names=["0", "5", "11"], heading="block1/conv"),
+        Section(maps=waves(2, 12, 16) / 4, names=["1", "2"], heading="block2/conv"),
+    ]
+    options = PictureOptions(normalize="picture", labels=True, colorbar=True, columns=3, gap=4, scale=2)
+    return render_sections(sections, options, limits=Limits()).data
 
 
 def _damaged() -> bytes:
@@ -82,6 +102,7 @@ _DRAWN = {
     "depth_slices": lambda: _rendered(
         tiles(waves(6, 9, 9).reshape(2, 3, 9, 9), 0), columns=3, gap=4, scale=4
     ),
+    "two_layers": _two_layers,
     "damaged": _damaged,
     "overlay_crop": _overlay,
     "network": _network,

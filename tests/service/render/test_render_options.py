@@ -36,7 +36,7 @@ def test_options_within_bounds_are_accepted(options: dict[str, object]) -> None:
     [
         ({"colormap": "viridi"}, "did you mean viridis"),
         ({"centered": "yes"}, "centered must be one of auto, true, false, not yes"),
-        ({"normalize": "batch"}, "normalize must be one of channel, layer, none, not batch"),
+        ({"normalize": "batch"}, "normalize must be one of channel, layer, picture, none, not batch"),
         ({"range": (1.0, 1.0)}, "two finite numbers, the lower one first, not 1,1"),
         ({"range": (2.0, -1.0)}, "the lower one first"),
         ({"range": (math.nan, 1.0)}, "finite"),

@@ -280,6 +280,45 @@ class ReceptiveField(TypedDict):
     inputs: list[FieldOnInput]
 
 
+class AtlasTile(TypedDict):
+    """A rectangle of a picture in pixels, and what it shows; the ends of its range are null without a finite value."""
+
+    image: int
+    channel: int | None
+    slice: int | None
+    x: int
+    y: int
+    width: int
+    height: int
+    value_min: float | None
+    value_max: float | None
+
+
+class AtlasLayer(TypedDict):
+    """A layer in a picture."""
+
+    address: str
+    shape: list[int]
+    tiles: list[AtlasTile]
+
+
+class Atlas(TypedDict):
+    """What lies where in a picture of feature maps."""
+
+    model: ModelIdentity
+    images: list[str]
+    warnings: list[str]
+    width: int
+    height: int
+    colormap: str
+    levels: int
+    value_min: float | None
+    value_max: float | None
+    nonfinite: int
+    notes: list[str]
+    layers: list[AtlasLayer]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredImage:
     """An image the service keeps, to be used instead of the image itself.

@@ -9,6 +9,7 @@ import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
+    Atlas,
     Graph,
     Inspection,
     Layers,
@@ -139,6 +140,18 @@ class AsyncModel:
         """See `Model.feature_map`."""
         material = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.feature_map(material, layer, channel, channels, options))
+
+    async def atlas(
+        self,
+        image: ImageSources,
+        layer: str,
+        channel: int | None = None,
+        channels: Channels | None = None,
+        **options: Unpack[PictureOptions],
+    ) -> Atlas:
+        """See `Model.atlas`."""
+        material = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.atlas(material, layer, channel, channels, options))
 
     async def overlay(
         self,

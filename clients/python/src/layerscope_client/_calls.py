@@ -11,6 +11,7 @@ import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
+    Atlas,
     Graph,
     Inspection,
     Layers,
@@ -115,6 +116,18 @@ class ModelCalls:
         """A picture of one channel of a layer, or of several."""
         params = query({"layer": layer, "channel": channel, "channels": channels, **options})
         return Picture.of((yield from self._ask("feature-map.png", images, params)))
+
+    def atlas(
+        self,
+        images: Material,
+        layer: str,
+        channel: int | None,
+        channels: Channels | None,
+        options: Mapping[str, object],
+    ) -> Flow[Atlas]:
+        """What lies where in the picture."""
+        params = query({"layer": layer, "channel": channel, "channels": channels, **options})
+        return cast("Atlas", json_object((yield from self._ask("feature-map.json", images, params))))
 
     def overlay(
         self, image: Material, layer: str, channel: int | None, options: Mapping[str, object]

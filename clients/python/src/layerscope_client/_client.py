@@ -8,6 +8,7 @@ import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
+    Atlas,
     Graph,
     Inspection,
     Layers,
@@ -188,7 +189,7 @@ class Model:
 
         Args:
             image: An image; for several inputs, one by the name of each.
-            layer: The layer's address.
+            layer: The layer's address; or several, comma separated, to be drawn one below the other.
             channel: The number of the channel, or
             channels: several, such as [0, 3], "0,3,8-15", "top:16" or "all".
             **options: See `PictureOptions`.
@@ -198,6 +199,21 @@ class Model:
         """
         flow = self._calls.feature_map(read_images(image), layer, channel, channels, options)
         return self._transport.run(flow)
+
+    def atlas(
+        self,
+        image: ImageSources,
+        layer: str,
+        channel: int | None = None,
+        channels: Channels | None = None,
+        **options: Unpack[PictureOptions],
+    ) -> Atlas:
+        """Tell what lies where in the picture that `feature_map` gives for the same arguments.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.atlas(read_images(image), layer, channel, channels, options))
 
     def overlay(
         self,

@@ -1,0 +1,36 @@
+"""What each tile of a picture shows, for activations of every rank."""
+
+import numpy as np
+import pytest
+
+from layerscope.activations import Activation
+from layerscope.graph.addresses import Address
+from layerscope.graph.taps import LayerCall, Tap, Tensor
+from layerscope_api.sections import section_of
+
+
+def activation(*shape: int, channels_first: bool = False) -> Activation:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    tensor = Tensor("layer/output:0", shape[1:], "float32")
+    call = LayerCall(("layer",), 0, "Conv3D", 0, 0, False, channels_first, (), {"output": (tensor,)})
+    return Activation.of(Tap(Address(("layer",), 0, 0, "output"), call, tensor), values)
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@pytest.mark.parametrize("channels", ["all", "1,0", "top:1"])
+def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, channels_first: bool) -> None:
+    whole = activation(2, *((2, 3, 4, 5) if channels_first else (3, 4, 5, 2)), channels_first=channels_first)
+
+    section, places = section_of(whole.select(channels))
+
+    by_channel = whole.values if channels_first else np.moveaxis(whole.values, -1, 1)
+    for maps, place in zip(section.maps, places, strict=True):
+        np.testing.assert_array_equal(maps, by_channel[place.image, place.channel, place.slice])
+    assert [f"{place.channel}:{place.slice}" for place in places] == section.names
+
+
+def test_a_label_is_the_channel_or_the_image_of_what_has_none() -> None:
+    assert section_of(activation(2, 3, 3, 4).select("3,1"))[0].names == ["3", "1"] * 2
+    assert section_of(activation(3, 7))[0].names == ["0", "1", "2"]
+    assert section_of(activation(2, 7, 5))[0].names == ["0", "1"]
+    assert section_of(activation(2, 7, 5).select("2,4"))[0].names == ["2", "4"] * 2
