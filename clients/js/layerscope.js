@@ -253,9 +253,20 @@ export class Model {
     });
   }
 
-  /** One channel of a layer, or a grid of several, drawn. @param {Images} image @param {Options<"get_feature_map">} options */
+  /** One channel of a layer, or a grid of several, or several layers, drawn. @param {Images} image @param {Options<"get_feature_map">} options */
   async featureMap(image, options) {
     return this.#drawn("feature-map.png", image, options);
+  }
+
+  /**
+   * What lies where in the picture that `featureMap` gives for the same options.
+   *
+   * @param {Images} image
+   * @param {Options<"get_atlas">} options
+   * @returns {Promise<Schemas["AtlasBody"]>}
+   */
+  async atlas(image, options) {
+    return this.#asked("feature-map.json", image, options);
   }
 
   /** A map of a layer over the picture. @param {Images} image @param {Options<"get_overlay">} options */

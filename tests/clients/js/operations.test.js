@@ -26,6 +26,7 @@ test("the client calls every operation of the contract", async () => {
     await digits.inspect(image);
     await digits.attribution(image, { method: "gradcam" });
     await digits.featureMap(image, { layer: "conv1" });
+    await digits.atlas(image, { layer: "conv1" });
     await digits.overlay(image, { layer: "conv1", on: "input" });
     await digits.statisticsPicture(image);
     await digits.attributionPicture(image, { method: "gradcam", on: "input" });
