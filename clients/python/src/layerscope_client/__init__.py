@@ -12,9 +12,11 @@
 from layerscope_client import errors
 from layerscope_client._activations import Activations
 from layerscope_client._answers import Layers, StoredImage
-from layerscope_client._async_client import AsyncClient, AsyncModel
-from layerscope_client._client import Client, Model
+from layerscope_client._async_client import AsyncClient
+from layerscope_client._async_model import AsyncModel
+from layerscope_client._client import Client
 from layerscope_client._images import ImageSource, ImageSources
+from layerscope_client._model import Model
 from layerscope_client._options import OverlayOptions, PictureOptions, TensorOptions
 from layerscope_client._picture import Picture
 from layerscope_client.errors import LayerscopeError
