@@ -23,10 +23,10 @@ run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
 test: .venv/.dev ## Run the tests, except those of the soak
 	$(BIN)/pytest
 
-soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications
+soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications, long attacks
 	$(BIN)/pytest -m soak
 
-check: .venv/.dev clients/js/contract.d.ts ## Lint, check formatting, types, imports, generated files and the rules of the house
+check: .venv/.dev clients/js/contract.d.ts ## Lint, check types, imports, generated files and rules; ask the service for all its contract knows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -35,6 +35,7 @@ check: .venv/.dev clients/js/contract.d.ts ## Lint, check formatting, types, imp
 	$(BIN)/layerscope openapi | diff -u openapi/openapi.json -
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest --quiet tests/test_project.py
+	$(BIN)/pytest --quiet -m contract tests/api/test_http_schemathesis.py
 
 generate: .venv/.dev ## Write the generated files: openapi/openapi.json and pages of docs/
 	$(BIN)/layerscope openapi > openapi/openapi.json

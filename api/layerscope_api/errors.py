@@ -1,14 +1,16 @@
 """The one table from causes to statuses, and the one shape of every error."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, compile_path
 from starlette.types import Scope
 
 from layerscope import errors
@@ -99,11 +101,22 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _frameworks(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    if error.status_code == 405:
+        # The framework names the methods of the first route at this address only.
+        return wrong_method(request.scope, _methods(request.app.routes, request.scope["path"]))
     fallback = ("invalid_request", f"The request cannot be answered: {HTTPStatus(error.status_code).phrase}.")
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, fallback)
     response = error_response(request, error.status_code, code, message)
     response.headers.update(error.headers or {})
     return response
+
+
+def _methods(routes: Sequence[BaseRoute], path: str) -> set[str]:
+    found: set[str] = set()
+    for context in iter_route_contexts(routes):
+        if context.path and compile_path(context.path)[0].match(path):
+            found |= context.methods or set()
+    return found
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

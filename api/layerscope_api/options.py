@@ -14,6 +14,9 @@ from layerscope.graph.selectors import split_selectors
 from layerscope.render import PictureOptions
 from layerscope.tensor_options import TensorOptions
 
+REPEATABLE = frozenset({"image", "layers", "methods"})
+"""The options that a query or a form may have several times."""
+
 
 def _numbers(value: object) -> object:
     """`0,1,2` in a query string is [0, 1, 2] in JSON."""
@@ -59,8 +62,13 @@ def read_methods(values: Sequence[str]) -> list[str]:
 
 
 Names = Annotated[list[str], BeforeValidator(_list)]
-Selector = Annotated[str, AfterValidator(_selector)]
-Selectors = Annotated[list[str], BeforeValidator(_list), AfterValidator(read_selectors)]
+Selector = Annotated[str, AfterValidator(_selector), Field(json_schema_extra={"minLength": 1})]
+Selectors = Annotated[
+    list[str],
+    BeforeValidator(_list),
+    AfterValidator(read_selectors),
+    Field(json_schema_extra={"items": {"type": "string", "minLength": 1}, "minItems": 1}),
+]
 Methods = Annotated[list[str], BeforeValidator(_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_numbers)]

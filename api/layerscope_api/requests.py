@@ -17,7 +17,7 @@ from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources,
 from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
 from layerscope_api.forms import read_form
-from layerscope_api.options import ImageOptions, read_options
+from layerscope_api.options import REPEATABLE, ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
 
@@ -28,7 +28,6 @@ FORM_TYPE = "multipart/form-data"
 JSON_TYPE = "application/json"
 
 _NPY_MAGIC = b"\x93NUMPY"
-_REPEATABLE = {"image", "layers", "methods"}
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _collect(items: list[tuple[str, str]]) -> dict[str, Any]:
     """Single values as they are, repeatable ones as lists."""
     given: dict[str, Any] = {}
     for name, value in items:
-        if name in _REPEATABLE:
+        if name in REPEATABLE:
             given.setdefault(name, []).append(value)
         elif name in given:
             raise InvalidRequest(f"The option {name[:80]} is given twice.", option=name[:80])

@@ -138,6 +138,36 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert {"title", "version", "license"} <= document["info"].keys()
 
 
+def test_every_link_leads_somewhere(operations: list[Operation]) -> None:
+    known = {each["operationId"]: each["parameters"] for _, _, each in operations if "parameters" in each}
+    links = [
+        link
+        for _, _, operation in operations
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert links
+    for link in links:
+        names = {each["name"] for each in known[link["operationId"]]}
+        assert link["parameters"].keys() <= names, link
+
+
+def test_lists_of_numbers_are_one_text_and_what_repeats_is_not(operations: list[Operation]) -> None:
+    declared = {
+        each["name"]: each.get("explode", True)
+        for _, _, operation in operations
+        for each in operation.get("parameters", [])
+    }
+    names = ("region", "range", "percentile", "image", "layers")
+    assert {name: declared[name] for name in names} == {
+        "region": False,
+        "range": False,
+        "percentile": False,
+        "image": True,
+        "layers": True,
+    }
+
+
 def test_path_parameters_are_declared(operations: list[Operation]) -> None:
     for path, _, operation in operations:
         declared = {

@@ -169,6 +169,21 @@ def test_a_name_outside_ascii_is_written_in_ascii(gallery: Gallery) -> None:
     assert again.content == tensor.content
 
 
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        (ACTIVATIONS, "GET, POST"),
+        ("/v1/models/digits/attributions/gradcam.png", "GET, POST"),
+        (f"/v1/images/sha256-{'0' * 64}", "DELETE, GET"),
+        ("/v2/health/live", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_its_address_takes(http: TestClient, url: str, allowed: str) -> None:
+    answer = http.request("PATCH", url)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 def test_other_origins_may_read_nothing_by_default(http: TestClient, seven: str) -> None:
     answer = http.get(ACTIVATIONS, params={"image": seven}, headers={"Origin": ORIGIN})
     preflight = http.options(ACTIVATIONS, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})

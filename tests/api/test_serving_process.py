@@ -2,13 +2,9 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,63 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
+from requests_made import ACTIVATIONS, PREDICTIONS, SEVEN
+from served_process import Process, serving
 
 from layerscope_api.keys import KeyFile, KeyScope
 
-COMMAND = Path(sys.executable).with_name("layerscope")
 READY = "/v2/health/ready"
-
-
-class Process:
-    """A running service, and what it has said."""
-
-    def __init__(self, *options: str, **environment: str) -> None:
-        command = [COMMAND, "serve", "--port", "0", *options]
-        surroundings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "300"} | environment
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
-        self.lines: list[str] = []
-        self._has_greeted = threading.Event()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        assert self._has_greeted.wait(120), self.lines
-        found = re.search(r"serves on http://\S+:(\d+)", "".join(self.lines))
-        assert found, self.lines
-        self.port = int(found[1])
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if "curl" in line:
-                self._has_greeted.set()
-        self._has_greeted.set()
-
-    def ask(self, method: str, path: str, token: str | None = None, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        body = SEVEN if method == "POST" else None
-        key = {} if token is None else {"Authorization": f"Bearer {token}"}
-        connection.request(method, path, body, {**PNG, **key, **headers})
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer.status, json.loads(content)
-
-    def end(self) -> int:
-        """Wait for its end, and give its status."""
-        status = self.process.wait(60)
-        self._reader.join()
-        return status
-
-
-@contextmanager
-def serving(*options: str, **environment: str) -> Iterator[Process]:
-    process = Process(*options, **environment)
-    try:
-        yield process
-    finally:
-        process.process.kill()
-        process.end()
 
 
 @pytest.fixture

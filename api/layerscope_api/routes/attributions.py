@@ -45,7 +45,7 @@ from layerscope_api.streaming import STREAMS, StreamedAnswer, stream_for
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
 MethodName = Annotated[
-    str, Path(description=f"how: {', '.join(METHODS)}; see /v1/attributions", max_length=80)
+    str, Path(description="how; see /v1/attributions", json_schema_extra={"enum": [*METHODS]})
 ]
 
 _RESPONSES: Responses = {

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from layerscope_api.contract import PNG_TYPE, THUMBNAIL, errors
+from layerscope_api.contract import LOCATION, PNG_TYPE, THUMBNAIL, errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, read_image
 from layerscope_api.schemas import ImageBody
@@ -19,7 +19,18 @@ _FORM = {
         "type": "object",
         "properties": {"image": {"type": "string", "format": "binary"}},
         "required": ["image"],
+        "additionalProperties": False,
     }
+}
+_ID = "$response.body#/id"
+_OF_IMAGE = ("describe_image", "thumbnail", "forget_image")
+_RUNS_ON_IMAGE = ("get_predictions", "get_activations", "get_statistics", "get_feature_map", "get_overlay")
+_STORED = {
+    "headers": LOCATION,
+    "links": {
+        **{name: {"operationId": name, "parameters": {"image_id": _ID}} for name in _OF_IMAGE},
+        **{name: {"operationId": name, "parameters": {"image": _ID}} for name in _RUNS_ON_IMAGE},
+    },
 }
 _BODY = {
     "requestBody": {
@@ -33,7 +44,8 @@ _BODY = {
     "",
     status_code=201,
     responses={
-        200: {"model": ImageBody, "description": "It was stored already"},
+        201: {"description": "It is stored", **_STORED},
+        200: {"model": ImageBody, "description": "It was stored already", **_STORED},
         **errors(400, 413, 415, 422, 429, 507),
     },
     openapi_extra=_BODY,
