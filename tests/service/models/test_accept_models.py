@@ -1,6 +1,7 @@
 """M10 and M11: every model that people build is accepted, and the fresh file of it answers the same bits."""
 
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -174,19 +175,22 @@ def test_compressed_weights_are_written_out(tmp_path):
         if not (name.startswith("ConvNeXt") and suffix == ".h5")
     ],
 )
-def test_m11_every_architecture_of_keras_applications(tmp_path, name, suffix):
+def test_m11_every_architecture_of_keras_applications(tmp_path, keep_figures, name, suffix):
     keras.utils.clear_session()
     model = architectures()[name](weights=None)
     path = tmp_path / f"came{suffix}"
     model.save(path)
-    expected = model.count_params()
+    size, expected = path.stat().st_size, model.count_params()
     values = np.random.default_rng(0).random((1, *model.input_shape[1:]), np.float32)
     answers = np.asarray(model(values))
     del model
+    started = time.perf_counter()
     report = accept(path, tmp_path / f"fresh{suffix}", LIMITS)
+    seconds = time.perf_counter() - started
     path.unlink()
     assert report.parameters >= expected
     np.testing.assert_array_equal(open_model(tmp_path / f"fresh{suffix}")(values), answers)
+    keep_figures("M11", f"{name}{suffix}", megabytes=round(size / 1e6, 1), seconds=round(seconds, 1))
 
 
 def test_a_legacy_file_with_more_layers_than_one_attribute_holds(tmp_path):
