@@ -16,8 +16,8 @@ from layerscope_api.errors import nothing_here, wrong_method
 from layerscope_api.keys import Key, Keyring, KeyScope
 from layerscope_api.refusals import refusal
 
-OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready"})
-"""The only routes that answer without a key."""
+OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready", "/docs", "/docs/docs.css", "/docs/docs.js"})
+"""The only routes that answer without a key: the probes, and a page that holds nothing and asks for one."""
 
 _REALM = 'Bearer realm="layerscope"'
 _PATHS_REMEMBERED = 512

@@ -147,6 +147,17 @@ def test_the_contract_says_which_scope_a_route_needs(guarded: Guarded) -> None:
             assert ("security" in operation) is (path not in OPEN_PATHS)
 
 
+def test_the_page_of_the_contract_opens_without_a_key_and_the_contract_does_not(guarded: Guarded) -> None:
+    """A browser sends no key with an address: the page asks for one, see its script."""
+    page = guarded.send("GET", "/docs")
+    files = re.findall(r'(?:href|src)="(/docs/[^"]+)"', page.text)
+
+    assert len(files) == 2
+    assert [guarded.send("GET", each).status_code for each in files] == [200, 200]
+    assert guarded.send("GET", "/openapi.json").status_code == 401
+    assert guarded.send("GET", "/openapi.json", guarded.tokens[KeyScope.INFER]).status_code == 200
+
+
 def test_h02_without_a_key_no_byte_of_the_body_is_read(guarded: Guarded) -> None:
     async def ask(method: str, path: str) -> list[Message]:
         sent: list[Message] = []

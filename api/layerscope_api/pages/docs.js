@@ -118,10 +118,36 @@ function narrow(text) {
   }
 }
 
-async function start() {
-  const answer = await fetch("/openapi.json");
-  if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
-  show(await answer.json());
+/** Where the explorer keeps it, too: as long as the tab is open. */
+const KEY = "key";
+
+function keyForm(message) {
+  const input = element("input", { type: "password", autocomplete: "off", required: true, placeholder: "API key", ariaLabel: "API key" });
+  const form = element("form", {}, element("p", {}, message), input, " ", element("button", {}, "Show the contract"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(KEY, input.value.trim());
+    start();
+  });
+  return form;
 }
 
-start().catch((error) => document.querySelector("#routes").replaceChildren(element("p", {}, error.message)));
+async function fetchContract() {
+  const key = sessionStorage.getItem(KEY);
+  const answer = await fetch("/openapi.json", { headers: key ? { Authorization: `Bearer ${key}` } : {} });
+  const body = await answer.json();
+  if (answer.ok) return body;
+  if (answer.status === 401) sessionStorage.removeItem(KEY);
+  throw Object.assign(new Error(body.error), { needsKey: [401, 403].includes(answer.status) });
+}
+
+async function start() {
+  try {
+    show(await fetchContract());
+  } catch (error) {
+    const told = error.needsKey ? keyForm(error.message) : element("p", {}, error.message);
+    document.querySelector("#routes").replaceChildren(told);
+  }
+}
+
+start();

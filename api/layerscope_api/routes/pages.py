@@ -1,4 +1,8 @@
-"""The pages that describe the service. They are small files of ours and load nothing from elsewhere."""
+"""The page that describes the service. Its files are small, are ours and load nothing from elsewhere.
+
+A browser cannot send a key when it opens a page. So the files of the page are open, and the contract is not: where keys
+are in use, the page asks for one and fetches the contract with it.
+"""
 
 from functools import cache
 from importlib.resources import files
