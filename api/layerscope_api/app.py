@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 from layerscope import __version__, demo
 from layerscope.execution.engine import Engine, LocalEngine
 from layerscope.images import ImageStore
+from layerscope.models.library import Control
 from layerscope_api.dependencies import Service
 from layerscope_api.errors import add_error_handlers
 from layerscope_api.hosts import Hosts
@@ -99,6 +100,7 @@ def local_engine(settings: Settings) -> LocalEngine:
         settings.limits,
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
+        control=Control(mode=settings.control, start=settings.load, seconds=settings.poll_seconds),
     )
 
 
@@ -108,12 +110,15 @@ def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
         engine = given or local_engine(settings)
         limits = settings.limits
         work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
-        app.state.service = Service(settings, engine, ImageStore(limits), work, lifecycle_of(app))
+        changes = Work(limits.pending_changes, limits.model_open_seconds)
+        images, lifecycle = ImageStore(limits), lifecycle_of(app)
+        app.state.service = Service(settings, engine, images, work, changes, lifecycle)
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:
             yield
         finally:
+            await asyncio.to_thread(changes.close)
             await asyncio.to_thread(work.close)
             if given is None:
                 await asyncio.to_thread(engine.close)

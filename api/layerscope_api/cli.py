@@ -47,6 +47,10 @@ def serve(
     models: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help=_SETUP["models"].description)
     ] = None,
+    control: Annotated[
+        str | None, typer.Option(metavar="none|explicit|poll", help=_SETUP["control"].description)
+    ] = None,
+    load: Annotated[list[str] | None, typer.Option(help=_SETUP["load"].description)] = None,
     trust_savedmodel: Annotated[
         bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
     ] = None,
@@ -68,6 +72,8 @@ def serve(
     """Serve a directory of models, or the demo model, until interrupted."""
     given: dict[str, Any] = {
         "models": models,
+        "control": control,
+        "load": load,
         "trust_savedmodel": trust_savedmodel,
         "host": host,
         "port": port,

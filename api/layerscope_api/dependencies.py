@@ -15,12 +15,13 @@ from layerscope_api.work import Work
 
 @dataclass(frozen=True)
 class Service:
-    """The engine, the stored images, and where blocking work is done."""
+    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models."""
 
     settings: Settings
     engine: Engine
     images: ImageStore
     work: Work
+    changes: Work
     lifecycle: Lifecycle
 
     @property

@@ -9,6 +9,7 @@ from layerscope.execution.engine import Engine
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps import Tap
 from layerscope.models.registry import Entry
+from layerscope_api.model_schemas import NamedVersionBody
 from layerscope_api.schemas import (
     InputBody,
     LayerList,
@@ -82,8 +83,14 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
     )
 
 
+def named_version(entry: Entry[LoadedModel]) -> NamedVersionBody:
+    """One version, as it is now."""
+    return NamedVersionBody(name=entry.source.name, **_version(entry).model_dump())
+
+
 def _version(entry: Entry[LoadedModel]) -> VersionBody:
-    model = entry.model.description if entry.model else None
+    loaded = entry.model
+    model = loaded.description if loaded else None
     return VersionBody(
         version=entry.source.version,
         state=entry.state,

@@ -4,6 +4,7 @@ from pydantic import DirectoryPath, Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
+from layerscope.models.library import Mode
 from layerscope_api.logs import LogFormat
 
 
@@ -16,6 +17,18 @@ class Settings(BaseSettings):
 
     models: DirectoryPath | None = Field(
         default=None, description="directory of models; without it the demo model is served"
+    )
+    control: Mode = Field(
+        default="none",
+        description="what decides which models are in memory: `none` loads all of the directory at the start, `explicit` those"
+        " that it is told to, `poll` all, as the directory is now",
+    )
+    load: tuple[str, ...] = Field(
+        default=(),
+        description="with `explicit`, what is loaded at the start: names, `name@version`, or `*` for all",
+    )
+    poll_seconds: float = Field(
+        default=5.0, gt=0, description="with `poll`, how long from one look at the directory to the next"
     )
     trust_savedmodel: bool = Field(
         default=False, description="open SavedModel folders too: they are programs, trust whoever made them"

@@ -284,6 +284,26 @@ export class Model {
     return this.#drawn(`attributions/${encodeURIComponent(method)}.png`, image, options);
   }
 
+  /** Load a version as its files are now, in place of itself too. @param {Call} [call] @returns {Promise<Schemas["NamedVersionBody"]>} */
+  async load(call) {
+    return this.#exchange.json(`${this.#path}/load`, { method: "POST", ...call });
+  }
+
+  /** Take a version out of memory once nobody uses it. @param {Call} [call] @returns {Promise<Schemas["NamedVersionBody"]>} */
+  async unload(call) {
+    return this.#exchange.json(`${this.#path}/unload`, { method: "POST", ...call });
+  }
+
+  /** Let a label point at this version. @param {string} label @param {Call} [call] @returns {Promise<Schemas["LabelsBody"]>} */
+  async setLabel(label, call) {
+    return this.#exchange.json(`${this.#path}/labels/${encodeURIComponent(label)}`, { method: "PUT", ...call });
+  }
+
+  /** Let a label point at nothing; the model is named without a version. @param {string} label @param {Call} [call] @returns {Promise<void>} */
+  async removeLabel(label, call) {
+    await this.#exchange.send(`${this.#path}/labels/${encodeURIComponent(label)}`, { method: "DELETE", ...call });
+  }
+
   /**
    * The address of what a GET answers, for links and `<img src>`.
    *

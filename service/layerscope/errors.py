@@ -20,7 +20,8 @@ the HTTP service maps branches to statuses, not single codes, but where HTTP its
     │   ├── ModelNotFound          model_not_found
     │   └── ImageNotFound          image_not_found
     ├── Conflict               it contradicts what is already there
-    │   └── ModelNotLoaded         model_not_loaded
+    │   ├── ModelNotLoaded         model_not_loaded
+    │   └── ControlRefused         control_refused
     ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
     │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
@@ -151,6 +152,12 @@ class ModelNotLoaded(Conflict):
     """The model is known but not in memory: it failed to load, or was unloaded."""
 
     code = "model_not_loaded"
+
+
+class ControlRefused(Conflict):
+    """Which models there are is decided elsewhere: the service was not started to be told, or they are not its own."""
+
+    code = "control_refused"
 
 
 class TooLarge(LayerscopeError):

@@ -72,6 +72,14 @@ class Limits:
     )
     image_store_bytes: int = _limit(256 * MIB, "bytes", "memory for stored images")
     image_store_seconds: int = _limit(3_600, "seconds", "how long a stored image is kept after its last use")
+    models_bytes: int = _limit(
+        65_536 * MIB,
+        "bytes",
+        "most memory that the weights of loaded models take together; those that were not used for longest make way",
+    )
+    pending_changes: int = _limit(
+        8, "requests", "most requests that load, unload, upload or remove models being worked on or waiting"
+    )
     model_file_bytes: int = _limit(2048 * MIB, "bytes", "longest model file that is accepted")
     model_config_bytes: int = _limit(16 * MIB, "bytes", "longest configuration of a model that is accepted")
     model_layers: int = _limit(

@@ -6,6 +6,7 @@ from layerscope_api.routes import (
     feature_maps,
     images,
     inspect,
+    model_control,
     models,
     overlays,
     pages,
@@ -19,6 +20,7 @@ from layerscope_api.routes.v2 import health
 
 ROUTERS = (
     models.router,
+    model_control.router,
     images.router,
     activations.router,
     plan.router,

@@ -1,9 +1,8 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,8 +34,8 @@ from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
-from layerscope.models.directory import find_models
-from layerscope.models.registry import Entry, Registry
+from layerscope.models.library import Control, Library
+from layerscope.models.registry import Entry
 from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -108,6 +107,18 @@ class Engine(Protocol):
     def describe(self, reference: str) -> ModelDescription:
         """A loaded model."""
 
+    def load(self, reference: str) -> Entry[LoadedModel]:
+        """Load a version of a model, also in place of itself."""
+
+    def unload(self, reference: str) -> Entry[LoadedModel]:
+        """Take a version out of memory once nobody uses it."""
+
+    def label(self, reference: str, label: str) -> Entry[LoadedModel]:
+        """Let a label point at a loaded version."""
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Let a label point at nothing."""
+
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, without running it; without sources, for as many images."""
 
@@ -138,6 +149,7 @@ class LocalEngine:
         loader: the process that opens models; left out, one that all engines of this process share.
         trusted: whether to trust whoever made the models: SavedModels are programs.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        control: what decides which models are in memory.
     """
 
     def __init__(
@@ -148,16 +160,22 @@ class LocalEngine:
         *,
         trusted: bool = False,
         exact: bool = True,
+        control: Control | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._directory = directory
-        self._trusted = trusted
+        self._control = control or Control()
         self._loader = loader
-        self._registry: Registry[LoadedModel] = Registry(
+        self._holding = ExitStack()
+        self._library: Library[LoadedModel] = Library(
+            directory,
             lambda source: assemble(
                 source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact
-            )
+            ),
+            self.limits,
+            self._control,
+            trusted=trusted,
         )
+        self._registry = self._library.registry
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS,
@@ -166,9 +184,7 @@ class LocalEngine:
             pending_jobs=self.limits.pending_requests,
         )
         self._memory = WorkingMemory(self.limits.working_bytes)
-        self._loading = threading.Lock()
         self._loaded = False
-        self._closed = False
 
     @property
     def is_ready(self) -> bool:
@@ -186,23 +202,16 @@ class LocalEngine:
         return self._scheduler.runs
 
     def load_all(self, progress: Callable[[Entry[LoadedModel]], None] | None = None) -> None:
-        """Load every model of the directory, one after the other; those that fail are listed with a reason.
+        """Load the models that are to be loaded at the start; those that fail are listed with a reason.
 
         Args:
             progress: called after each.
         """
-        sources = find_models(self._directory, trusted=self._trusted)
-        for source in sources:
-            self._registry.announce(source)
         with self._loader:
-            for source in sources:
-                with self._loading:
-                    if self._closed:
-                        return
-                    entry = self._registry.load(source)
-                if progress is not None:
-                    progress(entry)
-        self._loaded = True
+            if self._control.is_changing:
+                # It takes seconds to start again.
+                self._holding.enter_context(self._loader)
+            self._loaded = self._library.open(progress or (lambda _: None))
 
     def catalogue(self) -> Sequence[Entry[LoadedModel]]:
         """Every version of every model, whatever its state."""
@@ -221,9 +230,21 @@ class LocalEngine:
         with self._registry.lease(reference) as model:
             return model.description
 
-    def unload(self, reference: str) -> None:
-        """Remove a version from memory once nobody uses it."""
-        self._registry.unload(reference)
+    def load(self, reference: str) -> Entry[LoadedModel]:
+        """Load a version of a model, also in place of itself; see `Library.load`."""
+        return self._library.load(reference)
+
+    def unload(self, reference: str) -> Entry[LoadedModel]:
+        """Take a version out of memory once nobody uses it; see `Library.unload`."""
+        return self._library.unload(reference)
+
+    def label(self, reference: str, label: str) -> Entry[LoadedModel]:
+        """Let a label point at a loaded version; see `Library.label`."""
+        return self._library.label(reference, label)
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Let a label point at nothing; see `Library.unlabel`."""
+        self._library.unlabel(name, label)
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, and whether it may. Nothing runs.
@@ -310,12 +331,10 @@ class LocalEngine:
 
     def close(self) -> None:
         """End what runs and give back all memory."""
-        with self._loading:
-            self._closed = True
+        self._library.close()
         self._scheduler.close()
-        for entry in self._registry.entries():
-            if entry.state in {"ready", "failed"}:
-                self._registry.unload(f"{entry.source.name}@{entry.source.version}")
+        self._registry.clear()
+        self._holding.close()
 
     def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
         selectors = split_selectors(query.layers)

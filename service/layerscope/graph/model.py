@@ -57,6 +57,11 @@ class LoadedModel:
     fields: ReceptiveFields
     labels: tuple[str, ...]
 
+    @property
+    def memory_bytes(self) -> int:
+        """What its weights take in memory."""
+        return self.description.memory_bytes
+
     def close(self) -> None:
         """Give back all memory."""
         self.executable.close()

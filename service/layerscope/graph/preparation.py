@@ -4,6 +4,7 @@ This runs what comes with the model, such as its plugins. A service does it in a
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +21,7 @@ from layerscope.models.architectures import (
     require_no_architecture,
     weights_file,
 )
-from layerscope.models.directory import ModelSource
+from layerscope.models.directory import ModelSource, require_readable
 from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.probing import require_held, run_once
@@ -43,11 +44,14 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     Raises:
         ModelRefused: it cannot be opened or traced, or must be trusted and is not.
     """
+    declaration = source.folder / FILE_NAME
+    for path in [source.path, *([declaration] if os.path.lexists(declaration) else [])]:
+        require_readable(path, source.root)
     _require_trust(source)
     manifest = Manifest.read(source.folder)
     plugins = [_beside(source.folder, name) for name in manifest.plugins]
     weights = weights_file(manifest, source.folder)
-    digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
+    digest = _digest([declaration, source.path, *plugins, *([weights] if weights else [])])
     made, parameters = _traced(source, manifest, plugins)
     pack(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
 

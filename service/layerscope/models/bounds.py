@@ -4,6 +4,9 @@ import os
 import resource
 import signal
 from dataclasses import dataclass
+from typing import Self
+
+from layerscope.limits import Limits
 
 _OPEN_FILES = 256
 
@@ -21,6 +24,11 @@ class OpeningBounds:
     seconds: int
     address_space: int
     parameters: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """Those that the limits set."""
+        return cls(limits.model_open_seconds, limits.model_open_bytes, limits.model_parameters)
 
 
 def confine(bounds: OpeningBounds) -> None:

@@ -5,11 +5,13 @@ it; or a declaration that names an architecture of Keras.
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layerscope.errors import ModelRefused
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.manifest import FILE_NAME
 
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """File formats that are opened, by suffix."""
+
+RECORD = "accepted.json"
+"""Stands beside a model that came from a stranger and was accepted; see `models.store`."""
 
 _SAVED_MODEL = "model.savedmodel"
 _GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
@@ -32,6 +37,7 @@ class ModelSource:
 
     The file is the declaration itself for an architecture of Keras, and a folder for a SavedModel. That is a program, and
     is opened only if it is `trusted`. With `bounds`, the model is from a stranger: it is opened within them, and tried.
+    With a `root`, no link may lead out of that directory.
     """
 
     name: str
@@ -40,6 +46,7 @@ class ModelSource:
     folder: Path
     trusted: bool = False
     bounds: OpeningBounds | None = None
+    root: Path | None = None
 
 
 def is_model_name(text: str) -> bool:
@@ -47,26 +54,53 @@ def is_model_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and text != _RESERVED
 
 
-def find_models(directory: Path, *, trusted: bool = False) -> list[ModelSource]:
+def find_models(
+    directory: Path, *, trusted: bool = False, bounds: OpeningBounds | None = None
+) -> list[ModelSource]:
     """Every model in `directory`, by name and version. What does not look like one is passed over.
 
     Of several files for one version, the one in a version's folder counts, and of bare files the one whose suffix
-    comes first in `SUFFIXES`.
+    comes first in `SUFFIXES`. What is no file, or cannot be read, is found too: loading it tells why it is not served.
 
     Args:
         directory: where the models are.
         trusted: whether to trust whoever made them.
+        bounds: what opening one may take that was accepted from a stranger.
     """
     found: dict[tuple[str, int], ModelSource] = {}
     for source in [*_versioned(directory), *_bare_files(directory)]:
         kept = found.setdefault((source.name, source.version), source)
         if kept is not source:
             logger.warning("%s is passed over: %s is that version too", source.path.name, kept.path.name)
-    return [replace(found[key], trusted=trusted) for key in sorted(found)]
+    return [
+        replace(
+            source,
+            trusted=trusted,
+            bounds=bounds if (source.folder / RECORD).exists() else None,
+            root=directory,
+        )
+        for _, source in sorted(found.items())
+    ]
+
+
+def require_readable(path: Path, root: Path | None) -> None:
+    """Check what a model is opened from, before anything waits for what is no file.
+
+    Raises:
+        ModelRefused: it is neither a file nor a folder, may not be read, or leads out of `root`.
+    """
+    if root is not None and not path.resolve().is_relative_to(root.resolve()):
+        raise ModelRefused(
+            f"{path.name} is a link that leads out of the model directory: copy the file there."
+        )
+    if not (path.is_file() or path.is_dir()):
+        raise ModelRefused(f"{path.name} is no file: it leads nowhere, or is a pipe or a device.")
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise ModelRefused(f"{path.name} may not be read: give the service's user the right to.")
 
 
 def _bare_files(directory: Path) -> Iterator[ModelSource]:
-    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and not path.is_dir()]
     for path in sorted(files, key=lambda path: SUFFIXES.index(path.suffix)):
         if is_model_name(path.stem):
             yield ModelSource(path.stem, 1, path, directory / path.stem)
@@ -74,9 +108,9 @@ def _bare_files(directory: Path) -> Iterator[ModelSource]:
 
 def _versioned(directory: Path) -> Iterator[ModelSource]:
     for folder in directory.iterdir():
-        if not folder.is_dir() or not is_model_name(folder.name):
+        if not is_model_name(folder.name) or not folder.is_dir():
             continue
-        for version in folder.iterdir():
+        for version in _entries(folder):
             path = _model_in(version)
             if _VERSION.fullmatch(version.name) and path is not None:
                 yield ModelSource(folder.name, int(version.name), path, version)
@@ -84,11 +118,22 @@ def _versioned(directory: Path) -> Iterator[ModelSource]:
 
 def _model_in(folder: Path) -> Path | None:
     """The model file in a version's folder, else the SavedModel, else the declaration."""
-    found = [path for suffix in SUFFIXES if (path := folder / f"model{suffix}").is_file()]
-    if (folder / _SAVED_MODEL).is_dir():
+    names = {path.name for path in _entries(folder)}
+    found = [folder / f"model{suffix}" for suffix in SUFFIXES if f"model{suffix}" in names]
+    if _SAVED_MODEL in names:
         found.append(folder / _SAVED_MODEL)
-    if any((folder / name).is_file() for name in _GRAPH_FILES):
+    if names.intersection(_GRAPH_FILES):
         found.append(folder)
-    if (folder / FILE_NAME).is_file():
+    if FILE_NAME in names:
         found.append(folder / FILE_NAME)
     return found[0] if found else None
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except NotADirectoryError:
+        return []
+    except OSError as error:
+        logger.warning("%s is passed over: %s", folder.name, error.strerror)
+        return []

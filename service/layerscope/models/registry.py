@@ -3,17 +3,25 @@
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
-from layerscope.errors import LayerscopeError, ModelLoading, ModelNotFound, ModelNotLoaded
+from layerscope.errors import (
+    LayerscopeError,
+    ModelLoading,
+    ModelNotFound,
+    ModelNotLoaded,
+    ModelRefused,
+    ModelTooLarge,
+)
 from layerscope.models.directory import ModelSource
 
 logger = logging.getLogger(__name__)
 
-State = Literal["loading", "ready", "failed", "unloading"]
+State = Literal["loading", "ready", "failed", "unloading", "unloaded"]
 
 
 class Loaded(Protocol):
@@ -23,6 +31,10 @@ class Loaded(Protocol):
     def labels(self) -> tuple[str, ...]:
         """Names that the model's declaration wants to point at it."""
 
+    @property
+    def memory_bytes(self) -> int:
+        """What its weights take in memory."""
+
     def close(self) -> None:
         """Give back all memory."""
 
@@ -30,76 +42,124 @@ class Loaded(Protocol):
 Model = TypeVar("Model", bound=Loaded)
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry(Generic[Model]):
-    """One version of a model. `model` is there while it is ready, `reason` when it failed."""
+    """One version of a model.
+
+    Attributes:
+        source: where it comes from.
+        state: `ready` while it can be used.
+        model: what is in memory, while anybody may use it.
+        cause: why it failed, was unloaded by itself, or why a newer file of it is not served in its place.
+        leases: how many use it now.
+        used: when somebody began to use it last, on the clock of `time.monotonic`.
+    """
 
     source: ModelSource
     state: State = "loading"
     model: Model | None = None
-    reason: str | None = None
+    cause: LayerscopeError | None = None
     leases: int = field(default=0, repr=False)
+    used: float = field(default_factory=time.monotonic, repr=False)
+
+    @property
+    def reason(self) -> str | None:
+        """The sentence of the cause."""
+        return None if self.cause is None else self.cause.message
+
+
+def declared_labels(_: ModelSource, model: Loaded) -> Iterable[str]:
+    """The labels that a model's own declaration wants."""
+    return model.labels
 
 
 class Registry(Generic[Model]):
-    """Models by name and version, and the labels that point at versions. Safe to use from many threads.
+    """Models by name and version, and the labels that point at loaded versions. Safe to use from many threads.
 
     Args:
         load: makes a model from its source.
+        labels_of: which labels point at a version once it is loaded.
+        most_bytes: what the loaded models may take together; those unused for longest make way.
     """
 
-    def __init__(self, load: Callable[[ModelSource], Model]) -> None:
+    def __init__(
+        self,
+        load: Callable[[ModelSource], Model],
+        labels_of: Callable[[ModelSource, Model], Iterable[str]] = declared_labels,
+        most_bytes: int | None = None,
+    ) -> None:
         self._load = load
+        self._labels_of = labels_of
+        self._most_bytes = most_bytes
         self._entries: dict[str, dict[int, Entry[Model]]] = {}
         self._labels: dict[str, dict[str, int]] = {}
-        self._changed = threading.Condition()
+        self._changed = threading.RLock()
 
-    def announce(self, source: ModelSource) -> None:
-        """List a model as `loading`, so that requests for it are told to wait."""
+    def announce(self, source: ModelSource, state: Literal["loading", "unloaded"] = "loading") -> None:
+        """List a model that is not in memory: requests for it are told to wait, or that it must be loaded first."""
         with self._changed:
-            self._entries.setdefault(source.name, {})[source.version] = Entry(source)
+            self._entries.setdefault(source.name, {})[source.version] = Entry(source, state)
 
     def load(self, source: ModelSource) -> Entry[Model]:
-        """Load a model. One that cannot be loaded is listed as `failed` with the reason; the others are untouched.
+        """Load a version. One that is ready already serves until then, and those who use it to their end.
 
-        What was there under that name and version must have been unloaded before.
+        Returns:
+            What came of it. A model that cannot be loaded is listed as `failed` with the cause, unless it was to
+            replace one that is ready: that goes on, and tells the cause. The others are untouched.
         """
-        self.announce(source)
-        model, reason = self._try(source)
         with self._changed:
-            entry = self._entries[source.name][source.version]
-            entry.model, entry.reason = model, reason
-            entry.state = "failed" if model is None else "ready"
-            for label in model.labels if model else ():
+            before = self._entries.get(source.name, {}).get(source.version)
+            if before is None or before.state != "ready":
+                self.announce(source)
+        model, cause = self._try(source)
+        entry = Entry(source, "failed" if model is None else "ready", model, cause)
+        with self._changed:
+            versions = self._entries.setdefault(source.name, {})
+            before = versions.get(source.version)
+            if model is None and before is not None and before.state == "ready":
+                before.cause = cause
+                return entry
+            versions[source.version] = entry
+            for label in () if model is None else self._labels_of(source, model):
                 self._labels.setdefault(source.name, {})[label] = source.version
+            leaving = [] if before is None else [before]
+            leaving += self._in_the_way_of(entry)
+            self._retire(leaving)
+        self._close_unused(leaving)
         return entry
 
-    def unload(self, reference: str) -> None:
-        """Remove a version, after the last request that uses it.
+    def unload(self, reference: str) -> Entry[Model]:
+        """Take a version out of memory: now, or when the last request that uses it has ended.
 
         Raises:
             ModelNotFound: there is no such model.
-            ModelLoading: it is still being loaded, or is being unloaded already.
+            ModelLoading: it is still being loaded.
         """
         with self._changed:
             entry = self._find(reference)
-            if entry.state not in {"ready", "failed"}:
-                raise ModelLoading(
-                    f"Model {reference!r} is {entry.state}: try again in a moment.", model=reference
-                )
-            entry.state = "unloading"
-            self._changed.wait_for(lambda: entry.leases == 0)
-            name, version = entry.source.name, entry.source.version
-            del self._entries[name][version]
-            labels = self._labels.get(name, {})
-            self._labels[name] = {label: other for label, other in labels.items() if other != version}
-            if not self._entries[name]:
-                del self._entries[name]
-        if entry.model is not None:
-            entry.model.close()
-            entry.model = None
-            # A description is full of cycles.
-            gc.collect()
+            _require_loaded(entry, reference)
+            entry.cause = None
+            self._retire([entry])
+        self._close_unused([entry])
+        return entry
+
+    def remove(self, source: ModelSource) -> None:
+        """List a version no more, if it is, and unload it."""
+        with self._changed:
+            versions = self._entries.get(source.name, {})
+            entry = versions.pop(source.version, None)
+            if not versions:
+                self._entries.pop(source.name, None)
+            if entry is None:
+                return
+            self._retire([entry])
+        self._close_unused([entry])
+
+    def clear(self) -> None:
+        """Remove every model but those that are being loaded."""
+        for entry in self.entries():
+            if entry.state != "loading":
+                self.remove(entry.source)
 
     @contextmanager
     def lease(self, reference: str) -> Iterator[Model]:
@@ -111,18 +171,19 @@ class Registry(Generic[Model]):
         Raises:
             ModelNotFound: no model, version or label of that name.
             ModelLoading: it is still being loaded.
-            ModelNotLoaded: it failed to load, or is being unloaded.
+            ModelNotLoaded: it failed to load, or is not in memory.
         """
         with self._changed:
             entry = self._find(reference)
             model = _ready(entry, reference)
             entry.leases += 1
+            entry.used = time.monotonic()
         try:
             yield model
         finally:
             with self._changed:
                 entry.leases -= 1
-                self._changed.notify_all()
+            self._close_unused([entry])
 
     def find(self, reference: str) -> Entry[Model]:
         """The entry that a reference means, whatever its state.
@@ -147,15 +208,95 @@ class Registry(Generic[Model]):
         with self._changed:
             return dict(self._labels.get(name, {}))
 
-    def _try(self, source: ModelSource) -> tuple[Model | None, str | None]:
+    def label(self, reference: str, label: str) -> Entry[Model]:
+        """Let a label point at a version.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `lease`.
+        """
+        with self._changed:
+            entry = self._find(reference)
+            _ready(entry, reference)
+            self._labels.setdefault(entry.source.name, {})[label] = entry.source.version
+            return entry
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Let a label point at nothing.
+
+        Raises:
+            ModelNotFound: it does already.
+        """
+        with self._changed:
+            self._find(f"{name}@{label}")
+            self._labels.get(name, {}).pop(label, None)
+
+    def _try(self, source: ModelSource) -> tuple[Model | None, LayerscopeError | None]:
         try:
-            return self._load(source), None
+            model = self._load(source)
+            self._require_room(model)
         except LayerscopeError as error:
             logger.warning("%s@%d is not served: %s", source.name, source.version, error.message)
-            return None, error.message
+            return None, error.with_traceback(None)
         except Exception:
             logger.exception("%s@%d is not served", source.name, source.version)
-            return None, "The model could not be loaded, for a reason nobody foresaw: see the log."
+            return None, ModelRefused(
+                "The model could not be loaded, for a reason nobody foresaw: see the log."
+            )
+        return model, None
+
+    def _require_room(self, model: Model) -> None:
+        size = model.memory_bytes
+        if self._most_bytes is not None and size > self._most_bytes:
+            model.close()
+            raise ModelTooLarge(
+                f"The model takes {size:,} bytes of memory, and all of them together may take {self._most_bytes:,}.",
+                size=size,
+                limit=self._most_bytes,
+            )
+
+    def _in_the_way_of(self, newest: Entry[Model]) -> list[Entry[Model]]:
+        """The models that were not used for longest, as many as must make way."""
+        if self._most_bytes is None or newest.model is None:
+            return []
+        loaded = sorted(
+            (each for each in self.entries() if each.state == "ready" and each is not newest),
+            key=lambda each: each.used,
+        )
+        sizes = {each: each.model.memory_bytes if each.model else 0 for each in loaded}
+        taken = newest.model.memory_bytes + sum(sizes.values())
+        leaving = []
+        for each in loaded:
+            if taken <= self._most_bytes:
+                break
+            taken -= sizes[each]
+            each.cause = ModelNotLoaded(
+                "It made way for another, because of models_bytes at /v1/limits: load it again."
+            )
+            leaving.append(each)
+        return leaving
+
+    def _retire(self, entries: Iterable[Entry[Model]]) -> None:
+        """Let nobody begin to use them; labels that point at none but them go."""
+        for entry in entries:
+            name, version = entry.source.name, entry.source.version
+            entry.state = "unloaded" if entry.model is None else "unloading"
+            if self._entries.get(name, {}).get(version) in {entry, None}:
+                labels = self._labels.get(name, {})
+                self._labels[name] = {label: other for label, other in labels.items() if other != version}
+
+    def _close_unused(self, entries: Iterable[Entry[Model]]) -> None:
+        """Give back the memory of those that are being unloaded and that nobody uses."""
+        for entry in entries:
+            with self._changed:
+                if entry.state != "unloading" or entry.leases or entry.model is None:
+                    continue
+                model, entry.model = entry.model, None
+            model.close()
+            del model
+            # A description is full of cycles.
+            gc.collect()
+            with self._changed:
+                entry.state = "unloaded"
 
     def _find(self, reference: str) -> Entry[Model]:
         name, _, suffix = reference.partition("@")
@@ -185,11 +326,15 @@ class Registry(Generic[Model]):
 
 
 def _ready(entry: Entry[Model], reference: str) -> Model:
-    if entry.state == "loading":
-        raise ModelLoading(
-            f"Model {reference!r} is still being loaded: try again in a moment.", model=reference
-        )
+    _require_loaded(entry, reference)
     if entry.model is None or entry.state != "ready":
         why = f": {entry.reason}" if entry.reason else "."
         raise ModelNotLoaded(f"Model {reference!r} is not loaded{why}", model=reference, state=entry.state)
     return entry.model
+
+
+def _require_loaded(entry: Entry[Model], reference: str) -> None:
+    if entry.state == "loading":
+        raise ModelLoading(
+            f"Model {reference!r} is still being loaded: try again in a moment.", model=reference
+        )

@@ -32,6 +32,8 @@ test("the client calls every operation of the contract", async () => {
     await digits.attributionPicture(image, { method: "gradcam", on: "input" });
   }
   await scope.forget(id);
+  const orders = [digits.load(), digits.unload(), digits.setLabel("stable"), digits.removeLabel("stable")];
+  for (const order of orders) await assert.rejects(order, { code: "control_refused" });
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path })),

@@ -13,6 +13,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "model_not_found": errors.ModelNotFound,
     "image_not_found": errors.ImageNotFound,
     "model_not_loaded": errors.ModelNotLoaded,
+    "control_refused": errors.ControlRefused,
     "body_too_large": errors.BodyTooLarge,
     "image_too_large": errors.ImageTooLarge,
     "answer_too_large": errors.AnswerTooLarge,

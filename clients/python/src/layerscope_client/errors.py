@@ -20,7 +20,8 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     │   ├── ModelNotFound          model_not_found
     │   └── ImageNotFound          image_not_found
     ├── Conflict               409: it contradicts what is already there
-    │   └── ModelNotLoaded         model_not_loaded
+    │   ├── ModelNotLoaded         model_not_loaded
+    │   └── ControlRefused         control_refused
     ├── TooLarge               413: a bound would be passed; details carry both numbers
     │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
@@ -160,6 +161,10 @@ class Conflict(LayerscopeError):
 
 class ModelNotLoaded(Conflict):
     """The model is known but not in memory."""
+
+
+class ControlRefused(Conflict):
+    """Which models there are is decided elsewhere than by requests."""
 
 
 class TooLarge(LayerscopeError):

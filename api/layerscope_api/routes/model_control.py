@@ -1,0 +1,50 @@
+"""Which versions of models are in memory, and which labels point at them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from layerscope_api.contract import errors
+from layerscope_api.dependencies import ModelReference, ServiceDependency
+from layerscope_api.descriptions import named_version
+from layerscope_api.model_schemas import LabelsBody, NamedVersionBody
+from layerscope_api.security import MODELS_WRITE
+
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[MODELS_WRITE])
+
+Label = Annotated[
+    str,
+    Path(
+        description="a name that points at a version, such as `stable`; `default` is what a plain name means",
+        pattern="^[a-z][a-z0-9._-]{0,63}$",
+    ),
+]
+
+
+@router.post("/{model}/load", responses=errors(404, 409, 422, 429, 503))
+async def load_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
+    """Load a version as its files are now; of a plain name the highest version there is.
+
+    One that is loaded serves until the new one can, and requests that it has begun end with it.
+    """
+    return named_version(await service.changes.run(lambda: service.engine.load(model)))
+
+
+@router.post("/{model}/unload", responses=errors(404, 409, 422, 429, 503))
+async def unload_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
+    """Take a version out of memory: now, or (`unloading`) when the last request that uses it has ended."""
+    return named_version(await service.changes.run(lambda: service.engine.unload(model)))
+
+
+@router.put("/{model}/labels/{label}", responses=errors(404, 409, 422, 429, 503, 507))
+async def set_label(model: ModelReference, label: Label, service: ServiceDependency) -> LabelsBody:
+    """Let a label point at a version that is loaded, now and after the next start: `PUT …/digits@3/labels/stable`."""
+    entry = await service.changes.run(lambda: service.engine.label(model, label))
+    name = entry.source.name
+    return LabelsBody(name=name, labels=service.engine.labels(name))
+
+
+@router.delete("/{model}/labels/{label}", status_code=204, responses=errors(404, 409, 422, 429, 503, 507))
+async def remove_label(model: ModelReference, label: Label, service: ServiceDependency) -> None:
+    """Let a label point at nothing, now and after the next start. The model is given by its plain name."""
+    await service.changes.run(lambda: service.engine.unlabel(model, label))

@@ -1,0 +1,230 @@
+"""The models of a directory, in memory or not, and every way in which that changes while a service runs."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal
+
+from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound
+from layerscope.limits import Limits
+from layerscope.models.bounds import OpeningBounds
+from layerscope.models.directory import ModelSource, find_models
+from layerscope.models.ledger import Ledger
+from layerscope.models.registry import Entry, Model, Registry
+from layerscope.models.watching import DirectoryWatch
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["none", "explicit", "poll"]
+
+EVERY = "*"
+"""Names every model of the directory, among those to load at the start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What decides which models are in memory.
+
+    Attributes:
+        mode: `none`: all of the directory are loaded at the start, and that is it. `explicit`: those that somebody asks
+            for. `poll`: all, as the directory is now.
+        start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
+        seconds: with `poll`, how long from one look at the directory to the next.
+    """
+
+    mode: Mode = "none"
+    start: tuple[str, ...] = ()
+    seconds: float = 5.0
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether models are loaded after the start."""
+        return self.mode != "none"
+
+    def starts(self, source: ModelSource) -> bool:
+        """Whether a version is loaded at the start."""
+        names = {EVERY, source.name, f"{source.name}@{source.version}"}
+        return self.mode != "explicit" or not names.isdisjoint(self.start)
+
+
+class Library(Generic[Model]):
+    """The models of a directory. Safe to use from many threads; models are loaded one after the other.
+
+    Args:
+        directory: where they are; see `models.directory`.
+        load: makes a model from its source.
+        limits: `models_bytes` is what the loaded ones may take together; the others bound the opening of those that came
+            from strangers.
+        control: what decides which are in memory.
+        trusted: whether to trust whoever made them: SavedModels are programs.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        load: Callable[[ModelSource], Model],
+        limits: Limits,
+        control: Control,
+        *,
+        trusted: bool,
+    ) -> None:
+        self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
+        self._directory = directory
+        self._control = control
+        self._trusted = trusted
+        self._bounds = OpeningBounds.of(limits)
+        self._watch = DirectoryWatch()
+        self._changing = threading.Lock()
+        self._closed = threading.Event()
+        self._poller = threading.Thread(target=self._keep_polling, name="layerscope-poll", daemon=True)
+
+    def open(self, progress: Callable[[Entry[Model]], None]) -> bool:
+        """Load what is to be loaded at the start; those that fail are listed with a reason.
+
+        Args:
+            progress: called after each.
+
+        Returns:
+            Whether all was done; not if the library was closed meanwhile.
+        """
+        sources = self._sources()
+        wanted = [each for each in sources if self._control.starts(each)]
+        for source in sources:
+            self.registry.announce(source, "loading" if source in wanted else "unloaded")
+        for source in wanted:
+            with self._changing:
+                if self._closed.is_set():
+                    return False
+                entry = self._load(source)
+            progress(entry)
+        if self._control.mode == "poll":
+            self._poller.start()
+        return True
+
+    def load(self, reference: str) -> Entry[Model]:
+        """Load a version of a model as its files are now, in place of the one in memory if it is there already.
+
+        Args:
+            reference: `name@version` or `name@label`; of a plain `name` the highest version.
+
+        Raises:
+            ControlRefused: the service was not started with `control=explicit`.
+            ModelNotFound: there is no such model in the directory.
+            ModelRefused: it cannot be loaded; one that was loaded goes on.
+        """
+        self._require_explicit()
+        with self._changing:
+            self._require_open()
+            entry = self._load(self._source(reference))
+        if entry.cause is not None:
+            raise entry.cause
+        return entry
+
+    def unload(self, reference: str) -> Entry[Model]:
+        """Take a version out of memory: now, or when the last request that uses it has ended.
+
+        Raises:
+            ControlRefused: the service was not started with `control=explicit`.
+            ModelNotFound, ModelLoading: see `Registry.unload`.
+        """
+        self._require_explicit()
+        return self.registry.unload(reference)
+
+    def label(self, reference: str, label: str) -> Entry[Model]:
+        """Let a label point at a loaded version, now and after the next start.
+
+        Raises:
+            ControlRefused: the service was not started with `control=explicit`, or cannot write it down.
+            StorageFull: there is no room to write it down.
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+        """
+        self._require_explicit()
+        with self._changing, self.registry.lease(reference):
+            source = self.registry.find(reference).source
+            self._ledger(source.name).with_label(label, source.version).write(self._directory, source.name)
+            return self.registry.label(f"{source.name}@{source.version}", label)
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Let a label point at nothing, now and after the next start.
+
+        Raises:
+            ControlRefused, StorageFull: see `label`.
+            ModelNotFound: it points at nothing already.
+        """
+        self._require_explicit()
+        with self._changing:
+            self.registry.find(f"{name}@{label}")
+            self._ledger(name).with_label(label, None).write(self._directory, name)
+            self.registry.unlabel(name, label)
+
+    def poll(self) -> None:
+        """Load what has come or changed in the directory since it was looked at last, and remove what is gone."""
+        with self._changing:
+            if self._closed.is_set():
+                return
+            changes = self._watch.look(self._sources())
+            for source in changes.changed:
+                self._load(source)
+            for source in changes.gone:
+                self.registry.remove(source)
+
+    def close(self) -> None:
+        """Load nothing more, once what is being loaded is. What is in memory stays there until `registry.clear`."""
+        self._closed.set()
+        with self._changing:
+            pass
+
+    def _load(self, source: ModelSource) -> Entry[Model]:
+        # Before it is opened: what changes meanwhile is a change.
+        self._watch.take(source)
+        return self.registry.load(source)
+
+    def _labels_of(self, source: ModelSource, model: Model) -> Iterable[str]:
+        """Those that were made to point at a version, and those declared with it that were not made to do otherwise."""
+        kept = self._ledger(source.name).labels
+        made = {label for label, version in kept.items() if version == source.version}
+        return made.union(label for label in model.labels if label not in kept)
+
+    def _ledger(self, name: str) -> Ledger:
+        return Ledger.read(self._directory, name)
+
+    def _sources(self) -> list[ModelSource]:
+        return find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
+
+    def _source(self, reference: str) -> ModelSource:
+        """What a reference means among all that is in the directory now, which is listed from here on."""
+        found = {(each.name, each.version): each for each in self._sources()}
+        listed = {(each.source.name, each.source.version): each for each in self.registry.entries()}
+        for key in found.keys() - listed.keys():
+            self.registry.announce(found[key], "unloaded")
+        for key in listed.keys() - found.keys():
+            if listed[key].state in {"failed", "unloaded"}:
+                self.registry.remove(listed[key].source)
+        highest = max((key for key in found if key[0] == reference), default=None)
+        if highest is not None:
+            return found[highest]
+        source = self.registry.find(reference).source
+        if (source.name, source.version) not in found:
+            raise ModelNotFound(f"The files of {reference[:80]!r} are gone.", model=reference[:80])
+        return found[source.name, source.version]
+
+    def _keep_polling(self) -> None:
+        while not self._closed.wait(self._control.seconds):
+            try:
+                self.poll()
+            except Exception:
+                logger.exception("the directory of models was not looked at")
+
+    def _require_explicit(self) -> None:
+        if self._control.mode != "explicit":
+            raise ControlRefused(
+                f"The service was started with control={self._control.mode}, and takes no orders about its models: start it"
+                " with --control explicit.",
+                control=self._control.mode,
+            )
+
+    def _require_open(self) -> None:
+        if self._closed.is_set():
+            raise ModelLoading("The service ends: it loads nothing more.")

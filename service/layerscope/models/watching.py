@@ -1,0 +1,65 @@
+"""What has changed in a directory of models since it was looked at last."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerscope.models.directory import ModelSource
+from layerscope.models.ledger import LEDGER
+
+Key = tuple[str, int]
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The versions whose files are new or others than those that were taken, and those that are gone."""
+
+    changed: list[ModelSource]
+    gone: list[ModelSource]
+
+
+class DirectoryWatch:
+    """Compares files by path, time, size and number.
+
+    A change counts when two looks find the same: files that are still being copied are left alone.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[Key, tuple[ModelSource, Fingerprint]] = {}
+        self._seen: dict[Key, Fingerprint] = {}
+
+    def take(self, source: ModelSource) -> None:
+        """Remember the files of a version as they are."""
+        self._taken[source.name, source.version] = source, _fingerprint(source)
+
+    def look(self, sources: Iterable[ModelSource]) -> Changes:
+        """Compare the files with those that were taken, and with the last look. What is gone is forgotten."""
+        found = {(each.name, each.version): each for each in sources}
+        now = {key: _fingerprint(each) for key, each in found.items()}
+        taken = {key: fingerprint for key, (_, fingerprint) in self._taken.items()}
+        changed = [
+            each
+            for key, each in found.items()
+            if now[key] == self._seen.get(key) and now[key] != taken.get(key)
+        ]
+        gone = [self._taken.pop(key)[0] for key in taken.keys() - found.keys()]
+        self._seen = now
+        return Changes(changed, gone)
+
+
+def _fingerprint(source: ModelSource) -> Fingerprint:
+    found = []
+    for path in {*_files(source.path, "**/*"), *_files(source.folder, "*")} - {source.folder / LEDGER}:
+        with suppress(OSError):
+            status = path.stat()
+            found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(sorted(found))
+
+
+def _files(path: Path, pattern: str) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+    with suppress(OSError):
+        yield from (each for each in path.glob(pattern) if not each.is_dir())
