@@ -34,7 +34,7 @@ from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
-from layerscope.models.library import Control, Library
+from layerscope.models.library import Control, Library, ModelChanges
 from layerscope.models.registry import Entry
 from layerscope.tensor_specs import TensorSpec
 
@@ -95,6 +95,10 @@ class Engine(Protocol):
     limits: Limits
 
     @property
+    def models(self) -> ModelChanges[LoadedModel]:
+        """Changes which models are in memory."""
+
+    @property
     def is_ready(self) -> bool:
         """Whether every model that was asked for is loaded or has failed."""
 
@@ -106,18 +110,6 @@ class Engine(Protocol):
 
     def describe(self, reference: str) -> ModelDescription:
         """A loaded model."""
-
-    def load(self, reference: str) -> Entry[LoadedModel]:
-        """Load a version of a model, also in place of itself."""
-
-    def unload(self, reference: str) -> Entry[LoadedModel]:
-        """Take a version out of memory once nobody uses it."""
-
-    def label(self, reference: str, label: str) -> Entry[LoadedModel]:
-        """Let a label point at a loaded version."""
-
-    def unlabel(self, name: str, label: str) -> None:
-        """Let a label point at nothing."""
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, without running it; without sources, for as many images."""
@@ -166,7 +158,7 @@ class LocalEngine:
         self._control = control or Control()
         self._loader = loader
         self._holding = ExitStack()
-        self._library: Library[LoadedModel] = Library(
+        self.models: Library[LoadedModel] = Library(
             directory,
             lambda source: assemble(
                 source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact
@@ -175,7 +167,7 @@ class LocalEngine:
             self._control,
             trusted=trusted,
         )
-        self._registry = self._library.registry
+        self._registry = self.models.registry
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS,
@@ -211,7 +203,7 @@ class LocalEngine:
             if self._control.is_changing:
                 # It takes seconds to start again.
                 self._holding.enter_context(self._loader)
-            self._loaded = self._library.open(progress or (lambda _: None))
+            self._loaded = self.models.open(progress or (lambda _: None))
 
     def catalogue(self) -> Sequence[Entry[LoadedModel]]:
         """Every version of every model, whatever its state."""
@@ -229,22 +221,6 @@ class LocalEngine:
         """
         with self._registry.lease(reference) as model:
             return model.description
-
-    def load(self, reference: str) -> Entry[LoadedModel]:
-        """Load a version of a model, also in place of itself; see `Library.load`."""
-        return self._library.load(reference)
-
-    def unload(self, reference: str) -> Entry[LoadedModel]:
-        """Take a version out of memory once nobody uses it; see `Library.unload`."""
-        return self._library.unload(reference)
-
-    def label(self, reference: str, label: str) -> Entry[LoadedModel]:
-        """Let a label point at a loaded version; see `Library.label`."""
-        return self._library.label(reference, label)
-
-    def unlabel(self, name: str, label: str) -> None:
-        """Let a label point at nothing; see `Library.unlabel`."""
-        self._library.unlabel(name, label)
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, and whether it may. Nothing runs.
@@ -331,7 +307,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """End what runs and give back all memory."""
-        self._library.close()
+        self.models.close()
         self._scheduler.close()
         self._registry.clear()
         self._holding.close()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal
+from typing import Generic, Literal, Protocol
 
 from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound
 from layerscope.limits import Limits
@@ -47,6 +47,22 @@ class Control:
         """Whether a version is loaded at the start."""
         names = {EVERY, source.name, f"{source.name}@{source.version}"}
         return self.mode != "explicit" or not names.isdisjoint(self.start)
+
+
+class ModelChanges(Protocol[Model]):
+    """The changes that somebody may ask for. All block, and may be made from any thread; see `Library` for each."""
+
+    def load(self, reference: str) -> Entry[Model]:
+        """Load a version of a model, in place of itself too."""
+
+    def unload(self, reference: str) -> Entry[Model]:
+        """Take a version out of memory once nobody uses it."""
+
+    def label(self, reference: str, label: str) -> Entry[Model]:
+        """Let a label point at a loaded version."""
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Let a label point at nothing."""
 
 
 class Library(Generic[Model]):
