@@ -18,6 +18,7 @@ from cachetools import LRUCache
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.ops import dismantle_graph
 
+from layerscope.graph.concurrency import apart, session_configuration
 from layerscope.graph.fusion import fused
 from layerscope.graph.guidance import guide
 from layerscope.graph.loop_gradients import loops_differentiable
@@ -65,10 +66,7 @@ class PlanKey:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads, which take turns.
-
-    Where oneDNN computes, TensorFlow 2.21 has broken its process, or computed a wrong value, when two threads ran a
-    small plan at the same time. A run alone uses all processors; different plans run together.
+    """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads at once.
 
     `nbytes` is about what it takes in memory, besides its values while it runs.
     """
@@ -76,12 +74,10 @@ class Plan:
     key: PlanKey
     nbytes: int
     _call: Callable[..., list[Array]] = field(repr=False)
-    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, values: Sequence[Any]) -> list[Array]:
         """The values of `key.fetched`, in that order."""
-        with self._turn:
-            return self._call(*values)
+        return self._call(*values)
 
 
 def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | None], key: PlanKey) -> Plan:
@@ -114,10 +110,11 @@ def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | 
             fed.append(weight)
             fetched.append(derivative)
         assignments = weights.assignments_in(graph)
-    session = tf.compat.v1.Session(graph=graph)
+    session = tf.compat.v1.Session(graph=graph, config=session_configuration(definition))
     weights.assign(session, assignments)
+    options = config_pb2.CallableOptions(feed=fed, fetch=fetched, target=apart(graph))
     # The public make_callable keeps what it compiled for as long as the session lives.
-    call = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))  # noqa: SLF001
+    call = session._make_callable_from_options(options)  # noqa: SLF001
     nodes = len(graph.get_operations())
     # A graph is full of cycles and would wait for the garbage collector; the session has its own copy.
     dismantle_graph(graph)
