@@ -59,16 +59,33 @@ async def respond(
         validity = _validity(service, reference, model, _etag(request, model, asked))
         if _matches(request.headers.get("if-none-match", ""), validity["ETag"]):
             return Response(status_code=304, headers=validity)
+    return await send(request, service, answer, validity)
+
+
+async def send(
+    request: Request,
+    service: Service,
+    answer: Callable[[IsWanted], Answer],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Do the work in a thread, and answer with what comes of it.
+
+    Args:
+        request: what came in.
+        service: who answers.
+        answer: does the work, as long as it is wanted; it may block.
+        headers: further headers.
+    """
     async with watched(request) as is_wanted:
         done = await service.work.run(lambda: answer(is_wanted))
-    headers = {
+    every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,
         "Server-Timing": _server_timing(done),
         **done.headers,
-        **validity,
+        **(headers or {}),
     }
-    return PiecesResponse(done.pieces, done.media_type, headers)
+    return PiecesResponse(done.pieces, done.media_type, every)
 
 
 def ascii_address(address: str) -> str:

@@ -36,6 +36,7 @@ _EXPOSED_HEADERS = [
     "X-Layer",
     "X-Value-Min",
     "X-Value-Max",
+    "Inference-Header-Content-Length",
 ]
 
 

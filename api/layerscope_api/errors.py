@@ -35,6 +35,15 @@ STATUSES: dict[type[errors.LayerscopeError], int] = {
 }
 
 _RETRY_AFTER_SECONDS = "1"
+_PROTOCOL = "/v2/"
+_NOT_SPOKEN = {
+    "/v2/systemsharedmemory/": "Shared memory",
+    "/v2/cudasharedmemory/": "Shared memory",
+    "/v2/trace/": "The trace extension",
+    "/v2/logging": "The logging extension",
+}
+"""Extensions of the Open Inference Protocol that clients may try."""
+
 _FRAMEWORK_ERRORS = {
     404: ("not_found", "There is nothing at this address: see /docs for what there is."),
     405: ("method_not_allowed", "This address does not take that method: see /docs for those it takes."),
@@ -56,7 +65,9 @@ def add_error_handlers(app: FastAPI) -> None:
 def error_response(
     request: Request, status: int, code: str, message: str, details: dict[str, Any] | None = None
 ) -> JSONResponse:
-    """An error answer in the one shape."""
+    """An error answer in the one shape. Clients of the Open Inference Protocol expect no 422, but 400."""
+    if status == 422 and request.url.path.startswith(_PROTOCOL):
+        status = 400
     body = error_body(request.scope.get("request_id", ""), code, message, details)
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
     return JSONResponse(body, status, headers)
@@ -71,6 +82,9 @@ def error_body(
 
 def nothing_here(scope: Scope) -> JSONResponse:
     """The answer where no route is."""
+    for prefix, feature in _NOT_SPOKEN.items():
+        if scope["path"].startswith(prefix):
+            return error_response(Request(scope), 400, "not_supported", f"{feature} is not supported.")
     return error_response(Request(scope), 404, *_FRAMEWORK_ERRORS[404])
 
 
@@ -104,6 +118,8 @@ async def _frameworks(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 405:
         # The framework names the methods of the first route at this address only.
         return wrong_method(request.scope, _methods(request.app.routes, request.scope["path"]))
+    if error.status_code == 404:
+        return nothing_here(request.scope)
     fallback = ("invalid_request", f"The request cannot be answered: {HTTPStatus(error.status_code).phrase}.")
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, fallback)
     response = error_response(request, error.status_code, code, message)

@@ -16,7 +16,8 @@ from layerscope_api.routes import (
     service,
     statistics,
 )
-from layerscope_api.routes.v2 import health
+from layerscope_api.routes.v2 import health, infer, repository, server
+from layerscope_api.routes.v2 import models as protocol_models
 
 ROUTERS = (
     models.router,
@@ -34,4 +35,8 @@ ROUTERS = (
     service.router,
     pages.router,
     health.router,
+    server.router,
+    protocol_models.router,
+    infer.router,
+    repository.router,
 )

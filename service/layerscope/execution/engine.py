@@ -58,6 +58,7 @@ class Query:
         is_wanted: tells whether somebody still waits for the answer; what nobody waits for does not run.
         admit: decides whether the answer is possible.
         methods: the options of each attribution that is wanted too, by name of its method.
+        timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Query:
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
     is_wanted: Callable[[], bool] = lambda: True
     admit: Admission | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,8 @@ class LocalEngine:
         """
         with self._registry.lease(query.model) as model:
             run = self._inspection(model, query, self._taps(model, query), query.methods)
+            if query.timeout is not None:
+                run.query.hurry(query.timeout)
             needed = self._needed(run.query.demand(), query.admit, run.building_bytes())
             with self._memory.reserved(needed, run.query.seconds_left()):
                 found = run.query.activations()

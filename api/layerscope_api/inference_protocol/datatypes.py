@@ -1,0 +1,25 @@
+"""The datatypes of the protocol, and what each is in numpy."""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BYTES = "BYTES"
+"""The datatype of strings of bytes: here, of image files and pictures."""
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
+}
+"""Datatypes of fixed size; on the wire they are little-endian."""
+
+_NAMES = {dtype.name: name for name, dtype in DTYPES.items()} | {"bfloat16": "FP32"}
+
+
+def datatype_of(dtype: str) -> str | None:
+    """The datatype of a numpy dtype, by its name; that of float32 for bfloat16, and None for what has none."""
+    return _NAMES.get(dtype)

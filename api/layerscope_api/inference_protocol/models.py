@@ -1,0 +1,143 @@
+"""Models as the protocol describes them, and the sentences its users know when there is none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import Depends, Request
+
+from layerscope.errors import (
+    InvalidAddress,
+    InvalidSelector,
+    LayerNotFound,
+    LayerscopeError,
+    ModelNotFound,
+    OptionInvalid,
+)
+from layerscope.execution.engine import Engine
+from layerscope.graph.model import LoadedModel, ModelDescription
+from layerscope.graph.selectors import require_one
+from layerscope.graph.taps import Shape, Tap
+from layerscope.models.registry import Entry, State
+from layerscope_api.inference_protocol.datatypes import datatype_of
+
+BATCH = -1
+"""How the protocol writes an axis of any size, as that of the batch is."""
+
+_STATES: dict[State, str] = {
+    "loading": "LOADING",
+    "ready": "READY",
+    "failed": "UNAVAILABLE",
+    "unloading": "UNLOADING",
+}
+
+
+async def _reference(request: Request) -> str:
+    """Taken from the path by hand: the framework answers 422 to what it checks itself, which no client here expects."""
+    name, version = (request.path_params.get(part, "") for part in ("model", "version"))
+    return f"{name}@{version}" if version else str(name)
+
+
+ProtocolModel = Depends(_reference)
+"""The model that a route's path names, with its version if it names one."""
+
+
+@contextmanager
+def familiar_errors(reference: str) -> Iterator[None]:
+    """Say of an unknown model what people search their logs for."""
+    try:
+        yield
+    except ModelNotFound as error:
+        name = reference.partition("@")[0][:80]
+        message = f"Request for unknown model: {name!r} is not found. {error.message}"
+        raise ModelNotFound(message, **error.details) from error
+
+
+def described(engine: Engine, reference: str) -> ModelDescription:
+    """A loaded model.
+
+    Raises:
+        ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+    """
+    with familiar_errors(reference):
+        return engine.describe(reference)
+
+
+def output_tap(model: ModelDescription, name: str) -> Tap:
+    """The tap that an output's name means: one of the model's own outputs, or a selector of one layer.
+
+    Raises:
+        LayerNotFound, OptionInvalid: it means none, or several.
+    """
+    for own, tap in model.outputs:
+        if own == name:
+            return tap
+    try:
+        taps = model.taps.select([name])
+        require_one(name, [tap.address for tap in taps], "an output is one")
+    except (InvalidAddress, InvalidSelector, LayerNotFound, OptionInvalid) as error:
+        raise _unexpected(name, model, error) from error
+    return taps[0]
+
+
+def metadata(model: ModelDescription, versions: list[int], *, with_layers: bool) -> dict[str, Any]:
+    """Inputs and outputs; with layers, every tap that can be asked for as an output."""
+    outputs = [(tap.address, tap) for tap in model.taps.outputs()] if with_layers else list(model.outputs)
+    return {
+        "name": model.name,
+        "versions": [str(version) for version in versions],
+        "platform": "keras",
+        "inputs": [
+            {"name": each.name, "datatype": datatype_of(each.dtype), "shape": _shape(each.shape)}
+            for each in model.inputs
+        ],
+        "outputs": [
+            {"name": name, "datatype": datatype_of(tap.dtype.name), "shape": _shape(tap.shape)}
+            for name, tap in outputs
+        ],
+    }
+
+
+def configuration(model: ModelDescription, most_images: int) -> dict[str, Any]:
+    """The same as Triton's model configuration has it: the batch axis is left out of the dimensions."""
+    inputs = [(each.name, each.dtype, each.shape) for each in model.inputs]
+    outputs = [(name, tap.dtype.name, tap.shape) for name, tap in model.outputs]
+    return {
+        "name": model.name,
+        "platform": "keras",
+        "backend": "layerscope",
+        "version_policy": {"specific": {"versions": [model.version]}},
+        "max_batch_size": most_images,
+        "input": [_configured(*each) for each in inputs],
+        "output": [_configured(*each) for each in outputs],
+    }
+
+
+def index(entries: list[Entry[LoadedModel]], *, only_ready: bool) -> list[dict[str, str]]:
+    """Every version of every model, and why one is not ready."""
+    return [
+        {
+            "name": entry.source.name,
+            "version": str(entry.source.version),
+            "state": _STATES[entry.state],
+            "reason": entry.reason or "",
+        }
+        for entry in entries
+        if entry.state == "ready" or not only_ready
+    ]
+
+
+def _configured(name: str, dtype: str, shape: Shape) -> dict[str, Any]:
+    dims = [BATCH if size is None else size for size in shape]
+    return {"name": name, "data_type": f"TYPE_{datatype_of(dtype)}", "dims": dims}
+
+
+def _shape(shape: Shape) -> list[int]:
+    return [BATCH, *(BATCH if size is None else size for size in shape)]
+
+
+def _unexpected(name: str, model: ModelDescription, error: LayerscopeError) -> LayerscopeError:
+    return type(error)(
+        f"unexpected inference output {name[:100]!r} for model {model.name!r}: {error.message}",
+        **error.details,
+    )
