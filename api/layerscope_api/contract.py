@@ -19,7 +19,7 @@ _MEANINGS = {
     403: "The API key, or the page that asks, may not do this",
     404: "No such model or image",
     408: "The request did not arrive in its time",
-    409: "The model is not loaded",
+    409: "The model is not loaded, or the service takes no such order",
     413: "Larger than a limit; details carry both numbers",
     415: "A format that is not spoken here",
     422: "Well formed, but cannot be done",
