@@ -146,20 +146,15 @@ class Registry(Generic[Model]):
     def remove(self, source: ModelSource) -> None:
         """List a version no more, if it is, and unload it."""
         with self._changed:
-            versions = self._entries.get(source.name, {})
-            entry = versions.pop(source.version, None)
-            if not versions:
-                self._entries.pop(source.name, None)
-            if entry is None:
-                return
-            self._retire([entry])
-        self._close_unused([entry])
+            entry = self._entries.get(source.name, {}).get(source.version)
+            removed = self._taken_off([] if entry is None else [entry])
+        self._close_unused(removed)
 
     def clear(self) -> None:
         """Remove every model but those that are being loaded."""
-        for entry in self.entries():
-            if entry.state != "loading":
-                self.remove(entry.source)
+        with self._changed:
+            removed = self._taken_off([each for each in self.entries() if each.state != "loading"])
+        self._close_unused(removed)
 
     @contextmanager
     def lease(self, reference: str) -> Iterator[Model]:
@@ -275,6 +270,16 @@ class Registry(Generic[Model]):
             leaving.append(each)
         return leaving
 
+    def _taken_off(self, entries: list[Entry[Model]]) -> list[Entry[Model]]:
+        """The same, listed no more."""
+        for entry in entries:
+            versions = self._entries[entry.source.name]
+            del versions[entry.source.version]
+            if not versions:
+                del self._entries[entry.source.name]
+        self._retire(entries)
+        return entries
+
     def _retire(self, entries: Iterable[Entry[Model]]) -> None:
         """Let nobody begin to use them; labels that point at none but them go."""
         for entry in entries:
@@ -286,17 +291,21 @@ class Registry(Generic[Model]):
 
     def _close_unused(self, entries: Iterable[Entry[Model]]) -> None:
         """Give back the memory of those that are being unloaded and that nobody uses."""
-        for entry in entries:
-            with self._changed:
-                if entry.state != "unloading" or entry.leases or entry.model is None:
-                    continue
-                model, entry.model = entry.model, None
-            model.close()
-            del model
-            # A description is full of cycles.
+        closed = [entry for entry in entries if self._close_if_unused(entry)]
+        if closed:
+            # Descriptions are full of cycles. To look for them takes up to a second, and everybody waits: once for all.
             gc.collect()
             with self._changed:
-                entry.state = "unloaded"
+                for entry in closed:
+                    entry.state = "unloaded"
+
+    def _close_if_unused(self, entry: Entry[Model]) -> bool:
+        with self._changed:
+            if entry.state != "unloading" or entry.leases or entry.model is None:
+                return False
+            model, entry.model = entry.model, None
+        model.close()
+        return True
 
     def _find(self, reference: str) -> Entry[Model]:
         name, _, suffix = reference.partition("@")
