@@ -55,6 +55,21 @@ def test_a_busy_service_is_asked_again(address: str) -> None:
     assert [answer["outputs"][0]["predictions"][0][0]["class"] for answer in answers] == [7] * 12
 
 
+def test_progress_comes_while_the_service_works_and_what_it_raises_stops_that(address: str) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        assert done < total == 1 + 27 * 27
+        raise EnoughError
+
+    with Client(address, retries=100) as scope:
+        digits = scope.model("digits")
+        with pytest.raises(EnoughError):
+            digits.attribution(SEVEN, "occlusion", patch=2, stride=1, progress=stop)
+        assert digits.predictions(SEVEN)["outputs"]
+
+
 def test_no_answer_is_an_error_of_its_own(unused_port: int) -> None:
     with (
         Client(f"http://user:secret@127.0.0.1:{unused_port}") as scope,

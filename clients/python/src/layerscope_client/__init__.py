@@ -11,13 +11,21 @@
 
 from layerscope_client import errors
 from layerscope_client._activations import Activations
-from layerscope_client._answers import Layers, StoredImage
+from layerscope_client._answers import StoredImage
 from layerscope_client._async_client import AsyncClient
 from layerscope_client._async_model import AsyncModel
+from layerscope_client._attribution import Attribution
 from layerscope_client._client import Client
+from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
 from layerscope_client._model import Model
-from layerscope_client._options import OverlayOptions, PictureOptions, TensorOptions
+from layerscope_client._options import (
+    AttributionOptions,
+    AttributionPictureOptions,
+    OverlayOptions,
+    PictureOptions,
+    TensorOptions,
+)
 from layerscope_client._picture import Picture
 from layerscope_client.errors import LayerscopeError
 
@@ -25,6 +33,9 @@ __all__ = [
     "Activations",
     "AsyncClient",
     "AsyncModel",
+    "Attribution",
+    "AttributionOptions",
+    "AttributionPictureOptions",
     "Client",
     "ImageSource",
     "ImageSources",

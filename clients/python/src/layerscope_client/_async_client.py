@@ -6,9 +6,11 @@ from typing import Self
 
 import httpx2
 
-from layerscope_client._answers import Limit, ModelSummary, StoredImage
+from layerscope_client._answers import StoredImage
 from layerscope_client._async_model import AsyncModel
+from layerscope_client._attribution import AttributionMethod
 from layerscope_client._calls import ServiceCalls
+from layerscope_client._descriptions import Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
 from layerscope_client._uploads import Uploads
@@ -63,6 +65,14 @@ class AsyncClient:
         """See `Client.limits`."""
         return await self._transport.run(self._calls.limits())
 
+    async def colormaps(self) -> list[str]:
+        """See `Client.colormaps`."""
+        return await self._transport.run(self._calls.colormaps())
+
+    async def attribution_methods(self) -> list[AttributionMethod]:
+        """See `Client.attribution_methods`."""
+        return await self._transport.run(self._calls.attribution_methods())
+
     async def version(self) -> dict[str, str]:
         """See `Client.version`."""
         return await self._transport.run(self._calls.version())
@@ -70,6 +80,10 @@ class AsyncClient:
     async def upload(self, image: ImageSource) -> StoredImage:
         """See `Client.upload`."""
         return await self._transport.run(self._calls.upload(await asyncio.to_thread(read_image, image)))
+
+    async def thumbnail(self, image: StoredImage | str, side: int = 128) -> bytes:
+        """See `Client.thumbnail`."""
+        return await self._transport.run(self._calls.thumbnail(image, side))
 
     async def forget(self, image: StoredImage | str) -> None:
         """See `Client.forget`."""

@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from typing import Literal, Unpack
 
 from layerscope_client._activations import Activations
-from layerscope_client._answers import (
-    Atlas,
-    Graph,
-    Inspection,
-    Layers,
-    ModelDescription,
-    Plan,
-    Predictions,
-    ReceptiveField,
-    Statistics,
-)
+from layerscope_client._answers import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
+from layerscope_client._attribution import Attribution
 from layerscope_client._calls import ModelCalls
+from layerscope_client._descriptions import Graph, Layers, ModelDescription
+from layerscope_client._exchange import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
-from layerscope_client._options import Channels, InspectOptions, OverlayOptions, PictureOptions, TensorOptions
+from layerscope_client._options import (
+    AttributionOptions,
+    AttributionPictureOptions,
+    Channels,
+    InspectOptions,
+    OverlayOptions,
+    PictureOptions,
+    TensorOptions,
+)
 from layerscope_client._picture import Picture
 from layerscope_client._transport import AsyncTransport
 from layerscope_client._uploads import Uploads
@@ -95,6 +96,28 @@ class AsyncModel:
         """See `Model.overlay`."""
         material = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.overlay(material, layer, channel, options))
+
+    async def attribution(
+        self,
+        images: ImageSources,
+        method: str = "gradcam",
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[AttributionOptions],
+    ) -> Attribution:
+        """See `Model.attribution`."""
+        material = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.attribution(material, method, options, progress))
+
+    async def attribution_picture(
+        self,
+        image: ImageSources,
+        method: str = "gradcam",
+        **options: Unpack[AttributionPictureOptions],
+    ) -> Picture:
+        """See `Model.attribution_picture`."""
+        material = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.attribution_picture(material, method, options))
 
     async def statistics(
         self,

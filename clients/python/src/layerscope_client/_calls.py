@@ -4,28 +4,26 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._answers import (
     Atlas,
-    Graph,
     Inspection,
-    Layers,
-    Limit,
-    ModelDescription,
-    ModelSummary,
     Plan,
     Predictions,
     ReceptiveField,
     Statistics,
     StoredImage,
 )
-from layerscope_client._exchange import Flow, Request, fetch, fetch_json, json_object
-from layerscope_client._failures import unreadable
+from layerscope_client._attribution import Attribution, AttributionMethod
+from layerscope_client._descriptions import Graph, Layers, Limit, ModelDescription, ModelSummary
+from layerscope_client._exchange import Flow, Progress, Request, fetch, fetch_json, json_object
+from layerscope_client._failures import failure, unreadable
 from layerscope_client._images import ImageFile, Material, Pictures, StoredId, TensorFile, stored_id
 from layerscope_client._options import Channels, query, repeated
 from layerscope_client._picture import Picture
@@ -33,6 +31,8 @@ from layerscope_client._uploads import Uploads
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 """Looser than the service's own rule, but without anything that could lead elsewhere in an address."""
+
+_METHOD_NAME = re.compile(r"[A-Za-z0-9+-]+")
 
 
 class ServiceCalls:
@@ -49,6 +49,14 @@ class ServiceCalls:
         """Every bound in force."""
         return (yield from _listed("/v1/limits", "limits"))
 
+    def colormaps(self) -> Flow[list[str]]:
+        """Every name that `colormap` takes."""
+        return (yield from _listed("/v1/colormaps", "colormaps"))
+
+    def attribution_methods(self) -> Flow[list[AttributionMethod]]:
+        """Every attribution method."""
+        return (yield from _listed("/v1/attributions", "methods"))
+
     def version(self) -> Flow[dict[str, str]]:
         """The versions of the service and of what it runs on."""
         return (yield from fetch_json(Request("GET", "/v1/version")))
@@ -58,6 +66,11 @@ class ServiceCalls:
         if isinstance(image, str):
             return StoredImage.of((yield from fetch_json(Request("GET", _image_path(image)))))
         return (yield from self._uploads.upload(image))
+
+    def thumbnail(self, image: StoredImage | StoredId, side: int) -> Flow[bytes]:
+        """A small picture of a stored image."""
+        path = f"{_image_path(stored_id(image))}/thumbnail.png"
+        return (yield from fetch(Request("GET", path, query({"side": side})))).content
 
     def forget(self, image: StoredImage | StoredId) -> Flow[None]:
         """Delete a stored image."""
@@ -166,6 +179,26 @@ class ModelCalls:
             raise ValueError(f"This is no link of the service: {link[:80]!r}.")
         return Picture.of((yield from fetch(Request("GET", path, parse_qsl(params)))))
 
+    def attribution(
+        self, images: Material, method: str, options: Mapping[str, object], progress: Progress | None
+    ) -> Flow[Attribution]:
+        """Heat maps."""
+        resource = _attributions(method)
+        if progress is None:
+            params = query({**options, "format": "safetensors"})
+            return Attribution.of((yield from self._ask(resource, images, params)).content)
+        response = yield from self._ask(resource, images, query(options), progress=progress)
+        body = json_object(response)
+        if "result" not in body:
+            raise failure(response) if "code" in body else unreadable("its stream ends without a result")
+        return Attribution.of_json(body["result"])
+
+    def attribution_picture(
+        self, image: Material, method: str, options: Mapping[str, object]
+    ) -> Flow[Picture]:
+        """A heat map over the picture."""
+        return Picture.of((yield from self._ask(f"{_attributions(method)}.png", image, query(options))))
+
     def receptive_field(
         self, layer: str, unit: Mapping[str, int | None], image: Material | None
     ) -> Flow[ReceptiveField]:
@@ -177,18 +210,28 @@ class ModelCalls:
         return cast("ReceptiveField", json_object((yield from self._ask("receptive-field", image, params))))
 
     def _ask(
-        self, resource: str, images: Material, params: list[tuple[str, str]], method: str = "GET"
+        self,
+        resource: str,
+        images: Material,
+        params: list[tuple[str, str]],
+        method: str = "GET",
+        progress: Progress | None = None,
     ) -> Flow[httpx2.Response]:
         path = f"{self._path}/{resource}"
+
+        def streamed(request: Request) -> Request:
+            headers = {**request.headers, "Accept": "application/x-ndjson"}
+            return request if progress is None else replace(request, headers=headers, progress=progress)
+
         match images:
             case TensorFile(npy):
                 headers = {"Content-Type": "application/x-npy"}
-                return (yield from fetch(Request("POST", path, params, headers, npy)))
+                return (yield from fetch(streamed(Request("POST", path, params, headers, npy))))
             case dict():
-                ask = _ask_by_input(path, params, images)
-                return (yield from self._uploads.use(list(itertools.chain(*images.values())), ask))
+                files, ask = list(itertools.chain(*images.values())), _ask_by_input(path, params, images)
             case list():
-                return (yield from self._uploads.use(images, _ask_by_id(path, params, method)))
+                files, ask = images, _ask_by_id(path, params, method)
+        return (yield from self._uploads.use(files, lambda ids: streamed(ask(ids))))
 
 
 def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -215,6 +258,12 @@ def _ask_by_input(
         return _with_json(path, params, {"inputs": inputs})
 
     return ask
+
+
+def _attributions(method: str) -> str:
+    if _METHOD_NAME.fullmatch(method) is None:
+        raise ValueError(f"This is no attribution method: {method[:80]!r}.")
+    return f"attributions/{quote(method)}"
 
 
 def _listed(path: str, key: str) -> Flow[list[Any]]:

@@ -5,8 +5,10 @@ from typing import Self
 
 import httpx2
 
-from layerscope_client._answers import Limit, ModelSummary, StoredImage
+from layerscope_client._answers import StoredImage
+from layerscope_client._attribution import AttributionMethod
 from layerscope_client._calls import ServiceCalls
+from layerscope_client._descriptions import Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
 from layerscope_client._model import Model
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
@@ -79,6 +81,14 @@ class Client:
         """List every bound the service enforces."""
         return self._transport.run(self._calls.limits())
 
+    def colormaps(self) -> list[str]:
+        """List every name that `colormap` takes."""
+        return self._transport.run(self._calls.colormaps())
+
+    def attribution_methods(self) -> list[AttributionMethod]:
+        """List every attribution method, with its options, what it costs, and its paper."""
+        return self._transport.run(self._calls.attribution_methods())
+
     def version(self) -> dict[str, str]:
         """Return the versions of the service and of what it runs on, by name."""
         return self._transport.run(self._calls.version())
@@ -92,6 +102,19 @@ class Client:
             OSError, TypeError, ValueError: The image cannot be read or sent; a tensor cannot be stored.
         """
         return self._transport.run(self._calls.upload(read_image(image)))
+
+    def thumbnail(self, image: StoredImage | str, side: int = 128) -> bytes:
+        """Return a small picture of a stored image, a PNG file.
+
+        Args:
+            image: The stored image, or its id.
+            side: The longer side, in pixels.
+
+        Raises:
+            ImageNotFound: It is not stored.
+            ValueError: The text is no id.
+        """
+        return self._transport.run(self._calls.thumbnail(image, side))
 
     def forget(self, image: StoredImage | str) -> None:
         """Delete a stored image, given as itself or by its id.

@@ -4,8 +4,9 @@ A call is a generator, a `Flow`: it yields requests, is sent the answers, and re
 call runs on a blocking and on an awaiting transport, as httpx's own authentication flows do.
 """
 
+import json
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,11 @@ MAX_PAUSE_SECONDS = 30.0
 
 _BUSY = (429, 503)
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many runs of the model are done, and of how many."""
+
+_TELLS_PROGRESS = '{"progress":'
+
 _FIRST_PAUSE_SECONDS = 0.5
 
 T = TypeVar("T")
@@ -27,13 +33,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request below the service's address. All of them can be sent twice without harm."""
+    """One HTTP request below the service's address. All of them can be sent twice without harm.
+
+    With `progress` the answer is a stream of lines of JSON: those that tell progress go there, and the last one is
+    the answer.
+    """
 
     method: str
     path: str
     params: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    progress: Progress | None = None
 
 
 Flow: TypeAlias = Generator[Request, httpx2.Response, T]
@@ -74,6 +85,21 @@ def json_object(response: httpx2.Response) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise unreadable("it is no JSON object")
     return body
+
+
+def tell(line: str, progress: Progress) -> None:
+    """Pass on what a line of a stream tells of progress; other lines tell nothing.
+
+    Raises:
+        AnswerUnreadable: It should tell progress, and does not.
+    """
+    if line.startswith(_TELLS_PROGRESS):
+        try:
+            told = json.loads(line)["progress"]
+            done, total = int(told["done"]), int(told["total"])
+        except (ValueError, KeyError, TypeError):
+            raise unreadable("its stream tells no progress") from None
+        progress(done, total)
 
 
 def pause(response: httpx2.Response, attempt: int, retries: int) -> float | None:

@@ -72,7 +72,7 @@ _BY_STATUS: dict[int, type[errors.LayerscopeError]] = {
 
 
 def failure(response: httpx2.Response) -> errors.LayerscopeError:
-    """Make the exception for an answer that is not a success, whoever sent it."""
+    """Make the exception for an answer that is not a success, whoever sent it, or for a stream that ends with an error."""
     body = _body(response)
     status = response.status_code
     code = str(body.get("code", f"http_{status}"))
@@ -81,7 +81,7 @@ def failure(response: httpx2.Response) -> errors.LayerscopeError:
     return kind(
         code,
         str(body.get("error", f"The service answered {status} {response.reason_phrase}".rstrip() + ".")),
-        status,
+        None if response.is_success else status,
         details if isinstance(details, dict) else None,
         response.headers.get("x-request-id", body.get("request_id")),
     )

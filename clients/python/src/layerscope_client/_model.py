@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from typing import Literal, Unpack
 
 from layerscope_client._activations import Activations
-from layerscope_client._answers import (
-    Atlas,
-    Graph,
-    Inspection,
-    Layers,
-    ModelDescription,
-    Plan,
-    Predictions,
-    ReceptiveField,
-    Statistics,
-)
+from layerscope_client._answers import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
+from layerscope_client._attribution import Attribution
 from layerscope_client._calls import ModelCalls
+from layerscope_client._descriptions import Graph, Layers, ModelDescription
+from layerscope_client._exchange import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
-from layerscope_client._options import Channels, InspectOptions, OverlayOptions, PictureOptions, TensorOptions
+from layerscope_client._options import (
+    AttributionOptions,
+    AttributionPictureOptions,
+    Channels,
+    InspectOptions,
+    OverlayOptions,
+    PictureOptions,
+    TensorOptions,
+)
 from layerscope_client._picture import Picture
 from layerscope_client._transport import Transport
 from layerscope_client._uploads import Uploads
@@ -138,6 +139,46 @@ class Model:
             OSError, TypeError, ValueError: The image cannot be read or sent.
         """
         return self._transport.run(self._calls.overlay(read_images(image), layer, channel, options))
+
+    def attribution(
+        self,
+        images: ImageSources,
+        method: str = "gradcam",
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[AttributionOptions],
+    ) -> Attribution:
+        """Tell where in images the reasons for an output lie.
+
+        Args:
+            images: An image or a list of them; for several inputs, either by the name of each input.
+            method: One of `Client.attribution_methods`.
+            progress: Is called with how many runs are done, and of how many, while the service works. Methods that run
+                the model often may then take longer than the timeout. What it raises stops them.
+            **options: See `AttributionOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: An image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.attribution(read_images(images), method, options, progress))
+
+    def attribution_picture(
+        self,
+        image: ImageSources,
+        method: str = "gradcam",
+        **options: Unpack[AttributionPictureOptions],
+    ) -> Picture:
+        """Draw a heat map over the picture.
+
+        Args:
+            image: An image; for several inputs, one by the name of each.
+            method: One of `Client.attribution_methods`.
+            **options: See `AttributionPictureOptions`.
+
+        Raises:
+            OSError, TypeError, ValueError: The image cannot be read or sent.
+        """
+        return self._transport.run(self._calls.attribution_picture(read_images(image), method, options))
 
     def statistics(
         self,

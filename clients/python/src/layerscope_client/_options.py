@@ -67,12 +67,16 @@ class InspectOptions(TypedDict, total=False):
         channels: The channels in the pictures.
         colormap: A name from `/v1/colormaps`.
         scale: Pixels a value takes in each direction.
+        methods: The attribution methods whose heat maps come along.
+        target: What heat maps explain: a class by number or name, or "argmax", the likeliest one.
     """
 
     statistics: Literal["none", "layer", "channel"]
     channels: Channels
     colormap: str
     scale: int
+    methods: str | Sequence[str]
+    target: int | str
 
 
 class OverlayOptions(TypedDict, total=False):
@@ -101,6 +105,44 @@ class OverlayOptions(TypedDict, total=False):
     percentile: tuple[float, float]
     scale: int
     colorbar: bool
+
+
+class AttributionOptions(TypedDict, total=False):
+    """What is explained, and how. `Client.attribution_methods` tells which method takes which, and their defaults.
+
+    Attributes:
+        target: A class by number or name, or "argmax", the likeliest one.
+        output: The model's output by name.
+        position: (y, x): one place of an output that is a map, or the step of a sequence.
+        layer: A selector of exactly one layer with rows and columns.
+        input: The input by name, of models with several.
+        top: Score-CAM: only so many channels, those that vary most.
+        samples: SmoothGrad: how many noisy versions of the image.
+        noise: Their standard deviation, as a part of the range of the image's values.
+        seed: What the noise is made of.
+        steps: Integrated gradients: points on the way from the baseline to the image.
+        baseline: Where the way begins, or what occlusion covers with.
+        patch: Occlusion: side of the patch in pixels of the input.
+        stride: Pixels from one patch to the next.
+    """
+
+    target: int | str
+    output: str
+    position: int | Sequence[int]
+    layer: str
+    input: str
+    top: int
+    samples: int
+    noise: float
+    seed: int
+    steps: int
+    baseline: Literal["black", "grey", "white", "mean", "zero"]
+    patch: int
+    stride: int
+
+
+class AttributionPictureOptions(AttributionOptions, OverlayOptions, total=False):
+    """What is explained, and how its heat map is laid over the picture."""
 
 
 def query(options: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from layerscope_client._exchange import Flow, Request, pause
+from layerscope_client._exchange import Flow, Request, pause, tell
 from layerscope_client._failures import no_answer
 
 T = TypeVar("T")
@@ -40,6 +40,11 @@ class Policy:
         }
 
 
+def _end_of(response: httpx2.Response, line: str) -> httpx2.Response:
+    """The last line of a stream as an answer of its own."""
+    return httpx2.Response(response.status_code, content=line.encode(), request=response.request)
+
+
 class Transport:
     """Runs flows on a blocking httpx2 client."""
 
@@ -58,10 +63,9 @@ class Transport:
             return result
 
     def _send(self, request: Request) -> httpx2.Response:
-        arguments = self._policy.arguments(request)
         for attempt in itertools.count():
             try:
-                response = self.http.request(**arguments)
+                response = self._answer(request)
             except httpx2.RequestError as error:
                 raise no_answer(error, self.http.base_url) from error
             seconds = pause(response, attempt, self._policy.retries)
@@ -69,6 +73,19 @@ class Transport:
                 break
             time.sleep(seconds)
         return response
+
+    def _answer(self, request: Request) -> httpx2.Response:
+        arguments = self._policy.arguments(request)
+        if request.progress is None:
+            return self.http.request(**arguments)
+        with self.http.stream(**arguments) as response:
+            if not response.is_success:
+                response.read()
+                return response
+            line = ""
+            for line in response.iter_lines():
+                tell(line, request.progress)
+            return _end_of(response, line)
 
 
 class AsyncTransport:
@@ -89,10 +106,9 @@ class AsyncTransport:
             return result
 
     async def _send(self, request: Request) -> httpx2.Response:
-        arguments = self._policy.arguments(request)
         for attempt in itertools.count():
             try:
-                response = await self.http.request(**arguments)
+                response = await self._answer(request)
             except httpx2.RequestError as error:
                 raise no_answer(error, self.http.base_url) from error
             seconds = pause(response, attempt, self._policy.retries)
@@ -100,3 +116,16 @@ class AsyncTransport:
                 break
             await asyncio.sleep(seconds)
         return response
+
+    async def _answer(self, request: Request) -> httpx2.Response:
+        arguments = self._policy.arguments(request)
+        if request.progress is None:
+            return await self.http.request(**arguments)
+        async with self.http.stream(**arguments) as response:
+            if not response.is_success:
+                await response.aread()
+                return response
+            line = ""
+            async for line in response.aiter_lines():
+                tell(line, request.progress)
+            return _end_of(response, line)

@@ -74,7 +74,7 @@ class LayerscopeError(Exception):
     Attributes:
         code: A stable string a program can switch on, such as "layer_not_found".
         message: One sentence a person can act on.
-        status: The HTTP status, or None when no answer came.
+        status: The HTTP status, or None when no answer came, or an error at the end of a stream that had begun.
         details: The figures and names in the message.
         request_id: What the service's log calls this request, or None.
     """

@@ -1,0 +1,107 @@
+"""The client has all that the contract has: every operation, and every option of it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from layerscope.demo import samples
+from layerscope_api.app import create_app
+from layerscope_api.settings import Settings
+from layerscope_client import Client, _options
+
+if TYPE_CHECKING:
+    import httpx2
+
+PATHS: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "openapi" / "openapi.json").read_text("utf-8")
+)["paths"]
+
+ELSEWHERE = re.compile(r"/v2/.*|/v1/models/\{model\}/(load|unload|labels/\{label\})")
+"""The Open Inference Protocol has clients of its own, and what changes models has not come to this one yet."""
+
+MODEL = "/v1/models/{model}"
+SEVEN = samples()["seven"]
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[Client, list[tuple[str, str]]]]:
+    requests: list[tuple[str, str]] = []
+
+    def note(request: "httpx2.Request") -> None:
+        requests.append((request.method, request.url.path))
+
+    with TestClient(create_app(Settings(models=None))) as http:
+        http.event_hooks["request"].append(note)
+        yield Client(http=http), requests
+
+
+def every_call(scope: Client) -> None:
+    stored = scope.upload(SEVEN)
+    scope.upload(stored.id)
+    scope.thumbnail(stored)
+    for call in (scope.models, scope.limits, scope.colormaps, scope.attribution_methods, scope.version):
+        call()
+    digits = scope.model("digits")
+    for about in (digits.describe, digits.layers, digits.graph):
+        about()
+    digits.receptive_field("conv1")
+    for image in (SEVEN, np.zeros((1, 28, 28, 1), np.float32)):
+        digits.activations(image, "conv1")
+        digits.plan(image, "conv1")
+        digits.predictions(image)
+        digits.statistics(image)
+        digits.statistics_picture(image)
+        digits.inspect(image)
+        digits.feature_map(image, "conv1")
+        digits.atlas(image, "conv1")
+        digits.overlay(image, "conv1")
+        digits.attribution(image)
+        digits.attribution_picture(image)
+    scope.forget(stored)
+
+
+def test_every_operation_has_a_call(asked: tuple[Client, list[tuple[str, str]]]) -> None:
+    scope, requests = asked
+    every_call(scope)
+
+    missing = [
+        (method, path)
+        for path, operations in PATHS.items()
+        for method in operations
+        if not ELSEWHERE.fullmatch(path)
+        and not any(
+            each == method.upper() and re.fullmatch(_pattern(path), address) for each, address in requests
+        )
+    ]
+    assert missing == []
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\\{\w+\\}", "[^/.]+", re.escape(path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "arguments"),
+    [
+        ("TensorOptions", f"{MODEL}/activations", {"layers", "values", "format"}),
+        ("PictureOptions", f"{MODEL}/feature-map.png", {"layer", "channel", "channels"}),
+        ("OverlayOptions", f"{MODEL}/overlay.png", {"layer", "channel"}),
+        ("InspectOptions", f"{MODEL}/inspect", {"layers", "top"}),
+        ("AttributionOptions", f"{MODEL}/attributions/{{method}}", {"values", "format"}),
+        ("AttributionPictureOptions", f"{MODEL}/attributions/{{method}}.png", set()),
+    ],
+)
+def test_every_option_can_be_given(kind: str, path: str, arguments: set[str]) -> None:
+    """Images are arguments of every call; whether pixels are preprocessed follows from the array's type."""
+    (operation,) = [
+        each for method, each in PATHS[path].items() if method == "get" or "get" not in PATHS[path]
+    ]
+    offered = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+    taken = set(get_type_hints(getattr(_options, kind)))
+    assert taken == offered - arguments - {"image", "preprocess"}
