@@ -43,6 +43,7 @@ async def respond(
     reference: str,
     asked: Asked[Options],
     answer: Callable[[IsWanted], Answer],
+    more: float = 0.0,
 ) -> Response:
     """Answer a GET from what the client has if that is still true, else do the work in a thread.
 
@@ -52,6 +53,7 @@ async def respond(
         reference: the model that was asked for.
         asked: the options and images.
         answer: does the work, as long as it is wanted; it may block.
+        more: how many seconds it may take besides what every request may.
     """
     validity: dict[str, str] = {}
     if request.method in {"GET", "HEAD"}:
@@ -59,7 +61,7 @@ async def respond(
         validity = _validity(service, reference, model, _etag(request, model, asked))
         if _matches(request.headers.get("if-none-match", ""), validity["ETag"]):
             return Response(status_code=304, headers=validity)
-    return await send(request, service, answer, validity)
+    return await send(request, service, answer, validity, more)
 
 
 async def send(
@@ -67,6 +69,7 @@ async def send(
     service: Service,
     answer: Callable[[IsWanted], Answer],
     headers: Mapping[str, str] | None = None,
+    more: float = 0.0,
 ) -> Response:
     """Do the work in a thread, and answer with what comes of it.
 
@@ -75,9 +78,10 @@ async def send(
         service: who answers.
         answer: does the work, as long as it is wanted; it may block.
         headers: further headers.
+        more: how many seconds it may take besides what every request may.
     """
     async with watched(request) as is_wanted:
-        done = await service.work.run(lambda: answer(is_wanted))
+        done = await service.work.run(lambda: answer(is_wanted), more)
     every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,

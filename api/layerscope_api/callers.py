@@ -16,12 +16,16 @@ IsWanted = Callable[[], bool]
 
 @asynccontextmanager
 async def watched(request: Request) -> AsyncIterator[IsWanted]:
-    """Notice when the caller goes away. Begins when the body has been read, and ends before the answer is sent."""
+    """Notice when the caller goes away, or is told that the time is up.
+
+    Begins when the body has been read, and ends before the answer is sent: nothing is wanted from then on.
+    """
     gone = threading.Event()
     watch = asyncio.create_task(_watch(request.receive, gone))
     try:
         yield lambda: not gone.is_set()
     finally:
+        gone.set()
         watch.cancel()
 
 

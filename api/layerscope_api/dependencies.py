@@ -30,6 +30,11 @@ class Service:
         return self.settings.limits
 
     @property
+    def attribution_seconds(self) -> float:
+        """How long an attribution may take besides what every request may."""
+        return self.limits.attribution_milliseconds / 1000
+
+    @property
     def is_ready(self) -> bool:
         """Whether new work may come."""
         return self.engine.is_ready and not self.lifecycle.is_draining

@@ -43,14 +43,21 @@ class StreamedAnswer(Response):
         work: where blocking work is done.
         answer: does it, as long as it is wanted, and tells its progress; its result is JSON.
         stream: how it is sent.
+        more: how many seconds it may take besides what every request may.
     """
 
     def __init__(
-        self, request: Request, work: Work, answer: Callable[[IsWanted, Progress], Answer], stream: Stream
+        self,
+        request: Request,
+        work: Work,
+        answer: Callable[[IsWanted, Progress], Answer],
+        stream: Stream,
+        more: float,
     ) -> None:
         self._request = request
         self._work = work
         self._answer = answer
+        self._more = more
         self._event = _server_sent if stream == "text/event-stream" else _line
         self._newest: tuple[int, int] | None = None
         self._told = asyncio.Event()
@@ -65,7 +72,8 @@ class StreamedAnswer(Response):
             loop.call_soon_threadsafe(self._tell, done, total)
 
         async with watched(self._request) as is_wanted:
-            working = asyncio.ensure_future(self._work.run(lambda: self._answer(is_wanted, progress)))
+            work = self._work.run(lambda: self._answer(is_wanted, progress), self._more)
+            working = asyncio.ensure_future(work)
             if not await self._has_news(working) and (error := working.exception()):
                 await self._failure(error)(scope, receive, send)
                 return

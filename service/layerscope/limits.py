@@ -54,7 +54,7 @@ class Limits:
     )
     batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
     deadline_milliseconds: int = _limit(
-        30_000, "milliseconds", "longest a request may wait for a thread, and then to be run"
+        30_000, "milliseconds", "longest a request may take from when its body is there, waiting included"
     )
     attribution_runs: int = _limit(
         10_000,
@@ -62,7 +62,7 @@ class Limits:
         "most runs of a model, or of its gradient, for one attribution of all images of a request",
     )
     attribution_milliseconds: int = _limit(
-        300_000, "milliseconds", "longest that one attribution may take once it has a thread"
+        300_000, "milliseconds", "longest that one attribution may take besides"
     )
     plan_bytes: int = _limit(
         512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"

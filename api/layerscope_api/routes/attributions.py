@@ -126,7 +126,7 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         def answer(is_wanted: IsWanted, progress: Progress) -> Answer:
             return _encoded(service, model, name, asked, "json", is_wanted, progress)
 
-        return StreamedAnswer(request, service.work, answer, stream)
+        return StreamedAnswer(request, service.work, answer, stream, service.attribution_seconds)
     form = format_for(accept, asked.options.format)
     return await respond(
         request,
@@ -134,6 +134,7 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         model,
         asked,
         lambda is_wanted: _encoded(service, model, name, asked, form, is_wanted),
+        service.attribution_seconds,
     )
 
 
@@ -148,7 +149,12 @@ async def _picture(model: str, name: str, request: Request, service: Service) ->
     asked = await read_request(request, options_of(method_of(name), HeatPictureOptions), service.limits)
     form = picture_format(request)
     return await respond(
-        request, service, model, asked, lambda is_wanted: _drawn(service, model, name, asked, form, is_wanted)
+        request,
+        service,
+        model,
+        asked,
+        lambda is_wanted: _drawn(service, model, name, asked, form, is_wanted),
+        service.attribution_seconds,
     )
 
 

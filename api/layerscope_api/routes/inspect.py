@@ -37,8 +37,9 @@ _NO_LINKS = "There are no links: they name stored images, one an image of a mode
 async def post_inspect(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
     """Run the model once: predictions, statistics, heat maps, and links to pictures and tensors that are cached by then."""
     asked = await read_request(request, InspectOptions, service.limits)
+    more = service.attribution_seconds if asked.options.methods else 0.0
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted), more
     )
 
 
