@@ -22,7 +22,7 @@ PATHS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "openapi" / "openapi.json").read_text("utf-8")
 )["paths"]
 
-ELSEWHERE = re.compile(r"/v2/.*|/v1/models/\{model\}/(load|unload|labels/\{label\})")
+ELSEWHERE = re.compile(r"/v2(/.*)?|/v1/models/\{model\}/(load|unload|labels/\{label\})")
 """The Open Inference Protocol has clients of its own, and what changes models has not come to this one yet."""
 
 MODEL = "/v1/models/{model}"
