@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 GROUPS = {
     "quick": ("seed", "latency", "throughput", "breakdown", "rendering", "startup", "footprint"),
-    "peers": ("servers", "visualisers", "processor"),
+    "peers": ("servers", "visualisers", "attributions", "processor"),
 }
-FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance")
+FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance", "faithfulness")
 
 
 def main(wanted: list[str]) -> None:

@@ -20,9 +20,10 @@ FAMILIES = {
     "seed": "The snippet people paste",
     "rendering": "Drawing",
     "visualisers": "Libraries that show activations",
+    "attributions": "Libraries that explain networks",
+    "faithfulness": "Whether heat maps are faithful",
     "processor": "What the processor could do",
 }
-COMMANDS = {"servers": "bench-peers", "visualisers": "bench-peers", "processor": "bench-peers"}
 
 _SERVED = {"digits": "the demo model", "mobilenetv2": "MobileNetV2"}
 
@@ -86,7 +87,7 @@ def _method() -> Iterator[str]:
     yield "- how long the first request for a choice of layers takes, which compiles it: turns for warming up are not"
     yield "  counted.\n"
     yield "`make bench` measures what needs only the development environment, `make bench-peers` what is compared with"
-    yield "other software, each in an environment of its own; `growth` and `endurance` are run by name.\n"
+    yield "other software, each in an environment of its own; `growth`, `endurance` and `faithfulness` are run by name.\n"
 
 
 def _figures(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
