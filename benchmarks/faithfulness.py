@@ -3,9 +3,10 @@
 Pixels are taken out of a picture, or put into a blurred one, beginning with those that the map says matter most, while
 the model tells how likely the class is that it found at first. Good maps make the probability fall soon (a small area
 under the deletion curve) and rise soon (a large one under the insertion curve). The pictures are digits that the demo
-model has not seen in training; maps of its last convolution, of 7x7 places, are coarse beside their strokes. What is taken out becomes black, which is the ground of a digit. Where a map says the
-same of several pixels, chance decides, as it does of all pixels in the row *random order*. The last two columns say of
-how many pictures the map is better than chance.
+model has not seen in training; maps of its last convolution, of 7x7 places, are coarse beside their strokes. What is
+taken out becomes black, which is the ground of a digit. Where a map says the same of several pixels, chance decides, as
+it does of all pixels in the row *random order*. The last two columns say of how many pictures the map is better than
+chance.
 """
 
 from collections.abc import Callable, Iterator
