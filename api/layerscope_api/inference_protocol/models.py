@@ -29,6 +29,7 @@ _STATES: dict[State, str] = {
     "ready": "READY",
     "failed": "UNAVAILABLE",
     "unloading": "UNLOADING",
+    "unloaded": "UNAVAILABLE",
 }
 
 
@@ -120,7 +121,7 @@ def index(entries: list[Entry[LoadedModel]], *, only_ready: bool) -> list[dict[s
             "name": entry.source.name,
             "version": str(entry.source.version),
             "state": _STATES[entry.state],
-            "reason": entry.reason or "",
+            "reason": entry.reason or ("unloaded" if entry.state == "unloaded" else ""),
         }
         for entry in entries
         if entry.state == "ready" or not only_ready

@@ -67,6 +67,13 @@ class RepositoryModel(BaseModel):
     reason: str
 
 
+class RepositoryChange(BaseModel):
+    """What was done with a model: its versions that were loaded, or unloaded."""
+
+    name: str
+    versions: list[str]
+
+
 class RequestInput(BaseModel):
     """An input: its values in JSON, or with `binary_data_size` in its parameters behind the JSON."""
 
