@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,6 +155,32 @@ def test_binary_json_and_compressed(
     np.testing.assert_array_equal(result.as_numpy("conv1"), expected)
     assert "data" in result.get_output("dense")
     assert result.as_numpy("dense").shape == (2, 32)
+
+
+def test_statistics(client: triton.InferenceServerClient) -> None:
+    def counted(stats: dict[str, Any]) -> tuple[int, int, int, int]:
+        (model,) = stats["model_stats"]
+        stages = model["inference_stats"]
+        return (
+            model["inference_count"],
+            stages["success"]["count"],
+            stages["fail"]["count"],
+            stages["queue"]["count"],
+        )
+
+    before = counted(client.get_inference_statistics("digits", "1"))
+    client.infer("digits", [images(*FILES)])
+    with pytest.raises(InferenceServerException):
+        client.infer("digits", [images(b"no image")])
+    after = counted(client.get_inference_statistics())
+
+    assert tuple(now - then for now, then in zip(after, before, strict=True)) == (3, 1, 1, 1)
+    (model,) = client.get_inference_statistics("digits")["model_stats"]
+    assert (
+        model["execution_count"] == sum(each["compute_infer"]["count"] for each in model["batch_stats"]) > 0
+    )
+    assert model["inference_stats"]["compute_infer"]["ns"] > 0
+    assert model["memory_usage"][0]["byte_size"] > 0
 
 
 def test_with_asyncio(address: str) -> None:

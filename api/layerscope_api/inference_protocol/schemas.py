@@ -74,6 +74,14 @@ class RepositoryChange(BaseModel):
     versions: list[str]
 
 
+class StatisticsBody(BaseModel):
+    """Triton's `model_stats`, one item a version."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_stats: list[dict[str, Any]]
+
+
 class RequestInput(BaseModel):
     """An input: its values in JSON, or with `binary_data_size` in its parameters behind the JSON."""
 
