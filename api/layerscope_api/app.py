@@ -75,7 +75,11 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """From the inside out."""
     limits = settings.limits
-    app.add_middleware(BodyLimit, most_bytes=limits.body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        most_bytes=limits.body_bytes,
+        model_bytes=limits.model_file_bytes if settings.allow_upload else None,
+    )
     if settings.api_keys is not None:
         app.add_middleware(
             Access,
@@ -105,7 +109,12 @@ def local_engine(settings: Settings) -> LocalEngine:
         settings.limits,
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
-        control=Control(mode=settings.control, start=settings.load, seconds=settings.poll_seconds),
+        control=Control(
+            mode=settings.control,
+            start=settings.load,
+            seconds=settings.poll_seconds,
+            uploads=settings.allow_upload,
+        ),
     )
 
 

@@ -51,6 +51,9 @@ def serve(
         str | None, typer.Option(metavar="none|explicit|poll", help=_SETUP["control"].description)
     ] = None,
     load: Annotated[list[str] | None, typer.Option(help=_SETUP["load"].description)] = None,
+    allow_upload: Annotated[
+        bool | None, typer.Option("--allow-upload", help=_SETUP["allow_upload"].description)
+    ] = None,
     trust_savedmodel: Annotated[
         bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
     ] = None,
@@ -74,6 +77,7 @@ def serve(
         "models": models,
         "control": control,
         "load": load,
+        "allow_upload": allow_upload,
         "trust_savedmodel": trust_savedmodel,
         "host": host,
         "port": port,
@@ -86,7 +90,8 @@ def serve(
     _refuse_open_network(settings)
     from layerscope_api.running import run  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
 
-    run(settings, _console)
+    with _friendly_errors():
+        run(settings, _console)
 
 
 @app.command()

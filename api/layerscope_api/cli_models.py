@@ -1,5 +1,6 @@
 """The commands `layerscope models …`: what a person wants to know of a model file before it is served."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ from rich.table import Table
 
 from layerscope.errors import LayerscopeError
 from layerscope.models.acceptance import InputReport, Report, check
-from layerscope.models.store import ModelStore
+from layerscope.models.library import Control
+from layerscope.models.manifest import Manifest
+from layerscope.models.store import require_model_name
 from layerscope_api.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Look at model files before they are served.")
@@ -45,20 +48,33 @@ def add_file(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a .keras, .h5 or .hdf5 file")],
     models: Annotated[Path, typer.Option(file_okay=False, help="the directory of models that is served")],
     name: Annotated[str | None, typer.Option(help="what to call it; the file's own name if left out")] = None,
+    declaration: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="a layerscope.json to put beside it, without files or code"
+        ),
+    ] = None,
 ) -> None:
-    """Check a model file, and put a fresh one of it into a directory of models as its next version.
+    """Check a model file, try it, and put a fresh one of it into a directory of models as its next version.
 
     It is there whole or not at all, whatever happens meanwhile. The same file again is the version that it was.
     """
+    from layerscope.execution.engine import LocalEngine  # noqa: PLC0415 - TensorFlow takes seconds to import
+
     try:
         with _errors.status(f"Checking {escape(file.name)} …"):
-            added = ModelStore(models, Settings().limits).add(file, name or file.stem)
+            require_model_name(name or file.stem)
+            declared = None if declaration is None else Manifest.of_stranger(declaration.read_text("utf-8"))
+            engine = LocalEngine(models, Settings().limits, control=Control(uploads=True))
+            with closing(engine):
+                added = engine.models.add(file, name or file.stem, declared, load=False)
     except LayerscopeError as error:
         _refuse(error)
         raise typer.Exit(1) from error
     _print(file, added.report)
     said = "is now" if added.is_new else "was already"
-    Console().print(f"It {said} [bold]{added.name}@{added.version}[/bold].", highlight=False)
+    source = added.entry.source
+    Console().print(f"It {said} [bold]{source.name}@{source.version}[/bold].", highlight=False)
 
 
 def _refuse(error: LayerscopeError) -> None:

@@ -8,8 +8,9 @@ from layerscope.attribution.places import reason_against
 from layerscope.execution.engine import Engine
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps import Tap
+from layerscope.models.library import Addition
 from layerscope.models.registry import Entry
-from layerscope_api.model_schemas import NamedVersionBody
+from layerscope_api.model_schemas import FileBody, NamedVersionBody, UploadBody
 from layerscope_api.schemas import (
     InputBody,
     LayerList,
@@ -86,6 +87,11 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
 def named_version(entry: Entry[LoadedModel]) -> NamedVersionBody:
     """One version, as it is now."""
     return NamedVersionBody(name=entry.source.name, **_version(entry).model_dump())
+
+
+def upload_body(added: Addition[LoadedModel]) -> UploadBody:
+    """What became of a model file that was sent."""
+    return UploadBody(**named_version(added.entry).model_dump(), file=FileBody.model_validate(added.report))
 
 
 def _version(entry: Entry[LoadedModel]) -> VersionBody:

@@ -298,7 +298,7 @@ class InspectOptions(PredictionOptions):
         return {each.name: each.options(**target if each.has_target else {}) for each in methods}
 
 
-Options = TypeVar("Options", bound=ImageOptions)
+Options = TypeVar("Options", bound=BaseModel)
 
 
 def read_options(kind: type[Options], given: Mapping[str, Any]) -> Options:

@@ -87,7 +87,7 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
     given = _query(request)
     if request.method != "POST":
         return _asked(kind, given, {})
-    content_type = _content_type(request)
+    content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
         return _asked(kind, given, {ANY_INPUT: [Blob(await request.body())]})
     if content_type == FORM_TYPE:
@@ -111,7 +111,7 @@ async def read_image(request: Request, limits: Limits) -> bytes:
         TooMany: more parts than a form may have.
         UnsupportedFormat: the content type is neither an image's nor a form's.
     """
-    content_type = _content_type(request)
+    content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, ANY_TYPE}:
         return await request.body()
     if content_type != FORM_TYPE:
@@ -126,7 +126,8 @@ async def read_image(request: Request, limits: Limits) -> bytes:
         return await image.read()
 
 
-def _content_type(request: Request) -> str:
+def content_type_of(request: Request) -> str:
+    """What a request says its body is, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()[:80]
 
 

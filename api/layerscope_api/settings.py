@@ -1,6 +1,6 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
-from pydantic import DirectoryPath, Field, FilePath
+from pydantic import DirectoryPath, Field, FilePath, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     )
     poll_seconds: float = Field(
         default=5.0, gt=0, description="with `poll`, how long from one look at the directory to the next"
+    )
+    allow_upload: bool = Field(
+        default=False,
+        description="take model files over HTTP into `models`, and remove them; with keys, from those with `models:write`",
     )
     trust_savedmodel: bool = Field(
         default=False, description="open SavedModel folders too: they are programs, trust whoever made them"
@@ -70,3 +74,10 @@ class Settings(BaseSettings):
         default=86_400, ge=0, description="how long clients may keep an answer for an exact version, name@3"
     )
     limits: Limits = Field(default_factory=Limits, description="the bounds in force, see docs/limits.md")
+
+    @field_validator("allow_upload")
+    @classmethod
+    def _needs_a_directory(cls, allowed: bool, info: ValidationInfo) -> bool:
+        if allowed and info.data.get("models") is None:
+            raise ValueError("models that are sent need a directory, add --models DIR")
+        return allowed

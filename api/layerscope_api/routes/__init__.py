@@ -16,6 +16,7 @@ from layerscope_api.routes import (
     receptive_field,
     service,
     statistics,
+    uploads,
 )
 from layerscope_api.routes.v2 import health, infer, repository, server
 from layerscope_api.routes.v2 import models as protocol_models
@@ -23,6 +24,7 @@ from layerscope_api.routes.v2 import models as protocol_models
 ROUTERS = (
     models.router,
     model_control.router,
+    uploads.router,
     images.router,
     activations.router,
     plan.router,

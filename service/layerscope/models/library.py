@@ -3,16 +3,20 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, Protocol
 
-from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound
+from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound, OptionInvalid
 from layerscope.limits import Limits
+from layerscope.models.acceptance import Report
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource, find_models
 from layerscope.models.ledger import Ledger
+from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Entry, Model, Registry
+from layerscope.models.store import ModelStore
 from layerscope.models.watching import DirectoryWatch
 
 logger = logging.getLogger(__name__)
@@ -32,21 +36,32 @@ class Control:
             for. `poll`: all, as the directory is now.
         start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
         seconds: with `poll`, how long from one look at the directory to the next.
+        uploads: whether models may be sent, and removed again, in every mode.
     """
 
     mode: Mode = "none"
     start: tuple[str, ...] = ()
     seconds: float = 5.0
+    uploads: bool = False
 
     @property
     def is_changing(self) -> bool:
         """Whether models are loaded after the start."""
-        return self.mode != "none"
+        return self.mode != "none" or self.uploads
 
     def starts(self, source: ModelSource) -> bool:
         """Whether a version is loaded at the start."""
         names = {EVERY, source.name, f"{source.name}@{source.version}"}
         return self.mode != "explicit" or not names.isdisjoint(self.start)
+
+
+@dataclass(frozen=True)
+class Addition(Generic[Model]):
+    """A model that was sent: what its file turned out to be, the version it is, and whether that is new."""
+
+    entry: Entry[Model]
+    report: Report
+    is_new: bool
 
 
 class ModelChanges(Protocol[Model]):
@@ -63,6 +78,15 @@ class ModelChanges(Protocol[Model]):
 
     def unlabel(self, name: str, label: str) -> None:
         """Let a label point at nothing."""
+
+    def receiving(self, size: int) -> AbstractContextManager[Path]:
+        """A file to receive a model in."""
+
+    def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
+        """Check, try and store a model file."""
+
+    def remove(self, reference: str) -> None:
+        """Remove a version that was sent."""
 
 
 class Library(Generic[Model]):
@@ -88,6 +112,8 @@ class Library(Generic[Model]):
     ) -> None:
         self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
         self._directory = directory
+        self._store = ModelStore(directory, limits) if control.uploads else None
+        self._make = load
         self._control = control
         self._trusted = trusted
         self._bounds = OpeningBounds.of(limits)
@@ -152,11 +178,12 @@ class Library(Generic[Model]):
         """Let a label point at a loaded version, now and after the next start.
 
         Raises:
-            ControlRefused: the service was not started with `control=explicit`, or cannot write it down.
+            ControlRefused: the service was started neither with `control=explicit` nor with `allow_upload`, or may not
+                write it down.
             StorageFull: there is no room to write it down.
             ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
         """
-        self._require_explicit()
+        self._require_labels()
         with self._changing, self.registry.lease(reference):
             source = self.registry.find(reference).source
             self._ledger(source.name).with_label(label, source.version).write(self._directory, source.name)
@@ -169,11 +196,64 @@ class Library(Generic[Model]):
             ControlRefused, StorageFull: see `label`.
             ModelNotFound: it points at nothing already.
         """
-        self._require_explicit()
+        self._require_labels()
         with self._changing:
             self.registry.find(f"{name}@{label}")
             self._ledger(name).with_label(label, None).write(self._directory, name)
             self.registry.unlabel(name, label)
+
+    def receiving(self, size: int) -> AbstractContextManager[Path]:
+        """A file to receive a model in, gone with the context; see `ModelStore.receiving`.
+
+        Raises:
+            ControlRefused: the service was not started with `allow_upload`.
+            StorageFull: there is no room.
+        """
+        return self._open_store().receiving(size)
+
+    def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
+        """Check a model file, try it, and store a fresh one as the next version of a model.
+
+        Args:
+            file: what came; its name ends in `.keras`, `.h5` or `.hdf5`.
+            name: what to call the model.
+            declaration: what is declared with it, and is data.
+            load: whether to load it, too.
+
+        Raises:
+            ControlRefused: the service was not started with `allow_upload`.
+            OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
+        """
+        added = self._open_store().add(file, name, declaration, self._probe)
+        reference = f"{name}@{added.version}"
+        with self._changing:
+            self._require_open()
+            source = self._source(reference)
+            if load and self.registry.find(reference).state != "ready":
+                self._load(source)
+            return Addition(self.registry.find(reference), added.report, added.is_new)
+
+    def remove(self, reference: str) -> None:
+        """Remove a version that was sent, from the disk and from memory. Who uses it uses it to the end.
+
+        Args:
+            reference: `name@version`: a label, or none, might mean another than whoever asks believes.
+
+        Raises:
+            ControlRefused: the service was not started with `allow_upload`, or somebody put the model there by hand.
+            OptionInvalid: it names no version.
+            ModelNotFound: there is no such version.
+        """
+        store = self._open_store()
+        with self._changing:
+            source = self.registry.find(reference).source
+            if reference != f"{source.name}@{source.version}":
+                raise OptionInvalid(
+                    f"Say which version to remove: {source.name}@{source.version}, for example.",
+                    option="model",
+                )
+            store.remove(source.name, source.version)
+            self.registry.remove(source)
 
     def poll(self) -> None:
         """Load what has come or changed in the directory since it was looked at last, and remove what is gone."""
@@ -232,6 +312,22 @@ class Library(Generic[Model]):
                 self.poll()
             except Exception:
                 logger.exception("the directory of models was not looked at")
+
+    def _probe(self, source: ModelSource) -> None:
+        """Try a model that is not stored yet, as it will be loaded. Its number is only known when it is stored."""
+        self._make(source).close()
+
+    def _open_store(self) -> ModelStore:
+        if self._store is None:
+            raise ControlRefused(
+                "The service takes no models: start it with --allow-upload, or put them into its directory.",
+                allow_upload=False,
+            )
+        return self._store
+
+    def _require_labels(self) -> None:
+        if self._store is None:
+            self._require_explicit()
 
     def _require_explicit(self) -> None:
         if self._control.mode != "explicit":

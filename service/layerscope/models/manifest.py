@@ -12,6 +12,8 @@ from layerscope.images import Preprocessing
 
 FILE_NAME = "layerscope.json"
 
+_OF_OPERATORS = ("plugins", "architecture", "weights", "options")
+
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 """Begins with a letter, because a number after `@` is a version."""
 
@@ -56,13 +58,41 @@ class Manifest(BaseModel):
         if not path.is_file():
             return cls()
         try:
-            return cls.model_validate(json.loads(path.read_text("utf-8")))
+            return cls.parse(path.read_text("utf-8"))
+        except UnicodeDecodeError as error:
+            raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
+
+    @classmethod
+    def parse(cls, text: str) -> "Manifest":
+        """Read a declaration.
+
+        Raises:
+            ModelRefused: it is not JSON, or a field is unknown or wrong.
+        """
+        try:
+            return cls.model_validate(json.loads(text))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise ModelRefused(f"{FILE_NAME} is wrong at {field}: {first['msg']}.", field=field) from error
         except (ValueError, RecursionError) as error:
             raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
+
+    @classmethod
+    def of_stranger(cls, text: str) -> "Manifest":
+        """Read a declaration that comes with a model from a stranger, and may be nothing but data.
+
+        Raises:
+            ModelRefused: it is not JSON, a field is unknown or wrong, or names files or code.
+        """
+        declared = cls.parse(text)
+        for field in _OF_OPERATORS:
+            if getattr(declared, field):
+                raise ModelRefused(
+                    f"Only an operator can declare {field}: leave it out, or have the model put into the model directory.",
+                    field=field,
+                )
+        return declared
 
     def require_inputs(self, names: Sequence[str]) -> None:
         """Check the names of the inputs that are declared.

@@ -1,37 +1,40 @@
 """Put accepted models into a directory: whole or not at all, whatever happens meanwhile.
 
-    DIR/.incoming/<random>/            what is being checked; its folder is locked by who does it
+    DIR/.incoming/<random>/            what is coming or going; its folder is locked by who does it
     DIR/<name>/<version>/model.keras   a version, and beside it `accepted.json` with the digest of the file that came
 
-Everything is written and synchronised under `.incoming`; one rename of the folder makes it a version. What a process
-that was killed has left is unlocked, and is removed when the next one comes. It is the layout of `models.directory`, so
-that what is stored can be served, copied and looked at.
+Everything is written and synchronised under `.incoming`; one rename of the folder makes it a version, and one back there
+makes it none. What a process that was killed has left is unlocked, and is removed when the next one comes. It is the
+layout of `models.directory`, so that what is stored can be served, copied and looked at. A file that is there already,
+under whatever name, is linked and takes no room again.
 """
 
-import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from layerscope.errors import OptionInvalid, StorageFull
+from layerscope.errors import ControlRefused, OptionInvalid, StorageFull
 from layerscope.limits import Limits
 from layerscope.models.acceptance import Report, accept
-from layerscope.models.directory import SUFFIXES, is_model_name
+from layerscope.models.bounds import OpeningBounds
+from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_name
+from layerscope.models.durable import storing, synchronise, synchronise_folder
+from layerscope.models.ledger import Ledger
+from layerscope.models.manifest import FILE_NAME, Manifest
 
 _INCOMING = ".incoming"
-_RECORD = "accepted.json"
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
 class AddedModel:
-    """A version in the store; `is_new` unless the same file was there under that name already."""
+    """A version in the store; `is_new` unless the same file and declaration were there under that name already."""
 
     name: str
     version: int
@@ -44,39 +47,89 @@ class ModelStore:
 
     Args:
         directory: a directory of models; it is made if it is not there.
-        limits: `model_store_bytes` bounds what the accepted models take; the others are those of `accept`.
+        limits: `model_store_bytes` bounds what the accepted models take, and what is coming; the others are those of
+            `accept`.
+
+    Raises:
+        StorageFull, ControlRefused: see `storing`.
     """
 
     def __init__(self, directory: Path, limits: Limits) -> None:
         self._directory = directory
         self._limits = limits
         self._incoming = directory / _INCOMING
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        with storing():
+            self._incoming.mkdir(parents=True, exist_ok=True)
         self.sweep()
 
-    def add(self, file: Path, name: str) -> AddedModel:
+    @contextmanager
+    def receiving(self, size: int) -> Iterator[Path]:
+        """A file to receive a model in, gone with the context. Its room is taken from the beginning.
+
+        Args:
+            size: how long it will be, in bytes, or may be; that many zeros are in it.
+
+        Raises:
+            StorageFull: there is no room.
+        """
+        with self._arriving() as folder:
+            file = folder / "came"
+            with self._locked(), storing():
+                self._require_room(self._incoming.glob("*/came"), size)
+                file.touch()
+                os.truncate(file, size)
+            yield file
+
+    def add(
+        self,
+        file: Path,
+        name: str,
+        declaration: Manifest | None = None,
+        probe: Callable[[ModelSource], None] = lambda _: None,
+    ) -> AddedModel:
         """Check a model file, and store a fresh one of it as the next version.
+
+        Args:
+            file: what came; its name ends in `.keras`, `.h5` or `.hdf5`.
+            name: what to call the model.
+            declaration: what is declared with it, and is data.
+            probe: tries the fresh file, and raises what it is refused for.
 
         Raises:
             OptionInvalid: a model cannot have that name.
             StorageFull: there is no room, on the disk or under the quota; nothing has changed.
             ModelRefused, UnsupportedFormat: see `accept`.
         """
-        if not is_model_name(name):
-            raise OptionInvalid(
-                f"A model cannot be called {name[:80]!r}: use small letters, digits, dots, dashes and underscores.",
-                option="name",
-            )
-        try:
-            with self._arriving() as folder:
-                report = accept(file, folder / f"model{file.suffix}", self._limits)
-                (folder / _RECORD).write_text(json.dumps(asdict(report)), "utf-8")
-                _synchronise(folder)
-                return self._commit(folder, name, report)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise StorageFull("There is no room left on the disk for the model.") from error
-            raise
+        require_model_name(name)
+        with storing(), self._arriving() as folder:
+            fresh = folder / f"model{file.suffix}"
+            report = accept(file, fresh, self._limits)
+            if declaration is not None:
+                (folder / FILE_NAME).write_text(declaration.model_dump_json(exclude_unset=True), "utf-8")
+            probe(ModelSource(name, 1, fresh, folder, bounds=OpeningBounds.of(self._limits)))
+            stored = _digest(fresh)
+            (folder / RECORD).write_text(json.dumps({**asdict(report), "stored": stored}), "utf-8")
+            synchronise(folder)
+            with self._locked():
+                return self._commit(folder, name, report, stored)
+
+    def remove(self, name: str, version: int) -> None:
+        """Remove a version that was accepted. Its number is not given again.
+
+        Raises:
+            ControlRefused: somebody put it there by hand.
+        """
+        with storing(), self._arriving() as folder, self._locked():
+            taken = self._directory / name / str(version)
+            if not (taken / RECORD).is_file():
+                raise ControlRefused(
+                    f"Somebody put {name}@{version} into the directory of models by hand: remove it there.",
+                    model=name,
+                    version=version,
+                )
+            Ledger.read(self._directory, name).without(version).write(self._directory, name)
+            taken.rename(folder / "removed")
+            synchronise_folder(taken.parent)
 
     def sweep(self) -> None:
         """Remove what processes that have ended left behind."""
@@ -96,20 +149,37 @@ class ModelStore:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
-    def _commit(self, folder: Path, name: str, report: Report) -> AddedModel:
-        with self._locked():
-            versions = self._versions(name)
-            for version, record in versions.items():
-                if record.get("digest") == report.digest:
-                    return AddedModel(name, version, report, is_new=False)
-            self._require_room(folder)
-            version = max(versions, default=0) + 1
-            target = self._directory / name / str(version)
-            target.parent.mkdir(exist_ok=True)
-            folder.rename(target)
-            _synchronise_folder(target.parent)
-            _synchronise_folder(self._directory)
-            return AddedModel(name, version, report, is_new=True)
+    def _commit(self, folder: Path, name: str, report: Report, stored: str) -> AddedModel:
+        versions = self._versions(name)
+        for version, record in versions.items():
+            if record.get("digest") == report.digest and self._is_declared_alike(folder, name, version):
+                return AddedModel(name, version, report, is_new=False)
+        self._share(folder, stored)
+        self._require_room(folder.iterdir())
+        version = max([*versions, Ledger.read(self._directory, name).last]) + 1
+        target = self._directory / name / str(version)
+        target.parent.mkdir(exist_ok=True)
+        folder.rename(target)
+        synchronise_folder(target.parent)
+        synchronise_folder(self._directory)
+        return AddedModel(name, version, report, is_new=True)
+
+    def _is_declared_alike(self, folder: Path, name: str, version: int) -> bool:
+        return _text(folder / FILE_NAME) == _text(self._directory / name / str(version) / FILE_NAME)
+
+    def _share(self, folder: Path, stored: str) -> None:
+        """Have one file on the disk for all versions that are the same bytes."""
+        (own,) = (path for path in folder.iterdir() if path.suffix in SUFFIXES)
+        for other in self._accepted():
+            twin = other / own.name
+            if _record(other).get("stored") == stored and twin.is_file():
+                shared = folder / "shared"
+                # Not every file system has links, and one file has not any number of them.
+                with suppress(OSError):
+                    os.link(twin, shared)
+                    shared.replace(own)
+                    synchronise_folder(folder)
+                    return
 
     def _versions(self, name: str) -> dict[int, dict[str, object]]:
         """Every version of a model, and what is recorded of those that were accepted."""
@@ -119,19 +189,19 @@ class ModelStore:
             found.setdefault(1, {})
         return found
 
-    def _require_room(self, folder: Path) -> None:
-        stored = [
-            path.parent
-            for path in self._directory.glob(f"*/*/{_RECORD}")
-            if path.parent.parent != self._incoming
-        ]
-        taken, coming = sum(map(_size, stored)), _size(folder)
-        if taken + coming > self._limits.model_store_bytes:
+    def _accepted(self) -> list[Path]:
+        """The folders of the versions that were accepted."""
+        return [path.parent for path in self._directory.glob(f"[!.]*/*/{RECORD}")]
+
+    def _require_room(self, coming: Iterable[Path], more: int = 0) -> None:
+        """For files that are coming, and so many bytes more, besides what is stored."""
+        stored = [path for folder in self._accepted() for path in folder.iterdir()]
+        taken = _size([*stored, *coming]) + more
+        if taken > self._limits.model_store_bytes:
             raise StorageFull(
-                f"The accepted models take {taken:,} bytes, and with this one they would pass the"
-                f" {self._limits.model_store_bytes:,} that they may take: remove one of them.",
-                size=coming,
-                taken=taken,
+                f"With this one the accepted models would take {taken:,} bytes, and may take"
+                f" {self._limits.model_store_bytes:,}: remove one of them.",
+                size=taken,
                 limit=self._limits.model_store_bytes,
             )
 
@@ -143,6 +213,19 @@ class ModelStore:
             yield
         finally:
             os.close(lock)
+
+
+def require_model_name(name: str) -> None:
+    """Check what a model is to be called.
+
+    Raises:
+        OptionInvalid: a model cannot have that name.
+    """
+    if not is_model_name(name):
+        raise OptionInvalid(
+            f"A model cannot be called {name[:80]!r}: use small letters, digits, dots, dashes and underscores.",
+            option="name",
+        )
 
 
 def _lock(folder: Path, how: int = fcntl.LOCK_EX) -> int:
@@ -166,27 +249,29 @@ def _is_left(folder: Path) -> bool:
 
 def _record(folder: Path) -> dict[str, object]:
     try:
-        record = json.loads((folder / _RECORD).read_text("utf-8"))
+        record = json.loads((folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+def _text(path: Path) -> str | None:
+    with suppress(OSError, ValueError):
+        return path.read_text("utf-8")
+    return None
 
 
-def _synchronise(folder: Path) -> None:
-    """On the disk before it is renamed: the files, then the folder that lists them."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    _synchronise_folder(folder)
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256-{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _synchronise_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _size(files: Iterable[Path]) -> int:
+    """Of all together; what is linked counts once."""
+    sizes: dict[tuple[int, int], int] = {}
+    for path in files:
+        with suppress(OSError):
+            status = path.stat()
+            if path.is_file():
+                sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())

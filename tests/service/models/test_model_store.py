@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 from model_files import tiny_model
 
-from layerscope.errors import LayerNotAllowed, OptionInvalid, StorageFull, UnsupportedFormat
+from layerscope.errors import (
+    ControlRefused,
+    LayerNotAllowed,
+    ModelRefused,
+    OptionInvalid,
+    StorageFull,
+    UnsupportedFormat,
+)
 from layerscope.execution.engine import LocalEngine
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
+from layerscope.models.manifest import Manifest
 from layerscope.models.store import ModelStore
 
 ADD = """
@@ -89,8 +97,67 @@ def test_m13_no_room_under_the_quota(files, tmp_path):
     taken = sum(path.stat().st_size for path in (tmp_path / "model" / "1").iterdir())
     with pytest.raises(StorageFull) as raised:
         store(tmp_path, model_store_bytes=taken + 1_000).add(files / "2.keras", "model")
-    assert raised.value.details["taken"] == taken
+    assert raised.value.details["size"] > taken + 1_000 == raised.value.details["limit"]
     assert tree(tmp_path) == before
+
+
+def test_m13_no_room_for_what_is_coming(files, tmp_path):
+    """It is taken from the beginning, so that those who send at the same time do not share it."""
+    made = store(tmp_path, model_store_bytes=1_000_000)
+    with made.receiving(600_000) as first:
+        with pytest.raises(StorageFull), made.receiving(600_000):
+            pass
+        assert first.stat().st_size == 600_000
+    with made.receiving(600_000):
+        pass
+    assert tree(tmp_path) == [".incoming"]
+
+
+def test_the_same_file_under_many_names_is_stored_once(files, tmp_path):
+    made = store(tmp_path, model_store_bytes=100_000)
+    size = made.add(files / "1.keras", "model") and (tmp_path / "model" / "1" / "model.keras").stat().st_size
+    assert size * 7 > 100_000
+    for number in range(6):
+        assert made.add(files / "1.keras", f"twin{number}").is_new
+    paths = [each.path for each in find_models(tmp_path)]
+    assert len(paths) == 7
+    assert len({path.stat().st_ino for path in paths}) == 1
+    made.remove("model", 1)
+    assert len(find_models(tmp_path)) == 6
+
+
+def test_another_declaration_is_another_version(files, tmp_path):
+    made = store(tmp_path)
+    declarations = [
+        None,
+        Manifest(classes=("a", "b")),
+        Manifest(classes=("b", "a")),
+        None,
+        Manifest(classes=("a", "b")),
+    ]
+    added = [made.add(files / "1.keras", "model", each) for each in declarations]
+    assert [each.version for each in added] == [1, 2, 3, 1, 2]
+    assert Manifest.read(tmp_path / "model" / "3").classes == ("b", "a")
+
+
+def test_what_is_refused_when_it_is_tried_is_not_stored(files, tmp_path):
+    def refuse(source):
+        assert source.path.is_file()
+        assert source.bounds is not None
+        raise ModelRefused("It does not run.")
+
+    with pytest.raises(ModelRefused, match="It does not run"):
+        store(tmp_path).add(files / "1.keras", "model", probe=refuse)
+    assert tree(tmp_path) == [".incoming"]
+
+
+def test_what_somebody_put_there_by_hand_is_not_removed(files, tmp_path):
+    (tmp_path / "model" / "1").mkdir(parents=True)
+    (tmp_path / "model" / "1" / "model.keras").write_bytes((files / "1.keras").read_bytes())
+    for version in (1, 2):
+        with pytest.raises(ControlRefused):
+            store(tmp_path).remove("model", version)
+    assert (tmp_path / "model" / "1" / "model.keras").is_file()
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "Model", "a/b", ".incoming", "stats", "x" * 65])

@@ -6,6 +6,7 @@ Nothing here imports Keras or TensorFlow: a file that is refused was never shown
 """
 
 from layerscope.models.acceptance.checking import accept, check
+from layerscope.models.acceptance.kinds import suffix_of
 from layerscope.models.acceptance.report import InputReport, Report
 
-__all__ = ["InputReport", "Report", "accept", "check"]
+__all__ = ["InputReport", "Report", "accept", "check", "suffix_of"]

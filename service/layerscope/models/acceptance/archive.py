@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from layerscope.errors import LayerNotAllowed, ModelTooLarge, ModelUnreadable
+from layerscope.errors import LayerNotAllowed, ModelTooLarge, ModelUnreadable, UnsupportedFormat
 from layerscope.limits import Limits
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -67,6 +67,7 @@ def opened(path: Path, limits: Limits) -> Iterator[Archive]:
     Raises:
         ModelUnreadable: it is no such file, or is damaged.
         LayerNotAllowed: it brings files for a layer that reads them.
+        UnsupportedFormat: it is a SavedModel.
     """
     with path.open("rb") as raw:
         size = path.stat().st_size
@@ -95,6 +96,8 @@ def _require_members(file: zipfile.ZipFile, size: int) -> None:
             "The model has assets, which are files for a layer that looks something up: save it without that layer.",
             path="assets",
         )
+    if any(name.endswith(("saved_model.pb", "saved_model.pbtxt")) for name in names):
+        raise UnsupportedFormat("It holds a SavedModel, which is a program: only an operator can serve one.")
     if sorted(names) != sorted(_MEMBERS):
         raise _unreadable(f"It must hold {', '.join(sorted(_MEMBERS))} once each, and nothing else")
     if any(each.flag_bits & _ENCRYPTED for each in members):

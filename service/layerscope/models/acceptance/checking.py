@@ -103,6 +103,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def _result(answer: dict[str, Any]) -> Report:
     if "report" in answer:
         return _REPORT.validate_python(answer["report"])
+    if answer["code"] == UnsupportedFormat.code:
+        raise UnsupportedFormat(answer["message"], **answer["details"])
     raise model_refusal(answer["code"], answer["message"], answer["details"])
 
 

@@ -13,13 +13,13 @@ from layerscope.limits import Limits
 from layerscope.models.acceptance import archive, weights
 from layerscope.models.acceptance.classes import require_known_classes
 from layerscope.models.acceptance.config import Config, read_config
+from layerscope.models.acceptance.kinds import SUFFIXES, kind_of
 from layerscope.models.acceptance.repacking import without_training, write_keras, write_weights
 from layerscope.models.acceptance.report import InputReport, Kind, Report
 from layerscope.models.acceptance.shapes import require_few_parameters, require_shapes
 from layerscope.models.acceptance.weights import StoredArray
 from layerscope.models.acceptance.wiring import layers_of, require_wiring
 
-_ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _VERSION = re.compile(r"\d{1,3}(\.\w{1,12}){1,4}")
 _NO_TEXT = "The file holds nothing but weights: save the whole model with model.save('model.keras')."
 
@@ -51,12 +51,10 @@ def examine(path: Path, target: Path, limits: Limits) -> Report:
 
 def _kind(path: Path) -> Kind:
     """By the name and the first bytes, which must agree."""
-    with path.open("rb") as file:
-        start = file.read(8)
     named: Kind = "keras" if path.suffix == ".keras" else "hdf5"
-    if not start.startswith(_ZIP if named == "keras" else _HDF5):
-        other = ".h5" if start == _HDF5 else ".keras" if start.startswith(_ZIP) else None
-        hint = f"it looks like an {other} file, so name it that" if other else "save the model again"
+    kind = kind_of(path)
+    if kind != named:
+        hint = f"it looks like an {SUFFIXES[kind]} file, so name it that" if kind else "save the model again"
         raise ModelUnreadable(f"The file is not what its name {path.suffix!r} says: {hint}.")
     return named
 
