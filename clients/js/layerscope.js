@@ -101,6 +101,23 @@ export class Client {
   }
 
   /**
+   * Send a model file, which becomes the next version of a model, or is one already.
+   *
+   * @param {Blob} file - A .keras or .h5 file.
+   * @param {string} name - What to call the model.
+   * @param {Call & {declaration?: Record<string, unknown>, load?: boolean}} [options] - `declaration` as in a `layerscope.json`.
+   * @returns {Promise<Schemas["UploadBody"]>}
+   */
+  async addModel(file, name, { declaration, load = true, signal } = {}) {
+    const body = new FormData();
+    body.set("model", file);
+    body.set("name", name);
+    body.set("load", String(load));
+    if (declaration) body.set("declaration", JSON.stringify(declaration));
+    return this.#exchange.json("/v1/models", { method: "POST", body, signal });
+  }
+
+  /**
    * Store an image, or renew the time of one that is stored. Calls on models do this by themselves.
    *
    * @param {ImageFile} file
@@ -292,6 +309,11 @@ export class Model {
   /** Take a version out of memory once nobody uses it. @param {Call} [call] @returns {Promise<Schemas["NamedVersionBody"]>} */
   async unload(call) {
     return this.#exchange.json(`${this.#path}/unload`, { method: "POST", ...call });
+  }
+
+  /** Remove this version, which was sent; it is named as `name@version`. @param {Call} [call] @returns {Promise<void>} */
+  async remove(call) {
+    await this.#exchange.send(this.#path, { method: "DELETE", ...call });
   }
 
   /** Let a label point at this version. @param {string} label @param {Call} [call] @returns {Promise<Schemas["LabelsBody"]>} */

@@ -1,6 +1,8 @@
 """The awaiting client: `Client` again, word for word but for `await`."""
 
 import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +12,7 @@ from layerscope_client._answers import StoredImage
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import AttributionMethod
 from layerscope_client._calls import ServiceCalls
-from layerscope_client._descriptions import Limit, ModelSummary
+from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
 from layerscope_client._uploads import Uploads
@@ -76,6 +78,17 @@ class AsyncClient:
     async def version(self) -> dict[str, str]:
         """See `Client.version`."""
         return await self._transport.run(self._calls.version())
+
+    async def add_model(
+        self,
+        file: str | Path,
+        name: str,
+        declaration: Mapping[str, object] | None = None,
+        *,
+        load: bool = True,
+    ) -> AddedModel:
+        """See `Client.add_model`."""
+        return await self._transport.run(self._calls.add_model(Path(file), name, declaration, load=load))
 
     async def upload(self, image: ImageSource) -> StoredImage:
         """See `Client.upload`."""

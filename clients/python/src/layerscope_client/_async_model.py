@@ -8,7 +8,7 @@ from layerscope_client._activations import Activations
 from layerscope_client._answers import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
 from layerscope_client._attribution import Attribution
 from layerscope_client._calls import ModelCalls
-from layerscope_client._descriptions import Graph, Layers, ModelDescription
+from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
 from layerscope_client._exchange import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
 from layerscope_client._options import (
@@ -43,6 +43,26 @@ class AsyncModel:
     async def layers(self, *selectors: str) -> Layers:
         """See `Model.layers`."""
         return await self._transport.run(self._calls.layers(selectors))
+
+    async def load(self) -> NamedModelVersion:
+        """See `Model.load`."""
+        return await self._transport.run(self._calls.load())
+
+    async def unload(self) -> NamedModelVersion:
+        """See `Model.unload`."""
+        return await self._transport.run(self._calls.unload())
+
+    async def remove(self) -> None:
+        """See `Model.remove`."""
+        await self._transport.run(self._calls.remove())
+
+    async def set_label(self, label: str) -> dict[str, int]:
+        """See `Model.set_label`."""
+        return await self._transport.run(self._calls.set_label(label))
+
+    async def remove_label(self, label: str) -> None:
+        """See `Model.remove_label`."""
+        await self._transport.run(self._calls.remove_label(label))
 
     async def graph(self) -> Graph:
         """See `Model.graph`."""

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
@@ -21,8 +22,16 @@ from layerscope_client._answers import (
     StoredImage,
 )
 from layerscope_client._attribution import Attribution, AttributionMethod
-from layerscope_client._descriptions import Graph, Layers, Limit, ModelDescription, ModelSummary
-from layerscope_client._exchange import Flow, Progress, Request, fetch, fetch_json, json_object
+from layerscope_client._descriptions import (
+    AddedModel,
+    Graph,
+    Layers,
+    Limit,
+    ModelDescription,
+    ModelSummary,
+    NamedModelVersion,
+)
+from layerscope_client._exchange import Flow, Form, Progress, Request, fetch, fetch_json, json_object
 from layerscope_client._failures import failure, unreadable
 from layerscope_client._images import ImageFile, Material, Pictures, StoredId, TensorFile, stored_id
 from layerscope_client._options import Channels, query, repeated
@@ -61,6 +70,16 @@ class ServiceCalls:
         """The versions of the service and of what it runs on."""
         return (yield from fetch_json(Request("GET", "/v1/version")))
 
+    def add_model(
+        self, file: Path, name: str, declaration: Mapping[str, object] | None, *, load: bool
+    ) -> Flow[AddedModel]:
+        """Send a model file."""
+        fields = {"name": name, "load": str(load).lower()}
+        if declaration is not None:
+            fields["declaration"] = json.dumps(declaration)
+        request = Request("POST", "/v1/models", form=Form("model", file, fields))
+        return cast("AddedModel", (yield from fetch_json(request)))
+
     def upload(self, image: ImageFile | StoredId) -> Flow[StoredImage]:
         """Store an image; of one that is stored, renew the time."""
         if isinstance(image, str):
@@ -96,6 +115,30 @@ class ModelCalls:
         """The layers that match any of the selectors."""
         body = yield from fetch_json(Request("GET", f"{self._path}/layers", repeated("layers", selectors)))
         return Layers(_part(body, "layers"), _part(body, "model"), _part(body, "unreachable"))
+
+    def load(self) -> Flow[NamedModelVersion]:
+        """Load the version."""
+        return cast("NamedModelVersion", (yield from fetch_json(Request("POST", f"{self._path}/load"))))
+
+    def unload(self) -> Flow[NamedModelVersion]:
+        """Unload the version."""
+        return cast("NamedModelVersion", (yield from fetch_json(Request("POST", f"{self._path}/unload"))))
+
+    def remove(self) -> Flow[None]:
+        """Remove the version."""
+        yield from fetch(Request("DELETE", self._path))
+
+    def set_label(self, label: str) -> Flow[dict[str, int]]:
+        """Let a label point at the version; all labels of the model."""
+        body = yield from fetch_json(Request("PUT", self._label_path(label)))
+        return cast("dict[str, int]", _part(body, "labels"))
+
+    def remove_label(self, label: str) -> Flow[None]:
+        """Let a label point at nothing."""
+        yield from fetch(Request("DELETE", self._label_path(label)))
+
+    def _label_path(self, label: str) -> str:
+        return f"{self._path}/labels/{quote(label, safe='')}"
 
     def graph(self) -> Flow[Graph]:
         """The model for drawing."""

@@ -1,5 +1,7 @@
 """The blocking client."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -8,7 +10,7 @@ import httpx2
 from layerscope_client._answers import StoredImage
 from layerscope_client._attribution import AttributionMethod
 from layerscope_client._calls import ServiceCalls
-from layerscope_client._descriptions import Limit, ModelSummary
+from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
 from layerscope_client._model import Model
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
@@ -92,6 +94,35 @@ class Client:
     def version(self) -> dict[str, str]:
         """Return the versions of the service and of what it runs on, by name."""
         return self._transport.run(self._calls.version())
+
+    def add_model(
+        self,
+        file: str | Path,
+        name: str,
+        declaration: Mapping[str, object] | None = None,
+        *,
+        load: bool = True,
+    ) -> AddedModel:
+        """Send a model file, which becomes the next version of a model. The service must run with `--allow-upload`.
+
+        The same file with the same declaration again is the version that it was. Checking and trying a large model takes
+        longer than the usual `timeout` of a client.
+
+        Args:
+            file: A .keras or .h5 file.
+            name: What to call the model.
+            declaration: As in a `layerscope.json`: preprocessing, inputs, classes, labels, warm_up.
+            load: Whether to load it, too.
+
+        Returns:
+            The version, and what the file turned out to be.
+
+        Raises:
+            OSError: The file cannot be read.
+            ModelRefused: It is not accepted, and why.
+            ControlRefused: The service takes no models.
+        """
+        return self._transport.run(self._calls.add_model(Path(file), name, declaration, load=load))
 
     def upload(self, image: ImageSource) -> StoredImage:
         """Store an image, or renew the time of one that is stored.

@@ -32,6 +32,33 @@ class ModelVersion(TypedDict):
     inputs: list[ModelInput] | None
 
 
+class NamedModelVersion(ModelVersion):
+    """One version, as it is after a change."""
+
+    name: str
+
+
+class ModelFile(TypedDict):
+    """What a model file turned out to be when the service checked it."""
+
+    kind: str
+    digest: str
+    model: str
+    name: str
+    keras_version: str | None
+    layers: dict[str, int]
+    parameters: int
+    weight_bytes: int
+    inputs: list[dict[str, Any]]
+    warnings: list[str]
+
+
+class AddedModel(NamedModelVersion):
+    """The version that a model file became, or was already."""
+
+    file: ModelFile
+
+
 class ModelSummary(TypedDict):
     """A model with its versions, and its labels: names that point at one."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import httpx2
@@ -32,6 +33,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A form with one file, which is read while it is sent."""
+
+    name: str
+    file: Path
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request below the service's address. All of them can be sent twice without harm.
 
@@ -45,6 +55,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     progress: Progress | None = None
+    form: "Form | None" = None
 
 
 Flow: TypeAlias = Generator[Request, httpx2.Response, T]

@@ -7,7 +7,7 @@ from layerscope_client._activations import Activations
 from layerscope_client._answers import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
 from layerscope_client._attribution import Attribution
 from layerscope_client._calls import ModelCalls
-from layerscope_client._descriptions import Graph, Layers, ModelDescription
+from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
 from layerscope_client._exchange import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
 from layerscope_client._options import (
@@ -42,6 +42,48 @@ class Model:
     def layers(self, *selectors: str) -> Layers:
         """List the layers that match any selector, such as "conv*" or "type:Conv2D"; without any, all."""
         return self._transport.run(self._calls.layers(selectors))
+
+    def load(self) -> NamedModelVersion:
+        """Load the version as its files are now, in place of itself too; of a plain name the highest there is.
+
+        Raises:
+            ControlRefused: The service takes no such orders: it must run with `--control explicit`.
+            ModelRefused: It cannot be loaded, and why.
+        """
+        return self._transport.run(self._calls.load())
+
+    def unload(self) -> NamedModelVersion:
+        """Take the version out of memory: now, or when the last request that uses it has ended.
+
+        Raises:
+            ControlRefused: The service takes no such orders: it must run with `--control explicit`.
+        """
+        return self._transport.run(self._calls.unload())
+
+    def remove(self) -> None:
+        """Remove the version, which was sent, from memory and from the disk. The model is named as name@version.
+
+        Raises:
+            ControlRefused: The service takes no models, or somebody put this one there by hand.
+        """
+        self._transport.run(self._calls.remove())
+
+    def set_label(self, label: str) -> dict[str, int]:
+        """Let a label point at this version, which must be loaded, and return all labels of the model.
+
+        Raises:
+            ControlRefused: The service takes no such orders.
+        """
+        return self._transport.run(self._calls.set_label(label))
+
+    def remove_label(self, label: str) -> None:
+        """Let a label point at nothing. The model is given by its plain name.
+
+        Raises:
+            ControlRefused: The service takes no such orders.
+            ModelNotFound: There is no such label.
+        """
+        self._transport.run(self._calls.remove_label(label))
 
     def graph(self) -> Graph:
         """Return nodes, edges and nested groups, for drawing."""

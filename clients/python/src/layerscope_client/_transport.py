@@ -5,11 +5,11 @@ import itertools
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import httpx2
 
-from layerscope_client._exchange import Flow, Request, pause, tell
+from layerscope_client._exchange import Flow, Form, Request, pause, tell
 from layerscope_client._failures import no_answer
 
 T = TypeVar("T")
@@ -38,6 +38,11 @@ class Policy:
             "headers": headers,
             "content": request.content,
         }
+
+
+def _form(form: Form, file: BinaryIO) -> dict[str, Any]:
+    """More keyword arguments, for a form."""
+    return {"data": dict(form.fields), "files": {form.name: (form.file.name, file)}}
 
 
 def _end_of(response: httpx2.Response, line: str) -> httpx2.Response:
@@ -76,6 +81,9 @@ class Transport:
 
     def _answer(self, request: Request) -> httpx2.Response:
         arguments = self._policy.arguments(request)
+        if request.form is not None:
+            with request.form.file.open("rb") as file:
+                return self.http.request(**arguments, **_form(request.form, file))
         if request.progress is None:
             return self.http.request(**arguments)
         with self.http.stream(**arguments) as response:
@@ -119,6 +127,9 @@ class AsyncTransport:
 
     async def _answer(self, request: Request) -> httpx2.Response:
         arguments = self._policy.arguments(request)
+        if request.form is not None:
+            with request.form.file.open("rb") as file:
+                return await self.http.request(**arguments, **_form(request.form, file))
         if request.progress is None:
             return await self.http.request(**arguments)
         async with self.http.stream(**arguments) as response:

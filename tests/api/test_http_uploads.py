@@ -1,0 +1,376 @@
+"""Models that are sent: checked, tried, stored whole or not at all, and served. M01, M06, M10, M12, M13 over HTTP."""
+
+import asyncio
+import io
+import json
+import resource
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from requests_made import PNG, SEVEN
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from layerscope.demo import MODELS
+from layerscope.limits import Limits
+from layerscope_api.app import create_app
+from layerscope_api.settings import Settings
+
+DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
+DECLARATION = json.loads((MODELS / "digits" / "1" / "layerscope.json").read_text("utf-8"))
+BINARY = {"Content-Type": "application/octet-stream"}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A service that takes models, and its directory."""
+
+    http: TestClient
+    models: Path
+
+    def send(self, content: Any, name: str, headers: dict[str, str] = BINARY, **options: Any) -> Any:
+        return self.http.post(
+            "/v1/models", content=content, headers=headers, params={"name": name, **options}
+        )
+
+    def send_form(self, files: Any, **fields: Any) -> Any:
+        return self.http.post("/v1/models", files=files, data=fields)
+
+    def predicted(self, model: str) -> Any:
+        return self.http.post(f"/v1/models/{model}/predictions", content=SEVEN, headers=PNG)
+
+    def versions(self, name: str) -> dict[int, str]:
+        rows = [row for row in self.http.get("/v1/models").json()["models"] if row["name"] == name]
+        return {each["version"]: each["state"] for row in rows for each in row["versions"]}
+
+    def tree(self) -> set[str]:
+        return {str(path.relative_to(self.models)) for path in self.models.rglob("*")}
+
+
+@contextmanager
+def started(models: Path, **limits: int) -> Iterator[Store]:
+    settings = Settings(models=models, control="explicit", allow_upload=True, limits=Limits(**limits))
+    with TestClient(create_app(settings), raise_server_exceptions=False) as http:
+        yield Store(http, models)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with started(tmp_path_factory.mktemp("models")) as store:
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(store: Store) -> Iterator[None]:
+    yield
+    assert list((store.models / ".incoming").iterdir()) == []
+
+
+def demo_with(change: Any) -> bytes:
+    """The demo model with other weights."""
+    model = keras.models.load_model(MODELS / "digits" / "1" / "model.keras")
+    model.set_weights([change(weights) for weights in model.get_weights()])
+    return saved(model)
+
+
+def saved(model: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        return path.read_bytes()
+
+
+def test_a_model_is_sent_and_answers(store: Store) -> None:
+    answer = store.send(DEMO, "first", declaration=json.dumps(DECLARATION))
+    assert (answer.status_code, answer.headers["location"]) == (201, "/v1/models/first@1")
+    body = answer.json()
+    assert (body["name"], body["version"], body["state"]) == ("first", 1, "ready")
+    assert (body["file"]["parameters"], body["file"]["layers"]["Conv2D"]) == (38_698, 3)
+    assert store.predicted("first").json()["outputs"][0]["predictions"][0][0]["name"] == "7"
+    assert store.http.get(answer.headers["location"]).json()["digest"] == body["digest"]
+    assert {"first/1/model.keras", "first/1/layerscope.json", "first/1/accepted.json"} <= store.tree()
+
+
+def test_m12_the_same_again_and_another(store: Store) -> None:
+    first = store.send(DEMO, "again")
+    again = store.send(DEMO, "again")
+    other = store.send(demo_with(np.negative), "again")
+    assert [answer.status_code for answer in (first, again, other)] == [201, 200, 201]
+    assert again.json() == first.json()
+    assert again.headers["location"] == first.headers["location"]
+    assert other.headers["location"] == "/v1/models/again@2"
+    assert store.predicted("again").headers["x-model"] == "again@2"
+    assert store.predicted("again@1").status_code == 200
+
+
+def test_m12_eight_at_once(store: Store) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: store.send(DEMO, "rush"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert store.versions("rush") == {1: "ready"}
+
+
+def test_a_form_and_a_model_that_is_not_loaded(store: Store) -> None:
+    files = {
+        "model": ("anything.keras", DEMO),
+        "declaration": ("layerscope.json", json.dumps({"classes": list("abcdefghij"), "labels": ["stable"]})),
+    }
+    answer = store.send_form(files, name="formed", load="false")
+    assert (answer.status_code, answer.json()["state"]) == (201, "unloaded")
+    assert store.predicted("formed").json()["code"] == "model_not_loaded"
+    assert store.http.post("/v1/models/formed/load").status_code == 200
+    assert store.http.get("/v1/models/formed@stable").json()["classes"] == list("abcdefghij")
+    again = store.send_form({"model": ("x", DEMO)}, name="formed", declaration=files["declaration"][1])
+    assert (again.status_code, again.json()["state"]) == (200, "ready")
+
+
+def test_m10_weights_that_are_no_numbers(store: Store) -> None:
+    answer = store.send(demo_with(lambda weights: np.full_like(weights, np.nan)), "nan")
+    assert answer.status_code == 201
+    assert "NaN" in answer.json()["file"]["warnings"][0]
+    assert store.predicted("nan").status_code == 200
+    for what in (
+        "activations?layers=all",
+        "statistics",
+        "feature-map.png?layer=conv1",
+        "attributions/gradcam.png",
+    ):
+        answer = store.http.post(f"/v1/models/nan/{what}", content=SEVEN, headers=PNG)
+        assert answer.status_code in {200, 422}, (what, answer.text[:300])
+
+
+def lambda_model() -> bytes:
+    start = keras.Input((4,))
+    return saved(keras.Model(start, keras.layers.Lambda(lambda x: x)(start)))
+
+
+def zipped(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+REFUSED = {
+    "M01 code": (lambda_model, 422, "layer_not_allowed"),
+    "M06 empty": (lambda: b"", 422, "model_unreadable"),
+    "M06 random": (lambda: bytes(range(256)) * 9, 422, "model_unreadable"),
+    "M06 truncated": (lambda: DEMO[:-99], 422, "model_unreadable"),
+    "M06 a zip of something": (lambda: zipped(a=b"b"), 422, "model_unreadable"),
+    "a SavedModel": (lambda: zipped(**{"m/saved_model.pb": b""}), 415, "unsupported_format"),
+}
+
+
+@pytest.mark.parametrize(("content", "status", "code"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_leaves_nothing(store: Store, content: Any, status: int, code: str) -> None:
+    before = store.tree()
+    answer = store.send(content(), "refused")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert store.tree() == before
+    assert store.versions("refused") == {}
+    assert str(store.models) not in answer.text
+
+
+BAD = {
+    "no name": ({}, 422, "option_invalid"),
+    "a path": ({"name": "../x"}, 422, "option_invalid"),
+    "a reserved name": ({"name": "stats"}, 422, "option_invalid"),
+    "an unknown option": ({"name": "x", "version": "3"}, 422, "option_invalid"),
+    "no truth": ({"name": "x", "load": "perhaps"}, 422, "option_invalid"),
+    "no JSON": ({"name": "x", "declaration": "{"}, 422, "model_refused"),
+    "a plugin": ({"name": "x", "declaration": '{"plugins": ["x.py"]}'}, 422, "model_refused"),
+    "weights": ({"name": "x", "declaration": '{"weights": "/etc/passwd"}'}, 422, "model_refused"),
+    "an unknown field": ({"name": "x", "declaration": '{"code": 1}'}, 422, "model_refused"),
+    "another input": ({"name": "x", "declaration": '{"inputs": {"other": {}}}'}, 422, "model_refused"),
+    "other images": (
+        {"name": "x", "declaration": '{"preprocessing": {"preset": "unit", "size": [9, 9]}}'},
+        422,
+        "model_refused",
+    ),
+    "no layer to warm up": ({"name": "x", "declaration": '{"warm_up": ["none"]}'}, 422, "model_refused"),
+}
+
+
+@pytest.mark.parametrize(("options", "status", "code"), BAD.values(), ids=BAD)
+def test_what_is_said_wrongly(store: Store, options: dict[str, str], status: int, code: str) -> None:
+    before = store.tree()
+    answer = store.http.post("/v1/models", content=DEMO, headers=BINARY, params=options)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert store.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "code"),
+    [
+        ({"file": ("m.keras", DEMO)}, 400, "invalid_request"),
+        ([("model", ("a.keras", DEMO)), ("model", ("b.keras", DEMO))], 400, "invalid_request"),
+        ({"model": ("m.h5", DEMO)}, 422, "model_unreadable"),
+        ({"model": ("m.pb", DEMO)}, 415, "unsupported_format"),
+        ({"model": ("m.keras", DEMO), "declaration": ("d", b"\xff")}, 400, "invalid_request"),
+    ],
+    ids=["no file", "two files", "M06 another suffix", "a SavedModel", "no text"],
+)
+def test_forms_that_are_wrong(store: Store, files: Any, status: int, code: str) -> None:
+    before = store.tree()
+    answer = store.send_form(files, name="wrong")
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert store.tree() == before
+
+
+def test_a_content_type_that_no_model_has(store: Store) -> None:
+    answer = store.send(SEVEN, "x", headers=PNG)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_format")
+
+
+def test_a_version_is_removed(store: Store) -> None:
+    for content in (DEMO, demo_with(np.negative)):
+        assert store.send(content, "gone").status_code == 201
+    assert store.http.delete("/v1/models/gone").json()["code"] == "option_invalid"
+    assert store.http.delete("/v1/models/gone@2").status_code == 204
+    assert store.versions("gone") == {1: "ready"}
+    assert store.http.delete("/v1/models/gone@2").json()["code"] == "model_not_found"
+    assert store.http.put("/v1/models/gone@1/labels/stable").status_code == 200
+    assert store.http.delete("/v1/models/gone@1").status_code == 204
+    assert store.predicted("gone@stable").status_code == 404
+    assert not any(name.startswith("gone/") and "model" in name for name in store.tree())
+    again = store.send(DEMO, "gone")
+    assert again.headers["location"] == "/v1/models/gone@3"
+
+
+def test_what_was_put_there_by_hand_is_not_removed(store: Store) -> None:
+    (store.models / "hand" / "1").mkdir(parents=True)
+    (store.models / "hand" / "1" / "model.keras").write_bytes(DEMO)
+    assert store.http.post("/v1/models/hand/load").status_code == 200
+    answer = store.http.delete("/v1/models/hand@1")
+    assert (answer.status_code, answer.json()["code"]) == (409, "control_refused")
+    assert store.predicted("hand").status_code == 200
+
+
+def test_m13_no_room_on_the_disk(store: Store) -> None:
+    """As the system says it where a file may not be longer."""
+    before, (soft, hard) = store.tree(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        declared = store.send(DEMO, "full")
+        streamed = store.send_form({"model": ("m.keras", DEMO)}, name="full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for answer in (declared, streamed):
+        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+    assert store.tree() == before
+    assert store.send(DEMO, "full").status_code == 201
+
+
+def test_m13_no_room_under_the_quota(tmp_path: Path) -> None:
+    quota = 2 * len(DEMO) + 50_000
+    with started(tmp_path, model_store_bytes=quota) as store:
+        assert store.send(DEMO, "one").status_code == 201
+        assert store.send(DEMO, "twin").status_code == 201, "it is stored once"
+        assert store.send(demo_with(np.negative), "other").status_code == 201
+        before = store.tree()
+        answer = store.send(DEMO, "full")
+        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+        assert answer.json()["details"]["limit"] == quota
+        assert store.tree() == before
+        assert store.predicted("one").status_code == 200
+        assert store.http.delete("/v1/models/other@1").status_code == 204
+        assert store.send(DEMO, "full").status_code == 201
+
+
+def test_h02_a_body_that_is_longer_than_any_model(tmp_path: Path) -> None:
+    with started(tmp_path, model_file_bytes=100_000, body_bytes=1_000) as store:
+        long = b"PK\x03\x04" + bytes(2 << 20)
+        for content in (long, iter([long])):
+            answer = store.send(content, "long")
+            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+            assert answer.headers["connection"] == "close"
+        answer = store.send(DEMO, "long")
+        assert (answer.status_code, answer.json()["code"]) == (422, "model_too_large")
+        assert store.http.post("/v1/images", content=bytes(2_000), headers=PNG).status_code == 413
+        assert store.tree() == {".incoming"}
+
+
+def test_a_service_that_takes_no_models(http: TestClient) -> None:
+    """It says so before it reads any."""
+
+    def content() -> Iterator[bytes]:
+        raise AssertionError("it was read")
+        yield b""
+
+    async def ask() -> Message:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            raise AssertionError("the body was read")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/models",
+            "query_string": b"name=x",
+            "headers": headers,
+        }
+        await http.app(scope, receive, send)
+        return sent[0]
+
+    assert asyncio.run(ask())["status"] == 409
+    answer = http.delete("/v1/models/digits@1")
+    assert (answer.status_code, answer.json()["details"]) == (409, {"allow_upload": False})
+    assert http.get("/v1/models/digits").status_code == 200
+
+
+def test_who_goes_away_while_sending_leaves_nothing(store: Store) -> None:
+    before = store.tree()
+
+    async def ask() -> list[Message]:
+        parts: list[Message] = [
+            {"type": "http.request", "body": DEMO[:100_000], "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return parts.pop(0)
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/models",
+            "query_string": b"name=x",
+            "headers": headers,
+        }
+        await store.http.app(scope, receive, send)
+        return sent
+
+    assert asyncio.run(ask()) == []
+    assert store.tree() == before
+
+
+def test_r04_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
+    with started(tmp_path) as store:
+        store.send(DEMO, "kept")
+        store.http.put("/v1/models/kept@1/labels/stable")
+        answer = store.predicted("kept")
+    settings = Settings(models=tmp_path)
+    with TestClient(create_app(settings)) as http:
+        again = Store(http, tmp_path).predicted("kept@stable")
+        assert again.json() == answer.json()
+        assert again.headers["x-model-digest"] == answer.headers["x-model-digest"]
