@@ -15,6 +15,7 @@ from typing import Any
 import curves
 import gallery
 import measured
+import robustness
 from tables import table
 
 from layerscope import errors
@@ -65,6 +66,7 @@ def _pages() -> dict[str, Iterator[str]]:
         "selectors": _selectors(),
         "performance": measured.performance(),
         "gallery": gallery.page(),
+        "robustness": robustness.page(),
     }
 
 

@@ -179,5 +179,22 @@ def test_one_version_everywhere() -> None:
     assert f"## [{layerscope.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_every_row_of_the_robustness_page_has_tests_or_a_reason() -> None:
+    page = (ROOT / "docs" / "robustness.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| \*\*([AHIMR]\d\d)\*\* \|.*\| (.*) \|$", page, re.MULTILINE))
+    named = {
+        found.upper(): path
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for found in re.findall(r"^def test_([ahimr]\d\d)_", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(rows) > 30
+    assert named.keys() <= rows.keys()
+    for row, tests in rows.items():
+        files = re.findall(r"\]\(\.\./([^)]+)\)", tests)
+        assert files or tests.startswith("not met: "), row
+        for file in files:
+            assert f"def test_{row.lower()}_" in (ROOT / file).read_text(encoding="utf-8"), (row, file)
+
+
 def test_the_ci_script_can_be_run() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, SlowSender
 from layerscope.limits import Limits
 from layerscope_api.errors import error_body, status_of
+from layerscope_api.lingering import LingeringTransport
 
 _PROGRESS_BYTES = 64 * 1024
 _FIELD_OVERHEAD_BYTES = 4
@@ -33,7 +34,9 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        # Called like one, without being one: asyncio's own cannot be derived from.
+        lingering: Any = LingeringTransport(transport, self.loop, self._is_receiving)
+        super().connection_made(lingering)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,6 +46,8 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and wait for the rest if that was not all."""
+        if self.transport.is_closing():
+            return
         self._received += len(data)
         super().data_received(data)
         if not (self._awaits_body() or self._awaits_headers()):
@@ -68,6 +73,9 @@ class BoundedProtocol(H11Protocol):
         else:
             error = InvalidRequest("This is not HTTP/1.1: well-formed lines and one Host header are needed.")
         self._refuse(error)
+
+    def _is_receiving(self) -> bool:
+        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
 
     def _awaits_headers(self) -> bool:
         return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])

@@ -51,6 +51,11 @@ class Process:
         connection.close()
         return answer.status, json.loads(content)
 
+    def resident_bytes(self) -> int:
+        """Its memory, without that of processes it started."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
     def end(self) -> int:
         """Wait for its end, and give its status."""
         status = self.process.wait(60)

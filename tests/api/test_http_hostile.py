@@ -10,6 +10,20 @@ from starlette.testclient import TestClient
 
 IMAGES = f'"images": [{{"base64": "{SEVEN_BASE64}"}}]'
 ERROR_BYTES = 1_024
+HOSTILE_BODIES = [
+    pytest.param(f'{{{IMAGES}, "top": NaN}}', id="NaN"),
+    pytest.param(f'{{{IMAGES}, "top": Infinity}}', id="Infinity"),
+    pytest.param(f'{{{IMAGES}, "top": 1e400}}', id="1e400"),
+    pytest.param(f'{{{IMAGES}, "top": {"9" * 5_000}}}', id="an integer of 5,000 digits"),
+    pytest.param(f'{{{IMAGES}, "layers": ["\\ud800"]}}', id="half a character"),
+    pytest.param(f'{{{IMAGES}, "top": 1, "top": 2}}', id="a key twice"),
+    pytest.param("[" * 100_000, id="depth"),
+    pytest.param('{"a":' * 100_000, id="depth of objects"),
+    pytest.param(f'{{{IMAGES}, "layers": "{"x" * 2_000_000}"}}', id="a long selector"),
+    pytest.param(f'{{{IMAGES}, "dtype": "{"x" * 2_000_000}"}}', id="a long choice"),
+    pytest.param(f'{{{IMAGES}, "{"x" * 2_000_000}": 1}}', id="a long name"),
+    pytest.param("\0" * 2_000_000, id="zeros"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -20,23 +34,7 @@ def _answers_afterwards_as_before(http: TestClient) -> Iterator[None]:
     assert http.post(PREDICTIONS, **send).content == before
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(f'{{{IMAGES}, "top": NaN}}', id="NaN"),
-        pytest.param(f'{{{IMAGES}, "top": Infinity}}', id="Infinity"),
-        pytest.param(f'{{{IMAGES}, "top": 1e400}}', id="1e400"),
-        pytest.param(f'{{{IMAGES}, "top": {"9" * 5_000}}}', id="an integer of 5,000 digits"),
-        pytest.param(f'{{{IMAGES}, "layers": ["\\ud800"]}}', id="half a character"),
-        pytest.param(f'{{{IMAGES}, "top": 1, "top": 2}}', id="a key twice"),
-        pytest.param("[" * 100_000, id="depth"),
-        pytest.param('{"a":' * 100_000, id="depth of objects"),
-        pytest.param(f'{{{IMAGES}, "layers": "{"x" * 2_000_000}"}}', id="a long selector"),
-        pytest.param(f'{{{IMAGES}, "dtype": "{"x" * 2_000_000}"}}', id="a long choice"),
-        pytest.param(f'{{{IMAGES}, "{"x" * 2_000_000}": 1}}', id="a long name"),
-        pytest.param("\0" * 2_000_000, id="zeros"),
-    ],
-)
+@pytest.mark.parametrize("body", HOSTILE_BODIES)
 def test_h01_a_body_that_parsers_stumble_over_gets_a_short_answer(http: TestClient, body: str) -> None:
     url = PREDICTIONS if '"top"' in body else ACTIVATIONS
     answer = http.post(url, content=body.encode(), headers=JSON)

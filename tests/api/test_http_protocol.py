@@ -1,6 +1,7 @@
 """Bounds of the connection itself: slow senders, long headers, bodies nobody asked for. On real sockets."""
 
 import asyncio
+import http.client
 import json
 import socket
 import threading
@@ -187,6 +188,16 @@ def test_h02_a_body_that_is_too_long_ends_the_connection(port: int, is_declared:
         connection.sendall(b"100001\r\n" + bytes(0x100001))
 
     assert status_and_code(until_closed(connection)) == (413, "body_too_large")
+    assert is_well(port)
+
+
+@pytest.mark.parametrize("size", [2 << 20, 100 << 20])
+def test_h02_who_sends_all_of_it_before_reading_is_told_why(port: int, size: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", "/v1/images", bytes(size), {"Content-Type": "image/png"})
+    answer = connection.getresponse()
+
+    assert (answer.status, json.load(answer)["code"]) == (413, "body_too_large")
     assert is_well(port)
 
 

@@ -25,7 +25,7 @@ def keys(tmp_path: Path) -> KeyFile:
     return KeyFile(tmp_path / "keys.json")
 
 
-def test_on_the_network_with_keys_it_logs_one_line_a_request_and_ends_with_what_it_began(
+def test_r03_on_the_network_with_keys_it_logs_one_line_a_request_and_ends_with_what_it_began(
     keys: KeyFile, tmp_path: Path
 ) -> None:
     """R03, and what the log says. One process for both: it takes seconds to start."""

@@ -39,6 +39,18 @@ def with_scans(scans):
     return data[:-2] + data[last:-2] * (scans - present) + data[-2:]
 
 
+def with_right_checksums(data):
+    """The PNG with every checksum made right, so that mutations reach the decoder."""
+    fixed, position = bytearray(data), 8
+    while position + 12 <= len(fixed):
+        end = position + 8 + struct.unpack_from(">I", fixed, position)[0]
+        if end + 4 > len(fixed):
+            break
+        struct.pack_into(">I", fixed, end, zlib.crc32(fixed[position + 4 : end]))
+        position = end + 4
+    return bytes(fixed)
+
+
 FILES = {
     "png": encoded(picture(), "PNG"),
     "jpeg": encoded(picture(), "JPEG"),

@@ -4,7 +4,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_files import FILES, GIF_SCREEN, chunk, encoded, picture, png, with_scans
+from image_files import FILES, GIF_SCREEN, chunk, encoded, picture, png, with_right_checksums, with_scans
 from PIL import Image
 
 from layerscope.errors import ImageTooComplex, ImageTooLarge, ImageUnreadable, UnsupportedImage
@@ -148,18 +148,6 @@ def test_junk_between_jpeg_segments_is_bounded():
     assert decode(data[:20] + bytes(1_000) + data[20:], LIMITS).pixels.shape == (30, 40, 3)
     with pytest.raises(ImageUnreadable):
         describe(data[:20] + bytes(100_000) + data[20:], LIMITS)
-
-
-def with_right_checksums(data):
-    """The PNG with every checksum made right, so that mutations reach the decoder."""
-    fixed, position = bytearray(data), 8
-    while position + 12 <= len(fixed):
-        end = position + 8 + struct.unpack_from(">I", fixed, position)[0]
-        if end + 4 > len(fixed):
-            break
-        struct.pack_into(">I", fixed, end, zlib.crc32(fixed[position + 4 : end]))
-        position = end + 4
-    return bytes(fixed)
 
 
 @settings(max_examples=600, deadline=None)

@@ -213,8 +213,14 @@ def test_r04_killed_at_some_points(files, tmp_path, after):
 
 
 @pytest.mark.soak
-def test_r04_killed_at_200_random_points(files, tmp_path):
+def test_r04_killed_at_200_random_points(files, tmp_path, keep_figures):
+    committed = 0
     moments = np.random.default_rng(0).uniform(0, 1.6, 200)
     for number, after in enumerate(moments):
         directory = tmp_path / str(number) / "models"
-        require_exact(directory, killed_while_adding(directory, files, after))
+        said = killed_while_adding(directory, files, after)
+        require_exact(directory, said)
+        committed += len(said)
+    keep_figures(
+        "R04", "killed while five models are added", kills=len(moments), models_told_and_found=committed
+    )
