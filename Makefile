@@ -20,7 +20,7 @@ install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the 
 run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
 	$(BIN)/layerscope serve
 
-test: .venv/.dev ## Run the tests, except those of the soak
+test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
 	$(BIN)/pytest
 
 soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications, long attacks

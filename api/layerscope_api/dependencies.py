@@ -9,17 +9,13 @@ from layerscope.execution.engine import Engine
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
 from layerscope_api.lifecycle import Lifecycle
-from layerscope_api.metrics import Metrics
 from layerscope_api.settings import Settings
 from layerscope_api.work import Work
 
 
 @dataclass(frozen=True)
 class Service:
-    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models.
-
-    `metrics` counts what is done.
-    """
+    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models."""
 
     settings: Settings
     engine: Engine
@@ -27,7 +23,6 @@ class Service:
     work: Work
     changes: Work
     lifecycle: Lifecycle
-    metrics: Metrics
 
     @property
     def limits(self) -> Limits:

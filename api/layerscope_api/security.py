@@ -16,8 +16,13 @@ from layerscope_api.errors import nothing_here, wrong_method
 from layerscope_api.keys import Key, Keyring, KeyScope
 from layerscope_api.refusals import refusal
 
-OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready", "/docs", "/docs/docs.css", "/docs/docs.js"})
-"""The only routes that answer without a key: the probes, and a page that holds nothing and asks for one."""
+OPEN_PATHS = frozenset(
+    {"/v2/health/live", "/v2/health/ready", "/docs", "/docs/docs.css", "/docs/docs.js", "/", "/ui", "/ui/"}
+)
+"""The only routes that answer without a key, besides `EXPLORER`: the probes, and pages that hold nothing and ask for one."""
+
+EXPLORER = "/ui/"
+"""Below it are the files of the explorer, all of them open."""
 
 _REALM = 'Bearer realm="layerscope"'
 _PATHS_REMEMBERED = 512
@@ -94,7 +99,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         token = _token(scope)
@@ -132,6 +137,11 @@ class Access:
             f"{self._most_requests} requests of this key are being answered already: try again in a moment.",
             limit=self._most_requests,
         )
+
+
+def is_open(path: str) -> bool:
+    """Whether a path answers without a key."""
+    return path in OPEN_PATHS or path.startswith(EXPLORER)
 
 
 def _token(scope: Scope) -> str | None:

@@ -11,7 +11,6 @@ from typing import Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from layerscope_api.middleware import PAGE_POLICY
 from layerscope_api.security import INFER
@@ -19,12 +18,6 @@ from layerscope_api.security import INFER
 router = APIRouter(include_in_schema=False, dependencies=[INFER])
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-
-
-@router.get("/")
-async def start() -> Response:
-    """The first page."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

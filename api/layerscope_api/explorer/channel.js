@@ -1,0 +1,93 @@
+/**
+ * One channel, enlarged: every value as it was computed, beside the same over the image.
+ *
+ * @module
+ */
+
+import { plain } from "./grid.js";
+import { paintNumbers } from "./maps.js";
+import { buttonOf, element } from "./parts.js";
+
+/** @typedef {import("./main.js").Explorer} Explorer */
+
+/** @type {string[]} */
+let sources = [];
+
+/** Show the channel that is looked at. @param {Explorer} explorer @param {HTMLElement} root */
+export async function show(explorer, root) {
+  const { look, layer, maps, state } = explorer;
+  const number = Number(state.channel);
+  const tile = maps?.channels?.indexOf(number) ?? number;
+  if (!look || !layer || !maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
+  const tensor = /** @type {import("./client/layerscope.js").Tensor} */ ((await look.channel(layer, number)).get(layer.address));
+  if (explorer.state !== state) return;
+  const values = /** @type {Float32Array} */ (tensor.data);
+  const width = tensor.shape.length < 4 ? values.length : maps.stride > 1 ? tensor.shape[2] : maps.width;
+  const span = spanOf(explorer, tile, values);
+  const canvas = element("canvas", { class: "enlarged", role: "img", "aria-label": `channel ${number} of ${layer.address}` });
+  const painted = paintNumbers(values, width, span, maps.paletteOf(explorer.coloring).name);
+  Object.assign(canvas, { width: painted.width, height: painted.height });
+  canvas.getContext("2d")?.putImageData(painted, 0, 0);
+  canvas.classList.toggle("coarse", width < 512);
+  canvas.style.setProperty("--ratio", String(painted.width / painted.height));
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const column = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
+    const row = Math.min(painted.height - 1, Math.floor(((event.clientY - box.top) / box.height) * painted.height));
+    explorer.subject.showField(layer, { tile, row: row / maps.stride, column: column / maps.stride });
+    explorer.readout(`channel ${number} · row ${row}, column ${column} · ${plain(values[row * width + column])}`);
+  });
+  canvas.addEventListener("pointerleave", () => explorer.subject.showField(layer, null));
+  const beside = (/** @type {number} */ by) => explorer.go({ channel: String(maps.channelOf(explorer.grid.beside(tile, by))) });
+  const over = element("figure", { class: "over" });
+  root.replaceChildren(
+    element(
+      "div",
+      { class: "row" },
+      buttonOf("All channels", () => explorer.closeChannel()),
+      element("h3", { id: "channel-title" }, `Channel ${number}`),
+      buttonOf("‹", () => beside(-1), { "aria-label": "channel before" }),
+      buttonOf("›", () => beside(1), { "aria-label": "next channel" }),
+      element("span", { class: "quiet" }, figuresOf(values)),
+    ),
+    element("div", { class: "side-by-side" }, element("figure", {}, canvas, element("figcaption", { class: "quiet" }, `${painted.width} × ${painted.height} values, a square each`)), over),
+  );
+  root.hidden = false;
+  explorer.showScale(span, false);
+  explorer.readout("Point at the map to read its values, and to see which part of the image it looks at.");
+  await showOver(explorer, over, number);
+}
+
+/** The same map over the picture, as the service lays it. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */
+async function showOver(explorer, over, channel) {
+  const { look, layer, state, coloring } = explorer;
+  if (!look || !layer || layer.shape.length !== 3) return;
+  const colormap = coloring.palette === "auto" ? undefined : coloring.palette;
+  const { blob } = await look.model.overlay(look.image, { layer: layer.address, channel, colormap });
+  if (explorer.state !== state) return;
+  for (const source of sources) URL.revokeObjectURL(source);
+  sources = [URL.createObjectURL(blob)];
+  const image = element("img", { src: sources[0], alt: `channel ${channel} over the image` });
+  await image.decode();
+  image.classList.toggle("coarse", image.naturalWidth < 256);
+  image.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
+  over.replaceChildren(image, element("figcaption", { class: "quiet" }, "over the image"));
+}
+
+/** @param {Explorer} explorer @param {number} tile @param {Float32Array} values */
+function spanOf({ maps, coloring }, tile, values) {
+  const finite = values.filter(Number.isFinite);
+  const exact = { low: finite.reduce((a, b) => Math.min(a, b), Infinity), high: finite.reduce((a, b) => Math.max(a, b), -Infinity) };
+  const own = finite.length ? exact : { low: 0, high: 0 };
+  return /** @type {import("./maps.js").FeatureMaps} */ (maps).spanOf(tile, coloring, coloring.normalize === "channel" ? own : undefined);
+}
+
+/** @param {Float32Array} values */
+function figuresOf(values) {
+  const finite = values.filter(Number.isFinite);
+  const mean = finite.reduce((sum, value) => sum + value, 0) / finite.length;
+  const zeros = finite.filter((value) => value === 0).length / values.length;
+  const lost = values.length - finite.length;
+  const [low, high] = finite.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+  return `${plain(low)} to ${plain(high)} · mean ${plain(mean)} · ${Math.round(zeros * 100)} % zero${lost ? ` · ${lost} not finite` : ""}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * Two images, or two models, side by side: the same layer, on one scale, moved and read together.
+ *
+ * @module
+ */
+
+import { Grid, plain } from "./grid.js";
+import { choiceOf, element } from "./parts.js";
+
+/** @typedef {import("./main.js").Explorer} Explorer */
+/** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
+/** @typedef {import("./look.js").Look} Look */
+
+/** The look beside, kept while it is the same. @type {{name: string, look: Look} | undefined} */
+let other;
+
+/** Show the layer for both. @param {Explorer} explorer @param {HTMLElement} root */
+export async function show(explorer, root) {
+  const { state, layer, maps } = explorer;
+  const options = optionsOf(explorer);
+  state.with ||= options[0]?.value ?? "";
+  const tools = element("div", { class: "tools" }, choiceOf("With", options, state.with, (value) => explorer.go({ with: value })));
+  const message = element("p", { class: "quiet", role: "status" });
+  const [left, right] = [sideOf(nameOfLook(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
+  root.replaceChildren(tools, message, element("div", { class: "sides" }, left.root, right.root));
+  if (!layer || !maps) return void (message.textContent = "This layer has no picture. Choose another from the list.");
+  const beside = await mapsBeside(explorer).catch((error) => error);
+  if (explorer.state !== state) return;
+  if (beside instanceof Error) return void (message.textContent = beside.message);
+  const both = [maps, beside];
+  const range = { low: Math.min(...both.map((each) => each.range.low)), high: Math.max(...both.map((each) => each.range.high)) };
+  const grids = [left, right].map(({ scroller, canvas, cells }) =>
+    new Grid(scroller, canvas, cells, {
+      open: (tile) => maps.isVector || maps.isMatrix || explorer.go({ view: "maps", channel: String(maps.channelOf(tile)) }),
+      hover: (unit) => [left, right].forEach(({ readout }, side) => (readout.textContent = unit ? readingOf(both[side], unit) : "\u00a0")),
+    }),
+  );
+  link(left.scroller, right.scroller);
+  const order = state.order === "activity" ? "activity" : "number";
+  grids.forEach((grid, side) => grid.show(both[side], explorer.coloring, order, Number(state.size), range));
+  explorer.showScale(maps.spanOf(0, explorer.coloring, range), false);
+  message.textContent = "Both are drawn on one scale.";
+}
+
+/** @param {Explorer} explorer @returns {Promise<FeatureMaps>} */
+async function mapsBeside(explorer) {
+  const { state } = explorer;
+  const [kind, name] = [state.with.slice(0, 5), state.with.slice(6)];
+  const [model, image] = kind === "model" ? [name, state.image] : [state.model, name];
+  if (other?.name !== `${model} ${image}`) {
+    other?.look.close();
+    const picture = explorer.subject.pictures.get(image);
+    if (picture?.file) await explorer.client.upload(picture.file);
+    other = { name: `${model} ${image}`, look: explorer.lookAt(model, image) };
+  }
+  const { look } = other;
+  const layer = (await look.layers()).layers.find(({ address }) => address === state.layer);
+  if (!layer || layer.cannot.picture) throw new RangeError(`${model} has no layer ${state.layer} to draw. Choose one that both have.`);
+  return look.maps(layer);
+}
+
+/** @param {Explorer} explorer */
+function optionsOf({ subject, models, state }) {
+  const images = [...subject.pictures.values()].filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
+  const others = models.flatMap(({ name, versions }) => versions.filter((each) => each.state === "ready").map(({ version }) => ({ value: `model:${name}@${version}`, text: `${name} ${version}`, group: "another model" })));
+  return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
+}
+
+/** @param {Explorer} explorer */
+function nameOfLook({ subject, state }) {
+  return `${subject.pictures.get(state.image)?.name ?? "this image"}, ${state.model}`;
+}
+
+/** @param {string} title */
+function sideOf(title) {
+  const canvas = element("canvas", { "aria-hidden": "true" });
+  const cells = element("div", { class: "grid-cells", role: "grid", "aria-label": `Channels of ${title}` });
+  const scroller = element("div", { class: "grid-scroll" }, canvas, cells);
+  const readout = element("p", { class: "readout" }, "\u00a0");
+  return { canvas, cells, scroller, readout, root: element("section", { class: "side", "aria-label": title }, element("h3", {}, title), scroller, readout) };
+}
+
+/** @param {FeatureMaps} maps @param {import("./grid.js").Unit} unit */
+function readingOf(maps, { tile, row, column }) {
+  if (tile >= maps.count || row >= maps.height || column >= maps.width) return "not there";
+  const { low, high } = maps.rangeOf(tile);
+  const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
+  if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
+  return `${name}row ${row}, column ${column} · ${plain(maps.value(tile, row, column))}`;
+}
+
+/** Scroll both as one. @param {HTMLElement} one @param {HTMLElement} two */
+function link(one, two) {
+  const follow = (/** @type {HTMLElement} */ from, /** @type {HTMLElement} */ to) => from.addEventListener("scroll", () => (to.scrollTop = from.scrollTop), { passive: true });
+  follow(one, two);
+  follow(two, one);
+}

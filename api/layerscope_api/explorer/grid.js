@@ -1,0 +1,264 @@
+/**
+ * All channels of a layer on one canvas: only what is in view is drawn, and over it lies a grid of cells for keys, pointers
+ * and screen readers.
+ *
+ * @module
+ */
+
+/** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
+/** @typedef {import("./maps.js").Coloring} Coloring */
+/** @typedef {import("./maps.js").Range} Range */
+/** @typedef {{tile: number, row: number, column: number}} Unit */
+/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number}} Layout */
+
+const GAP = 10;
+const LABEL = 16;
+const VECTOR_SIDE = 22;
+/** Rows drawn beyond what is in view. */
+const MARGIN_ROWS = 1;
+
+export class Grid {
+  /** @type {FeatureMaps | undefined} */
+  maps;
+  /** The tiles, in the order they are shown. @type {number[]} */
+  #order = [];
+  /** @type {Coloring} */
+  #coloring = { palette: "auto", normalize: "channel" };
+  /** @type {Range | undefined} */
+  #shared;
+  #side = 112;
+  /** @type {Layout} */
+  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1 };
+  #current = 0;
+  #scratch = document.createElement("canvas");
+
+  /**
+   * @param {HTMLElement} scroller - Holds the two others, one above the other.
+   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLElement} cells
+   * @param {{open: (tile: number) => void, hover: (unit: Unit | null) => void}} told
+   */
+  constructor(scroller, canvas, cells, told) {
+    this.scroller = scroller;
+    this.canvas = canvas;
+    this.cells = cells;
+    this.told = told;
+    scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
+    new ResizeObserver(() => this.#arrange()).observe(scroller);
+    cells.addEventListener("click", (event) => {
+      const cell = /** @type {Element} */ (event.target).closest("[role=gridcell]");
+      if (cell) this.told.open(this.#order[Number(/** @type {HTMLElement} */ (cell).dataset.place)]);
+    });
+    cells.addEventListener("pointermove", (event) => this.told.hover(this.#unitAt(event)));
+    cells.addEventListener("pointerleave", () => this.told.hover(null));
+    cells.addEventListener("keydown", (event) => this.#moved(event));
+    cells.addEventListener("focusin", (event) => {
+      const { place } = /** @type {HTMLElement} */ (event.target).dataset;
+      if (place === undefined || !this.maps) return;
+      this.#current = Number(place);
+      this.told.hover({ tile: this.#order[this.#current], row: -1, column: -1 });
+    });
+  }
+
+  /**
+   * Show maps.
+   *
+   * @param {FeatureMaps} maps
+   * @param {Coloring} coloring
+   * @param {"number" | "activity"} order
+   * @param {number} side - About how many pixels of the screen a map is to have.
+   * @param {Range} [shared] - The values at the ends of the colours, where others are compared with these.
+   */
+  show(maps, coloring, order, side, shared) {
+    const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count;
+    this.maps = maps;
+    this.#coloring = coloring;
+    this.#shared = shared;
+    this.#side = side;
+    this.#order = [...Array(maps.count).keys()];
+    if (order === "activity") this.#order.sort((a, b) => maps.activity[b] - maps.activity[a]);
+    if (isOther) {
+      this.#current = 0;
+      this.scroller.scrollTop = 0;
+    }
+    this.#arrange();
+  }
+
+  /** Show nothing. */
+  clear() {
+    this.maps = undefined;
+    this.cells.replaceChildren();
+    this.cells.style.height = "0";
+    this.canvas.getContext("2d")?.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /** The tile that is shown so many places behind another. @param {number} tile @param {number} by */
+  beside(tile, by) {
+    const place = this.#order.indexOf(tile) + by;
+    return this.#order[Math.max(0, Math.min(this.#order.length - 1, place))];
+  }
+
+  /** Give a tile's cell the focus. @param {number} tile */
+  focus(tile) {
+    this.#goTo(Math.max(0, this.#order.indexOf(tile)));
+  }
+
+  #arrange() {
+    const { maps } = this;
+    const room = this.scroller.clientWidth - 2 * GAP;
+    if (!maps || room <= 0) return;
+    const scale = scaleOf(maps, this.#side, room);
+    const [width, height] = [Math.max(1, Math.round(maps.width * scale)), Math.max(1, Math.round(maps.height * scale))];
+    const label = maps.isVector || maps.isMatrix ? 0 : LABEL;
+    const gap = maps.isVector ? 2 : GAP;
+    const across = Math.max(width, label ? 40 : 1) + gap;
+    const down = height + label + gap;
+    const columns = Math.max(1, Math.min(maps.count, Math.floor((room + gap) / across)));
+    this.#layout = { columns, rows: Math.ceil(maps.count / columns), width, height, across, down };
+    this.cells.style.height = `${this.#layout.rows * down + 2 * GAP - gap}px`;
+    this.cells.setAttribute("aria-rowcount", String(this.#layout.rows));
+    this.cells.setAttribute("aria-colcount", String(columns));
+    this.#draw();
+  }
+
+  #draw() {
+    const { maps, canvas, scroller } = this;
+    if (!maps) return;
+    const { rows, down } = this.#layout;
+    const ratio = globalThis.devicePixelRatio || 1;
+    const [width, height] = [scroller.clientWidth, scroller.clientHeight];
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = `11px ${getComputedStyle(scroller).fontFamily}`;
+    context.fillStyle = getComputedStyle(scroller).color;
+    const first = Math.max(0, Math.floor((scroller.scrollTop - GAP) / down) - MARGIN_ROWS);
+    const last = Math.min(rows, Math.ceil((scroller.scrollTop + height - GAP) / down) + MARGIN_ROWS);
+    for (let row = first; row < last; row += 1) this.#drawRow(context, maps, row);
+    this.#layCells(first, last);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {FeatureMaps} maps @param {number} row */
+  #drawRow(context, maps, row) {
+    const { columns, width, height, across, down } = this.#layout;
+    const tiles = this.#order.slice(row * columns, (row + 1) * columns);
+    const painted = maps.paint(tiles, this.#coloring, this.#shared);
+    this.#scratch.width = painted.width;
+    this.#scratch.height = painted.height;
+    this.#scratch.getContext("2d")?.putImageData(painted, 0, 0);
+    const top = GAP + row * down - this.scroller.scrollTop;
+    context.imageSmoothingEnabled = width < maps.width;
+    context.imageSmoothingQuality = "high";
+    tiles.forEach((tile, column) => {
+      const left = GAP + column * across;
+      context.drawImage(this.#scratch, 0, column * maps.height, maps.width, maps.height, left, top, width, height);
+      if (maps.isVector || maps.isMatrix) return;
+      const isDead = maps.isDead(tile);
+      context.globalAlpha = isDead ? 1 : 0.75;
+      context.fillText(isDead ? `${maps.channelOf(tile)} dead` : String(maps.channelOf(tile)), left, top + height + 12);
+      context.globalAlpha = 1;
+    });
+  }
+
+  /** Put a cell over each tile that is drawn. @param {number} first @param {number} last */
+  #layCells(first, last) {
+    const focused = this.cells.contains(document.activeElement);
+    const rows = [];
+    for (let row = first; row < last; row += 1) rows.push(this.#rowOf(row));
+    this.cells.replaceChildren(...rows);
+    if (!this.cells.querySelector("[tabindex='0']")) this.cells.querySelector("[role=gridcell]")?.setAttribute("tabindex", "0");
+    if (focused) /** @type {HTMLElement | null} */ (this.cells.querySelector("[tabindex='0']"))?.focus({ preventScroll: true });
+  }
+
+  /** @param {number} row */
+  #rowOf(row) {
+    const { columns, width, height, across, down } = this.#layout;
+    const element = document.createElement("div");
+    element.setAttribute("role", "row");
+    element.setAttribute("aria-rowindex", String(row + 1));
+    this.#order.slice(row * columns, (row + 1) * columns).forEach((tile, column) => {
+      const place = row * columns + column;
+      const cell = document.createElement("div");
+      cell.setAttribute("role", "gridcell");
+      cell.setAttribute("aria-colindex", String(column + 1));
+      cell.setAttribute("aria-label", this.#nameOf(tile));
+      cell.tabIndex = place === this.#current ? 0 : -1;
+      cell.dataset.place = String(place);
+      const [left, top] = [GAP + column * across, GAP + row * down];
+      Object.assign(cell.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+      element.append(cell);
+    });
+    return element;
+  }
+
+  /** @param {number} tile */
+  #nameOf(tile) {
+    const maps = /** @type {FeatureMaps} */ (this.maps);
+    const { low, high } = maps.rangeOf(tile);
+    if (maps.isMatrix) return `matrix of ${maps.height} by ${maps.width}, ${plain(low)} to ${plain(high)}`;
+    if (maps.isVector) return `unit ${maps.channelOf(tile)}: ${plain(low)}`;
+    return `channel ${maps.channelOf(tile)}, ${maps.isDead(tile) ? "dead" : `${plain(low)} to ${plain(high)}`}`;
+  }
+
+  /** @param {PointerEvent} event @returns {Unit | null} */
+  #unitAt(event) {
+    const { maps } = this;
+    const cell = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[role=gridcell]"));
+    if (!maps || !cell) return null;
+    const box = cell.getBoundingClientRect();
+    const column = Math.floor(((event.clientX - box.left) / box.width) * maps.width);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * maps.height);
+    if (column < 0 || row < 0 || column >= maps.width || row >= maps.height) return null;
+    return { tile: this.#order[Number(cell.dataset.place)], row, column };
+  }
+
+  /** @param {KeyboardEvent} event */
+  #moved(event) {
+    const { columns } = this.#layout;
+    const last = this.#order.length - 1;
+    const page = columns * Math.max(1, Math.floor(this.scroller.clientHeight / this.#layout.down));
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -last, End: last, PageDown: page, PageUp: -page };
+    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
+    if (event.key === "Enter" || event.key === " ") this.told.open(this.#order[this.#current]);
+    else if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    else this.#goTo(Math.max(0, Math.min(last, this.#current + step)));
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {number} place */
+  #goTo(place) {
+    this.#current = place;
+    const { columns, down, height } = this.#layout;
+    const top = GAP + Math.floor(place / columns) * down;
+    const { scroller } = this;
+    if (top < scroller.scrollTop) scroller.scrollTop = top - GAP;
+    else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + down - scroller.clientHeight;
+    this.#draw();
+    /** @type {HTMLElement | null} */ (this.cells.querySelector(`[data-place='${place}']`))?.focus({ preventScroll: true });
+  }
+}
+
+/** Pixels of the screen for a number: whole ones where maps are small. @param {FeatureMaps} maps @param {number} side @param {number} room */
+function scaleOf(maps, side, room) {
+  if (maps.isVector) return VECTOR_SIDE;
+  const longest = Math.max(maps.width, maps.height);
+  const wanted = maps.isMatrix ? room / maps.width : Math.min(side, room) / longest;
+  if (maps.isMatrix) return wanted >= 1 ? Math.min(16, Math.floor(wanted)) : wanted;
+  if (wanted >= 1) return Math.max(1, Math.round(wanted));
+  return longest <= 1.2 * side && longest <= room ? 1 : wanted;
+}
+
+/** A number for a person. @param {number | null | undefined} value */
+export function plain(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,198 @@
+/**
+ * The list of layers, in the order of the graph: a picture, a name, a shape, and how much of it is not zero.
+ *
+ * @module
+ */
+
+/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./look.js").Layer} Layer */
+/** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
+
+const ROW_HEIGHT = 52;
+const LANE_WIDTH = 7;
+const MOST_LANES = 4;
+const THUMBNAIL_SIDE = 40;
+
+/** The list; choosing is told to `choose`. */
+export class LayerList {
+  #list = /** @type {HTMLElement} */ (document.getElementById("layers"));
+  #lanes = /** @type {SVGSVGElement} */ (/** @type {unknown} */ (document.getElementById("lanes")));
+  #find = /** @type {HTMLInputElement} */ (document.getElementById("find"));
+  #row = /** @type {HTMLTemplateElement} */ (document.getElementById("layer-row"));
+  /** @type {Map<string, HTMLElement>} */
+  #rows = new Map();
+  /** @type {Layer[]} */
+  #layers = [];
+  /** @type {Look | undefined} */
+  #look;
+  #seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.#draw(entry.target)), {
+    root: this.#list.parentElement,
+    rootMargin: "200px",
+  });
+
+  /** @param {(address: string) => void} choose */
+  constructor(choose) {
+    this.choose = choose;
+    this.#find.addEventListener("input", () => this.#filter());
+    this.#find.addEventListener("keydown", (event) => {
+      const [first] = this.#visible();
+      if (event.key === "Enter" && first) this.choose(first.address);
+    });
+    this.#list.addEventListener("click", (event) => {
+      const row = /** @type {Element} */ (event.target).closest("li");
+      if (row && !row.ariaDisabled) this.choose(/** @type {string} */ (row.dataset.address));
+    });
+    this.#list.addEventListener("keydown", (event) => this.#moved(event));
+  }
+
+  /**
+   * Show the layers of a model.
+   *
+   * @param {Look} look
+   * @param {Layer[]} layers
+   * @param {{path: string, reason: string}[]} unreachable
+   */
+  show(look, layers, unreachable) {
+    const isSame = this.#layers.map((layer) => layer.address).join() === layers.map((layer) => layer.address).join();
+    this.#look = look;
+    this.#layers = layers;
+    this.#seen.disconnect();
+    if (!isSame) {
+      this.#rows = new Map(layers.map((layer) => [layer.address, this.#made(layer)]));
+      const unable = unreachable.map(({ path, reason }) => this.#unable(path, reason));
+      this.#list.replaceChildren(...this.#rows.values(), ...unable);
+      this.#find.value = "";
+      this.#filter();
+    }
+    for (const row of this.#rows.values()) this.#seen.observe(row);
+  }
+
+  /** Mark the layer that is shown, and bring it into view. @param {string} address */
+  select(address) {
+    for (const [each, row] of this.#rows) row.setAttribute("aria-selected", String(each === address));
+    const row = this.#rows.get(address);
+    this.#list.setAttribute("aria-activedescendant", row?.id ?? "");
+    const frame = /** @type {HTMLElement} */ (this.#list.parentElement);
+    if (!row || row.hidden) return;
+    const [top, bottom] = [row.offsetTop - ROW_HEIGHT, row.offsetTop + 2 * ROW_HEIGHT - frame.clientHeight];
+    if (frame.scrollTop > top) frame.scrollTop = top;
+    else if (frame.scrollTop < bottom) frame.scrollTop = bottom;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #moved(event) {
+    const visible = this.#visible();
+    const at = visible.findIndex((layer) => this.#rows.get(layer.address)?.getAttribute("aria-selected") === "true");
+    const target = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: visible.length - 1 }[event.key];
+    if (target === undefined) return;
+    event.preventDefault();
+    const layer = visible[Math.max(0, Math.min(visible.length - 1, target))];
+    if (layer) this.choose(layer.address);
+  }
+
+  #visible() {
+    return this.#layers.filter((layer) => !this.#rows.get(layer.address)?.hidden);
+  }
+
+  #filter() {
+    const wanted = this.#find.value.trim().toLowerCase();
+    for (const layer of this.#layers) {
+      const text = `${layer.address} ${layer.type}`.toLowerCase();
+      /** @type {HTMLElement} */ (this.#rows.get(layer.address)).hidden = !text.includes(wanted);
+    }
+    const shown = this.#visible().length;
+    const count = /** @type {HTMLElement} */ (document.getElementById("layers-count"));
+    count.textContent = wanted ? `${shown} of ${this.#layers.length}` : String(this.#layers.length);
+    const lanes = wanted ? [] : lanesOf(this.#layers);
+    this.#lanes.replaceChildren(...lanes);
+    this.#list.classList.toggle("beside-lanes", lanes.length > 0);
+    this.#lanes.style.height = `${this.#layers.length * ROW_HEIGHT}px`;
+  }
+
+  /** @param {Layer} layer */
+  #made(layer) {
+    const row = /** @type {HTMLElement} */ (/** @type {Element} */ (this.#row.content.firstElementChild).cloneNode(true));
+    const [prefix, name] = row.querySelectorAll(".layer-name > *");
+    const cut = layer.address.lastIndexOf("/") + 1;
+    prefix.textContent = layer.address.slice(0, cut);
+    name.textContent = layer.address.slice(cut);
+    /** @type {Element} */ (row.querySelector(".layer-kind")).textContent = `${layer.type} · ${shapeOf(layer)}`;
+    row.id = `layer-${this.#layers.indexOf(layer)}`;
+    row.dataset.address = layer.address;
+    row.title = layer.address;
+    return row;
+  }
+
+  /** A layer whose values cannot be had. @param {string} path @param {string} reason */
+  #unable(path, reason) {
+    const row = /** @type {HTMLElement} */ (/** @type {Element} */ (this.#row.content.firstElementChild).cloneNode(true));
+    /** @type {Element} */ (row.querySelector(".layer-name b")).textContent = path;
+    /** @type {Element} */ (row.querySelector(".layer-kind")).textContent = reason;
+    row.title = reason;
+    row.ariaDisabled = "true";
+    return row;
+  }
+
+  /** Draw the picture of a row that has come into view. @param {Element} row */
+  async #draw(row) {
+    this.#seen.unobserve(row);
+    const look = this.#look;
+    const layer = this.#layers.find((each) => each.address === /** @type {HTMLElement} */ (row).dataset.address);
+    if (!layer || !look || layer.cannot.picture) return;
+    // What fails here is told where the layer is looked at.
+    const maps = await look.thumbnail(layer).catch(() => null);
+    if (!maps || look !== this.#look) return;
+    drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps);
+    const active = 1 - (maps.statistics?.fraction_zero ?? 0);
+    /** @type {HTMLElement} */ (row.querySelector(".spark i")).style.width = `${active * 100}%`;
+    /** @type {HTMLElement} */ (row).title = `${layer.address}: ${Math.round(active * 100)} % of its values are not zero`;
+  }
+}
+
+/** The shape of one image's values. @param {Layer} layer */
+export function shapeOf(layer) {
+  return layer.shape.map((side) => side ?? "?").join(" × ") || "one number";
+}
+
+/** Draw the most active channel; of a vector, all of it. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps */
+function drawThumbnail(canvas, maps) {
+  const coloring = /** @type {const} */ ({ palette: "auto", normalize: "channel" });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  if (maps.isVector) {
+    const columns = Math.ceil(Math.sqrt(maps.count));
+    canvas.width = columns;
+    canvas.height = Math.ceil(maps.count / columns);
+    const painted = maps.paint([...Array(maps.count).keys()], coloring);
+    const pixels = new ImageData(canvas.width, canvas.height);
+    pixels.data.set(painted.data);
+    context.putImageData(pixels, 0, 0);
+  } else {
+    canvas.width = maps.width;
+    canvas.height = maps.height;
+    const most = maps.activity.indexOf(maps.activity.reduce((best, each) => Math.max(best, each), -1));
+    context.putImageData(maps.paint([Math.max(0, most)], coloring), 0, 0);
+  }
+  canvas.classList.toggle("coarse", canvas.width < 2 * THUMBNAIL_SIDE);
+}
+
+/** Lines beside the list for values that pass layers by. @param {Layer[]} layers @returns {SVGElement[]} */
+function lanesOf(layers) {
+  const places = new Map(layers.map((layer, index) => [layer.address, index]));
+  const skips = layers.flatMap((layer, to) =>
+    layer.inbound.map((address) => ({ from: places.get(address) ?? to, to })).filter(({ from }) => to - from > 1),
+  );
+  /** Where the last skip of each lane ends. @type {number[]} */
+  const ends = [];
+  return skips.sort((a, b) => a.from - b.from).flatMap(({ from, to }) => {
+    const free = ends.findIndex((end) => end <= from);
+    const lane = free < 0 ? ends.length : free;
+    if (lane >= MOST_LANES) return [];
+    ends[lane] = to;
+    const x = LANE_WIDTH * (MOST_LANES - lane - 0.5);
+    const [top, bottom] = [from, to].map((index) => (index + 0.5) * ROW_HEIGHT);
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const edge = MOST_LANES * LANE_WIDTH;
+    path.setAttribute("d", `M${edge} ${top + 6}Q${x} ${top + 6} ${x} ${top + 18}V${bottom - 18}Q${x} ${bottom - 6} ${edge} ${bottom - 6}`);
+    return [path];
+  });
+}

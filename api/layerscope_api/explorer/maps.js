@@ -1,0 +1,230 @@
+/**
+ * Feature maps in the browser: the values of one layer for one image, and their colours.
+ *
+ * Values come as one byte each, with a scale and an offset for each channel. They are drawn from those bytes through a palette,
+ * so another palette or range needs no request.
+ *
+ * @module
+ */
+
+/** @typedef {import("./client/layerscope.js").Activations} Activations */
+/** @typedef {{low: number, high: number}} Range */
+/** @typedef {{min: number | null, max: number | null, mean: number | null, std: number | null, fraction_zero: number | null}} Figures */
+/** @typedef {{palette: string, normalize: "channel" | "layer"}} Coloring */
+
+const LEVELS = 256;
+/** The palettes with a middle, of which the first is drawn with where values have both signs. */
+const DIVERGING = ["vik", "RdBu_r", "PiYG"];
+
+/** @type {Map<string, Uint32Array>} */
+const palettes = new Map();
+
+/** Take the palettes that came with the page. @param {Record<string, string>} shipped - 256 times red, green, blue, in base 64. */
+export function takePalettes(shipped) {
+  for (const [name, text] of Object.entries(shipped)) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const colours = new Uint8ClampedArray(LEVELS * 4).fill(255);
+    for (let level = 0; level < LEVELS; level += 1) colours.set(bytes.subarray(level * 3, level * 3 + 3), level * 4);
+    palettes.set(name, new Uint32Array(colours.buffer));
+  }
+}
+
+/** The names of the palettes. */
+export function paletteNames() {
+  return [...palettes.keys()];
+}
+
+/** The colours of a palette, from the lowest to the highest, as pixels. @param {string} name */
+export function coloursOf(name) {
+  return /** @type {Uint32Array} */ (palettes.get(name) ?? palettes.get("viridis"));
+}
+
+/** The values of one layer for one image, as tiles: one a channel, or one for a matrix of steps and features. */
+export class FeatureMaps {
+  /**
+   * @param {string} address - Of the layer.
+   * @param {Activations} activations - Its values for one image, as uint8.
+   * @param {number} [stride] - Every how many pixels of the map were asked for.
+   */
+  constructor(address, activations, stride = 1) {
+    const tensor = activations.get(address);
+    const row = activations.layers.get(address);
+    const quantization = activations.quantization(address);
+    if (!tensor || !row || !quantization) throw new TypeError(`${address} did not come as uint8.`);
+    this.address = address;
+    this.stride = stride;
+    this.nonfinite = row.nonfinite;
+    /** What the service says of the whole layer. */
+    this.statistics = /** @type {Figures | null} */ (row.statistics ?? null);
+    /** The numbers of the channels, in the order of the tiles. */
+    this.channels = /** @type {number[] | null} */ (row.channels ?? null);
+    const [, ...sides] = tensor.shape;
+    const axis = (row.channel_axis ?? 0) - 1;
+    const spatial = sides.filter((_, index) => index !== axis);
+    this.isMatrix = axis >= 0 && spatial.length === 1;
+    this.isVector = spatial.length === 0;
+    const bytes = /** @type {Uint8Array} */ (tensor.data);
+    const channels = axis < 0 ? 1 : sides[axis];
+    const planes = axis < 0 ? bytes : channelsFirst(bytes, channels, product(sides.slice(0, axis)), product(sides.slice(axis + 1)));
+    this.width = this.isMatrix ? channels : (spatial.at(-1) ?? 1);
+    this.height = this.isMatrix ? spatial[0] : product(spatial.slice(0, -1));
+    this.count = this.isMatrix ? 1 : channels;
+    /** The bytes by tile, row and column. */
+    this.bytes = this.isMatrix ? channelsFirst(planes, this.height, channels, 1) : planes;
+    this.scale = quantization.scale;
+    this.offset = quantization.offset;
+    this.range = rangeOf(this.scale, this.offset);
+  }
+
+  /** How many numbers a tile has. */
+  get area() {
+    return this.width * this.height;
+  }
+
+  /** Whether there are values below and above zero. */
+  get bothSigns() {
+    return this.range.low < 0 && this.range.high > 0;
+  }
+
+  /** The number of the channel that a tile shows. @param {number} tile */
+  channelOf(tile) {
+    return this.channels?.[tile] ?? tile;
+  }
+
+  /** One value, off by at most half a step of its channel. @param {number} tile @param {number} row @param {number} column */
+  value(tile, row, column) {
+    const channel = this.isMatrix ? column : tile;
+    return this.scale[channel] * this.bytes[tile * this.area + row * this.width + column] + this.offset[channel];
+  }
+
+  /** The lowest and the highest value of a tile. @param {number} tile @returns {Range} */
+  rangeOf(tile) {
+    if (this.isMatrix) return this.range;
+    return { low: this.offset[tile], high: this.offset[tile] + 255 * this.scale[tile] };
+  }
+
+  /** Whether a channel is zero everywhere. @param {number} tile */
+  isDead(tile) {
+    return !this.isMatrix && !this.isVector && this.scale[tile] === 0 && this.offset[tile] === 0;
+  }
+
+  /** Mean magnitude of each tile. @returns {Float64Array} */
+  get activity() {
+    this.#activity ??= Float64Array.from({ length: this.count }, (_, tile) => {
+      const [scale, offset] = [this.scale[tile], this.offset[tile]];
+      let sum = 0;
+      for (let index = tile * this.area; index < (tile + 1) * this.area; index += 1) sum += Math.abs(scale * this.bytes[index] + offset);
+      return sum / this.area;
+    });
+    return this.#activity;
+  }
+  /** @type {Float64Array | undefined} */
+  #activity;
+
+  /** The palette that is drawn with, and whether zero is its middle. @param {Coloring} coloring */
+  paletteOf({ palette }) {
+    const isAbout = this.bothSigns && (palette === "auto" || DIVERGING.includes(palette));
+    return { name: palette === "auto" ? (isAbout ? DIVERGING[0] : "viridis") : palette, isCentered: isAbout };
+  }
+
+  /**
+   * The values at the ends of the colours of a tile.
+   *
+   * @param {number} tile
+   * @param {Coloring} coloring
+   * @param {Range} [shared] - Of several layers' maps that are compared.
+   * @returns {Range}
+   */
+  spanOf(tile, coloring, shared) {
+    const { low, high } = shared ?? (coloring.normalize === "layer" || this.isVector ? this.range : this.rangeOf(tile));
+    if (!this.paletteOf(coloring).isCentered) return { low, high };
+    const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
+    return { low: -most, high: most };
+  }
+
+  /**
+   * Draw tiles, one below the other, a pixel a number.
+   *
+   * @param {readonly number[]} tiles
+   * @param {Coloring} coloring
+   * @param {Range} [shared]
+   * @returns {ImageData}
+   */
+  paint(tiles, coloring, shared) {
+    const colours = coloursOf(this.paletteOf(coloring).name);
+    const image = new ImageData(this.width, this.height * tiles.length);
+    const pixels = new Uint32Array(image.data.buffer);
+    tiles.forEach((tile, place) => {
+      const span = this.spanOf(tile, coloring, shared);
+      const first = tile * this.area;
+      const target = place * this.area;
+      if (this.isMatrix) {
+        const tables = Array.from(this.scale, (scale, channel) => tableOf(scale, this.offset[channel], span, colours));
+        for (let index = 0; index < this.area; index += 1) pixels[target + index] = tables[index % this.width][this.bytes[first + index]];
+      } else {
+        const table = tableOf(this.scale[tile], this.offset[tile], span, colours);
+        for (let index = 0; index < this.area; index += 1) pixels[target + index] = table[this.bytes[first + index]];
+      }
+    });
+    return image;
+  }
+}
+
+/**
+ * Draw numbers, a pixel each; what is not finite stays transparent.
+ *
+ * @param {ArrayLike<number>} numbers - By row and column.
+ * @param {number} width
+ * @param {Range} span - The values at the ends of the colours.
+ * @param {string} palette
+ * @returns {ImageData}
+ */
+export function paintNumbers(numbers, width, { low, high }, palette) {
+  const colours = coloursOf(palette);
+  const image = new ImageData(width, numbers.length / width);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let index = 0; index < numbers.length; index += 1) {
+    if (Number.isFinite(numbers[index])) pixels[index] = colours[levelOf(numbers[index], low, high)];
+  }
+  return image;
+}
+
+/** @param {number} value @param {number} low @param {number} high */
+function levelOf(value, low, high) {
+  const place = high > low ? (value - low) / (high - low) : 0;
+  return Math.max(0, Math.min(LEVELS - 1, Math.floor(place * LEVELS)));
+}
+
+/** The colour of each byte of a channel. @param {number} scale @param {number} offset @param {Range} span @param {Uint32Array} colours */
+function tableOf(scale, offset, { low, high }, colours) {
+  return Uint32Array.from(colours, (_, byte) => colours[levelOf(scale * byte + offset, low, high)]);
+}
+
+/** @param {Float32Array} scale @param {Float32Array} offset @returns {Range} */
+function rangeOf(scale, offset) {
+  let [low, high] = [Infinity, -Infinity];
+  offset.forEach((least, channel) => {
+    low = Math.min(low, least);
+    high = Math.max(high, least + 255 * scale[channel]);
+  });
+  return { low, high };
+}
+
+/** Move the axis of the channels to the front. @param {Uint8Array} bytes @param {number} channels @param {number} before @param {number} behind */
+function channelsFirst(bytes, channels, before, behind) {
+  if (before === 1) return bytes;
+  const moved = new Uint8Array(bytes.length);
+  let source = 0;
+  for (let outer = 0; outer < before; outer += 1) {
+    for (let channel = 0; channel < channels; channel += 1) {
+      const target = channel * before * behind + outer * behind;
+      for (let inner = 0; inner < behind; inner += 1) moved[target + inner] = bytes[source++];
+    }
+  }
+  return moved;
+}
+
+/** @param {readonly number[]} sides */
+function product(sides) {
+  return sides.reduce((all, side) => all * side, 1);
+}

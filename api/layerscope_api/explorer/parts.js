@@ -1,0 +1,75 @@
+/**
+ * Making the parts of the page that are not there from the start.
+ *
+ * @module
+ */
+
+/** @typedef {Node | string | null | undefined | false | 0} Child */
+
+/**
+ * An element with attributes and children; what is false or null is left out. Text is never read as HTML.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/**
+ * The same for drawings.
+ *
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} name
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes]
+ * @param {...Child} children
+ * @returns {SVGElementTagNameMap[K]}
+ */
+export function drawn(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+/** @template {Element} T @param {T} made @param {Record<string, any>} attributes @param {Child[]} children */
+function filled(made, attributes, children) {
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) made.setAttribute(attribute, value === true ? "" : String(value));
+  }
+  made.append(.../** @type {(Node | string)[]} */ (children.filter(Boolean)));
+  return made;
+}
+
+/**
+ * A labelled choice.
+ *
+ * @param {string} label
+ * @param {readonly {value: string, text: string, group?: string}[]} options - Those of a group stand together.
+ * @param {string} value
+ * @param {(value: string) => void} changed
+ */
+export function choiceOf(label, options, value, changed) {
+  const select = element("select");
+  const groups = new Map([["", /** @type {HTMLElement} */ (select)]]);
+  for (const { value: each, text, group = "" } of options) {
+    if (!groups.has(group)) groups.set(group, select.appendChild(element("optgroup", { label: group })));
+    groups.get(group)?.append(new Option(text, each, each === value, each === value));
+  }
+  select.addEventListener("change", () => changed(select.value));
+  return element("label", { class: "field" }, label, select);
+}
+
+/** A button. @param {string} text @param {() => void} pressed @param {Record<string, string>} [attributes] */
+export function buttonOf(text, pressed, attributes = {}) {
+  const button = element("button", { type: "button", ...attributes }, text);
+  button.addEventListener("click", pressed);
+  return button;
+}
+
+/** Let the browser save something under a name. @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

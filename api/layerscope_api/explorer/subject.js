@@ -1,0 +1,195 @@
+/**
+ * What is looked at: the images, what the model says of one, and which part of it a unit sees.
+ *
+ * @module
+ */
+
+import { LayerscopeError } from "./client/layerscope.js";
+import { plain } from "./grid.js";
+
+/** @typedef {import("./main.js").Explorer} Explorer */
+/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./look.js").Layer} Layer */
+/** @typedef {import("./grid.js").Unit} Unit */
+/** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image to look at; without a file, by its id alone. */
+
+/** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
+const find = (id) => /** @type {T} */ (document.getElementById(id));
+
+export class Subject {
+  /** By id. @type {Map<string, Picture>} */
+  pictures = new Map();
+  /** Addresses within the page of what was read. @type {Map<string, string>} */
+  #sources = new Map();
+  #image = /** @type {HTMLImageElement} */ (document.getElementById("image"));
+  #field = find("field");
+  /** The image's size, upright. @type {{width: number, height: number} | undefined} */
+  #size;
+
+  /** @param {Explorer} explorer */
+  constructor(explorer) {
+    this.explorer = explorer;
+    const file = /** @type {HTMLInputElement} */ (document.getElementById("file"));
+    file.addEventListener("change", () => file.files?.[0] && this.open(file.files[0]));
+    addEventListener("paste", (event) => {
+      const pasted = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+      if (pasted) this.open(pasted);
+    });
+    addEventListener("dragover", (event) => {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      const dropped = event.dataTransfer?.files[0];
+      if (dropped) this.open(dropped);
+    });
+  }
+
+  /** Take the samples that came with the page. @param {{name: string, id: string, png: string}[]} samples */
+  take(samples) {
+    for (const { name, id, png } of samples) {
+      const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+      this.#add({ id, name, file: new Blob([bytes], { type: "image/png" }) });
+    }
+  }
+
+  /** Look at an image of the person's own. @param {File} file */
+  async open(file) {
+    try {
+      const { id } = await this.explorer.client.upload(file);
+      if (!this.pictures.has(id)) this.#add({ id, name: file.name || "pasted", file });
+      await this.explorer.go({ image: id });
+    } catch (error) {
+      this.explorer.trouble(error);
+    }
+  }
+
+  /** Look at the image so many places on. @param {number} by */
+  step(by) {
+    const ids = [...this.pictures.keys()];
+    const place = ids.indexOf(this.explorer.state.image) + by;
+    return this.explorer.go({ image: ids[(place + ids.length) % ids.length] });
+  }
+
+  /** @param {Picture} picture */
+  #add(picture) {
+    this.pictures.set(picture.id, picture);
+    const button = document.createElement("button");
+    const image = document.createElement("img");
+    button.type = "button";
+    button.dataset.id = picture.id;
+    image.alt = picture.name;
+    image.src = this.#sourceOf(picture.id, /** @type {Blob} */ (picture.file));
+    button.append(image);
+    button.addEventListener("click", () => this.explorer.go({ image: picture.id }));
+    find("images").append(button);
+  }
+
+  /** @param {string} id @param {Blob} file */
+  #sourceOf(id, file) {
+    const known = this.#sources.get(id) ?? URL.createObjectURL(file);
+    this.#sources.set(id, known);
+    return known;
+  }
+
+  /** Show an image, after the service has it. @param {string} id */
+  async show(id) {
+    const picture = this.pictures.get(id);
+    const { client } = this.explorer;
+    const stored = picture?.file ? await client.upload(picture.file) : await client.image(id).catch(forgotten);
+    this.#size = stored;
+    this.#image.src = this.#sourceOf(id, picture?.file ?? (await client.thumbnail(id, { side: 1024 })));
+    this.#image.alt = picture?.name ?? "the image that is looked at";
+    this.#image.hidden = false;
+    this.#image.classList.toggle("coarse", stored.width < 256);
+    this.#field.hidden = true;
+    find("image-facts").textContent = [`${stored.width} × ${stored.height}`, stored.format, ...stored.notes].join(" · ");
+    for (const button of find("images").children) {
+      button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.id === id));
+    }
+  }
+
+  /** How many pixels of a picture the service draws for one of the image, so that small ones can be seen. */
+  get enlargement() {
+    const { width, height } = this.#size ?? { width: 256, height: 256 };
+    return Math.max(1, Math.floor(256 / Math.max(width, height)));
+  }
+
+  /** Show what the model says. @param {Look} look */
+  async showPredictions(look) {
+    const list = find("predictions");
+    const { outputs, warnings } = await look.predictions();
+    if (look !== this.explorer.look) return;
+    find("warnings").textContent = warnings.join(" ");
+    const rows = outputs.flatMap(({ name, predictions }) =>
+      (predictions?.[0] ?? []).map((score) => ({ ...score, output: outputs.length > 1 ? `${name}: ` : "" })),
+    );
+    list.replaceChildren(...rows.map((score) => rowOf(score)));
+    if (!rows.length) find("warnings").textContent ||= "Its outputs are maps or sequences: look at the last layers.";
+  }
+
+  /** Show which part of the image a unit of a layer sees. @param {Layer} layer @param {Unit | null} unit */
+  async showField(layer, unit) {
+    const { look, maps } = this.explorer;
+    const wanted = (this.#wanted = unit);
+    if (!unit || unit.row < 0 || !look || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
+    const field = await look.receptiveField(layer).catch(() => null);
+    const box = field && this.#size && boxOf(field, unit, maps.stride, this.#size);
+    if (wanted !== this.#wanted) return;
+    this.#field.hidden = !box;
+    if (!box || !this.#size) return;
+    const { width, height } = this.#size;
+    const [left, top, right, bottom] = box;
+    Object.assign(this.#field.style, {
+      left: `${(left / width) * 100}%`,
+      top: `${(top / height) * 100}%`,
+      width: `${((right - left) / width) * 100}%`,
+      height: `${((bottom - top) / height) * 100}%`,
+    });
+  }
+  /** @type {Unit | null} */
+  #wanted = null;
+}
+
+/** @param {unknown} error @returns {never} */
+function forgotten(error) {
+  if (!(error instanceof LayerscopeError) || error.code !== "image_not_found") throw error;
+  throw new LayerscopeError("image_not_found", "The service no longer has the image of this link. Open it again, or choose another.");
+}
+
+/**
+ * Where in the image a unit looks, in its pixels: the field of the middle unit tells how input and image lie, and fields follow units.
+ *
+ * @param {import("./look.js").Schemas["ReceptiveFieldBody"]} field - Of the middle unit.
+ * @param {Unit} unit
+ * @param {number} stride
+ * @param {{width: number, height: number}} image
+ */
+function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
+  if (!seen?.box || !seen.original) return null;
+  const axes = /** @type {const} */ ([["x", column * stride, 0, image.width], ["y", row * stride, 1, image.height]]);
+  const ends = axes.map(([axis, place, at, most]) => {
+    const [low, high] = [/** @type {number[]} */ (seen.box)[at], /** @type {number[]} */ (seen.box)[at + 2]];
+    const [from, to] = [/** @type {number[]} */ (seen.original)[at], /** @type {number[]} */ (seen.original)[at + 2]];
+    if (seen.whole || seen.size[axis] === undefined) return [from, to];
+    const scale = (to - from) / (high - low);
+    const start = from + (seen.offset[axis] + seen.stride[axis] * place - low) * scale;
+    return [Math.max(0, start), Math.min(most, start + seen.size[axis] * scale)];
+  });
+  return [ends[0][0], ends[1][0], ends[0][1], ends[1][1]];
+}
+
+/** @param {{class: number, name: string | null, value: number | null, output: string}} score */
+function rowOf({ class: number, name, value, output }) {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("prediction"));
+  const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+  const [label, share, track] = row.children;
+  label.textContent = output + (name ?? `class ${number}`);
+  const isShare = value !== null && value >= 0 && value <= 1;
+  share.textContent = isShare ? `${(value * 100).toFixed(1)} %` : plain(value);
+  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${isShare ? value * 100 : 0}%`;
+  return row;
+}

@@ -1,0 +1,64 @@
+"""Models to explore: one of each kind that a page could stumble over."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from keras import Input, Model, Sequential, layers
+
+from layerscope.demo import MODELS
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+"""The name of a class."""
+
+
+def write_models(directory: Path) -> None:
+    """Write a directory of models."""
+    shutil.copytree(MODELS / "digits", directory / "digits")
+    for name, model in {"nested": nested(), "wide": wide(), "photos": photos(), "pair": pair()}.items():
+        for number, weights in enumerate(model.get_weights()):
+            weights[...] = np.random.default_rng(number).normal(0, 0.3, weights.shape)
+        model.save(write_folder(directory / name, None) / "model.keras")
+    again = write_folder(directory / "digits_again", {"classes": [HOSTILE, *"123456789"]})
+    shutil.copy(MODELS / "digits" / "1" / "model.keras", again)
+
+
+def write_folder(model: Path, declaration: dict[str, object] | None) -> Path:
+    folder = model / "1"
+    folder.mkdir(parents=True)
+    if declaration is not None:
+        (folder / "layerscope.json").write_text(json.dumps(declaration))
+    return folder
+
+
+def nested() -> Model:
+    entrance = Input((16, 16, 4))
+    inner = layers.Conv2D(4, 3, padding="same", name="conv")(entrance)
+    block = Model(entrance, layers.Add(name="add")([entrance, inner]), name="block")
+    image = Input((16, 16, 3), name="image")
+    stem = layers.Conv2D(4, 3, padding="same", name="stem")(image)
+    steps = [layers.Conv2D(4, 3, padding="same", name=f"conv_{number}") for number in range(6)]
+    values = block(stem)
+    for step in steps:
+        values = step(values)
+    skipped = layers.Concatenate(name="skip")([stem, values])
+    pooled = layers.GlobalAveragePooling2D(name="pool")(skipped)
+    rows = layers.Reshape((2, 4), name="rows")(pooled)
+    return Model(image, layers.Dense(3, name="classes")(layers.Flatten(name="flat")(rows)), name="nested")
+
+
+def wide() -> Model:
+    return Sequential([Input((8, 8, 1), name="image"), layers.Conv2D(2_048, 1, name="wide")])
+
+
+def photos() -> Model:
+    convolution = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="maps")
+    return Sequential(
+        [Input((224, 224, 3), name="image"), convolution, layers.GlobalMaxPooling2D(name="pool")]
+    )
+
+
+def pair() -> Model:
+    left, right = Input((8, 8, 1), name="left"), Input((8, 8, 1), name="right")
+    return Model([left, right], layers.Concatenate(name="both")([left, right]))
