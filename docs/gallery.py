@@ -56,6 +56,8 @@ DEMO = [
          layer="conv1", channel=1, scale=8, colorbar="true"),
     _maps("gallery/layer", "The four channels of largest mean magnitude, with one range for all.", "digits", "seven",
          layer="conv2", channels="top:4", normalize="layer", columns=4, scale=8, gap=8, labels="true", colorbar="true"),
+    _maps("gallery/layers", "Three layers, with one range for all of them: the later ones answer more strongly.", "digits", "seven",
+         layer="conv*", channels="0-7", range="shared", columns=8, scale=3, gap=6, labels="true", colorbar="true"),
     _maps("gallery/diverging", "Before the activation function values have both signs: zero is the middle of the colours.",
          "digits", "three", layer="conv2@preactivation", channels="0-7", columns=4, scale=6, gap=6, labels="true",
          colorbar="true"),

@@ -17,6 +17,7 @@ from layerscope.encode import Piece
 from layerscope.graph.model import ModelDescription
 from layerscope_api.callers import IsWanted, watched
 from layerscope_api.dependencies import Service
+from layerscope_api.measuring import measured_of
 from layerscope_api.options import ImageOptions
 from layerscope_api.pieces import PiecesResponse
 from layerscope_api.requests import Asked, Stored
@@ -55,6 +56,7 @@ async def respond(
         answer: does the work, as long as it is wanted; it may block.
         more: how many seconds it may take besides what every request may.
     """
+    measured_of(request.scope).asked = reference
     validity: dict[str, str] = {}
     if request.method in {"GET", "HEAD"}:
         model = service.engine.describe(reference)
@@ -82,6 +84,7 @@ async def send(
     """
     async with watched(request) as is_wanted:
         done = await service.work.run(lambda: answer(is_wanted), more)
+    measured_of(request.scope).answered(done.model, done.activations, done.encode_seconds)
     every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,

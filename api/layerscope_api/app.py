@@ -17,6 +17,8 @@ from layerscope_api.errors import add_error_handlers
 from layerscope_api.hosts import Hosts
 from layerscope_api.keys import Keyring
 from layerscope_api.lifecycle import Lifecycle, lifecycle_of
+from layerscope_api.measuring import Measure
+from layerscope_api.metrics import Metrics
 from layerscope_api.middleware import BodyLimit, ResponseHeaders
 from layerscope_api.routes import ROUTERS
 from layerscope_api.security import Access, Declarations
@@ -49,12 +51,13 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             loads while the application starts and is closed with it.
     """
     settings = settings or Settings()
+    metrics = Metrics()
     app = FastAPI(
         title="Layerscope",
         description=_DESCRIPTION,
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan(settings, engine),
+        lifespan=_lifespan(settings, engine, metrics),
         # Those of the framework load their scripts from elsewhere; ours are in `routes.pages`.
         docs_url=None,
         redoc_url=None,
@@ -65,11 +68,11 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     for router in ROUTERS:
         app.include_router(router)
     add_error_handlers(app)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, metrics)
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """From the inside out."""
     limits = settings.limits
     app.add_middleware(
@@ -95,6 +98,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         Hosts, bound=settings.host, allowed=settings.allowed_hosts, origins=settings.cors_origins
     )
+    app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(ResponseHeaders, embeddable=bool(settings.cors_origins))
 
 
@@ -114,7 +118,7 @@ def local_engine(settings: Settings) -> LocalEngine:
     )
 
 
-def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
+def _lifespan(settings: Settings, given: Engine | None, metrics: Metrics) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = given or local_engine(settings)
@@ -122,7 +126,8 @@ def _lifespan(settings: Settings, given: Engine | None) -> Lifespan[FastAPI]:
         work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
         changes = Work(limits.pending_changes, limits.model_open_seconds)
         images, lifecycle = ImageStore(limits), lifecycle_of(app)
-        app.state.service = Service(settings, engine, images, work, changes, lifecycle)
+        app.state.service = Service(settings, engine, images, work, changes, lifecycle, metrics)
+        metrics.watch(engine, work)
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:

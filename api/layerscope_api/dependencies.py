@@ -9,13 +9,17 @@ from layerscope.execution.engine import Engine
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
 from layerscope_api.lifecycle import Lifecycle
+from layerscope_api.metrics import Metrics
 from layerscope_api.settings import Settings
 from layerscope_api.work import Work
 
 
 @dataclass(frozen=True)
 class Service:
-    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models."""
+    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models.
+
+    `metrics` counts what is done.
+    """
 
     settings: Settings
     engine: Engine
@@ -23,6 +27,7 @@ class Service:
     work: Work
     changes: Work
     lifecycle: Lifecycle
+    metrics: Metrics
 
     @property
     def limits(self) -> Limits:

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, compile_path
 from starlette.types import Scope
 
 from layerscope import errors
+from layerscope_api.measuring import measured_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def error_response(
     """An error answer in the one shape. Clients of the Open Inference Protocol expect no 422, but 400."""
     if status == 422 and request.url.path.startswith(_PROTOCOL):
         status = 400
+    measured_of(request.scope).reason = code
     body = error_body(request.scope.get("request_id", ""), code, message, details)
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
     return JSONResponse(body, status, headers)

@@ -18,6 +18,7 @@ from layerscope.execution.attributing import Progress
 from layerscope_api.answers import Answer
 from layerscope_api.callers import IsWanted, watched
 from layerscope_api.errors import bug, our_error
+from layerscope_api.measuring import measured_of
 from layerscope_api.work import Work
 
 Stream = Literal["text/event-stream", "application/x-ndjson"]
@@ -107,7 +108,9 @@ class StreamedAnswer(Response):
         error = working.exception()
         if error is not None:
             return self._event("error", bytes(self._failure(error).body))
-        return self._event("result", b"".join(bytes(piece) for piece in working.result().pieces))
+        done = working.result()
+        measured_of(self._request.scope).answered(done.model, done.activations, done.encode_seconds)
+        return self._event("result", b"".join(bytes(piece) for piece in done.pieces))
 
     def _failure(self, error: BaseException) -> Response:
         if isinstance(error, LayerscopeError):

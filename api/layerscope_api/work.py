@@ -30,6 +30,11 @@ class Work:
         self._counting = threading.Lock()
         self._pending = 0
 
+    @property
+    def pending(self) -> int:
+        """How many requests are being worked on or waiting."""
+        return self._pending
+
     async def run(self, function: Callable[[], Answer], more: float = 0.0) -> Answer:
         """Call `function` in a thread.
 

@@ -1,8 +1,10 @@
 """Layerscope as somebody sees it who knows Triton's client and nothing else: it is not told that layers are special."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from PIL import Image
 from sockets import served
 from tritonclient.utils import InferenceServerException
 
-from layerscope.demo import samples
+from layerscope.demo import MODELS, samples
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
 
@@ -20,8 +22,10 @@ FILES = [samples()[name].read_bytes() for name in ("seven", "two", "one")]
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    settings = Settings(models=None)
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    models = tmp_path_factory.mktemp("models")
+    shutil.copytree(MODELS, models, dirs_exist_ok=True)
+    settings = Settings(models=models, control="explicit", load=("digits",))
     with served(create_app(settings), settings) as address:
         client = triton.InferenceServerClient(address)
         while not client.is_server_ready():
@@ -153,6 +157,32 @@ def test_binary_json_and_compressed(
     assert result.as_numpy("dense").shape == (2, 32)
 
 
+def test_statistics(client: triton.InferenceServerClient) -> None:
+    def counted(stats: dict[str, Any]) -> tuple[int, int, int, int]:
+        (model,) = stats["model_stats"]
+        stages = model["inference_stats"]
+        return (
+            model["inference_count"],
+            stages["success"]["count"],
+            stages["fail"]["count"],
+            stages["queue"]["count"],
+        )
+
+    before = counted(client.get_inference_statistics("digits", "1"))
+    client.infer("digits", [images(*FILES)])
+    with pytest.raises(InferenceServerException):
+        client.infer("digits", [images(b"no image")])
+    after = counted(client.get_inference_statistics())
+
+    assert tuple(now - then for now, then in zip(after, before, strict=True)) == (3, 1, 1, 1)
+    (model,) = client.get_inference_statistics("digits")["model_stats"]
+    assert (
+        model["execution_count"] == sum(each["compute_infer"]["count"] for each in model["batch_stats"]) > 0
+    )
+    assert model["inference_stats"]["compute_infer"]["ns"] > 0
+    assert model["memory_usage"][0]["byte_size"] > 0
+
+
 def test_with_asyncio(address: str) -> None:
     async def ask() -> list[np.ndarray]:
         async with triton_asyncio.InferenceServerClient(address) as client:
@@ -189,3 +219,19 @@ def test_errors(client: triton.InferenceServerClient) -> None:
         client.get_system_shared_memory_status()
     with pytest.raises(InferenceServerException, match=r"\[400\] .*logging.* is not supported"):
         client.get_log_settings()
+
+
+def test_unload_and_load(client: triton.InferenceServerClient) -> None:
+    client.unload_model("digits")
+    assert not client.is_model_ready("digits")
+    assert client.get_model_repository_index()[0]["state"] == "UNAVAILABLE"
+    with pytest.raises(InferenceServerException, match="not loaded"):
+        client.infer("digits", [images(FILES[0])])
+
+    client.load_model("digits")
+    assert client.is_model_ready("digits")
+    assert client.get_model_repository_index()[0]["state"] == "READY"
+    with pytest.raises(
+        InferenceServerException, match=r"\[404\] Request for unknown model: 'letters' is not found"
+    ):
+        client.load_model("letters")

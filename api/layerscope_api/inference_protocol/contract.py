@@ -78,8 +78,8 @@ def model_paths(
         for names in (("model",), ("model", "version")):
             path = "/{model}" + ("/versions/{version}" if "version" in names else "") + suffix
             name = endpoint.__name__ + ("_of_version" if "version" in names else "")
-            parameters = [_parameter(each, "path") for each in names] + [
-                _parameter(each, "query") for each in query
+            parameters = [parameter(each, "path") for each in names] + [
+                parameter(each, "query") for each in query
             ]
             described = {**(extra or {}), "parameters": parameters}
             method(path, name=name, openapi_extra=described, **options)(endpoint)
@@ -88,5 +88,6 @@ def model_paths(
     return register
 
 
-def _parameter(name: str, place: str) -> dict[str, Any]:
+def parameter(name: str, place: str) -> dict[str, Any]:
+    """A text in the path, or one in the query that may be left out."""
     return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}

@@ -20,6 +20,7 @@ from layerscope.graph.selectors import require_one
 from layerscope.graph.taps import Shape, Tap
 from layerscope.models.registry import Entry, State
 from layerscope_api.inference_protocol.datatypes import datatype_of
+from layerscope_api.measuring import measured_of
 
 BATCH = -1
 """How the protocol writes an axis of any size, as that of the batch is."""
@@ -29,13 +30,15 @@ _STATES: dict[State, str] = {
     "ready": "READY",
     "failed": "UNAVAILABLE",
     "unloading": "UNLOADING",
+    "unloaded": "UNAVAILABLE",
 }
 
 
 async def _reference(request: Request) -> str:
     """Taken from the path by hand: the framework answers 422 to what it checks itself, which no client here expects."""
     name, version = (request.path_params.get(part, "") for part in ("model", "version"))
-    return f"{name}@{version}" if version else str(name)
+    reference = measured_of(request.scope).asked = f"{name}@{version}" if version else str(name)
+    return reference
 
 
 ProtocolModel = Depends(_reference)
@@ -120,7 +123,7 @@ def index(entries: list[Entry[LoadedModel]], *, only_ready: bool) -> list[dict[s
             "name": entry.source.name,
             "version": str(entry.source.version),
             "state": _STATES[entry.state],
-            "reason": entry.reason or "",
+            "reason": entry.reason or ("unloaded" if entry.state == "unloaded" else ""),
         }
         for entry in entries
         if entry.state == "ready" or not only_ready

@@ -67,6 +67,21 @@ class RepositoryModel(BaseModel):
     reason: str
 
 
+class RepositoryChange(BaseModel):
+    """What was done with a model: its versions that were loaded, or unloaded."""
+
+    name: str
+    versions: list[str]
+
+
+class StatisticsBody(BaseModel):
+    """Triton's `model_stats`, one item a version."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_stats: list[dict[str, Any]]
+
+
 class RequestInput(BaseModel):
     """An input: its values in JSON, or with `binary_data_size` in its parameters behind the JSON."""
 

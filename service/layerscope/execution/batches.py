@@ -16,6 +16,9 @@ from layerscope.graph.taps import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Told = Callable[[Executable, int, float], None]
+"""Is told of a run: what ran, how many rows, and the seconds it took."""
+
 _LATE = "The request waited longer than it may: try again, or ask for less."
 
 
@@ -139,8 +142,12 @@ class Batch:
         """The jobs that are still worth running."""
         return [job for job in self.jobs if job.begin()]
 
-    def run(self, jobs: Sequence[Job]) -> None:
+    def run(self, jobs: Sequence[Job], told: Told = lambda _executable, _rows, _seconds: None) -> None:
         """Run those of its jobs that have begun, and hand each its own.
+
+        Args:
+            jobs: what has begun.
+            told: is told of the run before anybody gets anything.
 
         Raises:
             Exception: whatever the run raises; who has got nothing then gets nothing.
@@ -151,6 +158,7 @@ class Batch:
         arrays = self.compute(inputs)
         values = dict(zip(self.taps, arrays, strict=True))
         ran = time.monotonic() - started
+        told(self.executable, len(lines), ran)
         for job in jobs:
             own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
             job.future.set_result(Outcome(own, started - job.submitted, ran))

@@ -25,6 +25,7 @@ from layerscope.execution.attributing import Attribution, AttributionQuery, Prog
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Sources, require_few_images, rows_of
 from layerscope.execution.inspection_run import InspectionRun
+from layerscope.execution.observing import Observer, Observers
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.devices import has_gpu
@@ -130,6 +131,9 @@ class Engine(Protocol):
     def attribute(self, query: AttributionQuery) -> Attribution:
         """Where in images the reasons for an output lie."""
 
+    def watch(self, observer: Observer) -> None:
+        """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
+
     def close(self) -> None:
         """End what runs and give back all memory."""
 
@@ -160,10 +164,12 @@ class LocalEngine:
         self._control = control or Control()
         self._loader = loader
         self._holding = ExitStack()
+        self._observers = Observers()
         self.models: Library[LoadedModel] = Library(
             directory,
-            lambda source: assemble(
-                source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact
+            lambda source: self._observers.load(
+                source,
+                lambda: assemble(source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact),
             ),
             self.limits,
             self._control,
@@ -176,6 +182,7 @@ class LocalEngine:
             batch_rows=_batch_rows(self.limits),
             batch_bytes=self.limits.batch_bytes,
             pending_jobs=self.limits.pending_requests,
+            told=self._observers.ran,
         )
         self._memory = WorkingMemory(self.limits.working_bytes)
         self._loaded = False
@@ -308,6 +315,10 @@ class LocalEngine:
             needed = self._needed(run.query.demand(), building, run.building_bytes())
             with self._memory.reserved(needed, run.query.seconds_left()):
                 return run.attributions(run.query.activations())[name]
+
+    def watch(self, observer: Observer) -> None:
+        """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
+        self._observers.add(observer)
 
     def close(self) -> None:
         """End what runs and give back all memory."""

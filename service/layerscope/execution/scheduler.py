@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from cachetools import LRUCache
 
 from layerscope.errors import LayerscopeError, QueueFull
-from layerscope.execution.batches import Batch, Job, Outcome
+from layerscope.execution.batches import Batch, Job, Outcome, Told
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -38,9 +38,13 @@ class Scheduler:
         batch_rows: most rows in a batch, unless a single job has more.
         batch_bytes: most bytes of the values of a batch, unless a single job has more.
         pending_jobs: most jobs that wait.
+        told: is told of every run.
     """
 
-    def __init__(self, *, workers: int, batch_rows: int, batch_bytes: int, pending_jobs: int) -> None:
+    def __init__(
+        self, *, workers: int, batch_rows: int, batch_bytes: int, pending_jobs: int, told: Told | None = None
+    ) -> None:
+        self._told = told or (lambda _executable, _rows, _seconds: None)
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._pending_jobs = pending_jobs
@@ -113,7 +117,7 @@ class Scheduler:
         with self._runnable:
             self.runs += 1
         try:
-            batch.run(jobs)
+            batch.run(jobs, self._told)
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)

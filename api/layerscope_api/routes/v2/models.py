@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from layerscope.errors import ModelNotLoaded, Unavailable
+from layerscope_api.contract import errors
 from layerscope_api.dependencies import ServiceDependency
 from layerscope_api.inference_protocol.contract import MODEL_ERRORS, model_paths
 from layerscope_api.inference_protocol.models import (
@@ -11,12 +12,37 @@ from layerscope_api.inference_protocol.models import (
     described,
     metadata,
 )
-from layerscope_api.inference_protocol.schemas import ModelConfiguration, ModelMetadata, ModelReadiness
+from layerscope_api.inference_protocol.schemas import (
+    ModelConfiguration,
+    ModelMetadata,
+    ModelReadiness,
+    StatisticsBody,
+)
+from layerscope_api.inference_protocol.statistics import model_statistics
 from layerscope_api.security import INFER
 
 router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
 
 _LAYERS = "layers"
+
+
+@router.get("/stats", response_model=StatisticsBody, responses=errors())
+async def all_statistics(service: ServiceDependency) -> object:
+    """What was asked of every model that is loaded."""
+    return model_statistics(service.engine.catalogue(), service.metrics)
+
+
+@model_paths(router.get, "/stats", response_model=StatisticsBody, responses=MODEL_ERRORS)
+async def statistics_of_model(service: ServiceDependency, reference: str = ProtocolModel) -> object:
+    """What was asked of a model, and how long each stage took."""
+    model = described(service.engine, reference)
+    any_version = reference == model.name
+    asked = [
+        entry
+        for entry in service.engine.catalogue()
+        if entry.source.name == model.name and (any_version or entry.source.version == model.version)
+    ]
+    return model_statistics(asked, service.metrics)
 
 
 @model_paths(router.get, "", response_model=ModelMetadata, responses=MODEL_ERRORS, query=["outputs"])

@@ -1,0 +1,203 @@
+"""What is measured, by the names under which Prometheus knows it.
+
+Labels are models, versions, codes and reasons: never a layer, a file or a key, of which there can be any number. The
+statistics of the Open Inference Protocol are read from the same figures.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from layerscope.activations import Activations
+from layerscope.errors import LayerscopeError
+from layerscope.execution.engine import Engine
+from layerscope.graph.model import ModelDescription
+from layerscope_api.work import Work
+
+_MODEL = ("model", "version")
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+@dataclass
+class Measured:
+    """One request, as far as is known of it: filled in on its way by who knows.
+
+    Attributes:
+        asked: the model that was asked for, as the caller wrote it.
+        model: what answered, name and version; None if nothing did.
+        activations: what it computed.
+        encoding: the seconds in which the answer was written.
+        reason: the code of the error that was answered.
+    """
+
+    asked: str = ""
+    model: tuple[str, str] | None = None
+    activations: Activations | None = None
+    encoding: float = 0.0
+    reason: str | None = None
+
+    def answered(self, model: ModelDescription, activations: Activations, encoding: float) -> None:
+        """A model has answered."""
+        self.model = model.name, str(model.version)
+        self.activations = activations
+        self.encoding = encoding
+
+
+class Metrics:
+    """The figures of one application."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "layerscope_requests", "Requests by status", (*_MODEL, "code"), registry=registry
+        )
+        self._rejected = Counter(
+            "layerscope_rejected", "Requests answered by an error, by its code", ["reason"], registry=registry
+        )
+        self._seconds = Histogram(
+            "layerscope_request_seconds", "Time to answer", _MODEL, registry=registry, buckets=_SECONDS
+        )
+        self._stages = Histogram(
+            "layerscope_stage_seconds",
+            "Time of an answer by stage: queue, decode, run, encode",
+            (*_MODEL, "stage"),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._answered = Gauge(
+            "layerscope_last_answer_timestamp_seconds",
+            "When a model answered last",
+            _MODEL,
+            registry=registry,
+        )
+        self._inferences = Counter(
+            "layerscope_inferences", "Images that were answered for", _MODEL, registry=registry
+        )
+        self._executions = Counter("layerscope_executions", "Runs of a model", _MODEL, registry=registry)
+        self._batches = Histogram(
+            "layerscope_batch_rows", "Images run together", _MODEL, registry=registry, buckets=_ROWS
+        )
+        self._run_seconds = Counter(
+            "layerscope_execution_seconds", "Time in which a model ran", _MODEL, registry=registry
+        )
+        self._hits = Counter("layerscope_cache_hits", "Answers that took no run", _MODEL, registry=registry)
+        self._misses = Counter("layerscope_cache_misses", "Answers that took one", _MODEL, registry=registry)
+        self._bytes = Counter("layerscope_response_bytes", "Bytes of answers", _MODEL, registry=registry)
+        self._loads = Counter(
+            "layerscope_model_loads", "Loads of a model", (*_MODEL, "outcome"), registry=registry
+        )
+
+    def served(self, measured: Measured, status: int, seconds: float, size: int) -> None:
+        """A request was answered."""
+        model = measured.model or self._known(measured.asked)
+        self._requests.labels(*model, str(status)).inc()
+        if measured.reason is not None:
+            self._rejected.labels(measured.reason).inc()
+        found = measured.activations
+        if found is None:
+            return
+        self._seconds.labels(*model).observe(seconds)
+        for stage, taken in {**found.seconds, "encode": measured.encoding}.items():
+            self._stages.labels(*model, stage).observe(taken)
+        self._answered.labels(*model).set_to_current_time()
+        self._inferences.labels(*model).inc(_images(found))
+        (self._hits if found.hit else self._misses).labels(*model).inc()
+        self._bytes.labels(*model).inc(size)
+
+    def ran(self, name: str, version: int, rows: int, seconds: float) -> None:
+        """A version of a model was run: see `Observer`."""
+        model = name, str(version)
+        self._executions.labels(*model).inc()
+        self._batches.labels(*model).observe(rows)
+        self._run_seconds.labels(*model).inc(seconds)
+
+    def loaded(self, name: str, version: int, *, failed: bool) -> None:
+        """A version of a model was loaded, or could not be: see `Observer`."""
+        self._loads.labels(name, str(version), "failed" if failed else "ready").inc()
+
+    def watch(self, engine: Engine, work: Work) -> None:
+        """Tell of an engine what it is like when somebody looks, and count what it does."""
+        engine.watch(self)
+        self._engine = engine
+        self.registry.register(_Looked(engine, work))
+
+    def samples(self) -> "Samples":
+        """All figures as they are now."""
+        return Samples(
+            {
+                (sample.name, frozenset(sample.labels.items())): sample.value
+                for metric in self.registry.collect()
+                for sample in metric.samples
+            }
+        )
+
+    def _known(self, asked: str) -> tuple[str, str]:
+        """The labels of a model that did not answer; empty if there is none, for anything may be asked for."""
+        if self._engine is None or not asked:
+            return "", ""
+        try:
+            model = self._engine.describe(asked)
+        except LayerscopeError:
+            return "", ""
+        return model.name, str(model.version)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Figures by name and labels."""
+
+    values: Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+    def value(self, name: str, **labels: str) -> float:
+        """One figure; 0 where nothing was counted yet."""
+        return self.values.get((name, frozenset(labels.items())), 0.0)
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of all figures of a name that have these labels among others."""
+        wanted = frozenset(labels.items())
+        return sum(
+            value for (found, others), value in self.values.items() if found == name and wanted <= others
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What is as it is when somebody looks."""
+
+    engine: Engine
+    work: Work
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the engine is not asked before somebody looks."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures."""
+        pending = GaugeMetricFamily(
+            "layerscope_pending_requests", "Requests being worked on or waiting", self.work.pending
+        )
+        yield pending
+        memory = GaugeMetricFamily(
+            "layerscope_model_memory_bytes", "Bytes of a model's weights", labels=_MODEL
+        )
+        state = GaugeMetricFamily(
+            "layerscope_model_state", "1 for the state a model is in", labels=(*_MODEL, "state")
+        )
+        for entry in self.engine.catalogue():
+            model = entry.source.name, str(entry.source.version)
+            state.add_metric((*model, entry.state), 1)
+            if entry.model is not None:
+                memory.add_metric(model, entry.model.description.memory_bytes)
+        yield memory
+        yield state
+
+
+def _images(found: Activations) -> int:
+    """How many rows they are of: the values have one each."""
+    first = next(iter(found.values()), None)
+    return 0 if first is None else len(first.values)

@@ -1,0 +1,29 @@
+"""Metrics, for Prometheus."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import exposition
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from layerscope_api.contract import Responses, errors
+from layerscope_api.dependencies import ServiceDependency
+from layerscope_api.security import METRICS
+
+router = APIRouter(tags=["service"], dependencies=[METRICS])
+
+_TEXT: Responses = {
+    200: {
+        "description": "The figures, in the format that Accept asks for: Prometheus' text, or OpenMetrics",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/metrics", response_class=Response, responses={**_TEXT, **errors()})
+async def metrics(request: Request, service: ServiceDependency) -> Response:
+    """Every figure that is measured."""
+    wants_openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+    form = openmetrics if wants_openmetrics else exposition
+    figures = await asyncio.to_thread(form.generate_latest, service.metrics.registry)
+    return Response(figures, headers={"Content-Type": form.CONTENT_TYPE_LATEST})

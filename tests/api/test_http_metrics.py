@@ -1,0 +1,107 @@
+"""What Prometheus scrapes: every figure by its name, and none that grows without bound."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
+from starlette.testclient import TestClient
+
+from layerscope_api.app import create_app
+from layerscope_api.settings import Settings
+
+Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(models=None))) as http:
+        yield http
+
+
+def scraped(http: TestClient) -> Figures:
+    answer = http.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def figure(figures: Figures, name: str, **labels: str) -> float:
+    return figures.get((f"layerscope_{name}", tuple(sorted(labels.items()))), 0.0)
+
+
+def test_an_answer_is_counted_once_in_each_figure(measured: TestClient) -> None:
+    digits = {"model": "digits", "version": "1"}
+    before = scraped(measured)
+    answers = [
+        measured.post(PREDICTIONS, content=SEVEN + end, headers=PNG)
+        for end in (b"first", b"second", b"first")
+    ]
+    after = scraped(measured)
+
+    def grown(name: str, **labels: str) -> float:
+        return figure(after, name, **labels) - figure(before, name, **labels)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert grown("requests_total", **digits, code="200") == 3
+    assert grown("inferences_total", **digits) == 3
+    assert grown("executions_total", **digits) == 2
+    assert (grown("cache_hits_total", **digits), grown("cache_misses_total", **digits)) == (1, 2)
+    assert grown("request_seconds_count", **digits) == 3
+    for stage in ("queue", "decode", "run", "encode"):
+        assert grown("stage_seconds_count", **digits, stage=stage) == 3
+    assert grown("response_bytes_total", **digits) == sum(len(answer.content) for answer in answers)
+    assert grown("batch_rows_sum", **digits) == 2
+    assert figure(after, "model_memory_bytes", **digits) > 0
+    assert figure(after, "model_state", **digits, state="ready") == 1
+    assert figure(after, "model_loads_total", **digits, outcome="ready") == 1
+    assert figure(after, "pending_requests") == 0
+
+
+def test_what_is_refused_is_counted_by_its_code(measured: TestClient) -> None:
+    before = scraped(measured)
+    measured.get("/v1/models/none")
+    measured.post(ACTIVATIONS, params={"layers": "zzz"}, content=SEVEN, headers=PNG)
+    measured.post(ACTIVATIONS, content=b"", headers={**PNG, "Content-Length": str(1 << 40)})
+    after = scraped(measured)
+
+    for reason in ("model_not_found", "layer_not_found", "body_too_large"):
+        assert (
+            figure(after, "rejected_total", reason=reason)
+            == figure(before, "rejected_total", reason=reason) + 1
+        )
+    digits = {"model": "digits", "version": "1"}
+    assert figure(after, "requests_total", **digits, code="422") > figure(
+        before, "requests_total", **digits, code="422"
+    )
+
+
+def test_nobody_can_make_labels(measured: TestClient) -> None:
+    measured.post(PREDICTIONS, content=SEVEN, headers=PNG)
+    measured.get("/v1/models/none/predictions?image=x")
+    known = len(scraped(measured))
+    for number in range(5):
+        measured.get(f"/v1/models/made-up-{number}/predictions?image=x")
+        measured.get(f"/v2/models/made-up-{number}")
+        measured.post(f"/v1/models/digits/activations?layers=made-up-{number}", content=SEVEN, headers=PNG)
+
+    after = scraped(measured)
+    assert "made-up" not in str(after)
+    assert len(after) <= known + 3
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/openmetrics-text;version=zzz;escaping=???", "text/plain", "*/*"]
+)
+def test_both_formats(measured: TestClient, accept: str) -> None:
+    answer = measured.get("/metrics", headers={"Accept": accept})
+
+    assert answer.status_code == 200
+    is_openmetrics = accept.startswith("application/openmetrics-text")
+    assert answer.headers["content-type"].startswith(
+        "application/openmetrics-text" if is_openmetrics else "text/plain"
+    )
+    assert answer.text.endswith("# EOF\n") is is_openmetrics
