@@ -21,7 +21,7 @@ run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
 	$(BIN)/layerscope serve
 
 test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications, long attacks
 	$(BIN)/pytest -m soak
