@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 GROUPS = {
-    "quick": ("seed", "latency", "throughput", "breakdown", "rendering", "startup", "footprint"),
+    "quick": (
+        "seed",
+        "latency",
+        "front_door",
+        "throughput",
+        "breakdown",
+        "rendering",
+        "startup",
+        "footprint",
+    ),
     "peers": ("servers", "visualisers", "attributions", "processor"),
 }
 FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance", "faithfulness")

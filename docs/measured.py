@@ -10,6 +10,7 @@ from tables import table
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 FAMILIES = {
     "latency": "One request",
+    "front_door": "Keys and logs",
     "throughput": "Sixteen callers",
     "servers": "Servers somebody would write instead",
     "breakdown": "Where the time goes",

@@ -15,11 +15,13 @@ class Connection:
 
     Servers close connections that were idle for a few seconds, so it is opened anew before that. Answers are read
     into memory that is kept: to be given tens of megabytes by the system takes longer than to receive them.
+    With a `key`, each request carries it.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: str | None = None) -> None:
         parts = urlsplit(address)
         self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=120)
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._used = -_IDLE_SECONDS
         self._kept = bytearray()
 
@@ -46,7 +48,7 @@ class Connection:
             RuntimeError: the status is not 200.
         """
         self.open()
-        self._http.request("POST", path, body, {"Content-Type": content_type})
+        self._http.request("POST", path, body, {"Content-Type": content_type, **self._headers})
         answer = self._http.getresponse()
         content = self._read(answer)
         self._used = time.monotonic()

@@ -37,12 +37,15 @@ class Service:
 
 
 @contextmanager
-def serve(models: Path | None, limits: Mapping[str, int] | None = None) -> Iterator[Service]:
+def serve(
+    models: Path | None, limits: Mapping[str, int] | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """Run `layerscope serve` until the block ends; what it said is shown if the block fails.
 
     Args:
         models: the model directory; the demo model without it.
         limits: limits that differ from the defaults, by name.
+        settings: the same of other settings.
 
     Returns:
         The service, once it is ready.
@@ -50,7 +53,8 @@ def serve(models: Path | None, limits: Mapping[str, int] | None = None) -> Itera
     chosen = [] if models is None else ["--models", str(models)]
     command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0", *chosen]
     raised = {f"LAYERSCOPE_LIMITS__{name.upper()}": str(value) for name, value in (limits or {}).items()}
-    environment = {**os.environ, "COLUMNS": "200", **raised}
+    others = {f"LAYERSCOPE_{name.upper()}": value for name, value in (settings or {}).items()}
+    environment = {**os.environ, "COLUMNS": "200", **raised, **others}
     said: deque[str] = deque(maxlen=_LINES)
     started = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
