@@ -6,15 +6,18 @@ statistics of the Open Inference Protocol are read from the same figures.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from layerscope.activations import Activations
 from layerscope.errors import LayerscopeError
-from layerscope.execution.engine import Engine
-from layerscope.graph.model import ModelDescription
-from layerscope_api.work import Work
+
+if TYPE_CHECKING:
+    from layerscope.activations import Activations
+    from layerscope.execution.engine import Engine
+    from layerscope.graph.model import ModelDescription
+    from layerscope_api.work import Work
 
 _MODEL = ("model", "version")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -35,11 +38,11 @@ class Measured:
 
     asked: str = ""
     model: tuple[str, str] | None = None
-    activations: Activations | None = None
+    activations: "Activations | None" = None
     encoding: float = 0.0
     reason: str | None = None
 
-    def answered(self, model: ModelDescription, activations: Activations, encoding: float) -> None:
+    def answered(self, model: "ModelDescription", activations: "Activations", encoding: float) -> None:
         """A model has answered."""
         self.model = model.name, str(model.version)
         self.activations = activations
@@ -120,7 +123,7 @@ class Metrics:
         """A version of a model was loaded, or could not be: see `Observer`."""
         self._loads.labels(name, str(version), "failed" if failed else "ready").inc()
 
-    def watch(self, engine: Engine, work: Work) -> None:
+    def watch(self, engine: "Engine", work: "Work") -> None:
         """Tell of an engine what it is like when somebody looks, and count what it does."""
         engine.watch(self)
         self._engine = engine
@@ -169,8 +172,8 @@ class Samples:
 class _Looked:
     """What is as it is when somebody looks."""
 
-    engine: Engine
-    work: Work
+    engine: "Engine"
+    work: "Work"
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the engine is not asked before somebody looks."""
@@ -197,7 +200,7 @@ class _Looked:
         yield state
 
 
-def _images(found: Activations) -> int:
+def _images(found: "Activations") -> int:
     """How many rows they are of: the values have one each."""
     first = next(iter(found.values()), None)
     return 0 if first is None else len(first.values)

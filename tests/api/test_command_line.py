@@ -304,3 +304,8 @@ def _predicts(running: Running) -> bool:
     answer = json.loads(connection.getresponse().read())
     connection.close()
     return bool(answer["outputs"][0]["predictions"][0][0]["class"] == 7)
+
+
+def test_what_needs_no_model_does_not_wait_for_tensorflow():
+    program = "import sys, layerscope_api.cli; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
