@@ -4,7 +4,9 @@ With a directory of models and photos of others, which has `models/` and `images
 is written beside the pictures is written by `make generate`.
 """
 
+import io
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope import demo
@@ -49,6 +52,10 @@ def _over(file: str, words: str, model: str, image: str, **options: Any) -> Draw
     return Drawn(f"{file}.png", words, model, image, "overlay.png", options)
 
 
+def _heat(file: str, words: str, model: str, image: str, method: str, **options: Any) -> Drawn:
+    return Drawn(f"gallery/{file}.png", words, model, image, f"attributions/{method}.png", options)
+
+
 DEMO = [
     _maps("digits-conv1", "All channels of a convolution, each with its own range of values.", "digits", "seven",
          layer="conv1", columns=8, scale=4, gap=4),
@@ -70,6 +77,34 @@ DEMO = [
          layer="conv3", channel=3, interpolation="nearest", scale=8, colormap="inferno"),
 ]  # fmt: skip
 
+_SEVEN: dict[str, Any] = {"scale": 6, "colorbar": "true"}
+
+DEMO_REASONS = [
+    _heat("seven-gradcam", "Grad-CAM: which places of the last convolution speak for a seven.", "digits", "seven",
+          "gradcam", **_SEVEN),
+    _heat("seven-gradcam-one", "The same for a one: what of this seven could be one.", "digits", "seven",
+          "gradcam", target=1, **_SEVEN),
+    _heat("seven-gradcam-plus-plus", "Grad-CAM++.", "digits", "seven", "gradcam++", **_SEVEN),
+    _heat("seven-hirescam", "HiResCAM: what the score was made of, place by place, for and against.", "digits", "seven",
+          "hirescam", **_SEVEN),
+    _heat("seven-layercam", "LayerCAM, of an earlier and finer layer.", "digits", "seven",
+          "layercam", layer="conv2", **_SEVEN),
+    _heat("seven-eigencam", "EigenCAM: what is strongest in the layer, whatever the class.", "digits", "seven",
+          "eigencam", **_SEVEN),
+    _heat("seven-scorecam", "Score-CAM: no gradients, but a run for each channel.", "digits", "seven", "scorecam", **_SEVEN),
+    _heat("seven-saliency", "Saliency: pixels whose change would change the score most.", "digits", "seven",
+          "saliency", **_SEVEN),
+    _heat("seven-smoothgrad", "SmoothGrad: the same, over noisy versions of the image.", "digits", "seven",
+          "smoothgrad", **_SEVEN),
+    _heat("seven-integrated-gradients", "Integrated gradients: each pixel's share of the score, for and against.",
+          "digits", "seven", "integrated-gradients", **_SEVEN),
+    _heat("seven-guided-saliency", "Guided saliency: sharp, and more of edges than of reasons.", "digits", "seven",
+          "guided-saliency", **_SEVEN),
+    _heat("seven-occlusion", "Occlusion: what the probability loses where a patch is covered with black.", "digits", "seven",
+          "occlusion", patch=6,
+        stride=1, baseline="black", **_SEVEN),
+]  # fmt: skip
+
 OTHERS = [
     _maps("gallery/mobilenet-early", "An early layer of a MobileNetV2 of 2019, of a photo of a cat.", "mobilenet", "chelsea",
          layer="Conv1_relu", channels="top:8", columns=4, gap=4),
@@ -83,9 +118,43 @@ OTHERS = [
          layer="activation_1", channels="all", columns=4, scale=2, gap=4, labels="true"),
 ]  # fmt: skip
 
+_ON_INPUT: dict[str, Any] = {"on": "input", "colorbar": "true"}
+
+_PIXELS: dict[str, Any] = {"percentile": "1,99", "alpha": 0.8, "interpolation": "nearest"}
+"""Few pixels have most of the range."""
+
+OTHERS_REASONS = [
+    *(
+        _heat(f"cat-{method.replace('++', '-plus-plus')}", f"{title}.", "mobilenet", "chelsea", method, **_ON_INPUT, **options)
+        for method, title, options in (
+            ("gradcam", "Grad-CAM", {}),
+            ("gradcam++", "Grad-CAM++", {}),
+            ("hirescam", "HiResCAM", {}),
+            ("layercam", "LayerCAM, of a layer in the middle", {"layer": "block_6_expand_relu"}),
+            ("eigencam", "EigenCAM", {}),
+            ("scorecam", "Score-CAM of the 128 channels that vary most", {"top": 128}),
+            ("saliency", "Saliency", _PIXELS),
+            ("smoothgrad", "SmoothGrad", _PIXELS),
+            ("integrated-gradients", "Integrated gradients", _PIXELS),
+            ("guided-saliency", "Guided saliency", _PIXELS),
+            ("occlusion", "Occlusion", {}),
+        )
+    ),
+    _heat("coffee-gradcam", "Another photo, and what makes it harmless.", "mobilenet", "coffee", "gradcam", **_ON_INPUT),
+    _heat("face-gradcam", "What makes a face happy: Grad-CAM.", "emotions", "face", "gradcam", target="happy", scale=2),
+    _heat("face-occlusion", "The same, by occlusion.", "emotions", "face", "occlusion", target="happy", scale=2,
+          stride=4, colorbar="true"),
+]  # fmt: skip
+
 DECLARED: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilenet": ("nsfwjs_mobilenet_v2_legacy.h5", {"preprocessing": {"preset": "unit", "resize": "crop"}}),
-    "emotions": ("fer_emotion_keras2.0.hdf5", {"preprocessing": {"preset": "signed"}}),
+    "emotions": (
+        "fer_emotion_keras2.0.hdf5",
+        {
+            "preprocessing": {"preset": "signed"},
+            "classes": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
+        },
+    ),
 }
 """By the name in the page, the file of a model of others, and what is declared with it."""
 
@@ -102,9 +171,15 @@ def page() -> Iterator[str]:
     yield "All options are in [options](options.md).\n"
     yield "## The demo model\n"
     yield from _entries(DEMO)
+    yield "## Reasons of the demo model\n"
+    yield "What the methods are, and what their maps say and do not say, is in [attributions](attributions.md).\n"
+    yield from _entries(DEMO_REASONS)
     yield "## Models of others\n"
     yield f"{_THEIRS}\n"
     yield from _entries(OTHERS)
+    yield "## Reasons of models of others\n"
+    yield "The MobileNetV2 tells drawings and photos of five kinds apart; it calls the cat a harmless photo.\n"
+    yield from _entries(OTHERS_REASONS)
 
 
 def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
@@ -117,21 +192,32 @@ def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
 
 def main() -> None:
     """Draw the demo model's pictures, and those of a directory if one is given."""
-    _draw(DEMO, demo.MODELS, demo.samples())
+    _draw(
+        [*DEMO, *DEMO_REASONS],
+        demo.MODELS,
+        {name: path.read_bytes() for name, path in demo.samples().items()},
+    )
     if len(sys.argv) > 1:
         theirs = Path(sys.argv[1])
-        photos = {path.stem: path for path in (theirs / "images").glob("*.png")}
+        photos = {path.stem: path.read_bytes() for path in (theirs / "images").glob("*.png")}
         with _model_directory(theirs / "models") as models:
-            _draw(OTHERS, models, photos)
+            _draw([*OTHERS, *OTHERS_REASONS], models, {**photos, "face": _face(photos["astronaut"])})
 
 
-def _draw(pictures: Sequence[Drawn], models: Path, photos: Mapping[str, Path]) -> None:
+def _face(astronaut: bytes) -> bytes:
+    """What the network for faces was made for."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(astronaut)).crop((160, 40, 300, 180)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _draw(pictures: Sequence[Drawn], models: Path, photos: Mapping[str, bytes]) -> None:
     with TestClient(create_app(Settings(models=models)), base_url=LOCAL) as http:
         for each in pictures:
             answer = http.post(
                 f"/v1/models/{each.model}/{each.resource}",
                 params=each.options,
-                content=photos[each.image].read_bytes(),
+                content=photos[each.image],
                 headers={"Content-Type": "image/png"},
             )
             answer.raise_for_status()
@@ -146,7 +232,7 @@ def _model_directory(files: Path) -> Iterator[Path]:
         for name, (file, declaration) in DECLARED.items():
             folder = Path(directory, name, "1")
             folder.mkdir(parents=True)
-            (folder / f"model{Path(file).suffix}").symlink_to(files / file)
+            shutil.copyfile(files / file, folder / f"model{Path(file).suffix}")
             (folder / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
         yield Path(directory)
 
