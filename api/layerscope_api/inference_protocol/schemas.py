@@ -74,7 +74,7 @@ class RepositoryChange(BaseModel):
     versions: list[str]
 
 
-class StatisticsBody(BaseModel):
+class ModelStatistics(BaseModel):
     """Triton's `model_stats`, one item a version."""
 
     model_config = ConfigDict(protected_namespaces=())

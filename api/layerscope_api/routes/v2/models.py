@@ -16,7 +16,7 @@ from layerscope_api.inference_protocol.schemas import (
     ModelConfiguration,
     ModelMetadata,
     ModelReadiness,
-    StatisticsBody,
+    ModelStatistics,
 )
 from layerscope_api.inference_protocol.statistics import model_statistics
 from layerscope_api.security import INFER
@@ -26,13 +26,13 @@ router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencie
 _LAYERS = "layers"
 
 
-@router.get("/stats", response_model=StatisticsBody, responses=errors())
+@router.get("/stats", response_model=ModelStatistics, responses=errors())
 async def all_statistics(service: ServiceDependency) -> object:
     """What was asked of every model that is loaded."""
     return model_statistics(service.engine.catalogue(), service.metrics)
 
 
-@model_paths(router.get, "/stats", response_model=StatisticsBody, responses=MODEL_ERRORS)
+@model_paths(router.get, "/stats", response_model=ModelStatistics, responses=MODEL_ERRORS)
 async def statistics_of_model(service: ServiceDependency, reference: str = ProtocolModel) -> object:
     """What was asked of a model, and how long each stage took."""
     model = described(service.engine, reference)
