@@ -23,8 +23,8 @@ PATHS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "openapi" / "openapi.json").read_text("utf-8")
 )["paths"]
 
-ELSEWHERE = re.compile(r"/v2(/.*)?")
-"""The Open Inference Protocol has clients of its own."""
+ELSEWHERE = re.compile(r"/v2(/.*)?|/metrics")
+"""The Open Inference Protocol has clients of its own, and so has Prometheus."""
 
 MODEL = "/v1/models/{model}"
 SEVEN = samples()["seven"]

@@ -5,8 +5,8 @@ import { test } from "node:test";
 
 import { contract, recorded, sample } from "./service.js";
 
-/** The Open Inference Protocol has clients of its own; of it, only the probes are called here. */
-const ELSEWHERE = /^\/v2\/(?!health\/(live|ready)$)/;
+/** Prometheus and the Open Inference Protocol have clients of their own; of it, only the probes are called here. */
+const ELSEWHERE = /^\/(metrics|v2|v2\/(?!health\/(live|ready)$).*)$/;
 
 test("the client calls every operation of the contract", async () => {
   const { paths } = await contract();
