@@ -28,7 +28,8 @@ class Process:
         self._has_greeted = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        assert self._has_greeted.wait(120), self.lines
+        if not self._has_greeted.wait(300):
+            self.process.kill()
         found = re.search(r"serves on http://\S+:(\d+)", "".join(self.lines))
         assert found, self.lines
         self.port = int(found[1])
