@@ -2,9 +2,11 @@
 
 tf-keras-vis gives arrays and tf-explain pictures, so the service is asked for the same: a tensor as `.npy`, or the map
 over the picture as PNG. All have the same MobileNetV2, the same weights, the same JPEG and explain the same class.
-tf-explain has no Score-CAM and tf-keras-vis no occlusion. The bare session call is TensorFlow's own, on the graph as it
-was traced and in batches of 32 as the libraries run them: what a method that runs the network again and again cannot
-go far below.
+tf-explain has no Score-CAM and tf-keras-vis no occlusion.
+
+Beside the bare session call is said what the network itself costs: TensorFlow's own call, on the graph as it was traced
+and in batches of 32, as the libraries run theirs. Nearly all that occlusion takes is runs of the network, so that it
+cannot be faster than a plan of the service is beside Keras; the libraries' Score-CAM takes long besides to make masks.
 """
 
 import tempfile

@@ -103,6 +103,7 @@ class Method:
             shape (height, width, channels) of the place.
         fewer_runs: what to change for fewer runs.
         is_guided: whether it needs rectifiers that let back only what is positive.
+        is_gradient: whether it takes gradients; else it only runs the model.
     """
 
     name: str
@@ -117,3 +118,4 @@ class Method:
     runs: Callable[[Any, Sequence[int]], int] = lambda _options, _shape: 1
     fewer_runs: tuple[str, ...] = ()
     is_guided: bool = False
+    is_gradient: bool = True

@@ -98,5 +98,6 @@ OCCLUSION = Method(
     options=_Options,
     explain=_explain,
     runs=_runs,
+    is_gradient=False,
     fewer_runs=("use larger patches (patch=)", "move them further (stride=)"),
 )

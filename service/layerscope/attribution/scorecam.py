@@ -70,5 +70,6 @@ SCORECAM = Method(
     options=_Options,
     explain=_explain,
     runs=_runs,
+    is_gradient=False,
     fewer_runs=("use only the channels that vary most (top=)", "choose a layer with fewer channels"),
 )

@@ -33,6 +33,9 @@ from layerscope.tensor_specs import TensorSpec
 _CACHED_BYTES = 8 * MIB
 """Without a GPU, versions that run together must have room in the caches of a processor, or they hold each other up."""
 
+_FEW = 4
+"""But a few always run together, and share the way of the weights into the caches: a fifth less work than one by one."""
+
 
 class AttributionRun:
     """One attribution on its way.
@@ -162,13 +165,18 @@ class AttributionRun:
 
     @cached_property
     def _row_bytes(self) -> int:
-        """What running one version takes, forwards and backwards."""
-        if self._question.output is None:
+        """What running one version takes, and its way back if the method goes it."""
+        question, executable = self._question, self._model.executable
+        if question.output is None:
             return 0
-        return self._model.executable.backward_bytes(self._question.output.tap, self._sizes)
+        if question.method.is_gradient:
+            return executable.backward_bytes(question.output.tap, self._sizes)
+        return executable.peak_bytes([question.output.tap, question.output.measured], self._sizes)
 
     @cached_property
     def _batch_rows(self) -> int:
         """How many versions are run together."""
-        room = self._limits.batch_bytes if has_gpu() else min(_CACHED_BYTES, self._limits.batch_bytes)
-        return max(1, min(self._limits.batch_rows, room // max(1, self._row_bytes)))
+        fitting = self._limits.batch_bytes // max(1, self._row_bytes)
+        if not has_gpu():
+            fitting = min(fitting, max(_FEW, _CACHED_BYTES // max(1, self._row_bytes)))
+        return max(1, min(self._limits.batch_rows, fitting))

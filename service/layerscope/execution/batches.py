@@ -55,6 +55,8 @@ class Job:
         taps: what is wanted of all rows.
         deadline: when it is of no use any more, on the clock of `time.monotonic`.
         is_wanted: tells whether its caller still waits.
+        is_exact: whether each row must have the values, to the last bit, that it has when it runs alone. A job for which
+            that does not matter runs apart from others, so that its values do not depend on who else is there.
     """
 
     executable: Executable
@@ -63,6 +65,7 @@ class Job:
     taps: tuple[Tap, ...]
     deadline: float
     is_wanted: Callable[[], bool] = lambda: True
+    is_exact: bool = True
     future: "Future[Outcome]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
 
@@ -118,8 +121,13 @@ class Batch:
 
     @cached_property
     def is_alone(self) -> bool:
-        """Whether others had better not join, because each image would run by itself anyway."""
-        return not self.executable.batches(self.taps, self.input_shapes)
+        """Whether others had better not join, because each image would run by itself anyway, or they may not."""
+        return not (self.is_exact and self.executable.batches(self.taps, self.input_shapes))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether each row has the values that it has alone."""
+        return all(job.is_exact for job in self.jobs)
 
     @property
     def is_ready(self) -> bool:
@@ -136,7 +144,7 @@ class Batch:
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The values of its taps for some rows."""
-        return self.executable.run(inputs, self.taps)
+        return self.executable.run(inputs, self.taps, exact=self.is_exact)
 
     def begin(self) -> list[Job]:
         """The jobs that are still worth running."""

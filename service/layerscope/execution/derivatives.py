@@ -56,7 +56,8 @@ class DerivativeBatch(Batch):
     @cached_property
     def is_alone(self) -> bool:
         """Whether others had better not join: nobody knows whether they may before they have."""
-        return self.derivative.target.tensor.mixed or not self.derivative.source.tensor.batched
+        apart = self.derivative.target.tensor.mixed or not self.derivative.source.tensor.batched
+        return apart or not self.is_exact
 
     @property
     def is_ready(self) -> bool:
@@ -71,4 +72,5 @@ class DerivativeBatch(Batch):
         """The gradient for some rows."""
         count = len(self.executable.inputs)
         weights, *values = inputs[count:]
-        return [self.executable.gradient(inputs[:count], self.derivative, weights, *values)]
+        gradient = self.executable.gradient
+        return [gradient(inputs[:count], self.derivative, weights, *values, exact=self.is_exact)]

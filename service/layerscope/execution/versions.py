@@ -176,19 +176,23 @@ class ImageVersions:
         fed = [] if values is None else [values[rows.start : rows.stop]]
         names = [f"{self._query.names[self._rows[row]]} {self._targets[row].key}" for row in rows]
         return DerivativeJob(
-            **{**self._job(inputs), "keys": names},
+            **{**self._job(inputs), "keys": names, "is_exact": True},
             taps=(derivative.source,),
             derivative=derivative,
             inputs=[*inputs, np.stack([weights[row] for row in rows]), *fed],
         )
 
     def _job(self, inputs: Sequence[Array]) -> dict[str, Any]:
-        """What all jobs have in common. Nobody else has the same versions: each has a name of its own."""
+        """What all jobs have in common. Nobody else has the same versions: each has a name of its own.
+
+        Which of them run together is always the same, and so are their values, to the last bit.
+        """
         return {
             "executable": self._model.executable,
             "keys": [f"version {next(_numbers)}" for _ in inputs[0]],
             "deadline": self._terms.deadline,
             "is_wanted": self._terms.is_wanted,
+            "is_exact": False,
         }
 
     def _inputs(self, number: int, indices: range, version: Version) -> list[Array]:

@@ -57,7 +57,7 @@ class Executable:
         self._weights = Weights(prepared)
         self._plans = PlanCache(self._compile, plan_bytes)
         self._flat: set[PlanKey] = set()
-        self._same = _same_bits if exact else _same_but_for_rounding
+        self._exact = exact
         self._batches: LRUCache[tuple[Any, ...], dict[str, bool]] = LRUCache(1024)
         self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         self._liveness = Liveness(blueprint.calls)
@@ -77,7 +77,12 @@ class Executable:
         return self._plans.nbytes
 
     def run(
-        self, inputs: Sequence[Array], taps: Sequence[Tap], feeds: Mapping[Tap, Array] | None = None
+        self,
+        inputs: Sequence[Array],
+        taps: Sequence[Tap],
+        feeds: Mapping[Tap, Array] | None = None,
+        *,
+        exact: bool = True,
     ) -> list[Array]:
         """Run the model once.
 
@@ -85,6 +90,7 @@ class Executable:
             inputs: one array an input of the model, each (batch, *shape), in the order of `self.inputs`.
             taps: the values to fetch.
             feeds: values to put in place of what the model would compute there, each (batch, *tap shape).
+            exact: whether this run is exact, if the executable is.
 
         Returns:
             One array a tap, (batch, *tap shape), in the tap's delivered dtype. Where a layer folds other axes
@@ -102,7 +108,7 @@ class Executable:
         ]
         key = self._key(taps, feeds)
         plan = self._kept(key, taps, [value.shape[1:] for value in values]) or self._plans.get(key)
-        return self._fetch(plan, taps, values)
+        return self._fetch(plan, taps, values, exact=exact)
 
     def gradient(
         self,
@@ -110,6 +116,8 @@ class Executable:
         derivative: Derivative,
         weights: Array | None = None,
         values: Array | None = None,
+        *,
+        exact: bool = True,
     ) -> Array:
         """Differentiate one value by another.
 
@@ -119,6 +127,7 @@ class Executable:
             weights: how much each value of the target counts, in its shape, (batch, *target shape); left out, one.
             values: the source's, as `run` returns them, if they are known: what comes before the source is not
                 computed again. Only for a derivative that `is_fed`.
+            exact: as for `run`.
 
         Returns:
             The gradient, as `run` returns the source.
@@ -140,8 +149,9 @@ class Executable:
         plan = self._derivative(derivative)
         # What is the same for every image has a gradient that is not, and so has what depends on other images.
         by_image = not (source.tensor.batched and target.tensor.batched) or target.tensor.mixed
-        fetch = self._fetch_by_image if by_image else self._fetch
-        return fetch(plan, (source,), arrays)[0]
+        if by_image:
+            return self._fetch_by_image(plan, (source,), arrays)[0]
+        return self._fetch(plan, (source,), arrays, exact=exact)[0]
 
     def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether a run for `taps` has a plan already."""
@@ -151,7 +161,7 @@ class Executable:
         """Whether images may run together for `taps`, as far as is known: a first batch tells."""
         plan = self._kept(self._key(taps), taps, input_shapes)
         mixed = any(tap.tensor.mixed for tap in taps)
-        return not mixed and (plan is None or self._has_batched(plan, taps, input_shapes))
+        return not mixed and (plan is None or self._has_batched(plan, taps, input_shapes, self._exact))
 
     def compile(self, taps: Sequence[Tap]) -> None:
         """Have a plan for `taps`."""
@@ -288,29 +298,29 @@ class Executable:
             raise InputMismatch(f"The model takes {len(self.inputs)} inputs, not {len(per_input)}.")
         return zip(self.inputs, per_input, strict=True)
 
-    def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:
-        batch = len(values[0])
-        if batch > 1 and not self._has_batched(plan, taps, [value.shape[1:] for value in values]):
+    def _fetch(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array], *, exact: bool) -> list[Array]:
+        batch, exact = len(values[0]), exact and self._exact
+        if batch > 1 and not self._has_batched(plan, taps, [value.shape[1:] for value in values], exact):
             return self._fetch_by_image(plan, taps, values)
         arrays = self._call(plan, taps, values)
         apart = any(needs_images_apart(tap, array, batch) for tap, array in zip(taps, arrays, strict=True))
-        if apart or not self._is_as_alone(plan, taps, arrays, values):
+        if apart or not self._is_as_alone(plan, taps, arrays, values, exact):
             return self._fetch_by_image(plan, taps, values)
         return [delivered(tap, array, batch) for tap, array in zip(taps, arrays, strict=True)]
 
-    def _has_batched(self, plan: Plan, taps: Sequence[Tap], sizes: Sequence[Shape]) -> bool:
+    def _has_batched(self, plan: Plan, taps: Sequence[Tap], sizes: Sequence[Shape], exact: bool) -> bool:
         """Whether images have run together before without a difference; true if it was never tried."""
         with self._lock:
-            known = self._batches.get((plan.key, *map(tuple, sizes)), {})
+            known = self._batches.get((plan.key, exact, *map(tuple, sizes)), {})
         return all(known.get(name, True) for name in [tap.tensor.name for tap in taps])
 
     def _is_as_alone(
-        self, plan: Plan, taps: Sequence[Tap], arrays: Sequence[Array], values: Sequence[Array]
+        self, plan: Plan, taps: Sequence[Tap], arrays: Sequence[Array], values: Sequence[Array], exact: bool
     ) -> bool:
         """Whether the arrays of a batch are what each image gets alone. The first image tells, once for each size."""
         if len(values[0]) == 1:
             return True
-        key = (plan.key, *(value.shape[1:] for value in values))
+        key = (plan.key, exact, *(value.shape[1:] for value in values))
         names = [tap.tensor.name for tap in taps]
         with self._lock:
             known = self._batches.setdefault(key, {})
@@ -319,8 +329,9 @@ class Executable:
                 # Equal images do not tell whether the model compares them.
                 return False
             alone = self._call(plan, taps, [value[:1] for value in values])
+            same = _same_bits if exact else _same_but_for_rounding
             for name, array, single in zip(names, arrays, alone, strict=True):
-                known[name] = self._same(array[:1], single)
+                known[name] = same(array[:1], single)
         return all(known[name] for name in names)
 
     def _fetch_by_image(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:

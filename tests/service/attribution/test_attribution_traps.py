@@ -155,6 +155,16 @@ def test_equal_questions_at_the_same_time_are_answered_once(start):
     assert len({each.maps.tobytes() for each in found}) == 1
 
 
+@pytest.mark.parametrize("method", ["occlusion", "scorecam", "smoothgrad", "integrated-gradients"])
+def test_maps_are_the_same_to_the_last_bit_whatever_runs_with_them(explain_anew, method):
+    alone = explain_anew("plain", method, IMAGES, target="1").maps
+    with ThreadPoolExecutor(6) as pool:
+        others = [pool.submit(explain_anew, "plain", method, pictures(2, seed=seed)) for seed in range(5)]
+        together = pool.submit(explain_anew, "plain", method, IMAGES, target="1").result()
+    assert all(other.result().maps.shape == alone.shape for other in others)
+    np.testing.assert_array_equal(together.maps, alone)
+
+
 def test_who_does_not_wait_costs_nothing(start):
     explain = start("plain")
     with pytest.raises(DeadlineExceeded):

@@ -56,12 +56,12 @@ class Held:
 
     def __getattr__(self, name):
         method = getattr(self._executable, name)
-        return method if name != self._door else lambda *given: self._wait(method, given)
+        return method if name != self._door else lambda *given, **more: self._wait(method, given, more)
 
-    def _wait(self, method, given):
+    def _wait(self, method, given, more):
         self.begun.set()
         assert self.go.wait(60)
-        return method(*given)
+        return method(*given, **more)
 
 
 class Queue:
@@ -136,7 +136,7 @@ def test_rows_that_several_want_run_once(plain, queue):
     jobs = [job(plain, each, "conv1") for each in (both, both[::-1].copy(), picture(2), picture(1), both)]
     ran = []
     plain.executable.run, run = (
-        lambda inputs, taps: (ran.append(len(inputs[0])), run(inputs, taps))[1],
+        lambda inputs, taps, **options: (ran.append(len(inputs[0])), run(inputs, taps, **options))[1],
         (plain.executable.run),
     )
     futures = queue.submit(*jobs)
@@ -222,10 +222,10 @@ def test_a_bad_job_does_not_fail_its_neighbours(plain, queue):
     compiled(plain, "flat")
 
     class Picky(Held):
-        def run(self, inputs, taps):
+        def run(self, inputs, taps, **options):
             if np.isnan(inputs[0]).any():
                 raise InputMismatch("Not a number.")
-            return self._executable.run(inputs, taps)
+            return self._executable.run(inputs, taps, **options)
 
     executable = Picky(plain.executable, "nothing")
     bad = np.full((1, 12, 12, 3), np.nan, np.float32)
