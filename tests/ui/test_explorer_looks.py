@@ -1,0 +1,76 @@
+"""How the explorer looks, and to whom it is open: light and dark, narrow, behind a proxy, with keys."""
+
+from pathlib import Path
+
+from explored_service import Behind, Served, needs_chromium
+
+from layerscope_api.app import create_app
+from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.settings import Settings
+
+pytestmark = needs_chromium
+
+NARROW = (360, 740)
+VIEWS = {
+    "maps": "#maps [role=gridcell]",
+    "channel": ".over img",
+    "statistics": ".chart rect",
+    "heat": ".heat-maps img",
+    "compare": ".side [role=gridcell]",
+    "graph": ".box",
+}
+
+
+def link_to(view: str) -> str:
+    return "#model=digits@1&layer=conv2&" + ("channel=3" if view == "channel" else f"view={view}")
+
+
+def test_nothing_is_wider_than_a_telephone(visit) -> None:
+    explorer = visit(size=NARROW).shows("conv1")
+    for view, sign in VIEWS.items():
+        explorer.page.evaluate("link => { location.hash = link; }", link_to(view))
+        explorer.page.wait_for_selector(sign)
+        assert explorer.page.evaluate("() => document.documentElement.scrollWidth") <= NARROW[0], view
+
+
+def test_the_theme_can_be_turned_and_stays(visit) -> None:
+    explorer = visit(scheme="light").shows("conv1")
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    light = explorer.page.evaluate(ground)
+    explorer.page.click("#theme")
+    dark = explorer.page.evaluate(ground)
+    explorer.page.reload()
+    assert light != dark == explorer.page.evaluate(ground)
+
+
+def test_it_works_behind_a_path_of_a_proxy(visit, engine, models: Path) -> None:
+    served = Served(Behind(create_app(Settings(models=models), engine), "/tools/scope"))
+    try:
+        explorer = visit(address=served.address, path="/tools/scope/").shows("conv1")
+        assert explorer.page.url.startswith(f"{served.address}/tools/scope/ui/")
+        assert all(url.startswith("/tools/scope/") for _, url in explorer.requests)
+        assert explorer.text("#predictions .class >> nth=0") == "7"
+    finally:
+        served.stop()
+
+
+def test_a_guarded_service_asks_for_a_key(visit, engine, models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    _, token = KeyFile(path).create("person", [KeyScope.INFER])
+    served = Served(create_app(Settings(models=models, api_keys=path), engine))
+    try:
+        explorer = visit(address=served.address, may_fail=True)
+        explorer.page.fill("#key", "wrong")
+        explorer.page.keyboard.press("Enter")
+        explorer.page.wait_for_selector("#door[open]")
+        explorer.page.fill("#key", token)
+        explorer.page.keyboard.press("Enter")
+        explorer.shows("conv1")
+        explorer.page.reload()
+        explorer.shows("conv1")
+        assert token not in explorer.page.url
+        assert (
+            explorer.page.evaluate("() => document.cookie + JSON.stringify(localStorage)").count(token) == 0
+        )
+    finally:
+        served.stop()
