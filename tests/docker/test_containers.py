@@ -1,0 +1,120 @@
+"""What is shipped for containers: files that their own checkers accept, and figures that the service really gives."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from layerscope.demo import samples
+from layerscope_api.app import create_app
+from layerscope_api.settings import Settings
+
+DOCKER = Path(__file__).parents[2] / "docker"
+FIGURE = re.compile(r"\b(?:layerscope|process)_\w+")
+LABELS = re.compile(r"(\w+)=~?\"|(?:by|without) \(([^)]*)\)")
+OF_PROMETHEUS = {"le", "job", "instance"}
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
+
+
+@pytest.fixture(scope="module")
+def scraped() -> Iterator[dict[str, set[str]]]:
+    """The names of all figures after a few requests, each with its labels."""
+    with TestClient(create_app(Settings(models=None))) as http:
+        seven, headers = samples()["seven"].read_bytes(), {"Content-Type": "image/png"}
+        for path in ("predictions", "predictions", "activations?layers=zzz"):
+            http.post(f"/v1/models/digits/{path}", content=seven, headers=headers)
+        found: dict[str, set[str]] = {}
+        for family in text_string_to_metric_families(http.get("/metrics").text):
+            for sample in family.samples:
+                found.setdefault(sample.name, set()).update(sample.labels)
+        yield found
+
+
+def queries() -> list[str]:
+    dashboard = json.loads((DOCKER / "grafana" / "dashboards" / "layerscope.json").read_text("utf-8"))
+    rules = documents(DOCKER / "prometheus" / "alerts.yml")[0]["groups"]
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    found += [variable["query"] for variable in dashboard["templating"]["list"]]
+    return found + [rule["expr"] for group in rules for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_asks_for_figures_that_there_are(query: str, scraped: dict[str, set[str]]) -> None:
+    names = FIGURE.findall(query)
+    assert names
+    assert set(names) <= scraped.keys()
+    known = OF_PROMETHEUS.union(*(scraped[name] for name in names))
+    asked = {label.strip() for one, several in LABELS.findall(query) for label in (one or several).split(",")}
+    assert asked <= known
+    assert query.count("(") == query.count(")")
+
+
+def test_alerts_are_named_and_explained() -> None:
+    for group in documents(DOCKER / "prometheus" / "alerts.yml")[0]["groups"]:
+        for rule in group["rules"]:
+            assert re.fullmatch(r"Layerscope[A-Z]\w+", rule["alert"])
+            assert rule["annotations"]["summary"].endswith((".", "reason."))
+            assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+def test_the_dockerfile_passes_hadolint() -> None:
+    command = [Path(sys.executable).with_name("hadolint"), DOCKER / "Dockerfile"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_copied_into_the_image_is_there() -> None:
+    text = (DOCKER / "Dockerfile").read_text("utf-8")
+    copied = [
+        name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE) for name in line.split()
+    ]
+    assert copied
+    for name in copied:
+        assert (DOCKER.parent / name).exists()
+    for requirements in ("runtime", "gpu"):
+        assert (DOCKER.parent / "requirements" / f"{requirements}.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    "document", documents(DOCKER / "kubernetes" / "layerscope.yaml"), ids=lambda each: each["kind"]
+)
+def test_kubernetes_knows_every_field(document: dict[str, Any]) -> None:
+    kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+def test_every_setting_in_an_environment_is_one() -> None:
+    texts = [path.read_text("utf-8") for path in sorted(DOCKER.rglob("*")) if path.is_file()]
+    named = {name for text in texts for name in re.findall(r"LAYERSCOPE_(\w+)", text)}
+    assert named
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_ports_and_probes_are_those_of_the_service() -> None:
+    with TestClient(create_app(Settings(models=None))) as http:
+        for path in sorted(DOCKER.rglob("*.yaml")):
+            for probe in re.findall(r"path: (/v2/[\w/]+|/metrics)", path.read_text("utf-8")):
+                assert http.get(probe).status_code == 200
+    runtime, service = documents(DOCKER / "kubernetes" / "kserve.yaml")
+    assert (runtime["kind"], service["kind"]) == ("ClusterServingRuntime", "InferenceService")
+    assert service["spec"]["predictor"]["model"]["runtime"] == runtime["metadata"]["name"]
+
+
+def test_compose_mounts_what_there_is() -> None:
+    (compose,) = documents(DOCKER / "compose.yaml")
+    mounted = [volume for each in compose["services"].values() for volume in each.get("volumes", [])]
+    assert mounted
+    for volume in mounted:
+        assert (DOCKER / volume.split(":")[0]).exists()
+    assert compose["services"]["layerscope"]["read_only"] is True
