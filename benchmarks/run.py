@@ -30,6 +30,7 @@ GROUPS = {
         "seed",
         "latency",
         "front_door",
+        "protocol",
         "throughput",
         "breakdown",
         "rendering",

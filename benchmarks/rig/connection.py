@@ -3,6 +3,7 @@
 import http.client
 import socket
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode, urlsplit
@@ -41,14 +42,18 @@ class Connection:
             self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._used = time.monotonic()
 
-    def post(self, path: str, body: bytes, content_type: str) -> memoryview:
+    def post(
+        self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> memoryview:
         """The body of the answer, which is there until the next one comes.
 
         Raises:
             RuntimeError: the status is not 200.
         """
         self.open()
-        self._http.request("POST", path, body, {"Content-Type": content_type, **self._headers})
+        self._http.request(
+            "POST", path, body, {"Content-Type": content_type, **self._headers, **(headers or {})}
+        )
         answer = self._http.getresponse()
         content = self._read(answer)
         self._used = time.monotonic()
