@@ -1,7 +1,8 @@
-"""How the explorer looks, and to whom it is open: light and dark, narrow, behind a proxy, with keys."""
+"""How the explorer looks, and to whom it is open: light and dark, wide and narrow, to screen readers, behind a proxy, with keys."""
 
 from pathlib import Path
 
+import pytest
 from explored_service import Behind, Served, needs_chromium
 
 from layerscope_api.app import create_app
@@ -10,7 +11,9 @@ from layerscope_api.settings import Settings
 
 pytestmark = needs_chromium
 
+AXE = Path(__file__).parents[2] / "clients" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 NARROW = (360, 740)
+WIDE = (1440, 900)
 VIEWS = {
     "maps": "#maps [role=gridcell]",
     "channel": ".over img",
@@ -23,6 +26,22 @@ VIEWS = {
 
 def link_to(view: str) -> str:
     return "#model=digits@1&layer=conv2&" + ("channel=3" if view == "channel" else f"view={view}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, scheme: str) -> None:
+    explorer = visit(size=WIDE, scheme=scheme).shows("conv1")
+    explorer.page.evaluate(AXE.read_text("utf-8"))
+    for view, sign in VIEWS.items():
+        explorer.page.evaluate("link => { location.hash = link; }", link_to(view))
+        explorer.page.wait_for_selector(sign)
+        explorer.settled()
+        explorer.picture(f"{view}-{scheme}-{WIDE[0]}")
+        found = explorer.page.evaluate("() => axe.run()")["violations"]
+        told = [
+            (each["id"], each["help"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found
+        ]
+        assert told == [], view
 
 
 def test_nothing_is_wider_than_a_telephone(visit) -> None:

@@ -171,7 +171,7 @@ def test_a_nested_model_opens_in_the_graph(visit) -> None:
     folded = boxes.count()
     page.click(".box.group")
     explorer.until("document.querySelectorAll('.box').length > given", folded)
-    page.click(".box[aria-label^='block/conv']")
+    page.click(".box[data-address='block/conv']")
     explorer.shows("block/conv")
     page.fill("#view-graph input", "conv_3")
     assert page.locator(".box:not(.dim)").count() == 1

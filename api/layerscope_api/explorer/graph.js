@@ -154,10 +154,10 @@ function shapeOf(box, isCurrent, choose) {
   const [left, top] = [box.x - BOX_WIDTH / 2, box.y - BOX_HEIGHT / 2];
   const shape = drawn(
     "g",
-    { class: box.isGroup ? "box group" : "box", role: "button", tabindex: -1, "aria-current": isCurrent ? "true" : null, "aria-label": `${box.id}, ${box.type}${box.isGroup ? ", open" : ""}`, "data-text": `${box.id} ${box.type}`.toLowerCase() },
-    drawn("title", {}, box.id),
+    { class: box.isGroup ? "box group" : "box", role: "button", tabindex: -1, "aria-current": isCurrent ? "true" : null, "data-address": box.id, "data-text": `${box.id} ${box.type}`.toLowerCase() },
     drawn("rect", { x: left, y: top, width: BOX_WIDTH, height: BOX_HEIGHT, rx: 7 }),
     drawn("text", { x: box.x, y: box.y - 3, class: "name" }, shortened(box.name)),
+    " ",
     drawn("text", { x: box.x, y: box.y + 12 }, box.isGroup ? `${shortened(box.type)} +` : shortened(box.type)),
   );
   shape.addEventListener("click", choose);

@@ -1,0 +1,40 @@
+"""What the explorer shows is what the service says."""
+
+import io
+
+import numpy as np
+import pytest
+from explored_service import needs_chromium
+from PIL import Image
+
+from layerscope.demo import samples
+from layerscope_client import Client
+
+pytestmark = needs_chromium
+
+PIXELS = """selector => {
+    const canvas = document.querySelector(selector);
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return { width: canvas.width, height: canvas.height, data: Array.from(data) };
+}"""
+
+
+@pytest.mark.parametrize("palette", ["auto", "magma"])
+@pytest.mark.parametrize(("model", "layer", "channel"), [("digits@1", "conv2", 5), ("nested@1", "conv_2", 1)])
+def test_colours_are_those_that_the_service_draws(
+    visit, served, model: str, layer: str, channel: int, palette: str
+) -> None:
+    explorer = visit(f"#model={model}&layer={layer}&channel={channel}&palette={palette}")
+    explorer.page.wait_for_selector(".enlarged")
+    pixels = explorer.page.evaluate(PIXELS, ".enlarged")
+    shown = np.array(pixels["data"], np.uint8).reshape(pixels["height"], pixels["width"], 4)[..., :3]
+    options = {} if palette == "auto" else {"colormap": palette}
+    picture = (
+        Client(served.address)
+        .model(model)
+        .feature_map(samples()["seven"], layer=layer, channel=channel, **options)
+    )
+    drawn = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
+    # The browser divides in double precision, so that a value on the border of two colours may take the other.
+    assert (shown == drawn).all(axis=2).mean() > 0.99
+    assert np.abs(shown.astype(int) - drawn).max() < 12
