@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from tritonclient.http import InferResult
@@ -73,6 +73,8 @@ def read(body: bytes, header: object = None) -> InferenceRequest:
 
 
 @given(st.lists(sent(), max_size=4))
+@example([Sent(np.array([0, 2**63 + 1], np.uint64), binary=False)])
+@example([Sent(np.array([1, 2**64 - 1], np.uint64), binary=False)])
 def test_what_is_sent_is_read(inputs: list[Sent]) -> None:
     request = read(*body_of(inputs, id="x", unknown={"key": [1]}))
 

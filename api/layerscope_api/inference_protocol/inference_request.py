@@ -258,14 +258,24 @@ def _numbers(entry: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, .
         raise _wrong_count(name, shape, values.size)
     if not set(map(type, values)) <= ({bool} if dtype.kind == "b" else {int, float}):
         raise InvalidRequest(f"The data of input {name!r} must be {dtype.name} values.", input=name)
+    if dtype.kind in "iu":
+        return _integers(name, values.tolist(), dtype).reshape(shape)
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = np.array(values.tolist())
-        converted = numbers.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(converted, numbers):
+        return np.array(values.tolist()).astype(dtype).reshape(shape)
+
+
+def _integers(name: str, values: list[float], dtype: np.dtype[Any]) -> Array:
+    try:
+        # One by one: in one array, numpy makes floating-point numbers of small and of large ones.
+        whole = [int(value) for value in values]
+        converted = np.array(whole, dtype)
+    except (OverflowError, ValueError):
+        whole, converted = [], np.empty(0, dtype)
+    if whole != values:
         raise InvalidRequest(
             f"The data of input {name!r} has numbers that {dtype.name} cannot hold.", input=name
         )
-    return converted.reshape(shape)
+    return converted
 
 
 def _data(entry: Mapping[str, Any]) -> list[Any]:
