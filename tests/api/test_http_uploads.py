@@ -29,6 +29,15 @@ DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
 DECLARATION = json.loads((MODELS / "digits" / "1" / "layerscope.json").read_text("utf-8"))
 BINARY = {"Content-Type": "application/octet-stream"}
 
+UPLOAD = {
+    "type": "http",
+    "method": "POST",
+    "path": "/v1/models",
+    "query_string": b"name=x",
+    "headers": [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")],
+}
+"""The scope of a request that sends a model, for those whose body comes as no client sends it."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -316,15 +325,7 @@ def test_a_service_that_takes_no_models(http: TestClient) -> None:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")]
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/models",
-            "query_string": b"name=x",
-            "headers": headers,
-        }
-        await http.app(scope, receive, send)
+        await http.app({**UPLOAD}, receive, send)
         return sent[0]
 
     assert asyncio.run(ask())["status"] == 409
@@ -349,15 +350,7 @@ def test_who_goes_away_while_sending_leaves_nothing(store: Store) -> None:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")]
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/models",
-            "query_string": b"name=x",
-            "headers": headers,
-        }
-        await store.http.app(scope, receive, send)
+        await store.http.app({**UPLOAD}, receive, send)
         return sent
 
     assert asyncio.run(ask()) == []
