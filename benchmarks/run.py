@@ -30,6 +30,7 @@ GROUPS = {
         "seed",
         "latency",
         "front_door",
+        "watching",
         "protocol",
         "throughput",
         "breakdown",

@@ -11,6 +11,7 @@ RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 FAMILIES = {
     "latency": "One request",
     "front_door": "Keys and logs",
+    "watching": "Watched layers",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
     "servers": "Servers somebody would write instead",

@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from layerscope import __version__, demo
 from layerscope.execution.engine import Engine, LocalEngine
+from layerscope.execution.watched_layers import Watch
 from layerscope.images import ImageStore
 from layerscope.models.library import Control
 from layerscope_api.dependencies import Service
@@ -114,6 +115,11 @@ def local_engine(settings: Settings) -> LocalEngine:
             start=settings.load,
             seconds=settings.poll_seconds,
             uploads=settings.allow_upload,
+        ),
+        watch=Watch(
+            layers=settings.watch_layers,
+            images=settings.watch_images,
+            most_layers=settings.limits.watched_layers,
         ),
     )
 

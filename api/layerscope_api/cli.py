@@ -68,6 +68,10 @@ def serve(
     allowed_hosts: Annotated[
         list[str] | None, typer.Option("--allowed-host", help=_SETUP["allowed_hosts"].description)
     ] = None,
+    watch_layers: Annotated[
+        list[str] | None,
+        typer.Option("--watch-layer", metavar="MODEL:SELECTOR", help=_SETUP["watch_layers"].description),
+    ] = None,
     log_format: Annotated[
         str | None, typer.Option(metavar="text|json", help=_SETUP["log_format"].description)
     ] = None,
@@ -84,6 +88,7 @@ def serve(
         "api_keys": api_keys,
         "insecure_no_auth": insecure_no_auth,
         "allowed_hosts": allowed_hosts,
+        "watch_layers": watch_layers,
         "log_format": log_format,
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})

@@ -1,7 +1,8 @@
 """What is measured, by the names under which Prometheus knows it.
 
-Labels are models, versions, codes and reasons: never a layer, a file or a key, of which there can be any number. The
-statistics of the Open Inference Protocol are read from the same figures.
+Labels are models, versions, codes and reasons: never a file, a key or a layer, of which there can be any number, but for
+the layers that an operator names (`layer_metrics`). Those of a model that is removed go with it. The statistics of the Open
+Inference Protocol are read from the same figures.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from layerscope.errors import LayerscopeError
+from layerscope_api.layer_metrics import LayerMetrics
 
 if TYPE_CHECKING:
     from layerscope.activations import Activations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from layerscope_api.work import Work
 
 _MODEL = ("model", "version")
+_NOBODY = ("", "")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
@@ -94,6 +97,20 @@ class Metrics:
         self._loads = Counter(
             "layerscope_model_loads", "Loads of a model", (*_MODEL, "outcome"), registry=registry
         )
+        self._of_models: tuple[Counter | Gauge | Histogram, ...] = (
+            self._requests,
+            self._seconds,
+            self._stages,
+            self._answered,
+            self._inferences,
+            self._executions,
+            self._batches,
+            self._run_seconds,
+            self._hits,
+            self._misses,
+            self._bytes,
+            self._loads,
+        )
 
     def served(self, measured: Measured, status: int, seconds: float, size: int) -> None:
         """A request was answered."""
@@ -128,25 +145,46 @@ class Metrics:
         engine.watch(self)
         self._engine = engine
         self.registry.register(_Looked(engine, work))
+        self.registry.register(LayerMetrics(engine))
+
+    def collect(self) -> Iterable[Metric]:
+        """All figures as they are now, of the models that there are."""
+        self._forget_removed()
+        return self.registry.collect()
 
     def samples(self) -> "Samples":
-        """All figures as they are now."""
+        """All figures as they are now, of the models that there are."""
         return Samples(
             {
                 (sample.name, frozenset(sample.labels.items())): sample.value
-                for metric in self.registry.collect()
+                for metric in self.collect()
                 for sample in metric.samples
             }
         )
 
+    def _forget_removed(self) -> None:
+        """Models come and go: without this, the figures would only become more."""
+        if self._engine is None:
+            return
+        known = {(each.source.name, str(each.source.version)) for each in self._engine.catalogue()}
+        counted = {
+            (sample.labels["model"], sample.labels["version"])
+            for metric in (self._loads, self._requests)
+            for family in metric.collect()
+            for sample in family.samples
+        }
+        for name, version in counted - known - {_NOBODY}:
+            for metric in self._of_models:
+                metric.remove_by_labels({"model": name, "version": version})
+
     def _known(self, asked: str) -> tuple[str, str]:
         """The labels of a model that did not answer; empty if there is none, for anything may be asked for."""
         if self._engine is None or not asked:
-            return "", ""
+            return _NOBODY
         try:
             model = self._engine.describe(asked)
         except LayerscopeError:
-            return "", ""
+            return _NOBODY
         return model.name, str(model.version)
 
 
@@ -194,8 +232,8 @@ class _Looked:
         for entry in self.engine.catalogue():
             model = entry.source.name, str(entry.source.version)
             state.add_metric((*model, entry.state), 1)
-            if entry.model is not None:
-                memory.add_metric(model, entry.model.description.memory_bytes)
+            if (loaded := entry.model) is not None:
+                memory.add_metric(model, loaded.memory_bytes)
         yield memory
         yield state
 

@@ -1,11 +1,16 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
+from typing import Annotated
+
 from pydantic import DirectoryPath, Field, FilePath, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
 from layerscope.models.library import Mode
 from layerscope_api.logs import LogFormat
+
+WatchedLayer = Annotated[str, Field(pattern=r"^[^:]+:.", max_length=512)]
+"""`model:selector`."""
 
 
 class Settings(BaseSettings):
@@ -60,6 +65,14 @@ class Settings(BaseSettings):
     )
     log_format: LogFormat = Field(
         default="text", description="how a line of the log is written, one a request: `text` or `json`"
+    )
+    watch_layers: tuple[WatchedLayer, ...] = Field(
+        (),
+        description="layers that are looked at whatever is asked of a model, and told of at `/metrics`: `model:selector`, the"
+        " model by name, `name@version`, or `*` for all; see docs/monitoring.md",
+    )
+    watch_images: int = Field(
+        default=256, ge=1, description="how many of the images that were run last `watch_layers` looks at"
     )
     drain_seconds: int = Field(
         default=1,

@@ -64,6 +64,9 @@ class Limits:
     attribution_milliseconds: int = _limit(
         300_000, "milliseconds", "longest that one attribution may take besides"
     )
+    watched_layers: int = _limit(
+        32, "layers", "most layers of one model that are watched, see the setting `watch_layers`"
+    )
     plan_bytes: int = _limit(
         512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
     )

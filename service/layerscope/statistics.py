@@ -94,6 +94,28 @@ class Report:
         return figures
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the values of one image, which take a tenth of the time of its `Statistics`; those of many add up.
+
+    `total` is the sum of the finite values, `zeros` of the values are zero, and `nonfinite` are NaN or infinite;
+    `active` says of each channel, (channels,), whether it has a value other than zero.
+    """
+
+    finite: int
+    total: float
+    zeros: int
+    nonfinite: int
+    active: NDArray[np.bool_]
+
+
+def tallies_of(activation: Activation) -> list[Tally]:
+    """One an image. A layer without channels counts as one channel."""
+    return [
+        _tally(image.reshape(prod(image.shape[:-1]), image.shape[-1])) for image in _channels_last(activation)
+    ]
+
+
 def statistics_of(activation: Activation) -> Statistics:
     """Summarize the values as they are: before any quantization, and of all images together."""
     channels = _by_channel(_channels_last(activation))
@@ -159,6 +181,20 @@ class Axis:
             parts = np.clip(self.places(counted) * bins, 0, bins - 1).astype(np.intp)
             counts += np.bincount(parts, minlength=bins)
         return counts
+
+
+def _tally(values: NDArray[Any]) -> Tally:
+    """Of values (places, channels)."""
+    nonzero = np.count_nonzero(values, axis=0)
+    nonfinite = 0
+    with np.errstate(invalid="ignore"):
+        total = float(values.sum(dtype=np.float64))
+    if not np.isfinite(total):
+        finite = np.isfinite(values)
+        nonfinite = values.size - int(np.count_nonzero(finite))
+        with np.errstate(over="ignore"):
+            total = float(values.sum(dtype=np.float64, where=finite))
+    return Tally(values.size - nonfinite, total, values.size - int(nonzero.sum()), nonfinite, nonzero > 0)
 
 
 def _channels_last(activation: Activation) -> NDArray[Any]:

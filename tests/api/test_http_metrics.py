@@ -1,12 +1,19 @@
 """What Prometheus scrapes: every figure by its name, and none that grows without bound."""
 
+import io
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
 from starlette.testclient import TestClient
 
+from layerscope.demo import MODELS
 from layerscope_api.app import create_app
 from layerscope_api.settings import Settings
 
@@ -105,3 +112,75 @@ def test_both_formats(measured: TestClient, accept: str) -> None:
         "application/openmetrics-text" if is_openmetrics else "text/plain"
     )
     assert answer.text.endswith("# EOF\n") is is_openmetrics
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[TestClient]:
+    """A model whose units die: the first is always dead, the second in the light, the third in the dark."""
+    picture = keras.Input((4, 4, 1), name="picture")
+    units = keras.layers.Conv2D(3, 1, activation="relu", name="units")
+    model = keras.Model(picture, keras.layers.GlobalAveragePooling2D(name="mean")(units(picture)))
+    units.set_weights([np.array([[[[1, -1, 1]]]]), np.array([-1e6, 0.5, -0.5])])
+    model.save(tmp_path / "mortal.keras")
+    settings = Settings(models=tmp_path, watch_layers=("mortal:units",), watch_images=2)
+    with TestClient(create_app(settings)) as http:
+        yield http
+
+
+def test_gauges_of_a_watched_layer_move_when_units_die(mortal: TestClient) -> None:
+    seen = []
+    for light in (0.9, 0.1, 0.2, np.inf, 0.8):
+        file = io.BytesIO()
+        np.save(file, np.full((4, 4, 1), light, np.float32))
+        answer = mortal.post(
+            "/v1/models/mortal/activations?layers=picture",
+            content=file.getvalue(),
+            headers={"Content-Type": "application/x-npy"},
+        )
+        assert answer.status_code == 200
+        figures = scraped(mortal)
+        labels = {"model": "mortal", "version": "1", "layer": "units"}
+        names = ("mean", "fraction_zero", "dead_channels", "nonfinite", "channels", "images")
+        seen.append([figure(figures, f"layer_{name}", **labels) for name in names])
+
+    assert seen == [
+        [pytest.approx(0.4 / 3), pytest.approx(2 / 3), 2, 0, 3, 1],
+        [pytest.approx(0.8 / 6), pytest.approx(2 / 3), 1, 0, 3, 2],
+        [pytest.approx(0.7 / 6), pytest.approx(2 / 3), 2, 0, 3, 2],
+        [pytest.approx(0.075), pytest.approx(0.75), 0, 32, 3, 2],
+        [pytest.approx(0.075), pytest.approx(0.75), 1, 32, 3, 2],
+    ]
+
+
+def test_only_the_configuration_makes_layers_labels() -> None:
+    with TestClient(create_app(Settings(models=None, watch_layers=("digits:conv1",)))) as http:
+        for layer in ("conv2", "outputs", "made-up"):
+            http.post(ACTIVATIONS, params={"layers": layer}, content=SEVEN, headers=PNG)
+        labels = {dict(labels).get("layer") for _, labels in scraped(http)}
+    assert labels == {None, "conv1"}
+
+
+@pytest.mark.parametrize("watched", ["conv1", ":conv1", "digits:"])
+def test_what_names_no_layer_of_a_model_is_no_setting(watched: str) -> None:
+    with pytest.raises(ValidationError, match="watch_layers"):
+        Settings(watch_layers=(watched,))
+
+
+def test_a_model_that_is_removed_takes_its_figures_with_it(tmp_path: Path) -> None:
+    for name in ("leaving", "staying"):
+        shutil.copytree(MODELS / "digits", tmp_path / name)
+    with TestClient(create_app(Settings(models=tmp_path, control="explicit", load=("*",)))) as http:
+        for name in ("leaving", "staying"):
+            http.post(f"/v1/models/{name}/predictions", content=SEVEN, headers=PNG)
+        assert {"leaving", "staying"} <= models_in(scraped(http))
+        http.post("/v1/models/leaving/unload")
+        assert {"leaving", "staying"} <= models_in(scraped(http))
+        shutil.rmtree(tmp_path / "leaving")
+        http.post("/v1/models/staying/load")
+
+        assert models_in(scraped(http)) == {"", "staying"}
+        assert {row["name"] for row in http.get("/v2/models/stats").json()["model_stats"]} == {"staying"}
+
+
+def models_in(figures: Figures) -> set[str]:
+    return {dict(labels)["model"] for _, labels in figures if "model" in dict(labels)}

@@ -31,7 +31,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def scraped() -> Iterator[dict[str, set[str]]]:
     """The names of all figures after a few requests, each with its labels."""
-    with TestClient(create_app(Settings(models=None))) as http:
+    with TestClient(create_app(Settings(models=None, watch_layers=("digits:conv*",)))) as http:
         seven, headers = samples()["seven"].read_bytes(), {"Content-Type": "image/png"}
         for path in ("predictions", "predictions", "activations?layers=zzz"):
             http.post(f"/v1/models/digits/{path}", content=seven, headers=headers)

@@ -5,7 +5,7 @@ import pytest
 from activation_examples import arrays, make_activation
 from hypothesis import given
 
-from layerscope.statistics import statistics_of
+from layerscope.statistics import statistics_of, tallies_of
 
 FIGURES = ("min", "max", "mean", "std", "fraction_zero")
 
@@ -42,6 +42,22 @@ def test_every_figure_is_that_of_the_finite_values(values):
 @given(arrays(dtypes=("float16", "float32", "float64", "int64", "bool")))
 def test_the_answer_is_always_valid_json(values):
     json.dumps(statistics_of(make_activation(values)).as_json(), allow_nan=False)
+
+
+@given(arrays(dtypes=("float16", "float32", "int32", "bool")))
+def test_tallies_add_up_to_the_statistics(values):
+    activation = make_activation(values)
+    tallies, layer = tallies_of(activation), statistics_of(activation).layer
+
+    assert len(tallies) == len(values)
+    finite, total = (sum(getattr(each, name) for each in tallies) for name in ("finite", "total"))
+    assert (finite, sum(each.nonfinite for each in tallies)) == (layer.count, layer.nonfinite)
+    if finite:
+        reach = float(np.max(np.abs(values[np.isfinite(values)]).astype(np.float64)))
+        assert total / finite == pytest.approx(layer.mean.item(), rel=1e-9, abs=1e-12 * reach)
+        assert sum(each.zeros for each in tallies) / finite == pytest.approx(layer.fraction_zero.item())
+    active = (values[:, None] if values.ndim == 1 else values).any(axis=tuple(range(1, values.ndim - 1)))
+    np.testing.assert_array_equal([each.active for each in tallies] or active, active)
 
 
 def test_without_a_finite_value_there_are_no_figures():

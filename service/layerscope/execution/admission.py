@@ -6,7 +6,7 @@ them; and while its answer is made, for the values and for what is built of them
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,10 @@ from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps import Shape, Tap
 from layerscope.limits import Limits
 from layerscope.tensor_specs import TensorSpec
+
+Admission = Callable[[Sequence[TensorSpec]], int]
+"""Is shown what will be computed, before anything runs, and raises if the answer would be impossible; else it returns the
+bytes that making the answer takes at most, besides the values it is made of."""
 
 _WAYS = (
     "ask for fewer layers",
@@ -70,7 +74,8 @@ class Demand:
         nbytes = {spec.address: spec.nbytes for spec in specs}
         besides = 0
         if images:
-            peak = self.model.executable.peak_bytes(taps, self.sizes)
+            fetched = list(dict.fromkeys([*taps, *self.model.watched]))
+            peak = self.model.executable.peak_bytes(fetched, self.sizes)
             besides = peak - sum(nbytes[tap.address] for tap in taps) // self.images
         return Computation(sum(nbytes.values()), images * max(0, besides))
 
@@ -139,6 +144,28 @@ def fixed_sizes(model: ModelDescription) -> list[Shape]:
                 shape=list(each.shape),
             )
     return [each.shape for each in model.inputs]
+
+
+def needed_bytes(demand: Demand, admit: Admission | None, building: int, limits: Limits) -> int:
+    """The bytes of memory that a query takes, answer included.
+
+    Args:
+        demand: what it asks of the model.
+        admit: decides whether the answer is possible.
+        building: the bytes that are taken besides.
+        limits: the bounds in force.
+
+    Raises:
+        AnswerTooLarge: it is more than one query may take.
+    """
+    specs = demand.specs()
+    computation = demand.computation(specs)
+    require_computable(computation, limits)
+    if admit is not None:
+        building += admit(specs)
+    needed = computation.working_bytes(building)
+    require_workable(needed, limits)
+    return needed
 
 
 def require_computable(computation: Computation, limits: Limits) -> None:

@@ -13,13 +13,13 @@ from layerscope.activations import Activations
 from layerscope.attribution import MethodOptions
 from layerscope.errors import LayerscopeError
 from layerscope.execution.admission import (
+    Admission,
     Demand,
     QueryPlan,
     WorkingMemory,
     fixed_sizes,
+    needed_bytes,
     plan_of,
-    require_computable,
-    require_workable,
 )
 from layerscope.execution.attributing import Attribution, AttributionQuery, Progress, no_progress
 from layerscope.execution.cache import ActivationCache
@@ -28,6 +28,7 @@ from layerscope.execution.inspection_run import InspectionRun
 from layerscope.execution.observing import Observer, Observers
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
 from layerscope.graph.devices import has_gpu
 from layerscope.graph.loading import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
@@ -35,15 +36,11 @@ from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
+from layerscope.models.directory import ModelSource
 from layerscope.models.library import Control, Library, ModelChanges
 from layerscope.models.registry import Entry
-from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-Admission = Callable[[Sequence[TensorSpec]], int]
-"""Is shown what will be computed, before anything runs, and raises if the answer would be impossible; else it returns the
-bytes that making the answer takes at most, besides the values it is made of."""
 
 _WORKERS = 2
 
@@ -134,6 +131,9 @@ class Engine(Protocol):
     def watch(self, observer: Observer) -> None:
         """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
 
+    def watched_layers(self) -> Sequence[WatchedLayer]:
+        """What the layers that an operator watches were like for the images that were run last."""
+
     def close(self) -> None:
         """End what runs and give back all memory."""
 
@@ -148,6 +148,7 @@ class LocalEngine:
         trusted: whether to trust whoever made the models: SavedModels are programs.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
         control: what decides which models are in memory.
+        watch: the layers that are looked at whatever is asked of a model.
     """
 
     def __init__(
@@ -159,18 +160,18 @@ class LocalEngine:
         trusted: bool = False,
         exact: bool = True,
         control: Control | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._control = control or Control()
         self._loader = loader
         self._holding = ExitStack()
+        self._exact = exact
         self._observers = Observers()
+        self._watched = WatchedLayers(watch or Watch())
         self.models: Library[LoadedModel] = Library(
             directory,
-            lambda source: self._observers.load(
-                source,
-                lambda: assemble(source, loader.load(source), plan_bytes=self.limits.plan_bytes, exact=exact),
-            ),
+            lambda source: self._observers.load(source, lambda: self._assembled(source)),
             self.limits,
             self._control,
             trusted=trusted,
@@ -213,6 +214,7 @@ class LocalEngine:
                 # It takes seconds to start again.
                 self._holding.enter_context(self._loader)
             self._loaded = self.models.open(progress or (lambda _: None))
+        self._watched.tell_strangers(entry.source for entry in self.catalogue())
 
     def catalogue(self) -> Sequence[Entry[LoadedModel]]:
         """Every version of every model, whatever its state."""
@@ -283,7 +285,7 @@ class LocalEngine:
             run = self._inspection(model, query, self._taps(model, query), query.methods)
             if query.timeout is not None:
                 run.query.hurry(query.timeout)
-            needed = self._needed(run.query.demand(), query.admit, run.building_bytes())
+            needed = needed_bytes(run.query.demand(), query.admit, run.building_bytes(), self.limits)
             with self._memory.reserved(needed, run.query.seconds_left()):
                 found = run.query.activations()
                 yield Result(model.description, found, run.attributions(found), run.refusals)
@@ -312,13 +314,18 @@ class LocalEngine:
                 raise run.refusals[name]
             maps, admit = run.maps(name), query.admit
             building = None if admit is None else lambda _specs: admit([maps])
-            needed = self._needed(run.query.demand(), building, run.building_bytes())
+            needed = needed_bytes(run.query.demand(), building, run.building_bytes(), self.limits)
             with self._memory.reserved(needed, run.query.seconds_left()):
                 return run.attributions(run.query.activations())[name]
 
     def watch(self, observer: Observer) -> None:
         """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
         self._observers.add(observer)
+
+    def watched_layers(self) -> list[WatchedLayer]:
+        """What the layers that an operator watches were like for the images that were run last."""
+        models = [model for entry in self.catalogue() if (model := entry.model) is not None]
+        return [layer for model in models for layer in self._watched.figures(model)]
 
     def close(self) -> None:
         """End what runs and give back all memory."""
@@ -327,14 +334,22 @@ class LocalEngine:
         self._registry.clear()
         self._holding.close()
 
+    def _assembled(self, source: ModelSource) -> LoadedModel:
+        return assemble(
+            source,
+            self._loader.load(source),
+            plan_bytes=self.limits.plan_bytes,
+            exact=self._exact,
+            watched=lambda taps: self._watched.chosen(source, taps),
+        )
+
     def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
         selectors = split_selectors(query.layers)
         require_few(selectors, self.limits)
         return model.description.taps.select(selectors)
 
     def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> QueryRun:
-        rows = rows_of(model.description, query.sources, self.limits)
-        return QueryRun(model, rows, taps, query.is_wanted, self.limits, self._cache, self._scheduler)
+        return self._inspection(model, query, taps, {}).query
 
     def _inspection(
         self,
@@ -353,20 +368,10 @@ class LocalEngine:
             self.limits,
             self._cache,
             self._scheduler,
+            self._watched,
             is_wanted=query.is_wanted,
             progress=progress,
         )
-
-    def _needed(self, demand: Demand, admit: Admission | None, building: int) -> int:
-        """The bytes of memory that a query takes, answer included."""
-        specs = demand.specs()
-        computation = demand.computation(specs)
-        require_computable(computation, self.limits)
-        if admit is not None:
-            building += admit(specs)
-        needed = computation.working_bytes(building)
-        require_workable(needed, self.limits)
-        return needed
 
 
 def _batch_rows(limits: Limits) -> int:

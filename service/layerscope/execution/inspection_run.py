@@ -12,6 +12,7 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
@@ -31,6 +32,7 @@ class InspectionRun:
         limits: the bounds in force.
         cache: where values and maps are kept.
         scheduler: where everything is run.
+        watched: is shown the layers that somebody watches.
         is_wanted: tells whether somebody still waits.
         progress: is told how many runs of an attribution are done.
 
@@ -51,6 +53,7 @@ class InspectionRun:
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
+        watched: WatchedLayers,
         *,
         is_wanted: Callable[[], bool],
         progress: Progress,
@@ -60,7 +63,7 @@ class InspectionRun:
             self._possible(methods, lambda name: question_of(model, method_of(name), methods[name]))
         )
         every = dict.fromkeys([*taps, *(tap for each in questions.values() for tap in each.taps)])
-        self.query = QueryRun(model, rows, list(every), is_wanted, limits, cache, scheduler)
+        self.query = QueryRun(model, rows, list(every), is_wanted, limits, cache, scheduler, watched)
 
         def run(name: str) -> AttributionRun:
             made = AttributionRun(

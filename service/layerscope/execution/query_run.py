@@ -14,6 +14,7 @@ from layerscope.execution.batches import Job, deadline_told
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row, require_one_size, stack
 from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps import Shape, Tap
 from layerscope.limits import Limits
@@ -35,6 +36,7 @@ class QueryRun:
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
+        watched: WatchedLayers,
     ) -> None:
         self._rows = rows
         self._model = model
@@ -43,6 +45,7 @@ class QueryRun:
         self._limits = limits
         self._cache = cache
         self._scheduler = scheduler
+        self._watched = watched
         self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
         self._tensors: dict[int, list[Array]] = {}
         self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
@@ -120,21 +123,24 @@ class QueryRun:
         }
 
     def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
-        """Run the rows that lack something, for all the taps that any of them lacks."""
+        """Run the rows that lack something, for all the taps that any of them lacks and those that are watched."""
         rows, taps = _rows_and_taps(places, self._taps)
-        inputs = stack([self.load(row) for row in rows])
+        watched = self._model.watched
+        fetched = tuple(dict.fromkeys([*taps, *watched]))
         job = Job(
             executable=self._model.executable,
-            inputs=inputs,
+            inputs=stack([self.load(row) for row in rows]),
             keys=[self.names[row] for row in rows],
-            taps=taps,
+            taps=fetched,
             deadline=self._deadline,
             is_wanted=self._is_wanted,
         )
         outcome = self._scheduler.submit(job).result(self.seconds_left())
         self._seconds["queue"] += outcome.queued
         self._seconds["run"] += outcome.ran
-        arrays = dict(zip(taps, outcome.arrays, strict=True))
+        arrays = dict(zip(fetched, outcome.arrays, strict=True))
+        with self.timed("run"):
+            self._watched.saw(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in places]
 

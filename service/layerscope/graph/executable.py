@@ -13,6 +13,7 @@ from layerscope.errors import InputMismatch, NotDifferentiable
 from layerscope.graph.derivatives import Derivative
 from layerscope.graph.fitting import (
     batch_of,
+    cannot_run,
     delivered,
     fitted,
     fitted_weights,
@@ -352,10 +353,7 @@ class Executable:
         try:
             arrays = plan(values)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            shapes = [list(value.shape) for value in values]
-            raise InputMismatch(
-                f"The model cannot run on inputs of shape {', '.join(map(str, shapes))}.", shapes=shapes
-            ) from error
+            raise cannot_run([value.shape for value in values]) from error
         if plan.key.derivative is not None:
             return arrays[-1:]
         by_name = dict(zip(plan.key.fetched, arrays, strict=True))

@@ -48,6 +48,14 @@ def fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Arr
     return np.asarray(array, np.dtype(dtype))
 
 
+def cannot_run(shapes: Iterable[Sequence[int | None]]) -> InputMismatch:
+    """What to say of inputs, each (batch, *shape), that fit their places but not what the model does with them."""
+    named = [list(shape) for shape in shapes]
+    return InputMismatch(
+        f"The model cannot run on inputs of shape {', '.join(map(str, named))}.", shapes=named
+    )
+
+
 def needs_images_apart(tap: Tap, array: Array, batch: int) -> bool:
     """Whether what came of a batch does not tell what is of which image."""
     return tap.tensor.mixed or (tap.tensor.batched and len(array) != batch)

@@ -1,6 +1,6 @@
 """A model in memory: traced, executable, with its declaration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import LayerscopeError, ModelRefused
@@ -50,12 +50,21 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version of a model in memory: what it is, what runs it, what its units see, and the labels it wants."""
+    """A version of a model in memory.
+
+    Attributes:
+        description: what it is.
+        executable: what runs it.
+        fields: what its units see.
+        labels: those that it wants.
+        watched: the layers that are fetched with every run of an image, because somebody watches them.
+    """
 
     description: ModelDescription
     executable: Executable
     fields: ReceptiveFields
     labels: tuple[str, ...]
+    watched: tuple[Tap, ...] = ()
 
     @property
     def memory_bytes(self) -> int:
@@ -67,7 +76,14 @@ class LoadedModel:
         self.executable.close()
 
 
-def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact: bool = True) -> LoadedModel:
+def assemble(
+    source: ModelSource,
+    prepared: Prepared,
+    *,
+    plan_bytes: int,
+    exact: bool = True,
+    watched: Callable[[TapIndex], Sequence[Tap]] = lambda _: (),
+) -> LoadedModel:
     """Make a model that runs of a prepared one, whose memory it uses for its weights.
 
     Args:
@@ -75,6 +91,7 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact:
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plan_bytes: memory for the plans that it keeps.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        watched: chooses the layers that are watched.
 
     Raises:
         ModelRefused: its declaration does not fit it.
@@ -85,8 +102,9 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact:
     taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
     warm_up = _warm_up(manifest, taps)
     executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact)
+    fetched_along = tuple(watched(taps))
     for choice in warm_up:
-        executable.compile(choice)
+        executable.compile([*choice, *fetched_along])
     description = ModelDescription(
         name=source.name,
         version=source.version,
@@ -101,7 +119,7 @@ def assemble(source: ModelSource, prepared: Prepared, *, plan_bytes: int, exact:
         unreachable=blueprint.unreachable,
         warnings=warnings,
     )
-    return LoadedModel(description, executable, ReceptiveFields(prepared), manifest.labels)
+    return LoadedModel(description, executable, ReceptiveFields(prepared), manifest.labels, fetched_along)
 
 
 def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
+from layerscope.graph.fitting import cannot_run
 from layerscope.graph.handover import Prepared
 from layerscope.graph.taps import Shape, Tap
 
@@ -32,6 +33,9 @@ class TapShapes:
         Where a layer folds other axes into the batch axis, the number of rows that one image has comes first. None
         stands for a size that the graph does not tell, as it does not behind a loop of unknown length. Whoever
         learns such a size may put it into the dictionary.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
         """
         key = tuple(map(tuple, input_shapes))
         with self._lock:
@@ -43,14 +47,21 @@ class TapShapes:
         return known
 
     def _infer(self, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
-        """Import the graph for one image of these sizes: TensorFlow works out every shape that it can on the way."""
+        """Import the graph for one image of these sizes: TensorFlow works out every shape that it can on the way.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
+        """
         definition = tf.compat.v1.GraphDef.FromString(self._graph)
         with tf.Graph().as_default() as scratch:
             replaced = {
                 name: tf.compat.v1.placeholder(each.dtype, [1, *shape])
                 for (name, each), shape in zip(self._entrances, input_shapes, strict=True)
             }
-            tf.import_graph_def(definition, input_map=replaced, name="")
+            try:
+                tf.import_graph_def(definition, input_map=replaced, name="")
+            except ValueError as error:
+                raise cannot_run([(1, *shape) for shape in input_shapes]) from error
             shapes = {
                 name: _of_one_image(tap, scratch.get_tensor_by_name(name).shape)
                 for name, tap in self._taps.items()

@@ -121,3 +121,8 @@ def test_arrays_in_any_memory_order(shared_engine):
     ):
         fed = run(shared_engine, "plain", ["start"], image=tensors(same))["start"].values[0]
         np.testing.assert_array_equal(fed, values)
+
+
+def test_images_too_small_for_a_model_of_any_size(shared_engine):
+    with pytest.raises(InputMismatch, match=r"cannot run on inputs of shape \[1, 2, 2, 3\]"):
+        run(shared_engine, "free", ["conv"], image=tensors(tensor(2, 2, 3)))
