@@ -151,21 +151,22 @@ export class Activations extends Map {
     return new Activations().#filled(about, tensors);
   }
 
-  /** @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
+  /** What was asked for without its values has rows only. @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
   static ofJson(body) {
-    const tensors = body.layers.map(({ address, values, shape, dtype }) => {
+    const carried = body.layers.filter(({ values }) => values);
+    const tensors = carried.map(({ address, values, shape, dtype }) => {
       const numbers = Float32Array.from(/** @type {any[]} */ (values).flat(shape.length - 1), (value) => value ?? NaN);
       return /** @type {[string, Tensor]} */ ([address, new Tensor(numbers, shape, /** @type {any} */ (dtype))]);
     });
-    return new Activations().#filled(body, new Map(tensors));
+    return new Activations().#filled(body, new Map(tensors), carried);
   }
 
-  /** @param {any} about @param {Map<string, Tensor>} tensors */
-  #filled({ model, layers, images, warnings, attribution }, tensors) {
+  /** @param {any} about @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. */
+  #filled({ model, layers, images, warnings, attribution }, tensors, carried = layers) {
     Object.assign(this, { model, images, warnings, attribution });
     this.#stored = tensors;
-    for (const row of layers) {
-      this.layers.set(row.address, row);
+    for (const row of layers) this.layers.set(row.address, row);
+    for (const row of carried) {
       const tensor = tensors.get(row.address);
       if (!tensor) throw new SyntaxError(`It describes ${row.address} but does not carry it.`);
       this.set(row.address, tensor);

@@ -59,11 +59,13 @@ def visit(browser: Browser, served: Served) -> Iterator[Visitor]:
         address: str | None = None,
         size: tuple[int, int] = (1440, 900),
         scheme: str = "light",
+        script: str = "",
         may_fail: bool = False,
     ) -> Visit:
         width, height = size
         page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         page.set_default_timeout(20_000)
+        page.add_init_script(script)
         visit = Visit(page, address or served.address)
         visits.append((visit, may_fail))
         return visit.open(link, path)

@@ -21,6 +21,14 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
+DRAWING = """selector => {
+    const canvas = document.querySelector(selector);
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return new Uint32Array(data.buffer).reduce((hash, pixel) => (Math.imul(hash, 31) + pixel) | 0, 0);
+}"""
+"""One number for all pixels of a canvas."""
+
+
 class Served:
     """An application, served by a thread."""
 
@@ -102,6 +110,14 @@ class Visit:
             return new Set(new Uint32Array(data.buffer)).size;
         }"""
         return int(self.page.evaluate(script, selector))
+
+    def drawing(self, selector: str) -> int:
+        """What a canvas shows, as a number to compare."""
+        return int(self.page.evaluate(DRAWING, selector))
+
+    def draws_other_than(self, drawing: int, selector: str) -> None:
+        """Wait until a canvas shows something else."""
+        self.until(f"({DRAWING})('{selector}') !== given", drawing)
 
     def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

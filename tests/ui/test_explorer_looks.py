@@ -13,7 +13,12 @@ pytestmark = needs_chromium
 
 AXE = Path(__file__).parents[2] / "clients" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 NARROW = (360, 740)
+TABLET = (820, 1180)
 WIDE = (1440, 900)
+SHIFTS = """
+    globalThis.shifts = [];
+    new PerformanceObserver((list) => shifts.push(...list.getEntries())).observe({ type: 'layout-shift', buffered: true });
+"""
 VIEWS = {
     "maps": "#maps [role=gridcell]",
     "channel": ".over img",
@@ -28,16 +33,17 @@ def link_to(view: str) -> str:
     return "#model=digits@1&layer=conv2&" + ("channel=3" if view == "channel" else f"view={view}")
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit, scheme: str) -> None:
-    explorer = visit(size=WIDE, scheme=scheme).shows("conv1")
+def test_axe_finds_nothing(visit, scheme: str, size: tuple[int, int]) -> None:
+    explorer = visit(size=size, scheme=scheme).shows("conv1")
     explorer.page.evaluate(AXE.read_text("utf-8"))
     for view, sign in VIEWS.items():
         explorer.page.evaluate("link => { location.hash = link; }", link_to(view))
         explorer.page.wait_for_selector(sign)
         explorer.settled()
-        explorer.picture(f"{view}-{scheme}-{WIDE[0]}")
-        found = explorer.page.evaluate("() => axe.run()")["violations"]
+        explorer.picture(f"{view}-{scheme}-{size[0]}")
+        found = explorer.page.evaluate("() => axe.run({ resultTypes: ['violations'] })")["violations"]
         told = [
             (each["id"], each["help"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found
         ]
@@ -50,6 +56,29 @@ def test_nothing_is_wider_than_a_telephone(visit) -> None:
         explorer.page.evaluate("link => { location.hash = link; }", link_to(view))
         explorer.page.wait_for_selector(sign)
         assert explorer.page.evaluate("() => document.documentElement.scrollWidth") <= NARROW[0], view
+
+
+def test_a_telephone_shows_the_image_what_is_said_of_it_the_layers_and_the_first_maps(visit) -> None:
+    explorer = visit("#model=digits@1&layer=conv2", size=NARROW).shows("conv2")
+    for selector in (
+        "#image",
+        "#predictions li >> nth=4",
+        "#layers [aria-selected=true]",
+        "#tab-graph",
+        "#maps [role=gridcell]",
+    ):
+        box = explorer.page.locator(selector).first.bounding_box()
+        assert box["x"] >= 0, selector
+        assert box["x"] + box["width"] <= NARROW[0], selector
+        assert box["y"] < NARROW[1], selector
+
+
+@pytest.mark.parametrize("size", [WIDE, TABLET, NARROW], ids=["wide", "tablet", "narrow"])
+def test_nothing_moves_while_it_loads(visit, size: tuple[int, int]) -> None:
+    explorer = visit("#model=nested@1", size=size, script=SHIFTS).shows("stem")
+    explorer.until("[...document.querySelectorAll('.thumbnail')].some(({ width }) => width > 1)")
+    explorer.settled()
+    assert explorer.page.evaluate("() => shifts.reduce((sum, { value }) => sum + value, 0)") < 0.01
 
 
 def test_the_theme_can_be_turned_and_stays(visit) -> None:

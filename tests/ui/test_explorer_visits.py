@@ -197,19 +197,21 @@ def test_two_images_and_two_models_side_by_side(visit) -> None:
     explorer = visit("#model=digits@1&layer=conv2&view=compare").shows("conv2")
     page = explorer.page
     page.wait_for_selector("text=Both are drawn on one scale.")
-    page.select_option("#view-compare select", label="two")
+    page.select_option("#with", label="two")
     page.wait_for_selector(".side[aria-label=two] [role=gridcell]")
     page.hover(".side[aria-label=two] [role=gridcell] >> nth=1")
     values = [each.strip() for each in page.locator(".side .readout").all_inner_texts()]
     assert all(re.match(r"channel 1 · row \d+, column \d+ · ", each) for each in values)
+    page.select_option("#size", "224")
+    page.wait_for_selector(".side[aria-label=two] [role=gridcell]")
     page.locator(".side .grid-scroll").nth(0).evaluate("each => (each.scrollTop = 120)")
     explorer.until(
         "[...document.querySelectorAll('.side .grid-scroll')].every(({ scrollTop }) => scrollTop === 120)"
     )
-    page.select_option("#view-compare select", value="model:digits_again@1")
+    page.select_option("#with", value="model:digits_again@1")
     page.wait_for_selector(".side[aria-label='digits_again 1'] [role=gridcell]")
     explorer.picture("compare")
-    page.select_option("#view-compare select", value="model:nested@1")
+    page.select_option("#with", value="model:nested@1")
     page.wait_for_selector("text=nested@1 has no layer conv2 to draw")
 
 

@@ -22,7 +22,7 @@ from layerscope_api.middleware import PAGE_POLICY
 PALETTES = ("viridis", "magma", "inferno", "cividis", "gray", "turbo", "vik", "RdBu_r", "PiYG")
 """The colormaps that the page draws with by itself; those from `vik` on are diverging."""
 
-_STYLES = ("base.css", "views.css", "page.css")
+_STYLES = ("base.css", "page.css", "views.css", "narrow.css")
 _LEVELS = 256
 
 

@@ -54,7 +54,7 @@ export async function show(explorer, root) {
   );
   root.hidden = false;
   explorer.showScale(span, false);
-  explorer.readout("Point at the map to read its values, and to see which part of the image it looks at.");
+  explorer.readout("Point at the map: its values, and the part of the image that they see.");
   await showOver(explorer, over, number);
 }
 
@@ -63,7 +63,8 @@ async function showOver(explorer, over, channel) {
   const { look, layer, state, coloring } = explorer;
   if (!look || !layer || layer.shape.length !== 3) return;
   const colormap = coloring.palette === "auto" ? undefined : coloring.palette;
-  const { blob } = await look.model.overlay(look.image, { layer: layer.address, channel, colormap });
+  const range = coloring.range && /** @type {[number, number]} */ ([coloring.range.low, coloring.range.high]);
+  const { blob } = await look.model.overlay(look.image, { layer: layer.address, channel, colormap, range });
   if (explorer.state !== state) return;
   for (const source of sources) URL.revokeObjectURL(source);
   sources = [URL.createObjectURL(blob)];
@@ -79,7 +80,7 @@ function spanOf({ maps, coloring }, tile, values) {
   const finite = values.filter(Number.isFinite);
   const exact = { low: finite.reduce((a, b) => Math.min(a, b), Infinity), high: finite.reduce((a, b) => Math.max(a, b), -Infinity) };
   const own = finite.length ? exact : { low: 0, high: 0 };
-  return /** @type {import("./maps.js").FeatureMaps} */ (maps).spanOf(tile, coloring, coloring.normalize === "channel" ? own : undefined);
+  return /** @type {import("./maps.js").FeatureMaps} */ (maps).spanOf(tile, coloring, coloring.range ?? (coloring.normalize === "channel" ? own : undefined));
 }
 
 /** @param {Float32Array} values */

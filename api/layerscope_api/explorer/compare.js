@@ -5,7 +5,7 @@
  */
 
 import { Grid, plain } from "./grid.js";
-import { choiceOf, element } from "./parts.js";
+import { element, fill } from "./parts.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
@@ -16,17 +16,16 @@ let other;
 
 /** Show the layer for both. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { state, layer, maps } = explorer;
+  const { state, layer, maps, coloring } = explorer;
   const options = optionsOf(explorer);
   state.with ||= options[0]?.value ?? "";
-  const tools = element("div", { class: "tools" }, choiceOf("With", options, state.with, (value) => explorer.go({ with: value })));
-  const message = element("p", { class: "quiet", role: "status" });
+  fill(/** @type {HTMLSelectElement} */ (document.getElementById("with")), options, state.with);
   const [left, right] = [sideOf(nameOfLook(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
-  root.replaceChildren(tools, message, element("div", { class: "sides" }, left.root, right.root));
-  if (!layer || !maps) return void (message.textContent = "This layer has no picture. Choose another from the list.");
+  root.replaceChildren(element("div", { class: "sides" }, left.root, right.root));
+  if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
   const beside = await mapsBeside(explorer).catch((error) => error);
   if (explorer.state !== state) return;
-  if (beside instanceof Error) return void (message.textContent = beside.message);
+  if (beside instanceof Error) return explorer.readout(beside.message);
   const both = [maps, beside];
   const range = { low: Math.min(...both.map((each) => each.range.low)), high: Math.max(...both.map((each) => each.range.high)) };
   const grids = [left, right].map(({ scroller, canvas, cells }) =>
@@ -37,9 +36,9 @@ export async function show(explorer, root) {
   );
   link(left.scroller, right.scroller);
   const order = state.order === "activity" ? "activity" : "number";
-  grids.forEach((grid, side) => grid.show(both[side], explorer.coloring, order, Number(state.size), range));
-  explorer.showScale(maps.spanOf(0, explorer.coloring, range), false);
-  message.textContent = "Both are drawn on one scale.";
+  grids.forEach((grid, side) => grid.show(both[side], coloring, order, Number(state.size) || "auto", range));
+  explorer.showScale(maps.spanOf(0, coloring, range), false);
+  explorer.readout("Both are drawn on one scale.");
 }
 
 /** @param {Explorer} explorer @returns {Promise<FeatureMaps>} */

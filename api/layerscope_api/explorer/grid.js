@@ -9,11 +9,15 @@
 /** @typedef {import("./maps.js").Coloring} Coloring */
 /** @typedef {import("./maps.js").Range} Range */
 /** @typedef {{tile: number, row: number, column: number}} Unit */
-/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number}} Layout */
+/** @typedef {number | "auto"} Side - About how many pixels of the screen a map is to have, or as many as let all be seen. */
+/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number, total: number}} Layout */
 
 const GAP = 10;
 const LABEL = 16;
 const VECTOR_SIDE = 22;
+const FITTING_SIDES = [224, 192, 160, 128, 112, 96];
+/** Where not all can be seen, and how wide it is where two or three stand side by side instead. */
+const [USUAL_SIDE, NARROW, NARROWEST] = [112, 480, 200];
 /** Rows drawn beyond what is in view. */
 const MARGIN_ROWS = 1;
 
@@ -26,9 +30,10 @@ export class Grid {
   #coloring = { palette: "auto", normalize: "channel" };
   /** @type {Range | undefined} */
   #shared;
-  #side = 112;
+  /** @type {Side} */
+  #side = "auto";
   /** @type {Layout} */
-  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1 };
+  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1, total: 0 };
   #current = 0;
   #scratch = document.createElement("canvas");
 
@@ -66,7 +71,7 @@ export class Grid {
    * @param {FeatureMaps} maps
    * @param {Coloring} coloring
    * @param {"number" | "activity"} order
-   * @param {number} side - About how many pixels of the screen a map is to have.
+   * @param {Side} side
    * @param {Range} [shared] - The values at the ends of the colours, where others are compared with these.
    */
   show(maps, coloring, order, side, shared) {
@@ -104,20 +109,17 @@ export class Grid {
   }
 
   #arrange() {
-    const { maps } = this;
-    const room = this.scroller.clientWidth - 2 * GAP;
-    if (!maps || room <= 0) return;
-    const scale = scaleOf(maps, this.#side, room);
-    const [width, height] = [Math.max(1, Math.round(maps.width * scale)), Math.max(1, Math.round(maps.height * scale))];
-    const label = maps.isVector || maps.isMatrix ? 0 : LABEL;
-    const gap = maps.isVector ? 2 : GAP;
-    const across = Math.max(width, label ? 40 : 1) + gap;
-    const down = height + label + gap;
-    const columns = Math.max(1, Math.min(maps.count, Math.floor((room + gap) / across)));
-    this.#layout = { columns, rows: Math.ceil(maps.count / columns), width, height, across, down };
-    this.cells.style.height = `${this.#layout.rows * down + 2 * GAP - gap}px`;
-    this.cells.setAttribute("aria-rowcount", String(this.#layout.rows));
-    this.cells.setAttribute("aria-colcount", String(columns));
+    const { maps, scroller, canvas, cells } = this;
+    if (!maps || !scroller.clientWidth) return;
+    const { scrollTop } = scroller;
+    // Where the window is narrow, what is in it makes it as high as it is.
+    canvas.style.height = cells.style.height = "0";
+    const [width, height] = [scroller.clientWidth - 2 * GAP, scroller.clientHeight];
+    this.#layout = this.#side === "auto" ? fitting(maps, width, height) : layoutOf(maps, this.#side, width);
+    cells.style.height = `${this.#layout.total}px`;
+    cells.setAttribute("aria-rowcount", String(this.#layout.rows));
+    cells.setAttribute("aria-colcount", String(this.#layout.columns));
+    scroller.scrollTop = scrollTop;
     this.#draw();
   }
 
@@ -130,9 +132,8 @@ export class Grid {
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
     }
+    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
@@ -245,13 +246,34 @@ export class Grid {
   }
 }
 
+/** The largest layout in which all maps are seen at once. @param {FeatureMaps} maps @param {number} width @param {number} height */
+function fitting(maps, width, height) {
+  const layouts = FITTING_SIDES.map((side) => layoutOf(maps, side, width));
+  const beside = width < NARROWEST ? 2 : 3;
+  const usual = width < NARROW ? (width - (beside - 1) * GAP) / beside : USUAL_SIDE;
+  return layouts.find(({ total }) => total <= height) ?? layoutOf(maps, usual, width);
+}
+
+/** @param {FeatureMaps} maps @param {number} side @param {number} room @returns {Layout} */
+function layoutOf(maps, side, room) {
+  const scale = scaleOf(maps, side, room);
+  const [width, height] = [maps.width, maps.height].map((numbers) => Math.max(1, Math.round(numbers * scale)));
+  const label = maps.isVector || maps.isMatrix ? 0 : LABEL;
+  const gap = maps.isVector ? 2 : GAP;
+  const across = Math.max(width, label ? 40 : 1) + gap;
+  const down = height + label + gap;
+  const columns = Math.max(1, Math.min(maps.count, Math.floor((room + gap) / across)));
+  const rows = Math.ceil(maps.count / columns);
+  return { columns, rows, width, height, across, down, total: rows * down + 2 * GAP - gap };
+}
+
 /** Pixels of the screen for a number: whole ones where maps are small. @param {FeatureMaps} maps @param {number} side @param {number} room */
 function scaleOf(maps, side, room) {
   if (maps.isVector) return VECTOR_SIDE;
   const longest = Math.max(maps.width, maps.height);
   const wanted = maps.isMatrix ? room / maps.width : Math.min(side, room) / longest;
   if (maps.isMatrix) return wanted >= 1 ? Math.min(16, Math.floor(wanted)) : wanted;
-  if (wanted >= 1) return Math.max(1, Math.round(wanted));
+  if (wanted >= 1) return wanted < 2 ? Math.round(wanted) : Math.floor(wanted);
   return longest <= 1.2 * side && longest <= room ? 1 : wanted;
 }
 

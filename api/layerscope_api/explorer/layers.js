@@ -72,18 +72,14 @@ export class LayerList {
     for (const [each, row] of this.#rows) row.setAttribute("aria-selected", String(each === address));
     const row = this.#rows.get(address);
     this.#list.setAttribute("aria-activedescendant", row?.id ?? "");
-    const frame = /** @type {HTMLElement} */ (this.#list.parentElement);
-    if (!row || row.hidden) return;
-    const [top, bottom] = [row.offsetTop - ROW_HEIGHT, row.offsetTop + 2 * ROW_HEIGHT - frame.clientHeight];
-    if (frame.scrollTop > top) frame.scrollTop = top;
-    else if (frame.scrollTop < bottom) frame.scrollTop = bottom;
+    if (row && !row.hidden) bringIntoView(row, /** @type {HTMLElement} */ (this.#list.parentElement));
   }
 
   /** @param {KeyboardEvent} event */
   #moved(event) {
     const visible = this.#visible();
     const at = visible.findIndex((layer) => this.#rows.get(layer.address)?.getAttribute("aria-selected") === "true");
-    const target = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: visible.length - 1 }[event.key];
+    const target = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: visible.length - 1 }[event.key];
     if (target === undefined) return;
     event.preventDefault();
     const layer = visible[Math.max(0, Math.min(visible.length - 1, target))];
@@ -116,7 +112,9 @@ export class LayerList {
     const cut = layer.address.lastIndexOf("/") + 1;
     prefix.textContent = layer.address.slice(0, cut);
     name.textContent = layer.address.slice(cut);
-    /** @type {Element} */ (row.querySelector(".layer-kind")).textContent = `${layer.type} · ${shapeOf(layer)}`;
+    const [type, shape] = row.querySelectorAll(".layer-kind > *");
+    type.textContent = `${layer.type} · `;
+    shape.textContent = shapeOf(layer);
     row.id = `layer-${this.#layers.indexOf(layer)}`;
     row.dataset.address = layer.address;
     row.title = layer.address;
@@ -147,6 +145,13 @@ export class LayerList {
     /** @type {HTMLElement} */ (row.querySelector(".spark i")).style.width = `${active * 100}%`;
     /** @type {HTMLElement} */ (row).title = `${layer.address}: ${Math.round(active * 100)} % of its values are not zero`;
   }
+}
+
+/** Scroll a list, but nothing around it, until a part of it is in view with its neighbours. @param {HTMLElement} row @param {HTMLElement} frame */
+export function bringIntoView(row, frame) {
+  const { offsetTop: top, offsetLeft: left, offsetHeight: height, offsetWidth: width } = row;
+  frame.scrollTop = Math.min(top - height, Math.max(frame.scrollTop, top + 2 * height - frame.clientHeight));
+  frame.scrollLeft = Math.min(left - width, Math.max(frame.scrollLeft, left + 2 * width - frame.clientWidth));
 }
 
 /** The shape of one image's values. @param {Layer} layer */

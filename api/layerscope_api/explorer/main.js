@@ -19,7 +19,7 @@ import { Subject } from "./subject.js";
 
 const VIEWS = ["maps", "statistics", "heat", "compare", "graph"];
 const FIRST_IMAGE = "seven";
-const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", order: "number", size: "112", with: "", method: "gradcam", target: "best" };
+const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best" };
 /** What differs between entries of the browser's history; the rest changes the entry. */
 const STEPS = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target"]);
 
@@ -27,6 +27,8 @@ const STEPS = /** @type {const} */ (["model", "image", "layer", "channel", "view
 const find = (id) => /** @type {T} */ (document.getElementById(id));
 /** @param {string} id */
 const choice = (id) => /** @type {HTMLSelectElement} */ (document.getElementById(id));
+/** @param {string} id */
+const inputOf = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
 /** The page, for the parts of it that come when they are needed. */
 export class Explorer {
@@ -58,6 +60,10 @@ export class Explorer {
     for (const id of /** @type {const} */ (["palette", "normalize", "order", "size"])) {
       choice(id).addEventListener("change", () => this.go({ [id]: choice(id).value }));
     }
+    for (const id of ["range-low", "range-high"]) {
+      find(id).addEventListener("change", () => this.go({ range: `${inputOf("range-low").value},${inputOf("range-high").value}` }));
+    }
+    choice("with").addEventListener("change", () => this.go({ with: choice("with").value }));
     choice("model").addEventListener("change", () => this.go({ model: choice("model").value, layer: "", channel: "" }));
     for (const tab of document.querySelectorAll("[role=tab]")) {
       tab.addEventListener("click", () => this.go({ view: /** @type {HTMLElement} */ (tab).dataset.view }));
@@ -142,6 +148,11 @@ export class Explorer {
     this.subject.showPredictions(look).catch((error) => this.look === look && this.trouble(error));
   }
 
+  /** The view that is shown. */
+  get view() {
+    return VIEWS.includes(this.state.view) ? this.state.view : "maps";
+  }
+
   /** The layer that is looked at. */
   get layer() {
     return this.layers.find(({ address }) => address === this.state.layer);
@@ -171,14 +182,14 @@ export class Explorer {
       this.maps = maps;
       this.#showMaps(maps);
     }
-    const view = VIEWS.includes(state.view) ? state.view : "maps";
+    const { view } = this;
     if (view !== "maps") await this.part(view, (part) => part.show(this, find(`view-${view}`)));
     if (view === "maps") await this.part("channel", (part) => part.show(this, find("channel")));
   }
 
   #showControls() {
     const { state } = this;
-    const view = VIEWS.includes(state.view) ? state.view : "maps";
+    const { view } = this;
     for (const id of /** @type {const} */ (["palette", "normalize", "order", "size"])) choice(id).value = state[id];
     for (const each of VIEWS) {
       const tab = find(`tab-${each}`);
@@ -186,8 +197,9 @@ export class Explorer {
       tab.tabIndex = each === view ? 0 : -1;
       find(`view-${each}`).hidden = each !== view;
     }
-    find("coloring").hidden = !["maps", "compare"].includes(view);
+    find("own-range").hidden = state.normalize !== "own";
     document.body.dataset.view = view;
+    document.body.toggleAttribute("data-channel", view === "maps" && state.channel !== "");
   }
 
   /** @param {FeatureMaps} maps */
@@ -204,9 +216,13 @@ export class Explorer {
       maps.stride > 1 && `every ${maps.stride}th pixel is shown`,
     ];
     find("layer-facts").textContent = facts.filter(Boolean).join(" · ");
-    this.grid.show(maps, coloring, state.order === "activity" ? "activity" : "number", Number(state.size));
-    this.showScale(maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !maps.isVector && !maps.isMatrix);
-    this.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map to read its values, and to see which part of the image it looks at.");
+    const { low, high } = coloring.range ?? maps.range;
+    for (const [id, end] of /** @type {const} */ ([["range-low", low], ["range-high", high]])) {
+      if (document.activeElement !== find(id)) inputOf(id).value = String(Number(end.toPrecision(4)));
+    }
+    this.grid.show(maps, coloring, state.order === "activity" ? "activity" : "number", Number(state.size) || "auto");
+    this.showScale(maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
+    this.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map: its values, and the part of the image that they see.");
   }
 
   /** The bar that says which value a colour stands for. @param {{low: number, high: number}} range @param {boolean} isOwn - Of each channel. */
@@ -221,7 +237,10 @@ export class Explorer {
 
   /** @returns {import("./maps.js").Coloring} */
   get coloring() {
-    return { palette: this.state.palette, normalize: this.state.normalize === "layer" ? "layer" : "channel" };
+    const { palette, normalize, range } = this.state;
+    const [low, high] = range.split(",").map(Number);
+    const isOwn = normalize === "own" && this.view === "maps" && low < high;
+    return { palette, normalize: normalize === "channel" ? "channel" : "layer", ...(isOwn && { range: { low, high } }) };
   }
 
   /** @param {Unit | null} unit */

@@ -10,7 +10,7 @@
 /** @typedef {import("./client/layerscope.js").Activations} Activations */
 /** @typedef {{low: number, high: number}} Range */
 /** @typedef {{min: number | null, max: number | null, mean: number | null, std: number | null, fraction_zero: number | null}} Figures */
-/** @typedef {{palette: string, normalize: "channel" | "layer"}} Coloring */
+/** @typedef {{palette: string, normalize: "channel" | "layer", range?: Range}} Coloring - A range takes the place of `normalize`. */
 
 const LEVELS = 256;
 /** The palettes with a middle, of which the first is drawn with where values have both signs. */
@@ -122,8 +122,8 @@ export class FeatureMaps {
   #activity;
 
   /** The palette that is drawn with, and whether zero is its middle. @param {Coloring} coloring */
-  paletteOf({ palette }) {
-    const isAbout = this.bothSigns && (palette === "auto" || DIVERGING.includes(palette));
+  paletteOf({ palette, range }) {
+    const isAbout = (range ? range.low === -range.high : this.bothSigns) && (palette === "auto" || DIVERGING.includes(palette));
     return { name: palette === "auto" ? (isAbout ? DIVERGING[0] : "viridis") : palette, isCentered: isAbout };
   }
 
@@ -136,7 +136,7 @@ export class FeatureMaps {
    * @returns {Range}
    */
   spanOf(tile, coloring, shared) {
-    const { low, high } = shared ?? (coloring.normalize === "layer" || this.isVector ? this.range : this.rangeOf(tile));
+    const { low, high } = shared ?? coloring.range ?? (coloring.normalize === "layer" || this.isVector ? this.range : this.rangeOf(tile));
     if (!this.paletteOf(coloring).isCentered) return { low, high };
     const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
     return { low: -most, high: most };

@@ -41,23 +41,24 @@ function filled(made, attributes, children) {
   return made;
 }
 
-/**
- * A labelled choice.
- *
- * @param {string} label
- * @param {readonly {value: string, text: string, group?: string}[]} options - Those of a group stand together.
- * @param {string} value
- * @param {(value: string) => void} changed
- */
+/** @typedef {{value: string, text: string, group?: string}} Option - Those of a group stand together. */
+
+/** A labelled choice. @param {string} label @param {readonly Option[]} options @param {string} value @param {(value: string) => void} changed */
 export function choiceOf(label, options, value, changed) {
   const select = element("select");
-  const groups = new Map([["", /** @type {HTMLElement} */ (select)]]);
-  for (const { value: each, text, group = "" } of options) {
-    if (!groups.has(group)) groups.set(group, select.appendChild(element("optgroup", { label: group })));
-    groups.get(group)?.append(new Option(text, each, each === value, each === value));
-  }
+  fill(select, options, value);
   select.addEventListener("change", () => changed(select.value));
-  return element("label", { class: "field" }, label, select);
+  return element("label", { class: "field" }, element("span", { class: "label" }, label), " ", select);
+}
+
+/** Give a choice its options. @param {HTMLSelectElement} select @param {readonly Option[]} options @param {string} chosen */
+export function fill(select, options, chosen) {
+  const groups = new Map([["", /** @type {HTMLElement} */ (select)]]);
+  select.replaceChildren();
+  for (const { value, text, group = "" } of options) {
+    if (!groups.has(group)) groups.set(group, select.appendChild(element("optgroup", { label: group })));
+    groups.get(group)?.append(new Option(text, value, value === chosen, value === chosen));
+  }
 }
 
 /** A button. @param {string} text @param {() => void} pressed @param {Record<string, string>} [attributes] */

@@ -6,11 +6,13 @@
 
 import { LayerscopeError } from "./client/layerscope.js";
 import { plain } from "./grid.js";
+import { bringIntoView } from "./layers.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./look.js").Look} Look */
 /** @typedef {import("./look.js").Layer} Layer */
 /** @typedef {import("./grid.js").Unit} Unit */
+/** @typedef {{class: number, label: string, said: string, share: number}} Score - What a model says of a class. */
 /** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image to look at; without a file, by its id alone. */
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
@@ -104,11 +106,12 @@ export class Subject {
     this.#image.src = this.#sourceOf(id, picture?.file ?? (await client.thumbnail(id, { side: 1024 })));
     this.#image.alt = picture?.name ?? "the image that is looked at";
     this.#image.hidden = false;
-    this.#image.classList.toggle("coarse", stored.width < 256);
+    this.#image.classList.toggle("coarse", Math.max(stored.width, stored.height) < 256);
     this.#field.hidden = true;
     find("image-facts").textContent = [`${stored.width} × ${stored.height}`, stored.format, ...stored.notes].join(" · ");
-    for (const button of find("images").children) {
-      button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.id === id));
+    for (const button of /** @type {Iterable<HTMLElement>} */ (find("images").children)) {
+      button.ariaPressed = String(button.dataset.id === id);
+      if (button.dataset.id === id) bringIntoView(button, find("images"));
     }
   }
 
@@ -118,16 +121,20 @@ export class Subject {
     return Math.max(1, Math.floor(256 / Math.max(width, height)));
   }
 
+  /** How much wider than high the image is. */
+  get ratio() {
+    const { width, height } = this.#size ?? { width: 1, height: 1 };
+    return width / height;
+  }
+
   /** Show what the model says. @param {Look} look */
   async showPredictions(look) {
     const list = find("predictions");
     const { outputs, warnings } = await look.predictions();
     if (look !== this.explorer.look) return;
     find("warnings").textContent = warnings.join(" ");
-    const rows = outputs.flatMap(({ name, predictions }) =>
-      (predictions?.[0] ?? []).map((score) => ({ ...score, output: outputs.length > 1 ? `${name}: ` : "" })),
-    );
-    list.replaceChildren(...rows.map((score) => rowOf(score)));
+    const rows = scoresOf(outputs).map(rowOf);
+    list.replaceChildren(...rows);
     if (!rows.length) find("warnings").textContent ||= "Its outputs are maps or sequences: look at the last layers.";
   }
 
@@ -182,14 +189,33 @@ function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
   return [ends[0][0], ends[1][0], ends[0][1], ends[1][1]];
 }
 
-/** @param {{class: number, name: string | null, value: number | null, output: string}} score */
-function rowOf({ class: number, name, value, output }) {
+/**
+ * What the model says of the classes, in words. Scores are shares only where all of an output's are: others are shown as they are.
+ *
+ * @param {import("./look.js").Schemas["PredictionsBody"]["outputs"]} outputs
+ * @returns {Score[]}
+ */
+export function scoresOf(outputs) {
+  return outputs.flatMap(({ name: output, predictions }) => {
+    const scores = predictions?.[0] ?? [];
+    const areShares = scores.every(({ value }) => value !== null && value >= 0 && value <= 1);
+    const prefix = outputs.length > 1 ? `${output}: ` : "";
+    return scores.map(({ class: number, name, value }) => ({
+      class: number,
+      label: prefix + (name ?? `class ${number}`),
+      said: areShares ? `${(Number(value) * 100).toFixed(1)} %` : plain(value),
+      share: areShares ? Number(value) : 0,
+    }));
+  });
+}
+
+/** @param {Score} score */
+function rowOf({ label, said, share }) {
   const template = /** @type {HTMLTemplateElement} */ (document.getElementById("prediction"));
   const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
-  const [label, share, track] = row.children;
-  label.textContent = output + (name ?? `class ${number}`);
-  const isShare = value !== null && value >= 0 && value <= 1;
-  share.textContent = isShare ? `${(value * 100).toFixed(1)} %` : plain(value);
-  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${isShare ? value * 100 : 0}%`;
+  const [named, told, track] = row.children;
+  named.textContent = label;
+  told.textContent = said;
+  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${share * 100}%`;
   return row;
 }

@@ -63,6 +63,12 @@ test("a streamed attribution tells how far it is, and ends in the same values", 
   assert.deepEqual([...streamed.values()], [...whole.values()]);
 });
 
+test("an attribution whose values are not asked for tells what it explains", async () => {
+  const bare = await digits.attribution(await sample("seven"), { method: "saliency", values: false, onProgress: () => {} });
+  assert.equal(bare.attribution?.targets[0].class, 7);
+  assert.deepEqual([[...bare.keys()], [...bare.layers.keys()]], [[], ["input"]]);
+});
+
 const KINDS = [
   new Float32Array([1.5, -2, NaN, Infinity]),
   new Float64Array([Math.PI]),

@@ -1,0 +1,51 @@
+"""What the explorer asks the service for: nothing twice, and nothing that it can draw by itself."""
+
+import re
+from urllib.request import urlopen
+
+from explored_service import Served, needs_chromium
+
+pytestmark = needs_chromium
+
+
+def runs(served: Served, model: str) -> float:
+    """How often the service has run a model."""
+    with urlopen(f"{served.address}/metrics") as answer:
+        counts = re.findall(
+            rf'layerscope_executions_total{{.*model="{model}".*}} (\S+)', answer.read().decode()
+        )
+    return sum(map(float, counts))
+
+
+def test_recolouring_asks_for_nothing(visit) -> None:
+    explorer = visit("#model=nested@1&layer=stem").shows("stem")
+    asked = list(explorer.requests)
+    for control, value in {
+        "#palette": "magma",
+        "#order": "activity",
+        "#size": "64",
+        "#normalize": "layer",
+    }.items():
+        before = explorer.drawing("#maps-canvas")
+        explorer.page.select_option(control, value)
+        explorer.draws_other_than(before, "#maps-canvas")
+    explorer.page.select_option("#normalize", "own")
+    explorer.page.fill("#range-high", "0.5")
+    explorer.page.keyboard.press("Enter")
+    explorer.until("document.getElementById('scale-high').textContent === '0.5'")
+    assert explorer.settled().requests == asked
+
+
+def test_a_second_visit_to_a_layer_runs_nothing(visit, served: Served) -> None:
+    explorer = visit("#model=photos@1&layer=maps").shows("maps")
+    explorer.page.click("#layers li[data-address=pool]")
+    explorer.shows("pool")
+    asked, ran = list(explorer.requests), runs(served, "photos")
+    assert ran > 0
+    explorer.page.click("#layers li[data-address=maps]")
+    explorer.shows("maps")
+    assert explorer.requests == asked
+
+    another_person = visit("#model=photos@1&layer=maps").shows("maps")
+    assert another_person.asked("/activations")
+    assert runs(served, "photos") == ran
