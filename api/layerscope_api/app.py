@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -12,7 +13,9 @@ from layerscope import __version__, demo
 from layerscope.execution.engine import Engine, LocalEngine
 from layerscope.execution.watched_layers import Watch
 from layerscope.images import ImageStore
-from layerscope.models.library import Control
+from layerscope.models.control import Control
+from layerscope.models.mirrors import mirror_of
+from layerscope.models.supply import Refresh, nothing_to_fetch
 from layerscope_api.dependencies import Service
 from layerscope_api.errors import add_error_handlers
 from layerscope_api.hosts import Hosts
@@ -105,9 +108,11 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
 
 def local_engine(settings: Settings) -> LocalEngine:
     """An engine in this process, set up and with nothing loaded."""
+    directory, refresh = _models(settings)
     return LocalEngine(
-        settings.models or demo.MODELS,
+        directory,
         settings.limits,
+        refresh=refresh,
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
         control=Control(
@@ -122,6 +127,14 @@ def local_engine(settings: Settings) -> LocalEngine:
             most_layers=settings.limits.watched_layers,
         ),
     )
+
+
+def _models(settings: Settings) -> tuple[Path, Refresh]:
+    """The directory of models, and what brings it up to date."""
+    if isinstance(settings.models, str):
+        mirror = mirror_of(settings.models, settings.models_cache, settings.limits)
+        return mirror.directory, mirror.refresh
+    return settings.models or demo.MODELS, nothing_to_fetch
 
 
 def _lifespan(settings: Settings, given: Engine | None, metrics: Metrics) -> Lifespan[FastAPI]:

@@ -44,9 +44,7 @@ def _main(
 
 @app.command()
 def serve(
-    models: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help=_SETUP["models"].description)
-    ] = None,
+    models: Annotated[str | None, typer.Option(metavar="DIR|URL", help=_SETUP["models"].description)] = None,
     control: Annotated[
         str | None, typer.Option(metavar="none|explicit|poll", help=_SETUP["control"].description)
     ] = None,

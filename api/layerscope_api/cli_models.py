@@ -11,7 +11,7 @@ from rich.table import Table
 
 from layerscope.errors import LayerscopeError
 from layerscope.models.acceptance import InputReport, Report, check
-from layerscope.models.library import Control
+from layerscope.models.control import Control
 from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
 from layerscope_api.settings import Settings

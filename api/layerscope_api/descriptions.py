@@ -46,12 +46,14 @@ def preprocessing_body(model: ModelDescription) -> dict[str, dict[str, Any] | No
 def model_list(engine: Engine) -> ModelList:
     """Every model, whatever its state."""
     versions: dict[str, list[VersionBody]] = {}
+    trouble = engine.models.trouble
     for entry in engine.catalogue():
         versions.setdefault(entry.source.name, []).append(_version(entry))
     return ModelList(
         models=[
             ModelRow(name=name, labels=engine.labels(name), versions=rows) for name, rows in versions.items()
-        ]
+        ],
+        trouble=None if trouble is None else trouble.message,
     )
 
 

@@ -64,6 +64,9 @@ class ModelList(BaseModel):
     """Every model, whatever its state."""
 
     models: list[ModelRow]
+    trouble: str | None = Field(
+        description="why these may be others than those of the place that they are fetched from, null if they are not"
+    )
 
 
 class ModelBody(ModelIdentity):

@@ -1,12 +1,14 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import DirectoryPath, Field, FilePath, ValidationInfo, field_validator
+from pydantic import Field, FilePath, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from layerscope.limits import Limits
-from layerscope.models.library import Mode
+from layerscope.models.control import Mode
+from layerscope.models.mirrors import is_elsewhere
 from layerscope_api.logs import LogFormat
 
 WatchedLayer = Annotated[str, Field(pattern=r"^[^:]+:.", max_length=512)]
@@ -20,8 +22,15 @@ class Settings(BaseSettings):
         env_prefix="LAYERSCOPE_", env_nested_delimiter="__", frozen=True, extra="ignore"
     )
 
-    models: DirectoryPath | None = Field(
-        default=None, description="directory of models; without it the demo model is served"
+    models: Path | str | None = Field(
+        default=None,
+        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`; without it the"
+        " demo model is served",
+    )
+    models_cache: Path | None = Field(
+        default=None,
+        description="directory in which models that are fetched are kept; without it `layerscope` in the user's cache,"
+        " `$XDG_CACHE_HOME` or `~/.cache`",
     )
     control: Mode = Field(
         default="none",
@@ -88,9 +97,18 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(default_factory=Limits, description="the bounds in force, see docs/limits.md")
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _is_a_place(cls, models: Any) -> Any:
+        if isinstance(models, str) and is_elsewhere(models):
+            return models
+        if models is not None and not Path(models).is_dir():
+            raise ValueError(f"there is no directory {models}")
+        return None if models is None else Path(models)
+
     @field_validator("allow_upload")
     @classmethod
     def _needs_a_directory(cls, allowed: bool, info: ValidationInfo) -> bool:
-        if allowed and info.data.get("models") is None:
-            raise ValueError("models that are sent need a directory, add --models DIR")
+        if allowed and not isinstance(info.data.get("models"), Path):
+            raise ValueError("models that are sent need a directory of this machine, add --models DIR")
         return allowed

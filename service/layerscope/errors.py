@@ -55,6 +55,7 @@ the HTTP service maps branches to statuses, not single codes, but where HTTP its
     ├── Unavailable            not now; try again
     │   ├── ModelLoading           model_loading
     │   ├── MemoryBusy             memory_busy
+    │   ├── SourceUnreachable      source_unreachable
     │   └── Draining               draining
     ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
@@ -361,6 +362,12 @@ class MemoryBusy(Unavailable):
     """Other requests work in the memory that this one needs, and did not finish in its time."""
 
     code = "memory_busy"
+
+
+class SourceUnreachable(Unavailable):
+    """Where models are fetched from cannot be read; what was fetched before is kept."""
+
+    code = "source_unreachable"
 
 
 class Draining(Unavailable):

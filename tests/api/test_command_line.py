@@ -173,7 +173,7 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     code, _, error = command("serve", "--models", str(tmp_path / "none"))
 
     assert code == 2
-    assert "does not exist" in error
+    assert "there is no directory" in error
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,11 @@ from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
+from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
-from layerscope.models.library import Control, Library, ModelChanges
+from layerscope.models.library import Library, ModelChanges
 from layerscope.models.registry import Entry
+from layerscope.models.supply import Refresh, nothing_to_fetch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -149,6 +151,7 @@ class LocalEngine:
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
         control: what decides which models are in memory.
         watch: the layers that are looked at whatever is asked of a model.
+        refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
     """
 
     def __init__(
@@ -161,6 +164,7 @@ class LocalEngine:
         exact: bool = True,
         control: Control | None = None,
         watch: Watch | None = None,
+        refresh: Refresh = nothing_to_fetch,
     ) -> None:
         self.limits = limits or Limits()
         self._control = control or Control()
@@ -175,6 +179,7 @@ class LocalEngine:
             self.limits,
             self._control,
             trusted=trusted,
+            refresh=refresh,
         )
         self._registry = self.models.registry
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)

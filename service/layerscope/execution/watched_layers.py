@@ -15,8 +15,8 @@ from layerscope.errors import LayerscopeError
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.selectors import TapIndex, split_selectors
 from layerscope.graph.taps import Tap
+from layerscope.models.control import EVERY
 from layerscope.models.directory import ModelSource
-from layerscope.models.library import EVERY
 from layerscope.statistics import Tally, tallies_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ it; or a declaration that names an architecture of Keras.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,20 @@ from layerscope.models.manifest import FILE_NAME
 
 logger = logging.getLogger(__name__)
 
+Key = tuple[str, int]
+"""A model's name and version."""
+
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """File formats that are opened, by suffix."""
 
 RECORD = "accepted.json"
 """Stands beside a model that came from a stranger and was accepted; see `models.store`."""
 
+FETCHED = "fetched.json"
+"""Stands beside a model that was fetched from elsewhere; see `models.mirrors`."""
+
 _SAVED_MODEL = "model.savedmodel"
-_GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_GRAPH_FILES = frozenset({"saved_model.pb", "saved_model.pbtxt"})
 
 _NAME = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
@@ -48,10 +54,20 @@ class ModelSource:
     bounds: OpeningBounds | None = None
     root: Path | None = None
 
+    @property
+    def key(self) -> Key:
+        """Its name and version."""
+        return self.name, self.version
+
 
 def is_model_name(text: str) -> bool:
     """Whether a model may have this name: `[a-z0-9][a-z0-9._-]{0,63}`, no `..`, not `stats`."""
     return _NAME.fullmatch(text) is not None and text != _RESERVED
+
+
+def is_version(text: str) -> bool:
+    """Whether a folder of this name is that of a version: a number from 1 on."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def find_models(
@@ -67,9 +83,9 @@ def find_models(
         trusted: whether to trust whoever made them.
         bounds: what opening one may take that was accepted from a stranger.
     """
-    found: dict[tuple[str, int], ModelSource] = {}
+    found: dict[Key, ModelSource] = {}
     for source in [*_versioned(directory), *_bare_files(directory)]:
-        kept = found.setdefault((source.name, source.version), source)
+        kept = found.setdefault(source.key, source)
         if kept is not source:
             logger.warning("%s is passed over: %s is that version too", source.path.name, kept.path.name)
     return [
@@ -111,22 +127,28 @@ def _versioned(directory: Path) -> Iterator[ModelSource]:
         if not is_model_name(folder.name) or not folder.is_dir():
             continue
         for version in _entries(folder):
-            path = _model_in(version)
-            if _VERSION.fullmatch(version.name) and path is not None:
-                yield ModelSource(folder.name, int(version.name), path, version)
+            # A link that is turned to another folder meanwhile must not mix the files of both.
+            files = Path(os.path.realpath(version)) if version.is_symlink() else version
+            path = _model_in(files)
+            if is_version(version.name) and path is not None:
+                yield ModelSource(folder.name, int(version.name), path, files)
+
+
+def model_among(names: Collection[str]) -> str | None:
+    """What of a version's folder is the model: its file, else the SavedModel, else the declaration; `.` is the folder itself."""
+    found = [f"model{suffix}" for suffix in SUFFIXES if f"model{suffix}" in names]
+    if _SAVED_MODEL in names:
+        found.append(_SAVED_MODEL)
+    if not _GRAPH_FILES.isdisjoint(names):
+        found.append(".")
+    if FILE_NAME in names:
+        found.append(FILE_NAME)
+    return found[0] if found else None
 
 
 def _model_in(folder: Path) -> Path | None:
-    """The model file in a version's folder, else the SavedModel, else the declaration."""
-    names = {path.name for path in _entries(folder)}
-    found = [folder / f"model{suffix}" for suffix in SUFFIXES if f"model{suffix}" in names]
-    if _SAVED_MODEL in names:
-        found.append(folder / _SAVED_MODEL)
-    if names.intersection(_GRAPH_FILES):
-        found.append(folder)
-    if FILE_NAME in names:
-        found.append(folder / FILE_NAME)
-    return found[0] if found else None
+    name = model_among([path.name for path in _entries(folder)])
+    return None if name is None else folder / name
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -3,56 +3,32 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol
+from typing import Generic, Protocol
 
-from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound, OptionInvalid
+from layerscope.errors import (
+    ControlRefused,
+    LayerscopeError,
+    ModelLoading,
+    ModelNotFound,
+    OptionInvalid,
+    SourceUnreachable,
+)
 from layerscope.limits import Limits
 from layerscope.models.acceptance import Report
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource, find_models
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Entry, Model, Registry
 from layerscope.models.store import ModelStore
+from layerscope.models.supply import Refresh, Supply, nothing_to_fetch
 from layerscope.models.watching import DirectoryWatch
 
 logger = logging.getLogger(__name__)
-
-Mode = Literal["none", "explicit", "poll"]
-
-EVERY = "*"
-"""Names every model of the directory, among those to load at the start."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Control:
-    """What decides which models are in memory.
-
-    Attributes:
-        mode: `none`: all of the directory are loaded at the start, and that is it. `explicit`: those that somebody asks
-            for. `poll`: all, as the directory is now.
-        start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
-        seconds: with `poll`, how long from one look at the directory to the next.
-        uploads: whether models may be sent, and removed again, in every mode.
-    """
-
-    mode: Mode = "none"
-    start: tuple[str, ...] = ()
-    seconds: float = 5.0
-    uploads: bool = False
-
-    @property
-    def is_changing(self) -> bool:
-        """Whether models are loaded after the start."""
-        return self.mode != "none" or self.uploads
-
-    def starts(self, source: ModelSource) -> bool:
-        """Whether a version is loaded at the start."""
-        names = {EVERY, source.name, f"{source.name}@{source.version}"}
-        return self.mode != "explicit" or not names.isdisjoint(self.start)
 
 
 @dataclass(frozen=True)
@@ -66,6 +42,10 @@ class Addition(Generic[Model]):
 
 class ModelChanges(Protocol[Model]):
     """The changes that somebody may ask for. All block, and may be made from any thread; see `Library` for each."""
+
+    @property
+    def trouble(self) -> LayerscopeError | None:
+        """Why the models may be others than those of the place that they come from."""
 
     def load(self, reference: str) -> Entry[Model]:
         """Load a version of a model, in place of itself too."""
@@ -99,6 +79,7 @@ class Library(Generic[Model]):
             from strangers.
         control: what decides which are in memory.
         trusted: whether to trust whoever made them: SavedModels are programs.
+        refresh: what brings the directory up to date before it is looked at, where it is the mirror of a place elsewhere.
     """
 
     def __init__(
@@ -109,6 +90,7 @@ class Library(Generic[Model]):
         control: Control,
         *,
         trusted: bool,
+        refresh: Refresh = nothing_to_fetch,
     ) -> None:
         self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
         self._directory = directory
@@ -120,7 +102,13 @@ class Library(Generic[Model]):
         self._watch = DirectoryWatch()
         self._changing = threading.Lock()
         self._closed = threading.Event()
+        self._supply = Supply(self.registry, directory, lambda: refresh(lambda: not self._closed.is_set()))
         self._poller = threading.Thread(target=self._keep_polling, name="layerscope-poll", daemon=True)
+
+    @property
+    def trouble(self) -> LayerscopeError | None:
+        """Why the models may be others than those of the place that they come from."""
+        return self._supply.trouble
 
     def open(self, progress: Callable[[Entry[Model]], None]) -> bool:
         """Load what is to be loaded at the start; those that fail are listed with a reason.
@@ -130,7 +118,15 @@ class Library(Generic[Model]):
 
         Returns:
             Whether all was done; not if the library was closed meanwhile.
+
+        Raises:
+            SourceUnreachable: the models are elsewhere, and nothing was fetched before.
         """
+        try:
+            self._supply.renew()
+        except SourceUnreachable:
+            if not self._sources():
+                raise
         sources = self._sources()
         wanted = [each for each in sources if self._control.starts(each)]
         for source in sources:
@@ -141,6 +137,7 @@ class Library(Generic[Model]):
                     return False
                 entry = self._load(source)
             progress(entry)
+        self._supply.list_refused()
         if self._control.mode == "poll":
             self._poller.start()
         return True
@@ -155,10 +152,13 @@ class Library(Generic[Model]):
             ControlRefused: the service was not started with `control=explicit`.
             ModelNotFound: there is no such model in the directory.
             ModelRefused: it cannot be loaded; one that was loaded goes on.
+            SourceUnreachable: the models are elsewhere, and that cannot be read.
         """
         self._require_explicit()
         with self._changing:
             self._require_open()
+            self._supply.renew()
+            self._supply.list_refused()
             entry = self._load(self._source(reference))
         if entry.cause is not None:
             raise entry.cause
@@ -260,11 +260,14 @@ class Library(Generic[Model]):
         with self._changing:
             if self._closed.is_set():
                 return
+            with suppress(SourceUnreachable):
+                self._supply.renew()
             changes = self._watch.look(self._sources())
             for source in changes.changed:
                 self._load(source)
             for source in changes.gone:
                 self.registry.remove(source)
+            self._supply.list_refused()
 
     def close(self) -> None:
         """Load nothing more, once what is being loaded is. What is in memory stays there until `registry.clear`."""
@@ -291,20 +294,19 @@ class Library(Generic[Model]):
 
     def _source(self, reference: str) -> ModelSource:
         """What a reference means among all that is in the directory now, which is listed from here on."""
-        found = {(each.name, each.version): each for each in self._sources()}
-        listed = {(each.source.name, each.source.version): each for each in self.registry.entries()}
+        found = {each.key: each for each in self._sources()}
+        listed = {each.source.key: each for each in self.registry.entries()}
         for key in found.keys() - listed.keys():
             self.registry.announce(found[key], "unloaded")
-        for key in listed.keys() - found.keys():
+        for key in listed.keys() - found.keys() - self._supply.refused.keys():
             if listed[key].state in {"failed", "unloaded"}:
                 self.registry.remove(listed[key].source)
-        highest = max((key for key in found if key[0] == reference), default=None)
-        if highest is not None:
-            return found[highest]
-        source = self.registry.find(reference).source
-        if (source.name, source.version) not in found:
+        named = [key for key in found.keys() | self._supply.refused.keys() if key[0] == reference]
+        key = max(named) if named else self.registry.find(reference).source.key
+        self._supply.require_fetched(key)
+        if key not in found:
             raise ModelNotFound(f"The files of {reference[:80]!r} are gone.", model=reference[:80])
-        return found[source.name, source.version]
+        return found[key]
 
     def _keep_polling(self) -> None:
         while not self._closed.wait(self._control.seconds):

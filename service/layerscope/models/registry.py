@@ -128,6 +128,23 @@ class Registry(Generic[Model]):
         self._close_unused(leaving)
         return entry
 
+    def refuse(self, source: ModelSource, cause: LayerscopeError) -> None:
+        """List a version as `failed`; one that is ready goes on, and tells the cause."""
+        with self._changed:
+            before = self._entries.get(source.name, {}).get(source.version)
+            if before is None or before.state != "ready":
+                self._entries.setdefault(source.name, {})[source.version] = Entry(source, "failed")
+            self._entries[source.name][source.version].cause = cause
+
+    def relent(self, source: ModelSource) -> None:
+        """Take back a refusal: what was listed because of it is listed no more."""
+        with self._changed:
+            before = self._entries.get(source.name, {}).get(source.version)
+            if before is not None and before.state == "ready":
+                before.cause = None
+            elif before is not None and before.state == "failed":
+                self._taken_off([before])
+
     def unload(self, reference: str) -> Entry[Model]:
         """Take a version out of memory: now, or when the last request that uses it has ended.
 

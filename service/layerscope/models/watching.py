@@ -5,10 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerscope.models.directory import ModelSource
+from layerscope.models.directory import FETCHED, Key, ModelSource
 from layerscope.models.ledger import LEDGER
 
-Key = tuple[str, int]
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
@@ -51,7 +50,8 @@ class DirectoryWatch:
 
 def _fingerprint(source: ModelSource) -> Fingerprint:
     found = []
-    for path in {*_files(source.path, "**/*"), *_files(source.folder, "*")} - {source.folder / LEDGER}:
+    notes = {source.folder / LEDGER, source.folder / FETCHED}
+    for path in {*_files(source.path, "**/*"), *_files(source.folder, "*")} - notes:
         with suppress(OSError):
             status = path.stat()
             found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))

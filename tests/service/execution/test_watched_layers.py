@@ -14,7 +14,7 @@ from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.engine import LocalEngine
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.watched_layers import Watch
-from layerscope.models.library import Control
+from layerscope.models.control import Control
 
 LIGHT, DARK = np.full((4, 4, 1), 0.9, np.float32), np.full((4, 4, 1), 0.1, np.float32)
 

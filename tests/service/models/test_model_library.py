@@ -9,7 +9,8 @@ import pytest
 
 from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound, ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
-from layerscope.models.library import Control, Library
+from layerscope.models.control import Control
+from layerscope.models.library import Library
 from layerscope.models.manifest import Manifest
 
 EXPLICIT = Control(mode="explicit")

@@ -1,0 +1,39 @@
+"""What decides which models are in memory."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from layerscope.models.directory import ModelSource
+
+Mode = Literal["none", "explicit", "poll"]
+
+EVERY = "*"
+"""Names every model of the directory, among those to load at the start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What decides which models are in memory.
+
+    Attributes:
+        mode: `none`: all of the directory are loaded at the start, and that is it. `explicit`: those that somebody asks
+            for. `poll`: all, as the directory is now.
+        start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
+        seconds: with `poll`, how long from one look at the directory to the next.
+        uploads: whether models may be sent, and removed again, in every mode.
+    """
+
+    mode: Mode = "none"
+    start: tuple[str, ...] = ()
+    seconds: float = 5.0
+    uploads: bool = False
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether models are loaded after the start."""
+        return self.mode != "none" or self.uploads
+
+    def starts(self, source: ModelSource) -> bool:
+        """Whether a version is loaded at the start."""
+        names = {EVERY, source.name, f"{source.name}@{source.version}"}
+        return self.mode != "explicit" or not names.isdisjoint(self.start)

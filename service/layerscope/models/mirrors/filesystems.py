@@ -1,0 +1,106 @@
+"""Models on anything that fsspec reaches: `s3://`, `gs://`, `az://`, `memory://`, `file://` and many more.
+
+The driver of a protocol is a package of its own, such as s3fs; it finds keys and addresses in the environment, as its
+documentation and that of fsspec's configuration say (`FSSPEC_S3_ENDPOINT_URL`, for example).
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from layerscope.errors import LayerscopeError, OptionInvalid, SourceUnreachable
+from layerscope.limits import MIB
+from layerscope.models.directory import Key
+from layerscope.models.mirrors.places import File, Files, versions_among
+
+logger = logging.getLogger(__name__)
+
+_PIECE = 4 * MIB
+_ACCESS = re.compile(r"//[^/@]*@")
+
+_CONTENT = ("ETag", "etag", "md5Hash", "crc32c", "generation", "checksum", "sha256")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ino")
+
+
+class Filesystem:
+    """A folder at a URL.
+
+    Args:
+        url: as fsspec understands it.
+
+    Raises:
+        OptionInvalid: fsspec, or the driver of the protocol, is not installed, or there is no such protocol.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.name = _ACCESS.sub("//", url)
+        try:
+            from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
+
+            self._filesystem, self._root = url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise OptionInvalid(
+                f"{self.name} needs layerscope[remote] and the driver of its protocol to be installed: {error}.",
+                option="models",
+            ) from error
+
+    def versions(self) -> dict[Key, Files]:
+        """All versions below the URL.
+
+        Raises:
+            SourceUnreachable: it cannot be read, or nothing is there.
+        """
+        with self._reading():
+            self._filesystem.invalidate_cache()
+            listed = self._listed()
+            if not listed and not self._filesystem.exists(self._root):
+                raise SourceUnreachable(f"There is nothing at {self.name}.")
+        top = self._root.rstrip("/") + "/"
+        return versions_among(
+            {
+                path.removeprefix(top): File(path, about.get("size"), _tag(about))
+                for path, about in listed.items()
+                if path.startswith(top)
+            }
+        )
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
+        with suppress(FileNotFoundError):
+            found: dict[str, dict[str, Any]] = self._filesystem.find(self._root, detail=True)
+            return found
+        return {}
+
+    def read(self, file: File) -> Iterator[bytes]:
+        """The content of a file, in pieces.
+
+        Raises:
+            FileNotFoundError: it is gone meanwhile.
+            SourceUnreachable: it cannot be read.
+        """
+        with self._reading(), self._filesystem.open(file.address, "rb", block_size=_PIECE) as opened:
+            while piece := opened.read(_PIECE):
+                yield piece
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Whatever a driver raises means that it cannot read, but for a file that is not there."""
+        try:
+            yield
+        except (LayerscopeError, FileNotFoundError):
+            raise
+        except Exception as error:
+            logger.warning("%s cannot be read", self.name, exc_info=True)
+            raise SourceUnreachable(
+                f"{self.name} cannot be read: {type(error).__name__}, see the log."
+            ) from error
+
+
+def _tag(about: Mapping[str, Any]) -> str | None:
+    """What a file system says of a file that changes with it: of its content, else of its times."""
+    for names in (_CONTENT, _TIMES):
+        said = [f"{name}={about[name]}" for name in names if about.get(name) is not None]
+        if said:
+            return " ".join([f"size={about.get('size')}", *said])
+    return None

@@ -1,0 +1,161 @@
+"""A directory of models that is kept like a place elsewhere: whole versions or none, and only what changed is fetched.
+
+    DIR/<name>/<version>       a link to the files of a version as they are now
+    DIR/.fetched/<random>/     the files of a version, never changed, and beside them `fetched.json` with their digests
+    DIR/.incoming/<random>/    what is coming; what a killed process left there is removed by the next
+
+A version is changed by turning its link to other files, in one rename. Who opens a version opens the files that it was
+linked to then: they stay for `KEPT_SECONDS` more. One process at a time brings the directory up to date.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from layerscope.errors import LayerscopeError, ModelRefused, StorageFull
+from layerscope.limits import Limits
+from layerscope.models.directory import FETCHED, Key, is_model_name, is_version
+from layerscope.models.durable import storing, synchronise_folder, write_durably
+from layerscope.models.mirrors.fetched import Fetched
+from layerscope.models.mirrors.places import Files, Place
+from layerscope.models.mirrors.transfer import Bounds, fetch
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS = 600
+
+
+class Mirror:
+    """The mirror of a place. Safe to use from many threads and processes.
+
+    Args:
+        place: what is mirrored.
+        directory: where the mirror is; it is made if it is not there.
+        limits: `model_file_bytes` bounds what the files of a version take together, `model_store_bytes` those of all.
+
+    Raises:
+        StorageFull, ControlRefused: see `storing`.
+    """
+
+    def __init__(self, place: Place, directory: Path, limits: Limits) -> None:
+        self.directory = directory
+        self.place = place
+        self._limits = limits
+        self._kept = directory / ".fetched"
+        self._incoming = directory / ".incoming"
+        with storing():
+            self._kept.mkdir(parents=True, exist_ok=True)
+
+    def refresh(self, is_wanted: Callable[[], bool] = lambda: True) -> Mapping[Key, LayerscopeError]:
+        """Bring the directory up to date.
+
+        Args:
+            is_wanted: whether anybody still waits for that.
+
+        Returns:
+            The versions that could not be fetched, and why: they are as they were.
+
+        Raises:
+            SourceUnreachable: the place cannot be read; what was not fetched until then is as it was.
+            Draining: nobody waits for it any more.
+            StorageFull, ControlRefused: see `storing`.
+        """
+        with storing(), self._alone():
+            self._sweep()
+            there = self.place.versions()
+            refused: dict[Key, LayerscopeError] = {}
+            room = self._limits.model_store_bytes
+            for key, files in there.items():
+                bounds = Bounds(version=self._limits.model_file_bytes, room=room, is_wanted=is_wanted)
+                try:
+                    room -= self._bring(key, files, bounds)
+                except (ModelRefused, StorageFull) as error:
+                    logger.warning("%s@%d of %s is not fetched: %s", *key, self.place.name, error.message)
+                    refused[key] = error
+            for key, link in self._links():
+                if key not in there:
+                    self._let_go(link)
+                    link.unlink()
+            return refused
+
+    def _bring(self, key: Key, files: Files, bounds: Bounds) -> int:
+        """Have a version here as its place has it; the bytes that it takes."""
+        link = self.directory / key[0] / str(key[1])
+        here = Path(os.path.realpath(link))
+        known = Fetched.read(here)
+        if not known.is_whole(here):
+            known = Fetched()
+        if known.is_of(files):
+            return known.size
+        with _storable(key), tempfile.TemporaryDirectory(dir=self._incoming) as arriving:
+            folder = Path(arriving) / f"{key[0]}-{key[1]}-{time.time_ns()}"
+            fetched = fetch(self.place, files, folder, bounds, known, here)
+            if fetched.has_equal_content(known):
+                write_durably(here / FETCHED, fetched.model_dump_json())
+            else:
+                write_durably(folder / FETCHED, fetched.model_dump_json())
+                self._turn(link, folder)
+        return fetched.size
+
+    def _turn(self, link: Path, folder: Path) -> None:
+        """Let the link of a version point at files that have arrived."""
+        link.parent.mkdir(exist_ok=True)
+        kept, new = self._kept / folder.name, folder.with_name("link")
+        folder.rename(kept)
+        synchronise_folder(self._kept)
+        new.symlink_to(os.path.relpath(kept, link.parent))
+        self._let_go(link)
+        new.replace(link)
+        synchronise_folder(link.parent)
+
+    def _let_go(self, link: Path) -> None:
+        """The files of a version are kept from now on for so long as somebody may be opening them."""
+        with suppress(OSError):
+            os.utime(link)
+
+    def _links(self) -> Iterator[tuple[Key, Path]]:
+        for folder in self.directory.iterdir():
+            for link in folder.iterdir() if is_model_name(folder.name) and folder.is_dir() else ():
+                if link.is_symlink() and is_version(link.name):
+                    yield (folder.name, int(link.name)), link
+
+    def _sweep(self) -> None:
+        """Remove what no version has been for a while, and what came before a process was killed."""
+        shutil.rmtree(self._incoming, ignore_errors=True)
+        self._incoming.mkdir(exist_ok=True)
+        used = {os.path.realpath(link) for _, link in self._links()}
+        for folder in self._kept.iterdir():
+            is_old = time.time() - folder.stat().st_mtime > KEPT_SECONDS
+            if is_old and os.path.realpath(folder) not in used:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One at a time, of all threads and processes; whoever is killed lets go."""
+        descriptor = os.open(self._kept, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _storable(key: Key) -> Iterator[None]:
+    """Names that no disk takes concern the version that has them.
+
+    Raises:
+        ModelRefused: a file has such a name.
+        StorageFull, ControlRefused: see `storing`.
+    """
+    try:
+        with storing():
+            yield
+    except (OSError, ValueError) as error:
+        raise ModelRefused(f"A file of {key[0]}@{key[1]} cannot be stored under its name.") from error
