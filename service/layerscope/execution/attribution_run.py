@@ -118,6 +118,10 @@ class AttributionRun:
             hit=hit and found.hit,
         )
 
+    def hurry(self, seconds: float) -> None:
+        """Be done in so many seconds, if that is sooner than it must be anyway."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
     def seconds_left(self) -> float:
         """Until the deadline."""
         return max(0.0, self._deadline - time.monotonic())

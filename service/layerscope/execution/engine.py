@@ -289,7 +289,7 @@ class LocalEngine:
         with self._registry.lease(query.model) as model:
             run = self._inspection(model, query, self._taps(model, query), query.methods)
             if query.timeout is not None:
-                run.query.hurry(query.timeout)
+                run.hurry(query.timeout)
             needed = needed_bytes(run.query.demand(), query.admit, run.building_bytes(), self.limits)
             with self._memory.reserved(needed, run.query.seconds_left()):
                 found = run.query.activations()

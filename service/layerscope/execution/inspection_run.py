@@ -81,6 +81,12 @@ class InspectionRun:
 
         self._runs = dict(self._possible(questions, run))
 
+    def hurry(self, seconds: float) -> None:
+        """Be done in so many seconds, attributions included, if that is sooner than it must be anyway."""
+        self.query.hurry(seconds)
+        for run in self._runs.values():
+            run.hurry(seconds)
+
     def maps(self, name: str) -> TensorSpec:
         """What the maps of an attribution will be."""
         return self._runs[name].maps()

@@ -10,6 +10,7 @@ from test_attribution_methods import difference, pictures
 from layerscope.attribution import METHODS
 from layerscope.errors import AnswerTooLarge, DeadlineExceeded, OptionInvalid
 from layerscope.execution.attributing import AttributionQuery
+from layerscope.execution.engine import Query
 from layerscope.execution.inputs import TensorSource
 from layerscope.limits import Limits
 from layerscope.render import PictureOptions, render
@@ -215,3 +216,18 @@ def test_values_of_any_size_of_image(explain):
         images = pictures(1, side=side)
         assert explain("any_size", "saliency", images).maps.shape == (1, side, side)
         assert explain("any_size", "gradcam", images).maps.shape == (1, side - 2, side - 2)
+
+
+def test_the_time_that_a_caller_gives_is_for_attributions_too(explain):
+    sources = {"image": [TensorSource(np.asarray(pictures(1, seed=9), np.float32))]}
+
+    def inspect(method, **more):
+        methods = {method: METHODS[method].options()}
+        return explain.engine.run(
+            Query(model="plain", sources=sources, layers=["outputs"], methods=methods, **more)
+        )
+
+    # The values that both are made of are there from now on, and take no time.
+    assert inspect("smoothgrad").attributions
+    with pytest.raises(DeadlineExceeded):
+        inspect("saliency", timeout=1e-6)
