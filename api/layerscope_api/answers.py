@@ -15,6 +15,7 @@ from layerscope import __version__
 from layerscope.activations import Activations
 from layerscope.encode import Piece
 from layerscope.graph.model import ModelDescription
+from layerscope.stages import Stage, seconds_by_stage
 from layerscope_api.callers import IsWanted, watched
 from layerscope_api.dependencies import Service
 from layerscope_api.measuring import measured_of
@@ -28,14 +29,14 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Answer:
-    """A body, piece by piece, and what the headers say of it."""
+    """A body, piece by piece, when it was written, and what the headers say of it."""
 
     pieces: Sequence[Piece]
     media_type: str
     model: ModelDescription
     activations: Activations
+    encoding: Stage
     headers: Mapping[str, str] = field(default_factory=dict)
-    encode_seconds: float = 0.0
 
 
 async def respond(
@@ -84,7 +85,7 @@ async def send(
     """
     async with watched(request) as is_wanted:
         done = await service.work.run(lambda: answer(is_wanted), more)
-    measured_of(request.scope).answered(done.model, done.activations, done.encode_seconds)
+    measured_of(request.scope).answered(done.model, done.activations, done.encoding)
     every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,
@@ -100,11 +101,11 @@ def ascii_address(address: str) -> str:
     return quote(address, safe=string.punctuation)
 
 
-def timed(encode: Callable[[], Encoded]) -> tuple[Encoded, float]:
-    """What `encode` returns, and the seconds it took."""
-    started = time.perf_counter()
+def timed(encode: Callable[[], Encoded]) -> tuple[Encoded, Stage]:
+    """What `encode` returns, and the time it took."""
+    started = time.monotonic()
     encoded = encode()
-    return encoded, time.perf_counter() - started
+    return encoded, Stage("encode", started, time.monotonic() - started)
 
 
 def _etag(request: Request, model: ModelDescription, asked: Asked[Options]) -> str:
@@ -134,6 +135,6 @@ def _validity(service: Service, reference: str, model: ModelDescription, etag: s
 
 
 def _server_timing(answer: Answer) -> str:
-    stages = {**answer.activations.seconds, "encode": answer.encode_seconds}
+    stages = seconds_by_stage([*answer.activations.stages, answer.encoding])
     timings = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in stages.items()]
     return ", ".join([*timings, f"cache;desc={'hit' if answer.activations.hit else 'miss'}"])

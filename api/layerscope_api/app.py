@@ -27,6 +27,7 @@ from layerscope_api.middleware import BodyLimit, ResponseHeaders
 from layerscope_api.routes import ROUTERS
 from layerscope_api.security import Access, Declarations
 from layerscope_api.settings import Settings
+from layerscope_api.tracing import Trace, tracing_of_environment
 from layerscope_api.work import Work
 
 _DESCRIPTION = "Any layer of any registered Keras model, for any image, as a tensor or a picture."
@@ -104,6 +105,9 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     )
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(ResponseHeaders, embeddable=bool(settings.cors_origins))
+    tracing = tracing_of_environment()
+    if tracing is not None:
+        app.add_middleware(Trace, provider=tracing)
 
 
 def local_engine(settings: Settings) -> LocalEngine:

@@ -104,7 +104,10 @@ def our_error(request: Request, error: errors.LayerscopeError) -> JSONResponse:
 
 def bug(request: Request, error: Exception) -> JSONResponse:
     """The answer to anything nobody foresaw; what it was stands in the log only."""
-    logger.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+    scope = request.scope
+    request_id = scope.get("request_id")
+    figures = {"request_id": request_id, **scope.get("trace", {})}
+    logger.error("request %s failed", request_id, exc_info=error, extra={"request": figures})
     return error_response(
         request, 500, "internal_error", "The service failed; this is a bug. Its log has the request id."
     )

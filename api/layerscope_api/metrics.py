@@ -13,12 +13,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from layerscope.errors import LayerscopeError
+from layerscope.stages import seconds_by_stage
 from layerscope_api.layer_metrics import LayerMetrics
 
 if TYPE_CHECKING:
     from layerscope.activations import Activations
     from layerscope.execution.engine import Engine
     from layerscope.graph.model import ModelDescription
+    from layerscope.stages import Stage
     from layerscope_api.work import Work
 
 _MODEL = ("model", "version")
@@ -35,17 +37,23 @@ class Measured:
         asked: the model that was asked for, as the caller wrote it.
         model: what answered, name and version; None if nothing did.
         activations: what it computed.
-        encoding: the seconds in which the answer was written.
+        encoding: when the answer was written.
         reason: the code of the error that was answered.
     """
 
     asked: str = ""
     model: tuple[str, str] | None = None
     activations: "Activations | None" = None
-    encoding: float = 0.0
+    encoding: "Stage | None" = None
     reason: str | None = None
 
-    def answered(self, model: "ModelDescription", activations: "Activations", encoding: float) -> None:
+    @property
+    def stages(self) -> "list[Stage]":
+        """Where the time of the answer went."""
+        computed = [] if self.activations is None else self.activations.stages
+        return [*computed, *([] if self.encoding is None else [self.encoding])]
+
+    def answered(self, model: "ModelDescription", activations: "Activations", encoding: "Stage") -> None:
         """A model has answered."""
         self.model = model.name, str(model.version)
         self.activations = activations
@@ -70,7 +78,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "layerscope_stage_seconds",
-            "Time of an answer by stage: queue, decode, run, encode",
+            "Time of an answer by stage: queue, decode, run, watch, encode",
             (*_MODEL, "stage"),
             registry=registry,
             buckets=_SECONDS,
@@ -122,7 +130,7 @@ class Metrics:
         if found is None:
             return
         self._seconds.labels(*model).observe(seconds)
-        for stage, taken in {**found.seconds, "encode": measured.encoding}.items():
+        for stage, taken in seconds_by_stage(measured.stages).items():
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
         self._inferences.labels(*model).inc(_images(found))

@@ -110,6 +110,7 @@ def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
     path: bytes = scope.get("raw_path") or b""
     figures = {
         "request_id": request_id,
+        **scope.get("trace", {}),
         "method": scope["method"],
         "path": path[:_LOGGED_PATH].decode("ascii", "replace"),
         "status": status,

@@ -9,6 +9,7 @@ from layerscope.execution.attributing import Attribution
 from layerscope.execution.engine import Result
 from layerscope.graph.model import ModelDescription
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
+from layerscope.stages import Stage
 from layerscope_api.answers import Answer, ascii_address
 
 
@@ -20,7 +21,7 @@ def picture_format(request: Request) -> PictureFormat:
 
 
 def picture_answer(
-    picture: Picture, result: Result | Attribution, addresses: Sequence[str], seconds: float
+    picture: Picture, result: Result | Attribution, addresses: Sequence[str], encoding: Stage
 ) -> Answer:
     """The picture of layers, and the values its colours span. A single layer is named in the headers."""
     headers = {
@@ -30,7 +31,7 @@ def picture_answer(
     }
     if len(addresses) == 1:
         headers["X-Layer"] = ascii_address(addresses[0])
-    return Answer([picture.data], picture.media_type, result.model, result.activations, headers, seconds)
+    return Answer([picture.data], picture.media_type, result.model, result.activations, encoding, headers)
 
 
 def about_layers(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ class StreamedAnswer(Response):
         if error is not None:
             return self._event("error", bytes(self._failure(error).body))
         done = working.result()
-        measured_of(self._request.scope).answered(done.model, done.activations, done.encode_seconds)
+        measured_of(self._request.scope).answered(done.model, done.activations, done.encoding)
         return self._event("result", b"".join(bytes(piece) for piece in done.pieces))
 
     def _failure(self, error: BaseException) -> Response:

@@ -3,8 +3,8 @@
 Nothing here changes an array in place: what a verb returns is new, or a view of what it was given.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from layerscope.channels import ChannelSelection
 from layerscope.graph.half import to_half
 from layerscope.graph.taps import Tap
+from layerscope.stages import Stage, seconds_by_stage
 from layerscope.tensor_options import DataType, Layout, Reduction, Region, TensorOptions
 from layerscope.tensor_specs import TensorSpec
 
@@ -172,15 +173,20 @@ class Activation:
 class Activations(Mapping[str, Activation]):
     """The values of some taps for a batch of images, by address, in graph order.
 
-    `warnings` are sentences a person should read, `seconds` says where the time went (`queue`, `decode`, `run`),
-    and `hit` says that everything was cached and nothing had to run.
+    `warnings` are sentences a person should read, `stages` says where the time went, and `hit` says that everything was
+    cached and nothing had to run.
     """
 
     by_address: Mapping[str, Activation]
     images: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    stages: Sequence[Stage] = ()
     hit: bool = False
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Where the time went, by name of the stage."""
+        return seconds_by_stage(self.stages)
 
     def __getitem__(self, address: str) -> Activation:
         return self.by_address[address]

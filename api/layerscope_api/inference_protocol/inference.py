@@ -101,10 +101,10 @@ def infer(
         admit=lambda specs: _admit(outputs, specs, service.limits),
     )
     with familiar_errors(reference), service.engine.admitted(query) as result:
-        (pieces, media_type, headers), seconds = timed(
+        (pieces, media_type, headers), written_in = timed(
             lambda: _written(service, result, request, outputs, encoding)
         )
-        return Answer(pieces, media_type, result.model, result.activations, headers, seconds)
+        return Answer(pieces, media_type, result.model, result.activations, written_in, headers)
 
 
 def _outputs(model: ModelDescription, request: InferenceRequest) -> list[_Output]:

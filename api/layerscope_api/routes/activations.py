@@ -70,6 +70,6 @@ def _answer(
         statistics = {address: statistics_of(each) for address, each in wanted}
         said = replace(about(result.model, options), statistics=statistics)
         reduced = found.reduced(options.tensor_options())
-        encoded, seconds = timed(lambda: encode(reduced, form, said, service.limits))
+        encoded, encoding = timed(lambda: encode(reduced, form, said, service.limits))
         headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
-        return Answer(encoded.pieces, encoded.media_type, result.model, found, headers, seconds)
+        return Answer(encoded.pieces, encoded.media_type, result.model, found, encoding, headers)

@@ -185,9 +185,9 @@ def _encoded(
         )
     )
     maps, said = found.activations, about(found, values=values)
-    encoded, seconds = timed(lambda: encode.encode(maps, form, said, limits))
+    encoded, encoding = timed(lambda: encode.encode(maps, form, said, limits))
     headers = {"X-Layer": ascii_address(found.place.address)}
-    return Answer(encoded.pieces, encoded.media_type, found.model, maps, headers, seconds)
+    return Answer(encoded.pieces, encoded.media_type, found.model, maps, encoding, headers)
 
 
 def _drawn(
@@ -217,7 +217,7 @@ def _drawn(
             is_wanted=is_wanted,
         )
     )
-    picture, seconds = timed(
+    picture, encoding = timed(
         lambda: overlay(
             found.maps[0],
             ground.backdrop(),
@@ -229,4 +229,4 @@ def _drawn(
             form=form,
         )
     )
-    return picture_answer(picture, found, [found.place.address], seconds)
+    return picture_answer(picture, found, [found.place.address], encoding)

@@ -74,8 +74,8 @@ async def _feature_map(model: str, request: Request, service: Service) -> Respon
     def answer(is_wanted: IsWanted) -> Answer:
         query = _query(service, model, asked, drawing_bytes, is_wanted)
         with service.engine.admitted(query) as result:
-            picture, seconds = timed(lambda: _draw(result, options, limits, form))
-            return picture_answer(picture, result, list(result.activations), seconds)
+            picture, encoding = timed(lambda: _draw(result, options, limits, form))
+            return picture_answer(picture, result, list(result.activations), encoding)
 
     return await respond(request, service, model, asked, answer)
 
@@ -87,10 +87,8 @@ async def _atlas(model: str, request: Request, service: Service) -> Response:
     def answer(is_wanted: IsWanted) -> Answer:
         query = _query(service, model, asked, atlas_bytes, is_wanted)
         with service.engine.admitted(query) as result:
-            body, seconds = timed(lambda: atlas_json(result, options, limits))
-            return Answer(
-                [body], "application/json", result.model, result.activations, encode_seconds=seconds
-            )
+            body, encoding = timed(lambda: atlas_json(result, options, limits))
+            return Answer([body], "application/json", result.model, result.activations, encoding)
 
     return await respond(request, service, model, asked, answer)
 

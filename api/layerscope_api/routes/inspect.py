@@ -56,8 +56,8 @@ def _answer(service: Service, model: str, asked: Asked[InspectOptions], is_wante
     )
     with service.engine.admitted(query) as result:
         images = _stored(service, result.model, sources)
-        body, seconds = timed(lambda: _body(service, result, options, images))
-        return Answer([body], "application/json", result.model, result.activations, encode_seconds=seconds)
+        body, encoding = timed(lambda: _body(service, result, options, images))
+        return Answer([body], "application/json", result.model, result.activations, encoding)
 
 
 def _telling_bytes(specs: Sequence[TensorSpec], options: InspectOptions) -> int:

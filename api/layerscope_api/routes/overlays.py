@@ -73,7 +73,7 @@ def _answer(
     query = Query(model=model, sources=sources, layers=[layer], admit=admit, is_wanted=is_wanted)
     with service.engine.admitted(query) as result:
         ((address, activation),) = result.activations.items()
-        picture, seconds = timed(
+        picture, encoding = timed(
             lambda: overlay(
                 map_of(activation, channel),
                 ground.backdrop(),
@@ -85,7 +85,7 @@ def _answer(
                 form=form,
             )
         )
-        return picture_answer(picture, result, [address], seconds)
+        return picture_answer(picture, result, [address], encoding)
 
 
 def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None) -> None:

@@ -57,8 +57,8 @@ def _answer(service: Service, model: str, asked: Asked[PredictionOptions], is_wa
         is_wanted=is_wanted,
     )
     with service.engine.admitted(query) as result:
-        body, seconds = timed(lambda: _body(result, top))
-        return Answer([body], "application/json", result.model, result.activations, encode_seconds=seconds)
+        body, encoding = timed(lambda: _body(result, top))
+        return Answer([body], "application/json", result.model, result.activations, encoding)
 
 
 def _body(result: Result, top: int) -> bytes:

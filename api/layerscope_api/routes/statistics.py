@@ -83,10 +83,8 @@ async def _statistics(model: str, request: Request, service: Service) -> Respons
     def answer(is_wanted: IsWanted) -> Answer:
         query = _query(service, model, asked, is_wanted, lambda specs: _admit(specs, options, service.limits))
         with service.engine.admitted(query) as result:
-            body, seconds = timed(lambda: _body(result, options))
-            return Answer(
-                [body], "application/json", result.model, result.activations, encode_seconds=seconds
-            )
+            body, encoding = timed(lambda: _body(result, options))
+            return Answer([body], "application/json", result.model, result.activations, encoding)
 
     return await respond(request, service, model, asked, answer)
 
@@ -101,9 +99,9 @@ async def _picture(model: str, request: Request, service: Service) -> Response:
 
     def answer(is_wanted: IsWanted) -> Answer:
         with service.engine.admitted(_query(service, model, asked, is_wanted, admit)) as result:
-            data, seconds = timed(lambda: _draw(result, service.limits, form))
+            data, encoding = timed(lambda: _draw(result, service.limits, form))
             headers = {"Vary": "Accept"}
-            return Answer([data], MEDIA_TYPES[form], result.model, result.activations, headers, seconds)
+            return Answer([data], MEDIA_TYPES[form], result.model, result.activations, encoding, headers)
 
     return await respond(request, service, model, asked, answer)
 

@@ -1,6 +1,6 @@
 """An attribution on its way: what is asked is made precise, admitted, and computed unless it is cached."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from layerscope.graph.derivatives import Derivative
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
+from layerscope.stages import Stage
 from layerscope.tensor_specs import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -70,7 +71,7 @@ class Attribution:
         maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
             whole input, whatever their own size.
         images: the names of the images.
-        seconds: where the time went.
+        stages: where the time went.
         hit: whether nothing had to run.
     """
 
@@ -81,7 +82,7 @@ class Attribution:
     targets: tuple[Target, ...]
     maps: Array = field(repr=False)
     images: tuple[str, ...]
-    seconds: Mapping[str, float]
+    stages: Sequence[Stage]
     hit: bool
 
     @property
@@ -89,7 +90,7 @@ class Attribution:
         """The maps as if they were values of the place, to be encoded like those."""
         maps = Activation(self.place, self.maps, None)
         return Activations(
-            {self.place.address: maps}, self.images, self.model.warnings, self.seconds, self.hit
+            {self.place.address: maps}, self.images, self.model.warnings, self.stages, self.hit
         )
 
 

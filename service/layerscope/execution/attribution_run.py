@@ -114,7 +114,7 @@ class AttributionRun:
             targets=targets,
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
-            seconds=found.seconds,
+            stages=found.stages,
             hit=hit and found.hit,
         )
 

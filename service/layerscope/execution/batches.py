@@ -13,6 +13,7 @@ import numpy as np
 from layerscope.errors import DeadlineExceeded
 from layerscope.graph.executable import Executable
 from layerscope.graph.taps import Shape, Tap
+from layerscope.stages import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,11 +38,10 @@ def deadline_told() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job got: one array a tap, (rows, *tap shape), of its own, and the seconds it waited and ran."""
+    """What a job got: one array a tap, (rows, *tap shape), of its own, and when it waited and ran."""
 
     arrays: list[Array]
-    queued: float
-    ran: float
+    stages: tuple[Stage, Stage]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -169,7 +169,8 @@ class Batch:
         told(self.executable, len(lines), ran)
         for job in jobs:
             own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
-            job.future.set_result(Outcome(own, started - job.submitted, ran))
+            waited = Stage("queue", job.submitted, started - job.submitted)
+            job.future.set_result(Outcome(own, (waited, Stage("run", started, ran))))
 
 
 def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:

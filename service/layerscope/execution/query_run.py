@@ -18,6 +18,7 @@ from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps import Shape, Tap
 from layerscope.limits import Limits
+from layerscope.stages import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
@@ -48,7 +49,7 @@ class QueryRun:
         self._watched = watched
         self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
         self._tensors: dict[int, list[Array]] = {}
-        self._seconds = {"decode": 0.0, "queue": 0.0, "run": 0.0}
+        self._stages: list[Stage] = []
 
     @property
     def count(self) -> int:
@@ -74,7 +75,7 @@ class QueryRun:
             for number, tap in enumerate(self._taps)
         }
         images = tuple(item.id for row in self._rows for item in row)
-        return Activations(by_address, images, self._model.description.warnings, self._seconds, hit)
+        return Activations(by_address, images, self._model.description.warnings, self._stages, hit)
 
     def sizes(self) -> list[Shape]:
         """The shape of each input. Only models that take any size need to see the images for that."""
@@ -95,12 +96,12 @@ class QueryRun:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Count the time that the context takes among the seconds of a stage."""
-        started = time.perf_counter()
+        """Count the time that the context takes as a stage's."""
+        started = time.monotonic()
         try:
             yield
         finally:
-            self._seconds[stage] += time.perf_counter() - started
+            self._stages.append(Stage(stage, started, time.monotonic() - started))
 
     @cached_property
     def _keys(self) -> list[list[Key]]:
@@ -136,11 +137,11 @@ class QueryRun:
             is_wanted=self._is_wanted,
         )
         outcome = self._scheduler.submit(job).result(self.seconds_left())
-        self._seconds["queue"] += outcome.queued
-        self._seconds["run"] += outcome.ran
+        self._stages += outcome.stages
         arrays = dict(zip(fetched, outcome.arrays, strict=True))
-        with self.timed("run"):
-            self._watched.saw(self._model, {tap: arrays[tap] for tap in watched})
+        if watched:
+            with self.timed("watch"):
+                self._watched.saw(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in places]
 
