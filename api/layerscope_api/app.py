@@ -136,7 +136,7 @@ def local_engine(settings: Settings) -> LocalEngine:
 def _models(settings: Settings) -> tuple[Path, Refresh]:
     """The directory of models, and what brings it up to date."""
     if isinstance(settings.models, str):
-        mirror = mirror_of(settings.models, settings.models_cache, settings.limits)
+        mirror = mirror_of(settings.models, settings.models_cache, settings.limits, settings.weights)
         return mirror.directory, mirror.refresh
     return settings.models or demo.MODELS, nothing_to_fetch
 

@@ -44,7 +44,12 @@ def _main(
 
 @app.command()
 def serve(
-    models: Annotated[str | None, typer.Option(metavar="DIR|URL", help=_SETUP["models"].description)] = None,
+    models: Annotated[
+        str | None, typer.Option(metavar="DIR|URL|keras.applications:NAME", help=_SETUP["models"].description)
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="none|imagenet", help=_SETUP["weights"].description)
+    ] = None,
     control: Annotated[
         str | None, typer.Option(metavar="none|explicit|poll", help=_SETUP["control"].description)
     ] = None,
@@ -77,6 +82,7 @@ def serve(
     """Serve a directory of models, or the demo model, until interrupted."""
     given: dict[str, Any] = {
         "models": models,
+        "weights": weights,
         "control": control,
         "load": load,
         "allow_upload": allow_upload,

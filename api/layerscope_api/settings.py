@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from layerscope.limits import Limits
 from layerscope.models.control import Mode
 from layerscope.models.mirrors import is_elsewhere
+from layerscope.models.mirrors.applications import Weights
 from layerscope_api.logs import LogFormat
 
 WatchedLayer = Annotated[str, Field(pattern=r"^[^:]+:.", max_length=512)]
@@ -24,8 +25,12 @@ class Settings(BaseSettings):
 
     models: Path | str | None = Field(
         default=None,
-        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`; without it the"
-        " demo model is served",
+        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`, or"
+        " `keras.applications:NAME`; without it the demo model is served",
+    )
+    weights: Weights = Field(
+        default="none",
+        description="for `keras.applications:NAME`: `none` are random, `imagenet` those that Keras downloads",
     )
     models_cache: Path | None = Field(
         default=None,

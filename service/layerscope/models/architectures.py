@@ -55,6 +55,23 @@ def architectures() -> dict[str, Callable[..., Any]]:
     }
 
 
+def architecture(name: str) -> Callable[..., Any]:
+    """The function that makes an architecture.
+
+    Raises:
+        ModelRefused: there is none of that name.
+    """
+    known = architectures()
+    if name not in known:
+        lowered = {each.lower(): each for each in known}
+        near = [lowered[each] for each in get_close_matches(name.lower(), lowered)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
+        raise ModelRefused(
+            f"keras.applications has no architecture {name!r}: {hint}", field="architecture", near=near
+        )
+    return known[name]
+
+
 def build_architecture(manifest: Manifest, folder: Path) -> Any:
     """Make the model that is declared in `folder`.
 
@@ -64,7 +81,7 @@ def build_architecture(manifest: Manifest, folder: Path) -> Any:
     name = manifest.architecture
     if name is None:
         raise ModelRefused(f"There is no model file beside {FILE_NAME}, and it names no architecture either.")
-    make = _architecture(name)
+    make = architecture(name)
     _require_options(name, make, manifest.options)
     path = weights_file(manifest, folder)
     # Keras numbers what has no name, so that the same layer would have another name the next time.
@@ -123,18 +140,6 @@ def preset_of(manifest: Manifest) -> str | None:
     if make is None or channels != 3 or not manifest.options.get("include_preprocessing", True):
         return None
     return _PRESETS.get(make.__module__.rpartition(".")[2])
-
-
-def _architecture(name: str) -> Callable[..., Any]:
-    known = architectures()
-    if name not in known:
-        lowered = {each.lower(): each for each in known}
-        near = [lowered[each] for each in get_close_matches(name.lower(), lowered)]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
-        raise ModelRefused(
-            f"keras.applications has no architecture {name!r}: {hint}", field="architecture", near=near
-        )
-    return known[name]
 
 
 def _require_options(name: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
