@@ -40,7 +40,7 @@ GROUPS = {
     ),
     "peers": ("servers", "visualisers", "attributions", "processor"),
 }
-FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "growth", "endurance", "faithfulness")
+FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "explorer", "growth", "endurance", "faithfulness")
 
 
 def main(wanted: list[str]) -> None:

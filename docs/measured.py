@@ -22,6 +22,7 @@ FAMILIES = {
     "footprint": "Memory",
     "seed": "The snippet people paste",
     "rendering": "Drawing",
+    "explorer": "The explorer in a browser",
     "visualisers": "Libraries that show activations",
     "attributions": "Libraries that explain networks",
     "faithfulness": "Whether heat maps are faithful",
@@ -90,7 +91,7 @@ def _method() -> Iterator[str]:
     yield "- how long the first request for a choice of layers takes, which compiles it: turns for warming up are not"
     yield "  counted.\n"
     yield "`make bench` measures what needs only the development environment, `make bench-peers` what is compared with"
-    yield "other software, each in an environment of its own; `growth`, `endurance` and `faithfulness` are run by name.\n"
+    yield "other software, each in an environment of its own; `growth`, `endurance`, `faithfulness` and `explorer` (with Chromium) are run by name.\n"
 
 
 def _figures(figures: Iterable[dict[str, Any]]) -> Iterator[str]:

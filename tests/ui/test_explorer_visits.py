@@ -105,6 +105,19 @@ def test_a_bad_image_is_refused_with_a_reason_and_costs_nothing(visit) -> None:
     explorer.picture("bad-image")
     explorer.page.set_input_files("#file", {"name": "two.png", "mimeType": "image/png", "buffer": png()})
     explorer.page.wait_for_selector("#problem", state="hidden")
+    explorer.page.set_input_files("#file", {"name": "a.keras", "mimeType": "", "buffer": b"no model"})
+    explorer.page.wait_for_selector("#problem", state="visible")
+    assert "takes no models" in explorer.text("#problem")
+
+
+def test_what_is_not_replaced_yet_is_marked(visit) -> None:
+    explorer = visit("#model=photos@1&layer=maps").shows("maps")
+    explorer.page.route("**/activations?*", lambda _: None)
+    with explorer.page.expect_request("**/activations?*"):
+        explorer.page.click("#images button >> nth=3")
+    explorer.page.wait_for_selector("body.waiting")
+    explorer.page.unroute("**/activations?*")
+    explorer.page.wait_for_selector("body:not(.waiting)")
 
 
 def test_the_keyboard_is_enough(visit) -> None:

@@ -14,20 +14,31 @@ import { element, fill } from "./parts.js";
 /** The look beside, kept while it is the same. @type {{name: string, look: Look} | undefined} */
 let other;
 
+/** The values at the ends of the colours of both. @type {import("./maps.js").Range | undefined} */
+let range;
+
+/** What is shown on the right, and the range of both. */
+export function compared() {
+  return { other: other?.look, range };
+}
+
 /** Show the layer for both. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
   const { state, layer, maps, coloring } = explorer;
   const options = optionsOf(explorer);
+  range = undefined;
   state.with ||= options[0]?.value ?? "";
   fill(/** @type {HTMLSelectElement} */ (document.getElementById("with")), options, state.with);
   const [left, right] = [sideOf(nameOfLook(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
   root.replaceChildren(element("div", { class: "sides" }, left.root, right.root));
   if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
+  explorer.waits(false);
+  explorer.readout("Computing the other one …");
   const beside = await mapsBeside(explorer).catch((error) => error);
   if (explorer.state !== state) return;
   if (beside instanceof Error) return explorer.readout(beside.message);
   const both = [maps, beside];
-  const range = { low: Math.min(...both.map((each) => each.range.low)), high: Math.max(...both.map((each) => each.range.high)) };
+  range = { low: Math.min(...both.map((each) => each.range.low)), high: Math.max(...both.map((each) => each.range.high)) };
   const grids = [left, right].map(({ scroller, canvas, cells }) =>
     new Grid(scroller, canvas, cells, {
       open: (tile) => maps.isVector || maps.isMatrix || explorer.go({ view: "maps", channel: String(maps.channelOf(tile)) }),

@@ -50,6 +50,7 @@ export async function show(explorer, root) {
     element("p", { class: "quiet" }, ...explanation(method, reason ? `${layer.address} has none (${reason}) The last layer that can is explained instead.` : isOfLayer ? `At ${layer.address}.` : "")),
     element("div", { class: "heat-maps", "aria-live": "polite" }, ...figures),
   );
+  explorer.waits(false);
   for (const source of sources) URL.revokeObjectURL(source);
   sources = [];
   questions = wanted.map((score) => ({ method: method.name, ...(isOfLayer && !reason && { layer: layer.address }), ...(score && { target: String(score.class) }) }));

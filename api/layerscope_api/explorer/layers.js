@@ -64,7 +64,10 @@ export class LayerList {
       this.#find.value = "";
       this.#filter();
     }
-    for (const row of this.#rows.values()) this.#seen.observe(row);
+    for (const row of this.#rows.values()) {
+      row.classList.add("stale");
+      this.#seen.observe(row);
+    }
   }
 
   /** Mark the layer that is shown, and bring it into view. @param {string} address */
@@ -136,10 +139,12 @@ export class LayerList {
     this.#seen.unobserve(row);
     const look = this.#look;
     const layer = this.#layers.find((each) => each.address === /** @type {HTMLElement} */ (row).dataset.address);
-    if (!layer || !look || layer.cannot.picture) return;
+    if (!layer || !look) return;
+    if (layer.cannot.picture) return row.classList.remove("stale");
     // What fails here is told where the layer is looked at.
     const maps = await look.thumbnail(layer).catch(() => null);
     if (!maps || look !== this.#look) return;
+    row.classList.remove("stale");
     drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps);
     const active = 1 - (maps.statistics?.fraction_zero ?? 0);
     /** @type {HTMLElement} */ (row.querySelector(".spark i")).style.width = `${active * 100}%`;

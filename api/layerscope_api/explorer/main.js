@@ -48,6 +48,7 @@ export class Explorer {
     open: (tile) => this.maps && !this.maps.isVector && !this.maps.isMatrix && this.go({ channel: String(this.maps.channelOf(tile)) }),
     hover: (unit) => this.#hovered(unit),
   });
+  #menu = /** @type {HTMLDetailsElement} */ (document.getElementById("downloads"));
   #shown = 0;
   #shownLook = "";
 
@@ -69,7 +70,8 @@ export class Explorer {
       tab.addEventListener("click", () => this.go({ view: /** @type {HTMLElement} */ (tab).dataset.view }));
     }
     addEventListener("popstate", () => this.show());
-    find("downloads").addEventListener("toggle", () => this.part("downloads", (part) => part.fill(this)));
+    this.#menu.addEventListener("toggle", () => this.#menu.open && this.part("downloads", (part) => part.fill(this)).catch((error) => this.trouble(error)));
+    addEventListener("click", (event) => this.#menu.contains(/** @type {Node} */ (event.target)) || (this.#menu.open = false));
     addEventListener("keydown", (event) => this.#pressed(event));
     find("skip").addEventListener("click", () => find("layer-title").focus());
     find("help").addEventListener("click", () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal());
@@ -91,6 +93,8 @@ export class Explorer {
   /** Show what the address says. */
   async show() {
     const turn = ++this.#shown;
+    this.#menu.open = false;
+    this.waits(true);
     this.state = { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
     try {
       if (!this.models.length) await this.#listModels();
@@ -100,6 +104,12 @@ export class Explorer {
     } catch (error) {
       if (turn === this.#shown) this.trouble(error);
     }
+    if (turn === this.#shown) this.waits(false);
+  }
+
+  /** Say whether what is shown is still that of before. @param {boolean} isWaiting */
+  waits(isWaiting) {
+    document.body.classList.toggle("waiting", isWaiting);
   }
 
   async #listModels() {
@@ -113,6 +123,14 @@ export class Explorer {
       }),
     );
     choice("model").replaceChildren(...ready);
+  }
+
+  /** Send a model, and look through it. @param {File} file */
+  async addModel(file) {
+    const name = file.name.toLowerCase().replace(/\.\w+$/, "").replace(/[^a-z0-9._-]+/g, "-");
+    const { version } = await this.client.addModel(file, name);
+    this.models = [];
+    return this.go({ model: `${name}@${version}`, layer: "", channel: "" });
   }
 
   /** The pictures by name of input: the same for all. @param {string} model @param {string} image */
@@ -286,6 +304,7 @@ export class Explorer {
   #pressed(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     const isWriting = target.matches("input, select, textarea, dialog *");
+    if (event.key === "Escape" && this.#menu.open) return void (this.#menu.open = false);
     if (event.key === "Escape" && this.state.channel && !isWriting) return this.closeChannel();
     if (isWriting || event.ctrlKey || event.metaKey || event.altKey) return;
     /** @type {Record<string, () => unknown>} */

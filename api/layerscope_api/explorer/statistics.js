@@ -87,7 +87,7 @@ function channelsOf({ channels, min, max }, open) {
   });
   chart.addEventListener("click", (event) => open(at(event)));
   return [
-    element("h3", {}, "Channels: lowest to highest value, and mean"),
+    element("h3", {}, `Channels: lowest to highest value, and mean; the chart goes from ${plain(low)} to ${plain(high)}`),
     element("figure", { class: "chart" }, chart, element("figcaption", { class: "ends quiet" }, element("span", {}, "0"), said, element("span", {}, String(lows.length - 1)))),
   ];
 }

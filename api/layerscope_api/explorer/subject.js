@@ -15,6 +15,8 @@ import { bringIntoView } from "./layers.js";
 /** @typedef {{class: number, label: string, said: string, share: number}} Score - What a model says of a class. */
 /** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image to look at; without a file, by its id alone. */
 
+const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
+
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 const find = (id) => /** @type {T} */ (document.getElementById(id));
 
@@ -58,9 +60,10 @@ export class Subject {
     }
   }
 
-  /** Look at an image of the person's own. @param {File} file */
+  /** Look at an image of the person's own, or through a model of theirs. @param {File} file */
   async open(file) {
     try {
+      if (MODEL_FILE.test(file.name)) return void (await this.explorer.addModel(file));
       const { id } = await this.explorer.client.upload(file);
       if (!this.pictures.has(id)) this.#add({ id, name: file.name || "pasted", file });
       await this.explorer.go({ image: id });
