@@ -1,12 +1,10 @@
 """Every command and snippet of the README, run against the real service."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +24,6 @@ def snippets(language: str) -> list[str]:
 
 
 CURLS = [line for block in snippets("sh") for line in block.splitlines() if line.startswith("curl ")]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0"]
-    environment = {**os.environ, "COLUMNS": "300"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        yield next(match[1] for line in lines if (match := re.search(r"serves on (http://\S+)", line)))
-        process.terminate()
 
 
 @pytest.fixture
