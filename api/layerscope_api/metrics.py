@@ -134,7 +134,9 @@ class Metrics:
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
         self._inferences.labels(*model).inc(_images(found))
-        (self._hits if found.hit else self._misses).labels(*model).inc()
+        # Both, so that there is a share from the first answer on.
+        hits, misses = self._hits.labels(*model), self._misses.labels(*model)
+        (hits if found.hit else misses).inc()
         self._bytes.labels(*model).inc(size)
 
     def ran(self, name: str, version: int, rows: int, seconds: float) -> None:

@@ -152,6 +152,13 @@ def test_gauges_of_a_watched_layer_move_when_units_die(mortal: TestClient) -> No
     ]
 
 
+def test_a_model_that_answered_has_hits_and_misses_if_only_none() -> None:
+    with TestClient(create_app(Settings(models=None))) as http:
+        http.post(PREDICTIONS, content=SEVEN, headers=PNG)
+        names = {name for name, _ in scraped(http)}
+    assert {"layerscope_cache_hits_total", "layerscope_cache_misses_total"} <= names
+
+
 def test_only_the_configuration_makes_layers_labels() -> None:
     with TestClient(create_app(Settings(models=None, watch_layers=("digits:conv1",)))) as http:
         for layer in ("conv2", "outputs", "made-up"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import promql_parser
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -58,7 +59,12 @@ def test_every_query_asks_for_figures_that_there_are(query: str, scraped: dict[s
     known = OF_PROMETHEUS.union(*(scraped[name] for name in names))
     asked = {label.strip() for one, several in LABELS.findall(query) for label in (one or several).split(",")}
     assert asked <= known
-    assert query.count("(") == query.count(")")
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_is_one(query: str) -> None:
+    of_grafana = re.fullmatch(r"label_values\((\w+), \w+\)", query)
+    promql_parser.parse(of_grafana[1] if of_grafana else query)
 
 
 def test_alerts_are_named_and_explained() -> None:
