@@ -23,7 +23,7 @@ VIEWS = {
     "maps": "#maps [role=gridcell]",
     "channel": ".over img",
     "statistics": ".chart rect",
-    "heat": ".heat-maps img",
+    "heat": ".heat-maps figure:nth-child(3) img",
     "compare": ".side [role=gridcell]",
     "graph": ".box",
 }
@@ -78,6 +78,7 @@ def test_nothing_moves_while_it_loads(visit, size: tuple[int, int]) -> None:
     explorer = visit("#model=nested@1", size=size, script=SHIFTS).shows("stem")
     explorer.until("[...document.querySelectorAll('.thumbnail')].some(({ width }) => width > 1)")
     explorer.settled()
+    explorer.picture(f"loaded-{size[0]}")
     assert explorer.page.evaluate("() => shifts.reduce((sum, { value }) => sum + value, 0)") < 0.01
 
 

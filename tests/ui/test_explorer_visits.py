@@ -39,6 +39,19 @@ GIVE = """([bytes, kind]) => {
 }"""
 
 
+LINES_THROUGH_BOXES = """() => {
+    const boxes = [...document.querySelectorAll('.box rect')].map((rect) => rect.getBBox());
+    const isInside = ({ x, y }) => boxes.some((box) => x > box.x + 1 && x < box.x + box.width - 1 && y > box.y + 1 && y < box.y + box.height - 1);
+    const points = (path) => Array.from({ length: 200 }, (_, step) => path.getPointAtLength((path.getTotalLength() * step) / 199));
+    return [...document.querySelectorAll('.graph path')].filter((path) => points(path).some(isInside)).length;
+}"""
+
+PROGRESS = """
+    globalThis.told = [];
+    new MutationObserver((changes) => told.push(...changes.map(({ target }) => target.value))).observe(document, { subtree: true, attributeFilter: ['value'] });
+"""
+
+
 def test_the_first_minute(visit) -> None:
     explorer = visit(path="/")
     page = explorer.page
@@ -54,7 +67,7 @@ def test_the_first_minute(visit) -> None:
     assert len(explorer.requests) <= 15
     assert len(explorer.asked("/activations")) == 1
     page.hover("#maps [role=gridcell]:nth-child(3)")
-    assert re.match(r"channel 2 · row \d+, column \d+ · [\d.e-]+ · from 0 to", explorer.text("#readout"))
+    assert re.match(r"channel 2 · row \d+, column \d+: [\d.e-]+ \(0 to", explorer.text("#readout"))
     page.wait_for_selector("#field", state="visible")
     explorer.picture("first-minute")
 
@@ -151,12 +164,24 @@ def test_the_keyboard_is_enough(visit) -> None:
     keys.press("Enter")
     explorer.page.wait_for_selector(".enlarged")
     assert explorer.text("#channel-title") == "Channel 15"
+    explorer.page.focus("[aria-label='channel before']")
+    for channel in (14, 13):
+        keys.press("Enter")
+        explorer.until("document.getElementById('channel-title').textContent === given", f"Channel {channel}")
     keys.press("Escape")
     explorer.page.wait_for_selector(".enlarged", state="hidden")
-    assert "channel 15" in explorer.page.evaluate("document.activeElement.ariaLabel")
+    assert "channel 13" in explorer.page.evaluate("document.activeElement.ariaLabel")
     for number, view in enumerate(["maps", "statistics", "heat", "compare", "graph"], 1):
         keys.press(str(number))
         explorer.page.wait_for_selector(f"#view-{view}", state="visible")
+    keys.press("3")
+    explorer.page.focus("#view-heat select >> nth=0")
+    for method in ("gradcam++", "hirescam"):
+        keys.press("ArrowDown")
+        explorer.until("location.hash.includes(encodeURIComponent(given))", method)
+        explorer.until("document.activeElement.name === 'Method'")
+    explorer.page.focus("#tab-heat")
+    keys.press("5")
     explorer.page.focus("#tab-graph")
     keys.press("ArrowRight")
     explorer.page.wait_for_selector("#view-maps", state="visible")
@@ -186,6 +211,7 @@ def test_a_nested_model_opens_in_the_graph(visit) -> None:
     explorer.until("document.querySelectorAll('.box').length > given", folded)
     page.click(".box[data-address='block/conv']")
     explorer.shows("block/conv")
+    assert page.evaluate(LINES_THROUGH_BOXES) == 0
     page.fill("#view-graph input", "conv_3")
     assert page.locator(".box:not(.dim)").count() == 1
     explorer.picture("graph")
@@ -214,7 +240,7 @@ def test_two_images_and_two_models_side_by_side(visit) -> None:
     page.wait_for_selector(".side[aria-label=two] [role=gridcell]")
     page.hover(".side[aria-label=two] [role=gridcell] >> nth=1")
     values = [each.strip() for each in page.locator(".side .readout").all_inner_texts()]
-    assert all(re.match(r"channel 1 · row \d+, column \d+ · ", each) for each in values)
+    assert all(re.match(r"channel 1 · row \d+, column \d+: ", each) for each in values)
     page.select_option("#size", "224")
     page.wait_for_selector(".side[aria-label=two] [role=gridcell]")
     page.locator(".side .grid-scroll").nth(0).evaluate("each => (each.scrollTop = 120)")
@@ -244,6 +270,15 @@ def test_statistics_and_heat_maps(visit) -> None:
     page.select_option("#view-heat select >> nth=0", value="occlusion")
     page.wait_for_selector(".heat-maps img[alt='Occlusion of 2']")
     assert "method=occlusion" in page.url
+
+
+def test_a_slow_heat_map_tells_how_far_it_is(visit) -> None:
+    explorer = visit("#model=digits@1&layer=conv2&view=heat&method=occlusion&target=7", script=PROGRESS)
+    explorer.page.wait_for_selector(".heat-maps img[alt='Occlusion of 7']")
+    told = explorer.page.evaluate("() => told")
+    assert told
+    assert told == sorted(told)
+    assert all(0 < each <= 1 for each in told)
 
 
 def test_a_model_of_two_inputs_and_layers_without_pictures(visit) -> None:

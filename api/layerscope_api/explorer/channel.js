@@ -6,7 +6,7 @@
 
 import { plain } from "./grid.js";
 import { paintNumbers } from "./maps.js";
-import { buttonOf, element } from "./parts.js";
+import { buttonOf, element, replace } from "./parts.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 
@@ -35,12 +35,13 @@ export async function show(explorer, root) {
     const column = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
     const row = Math.min(painted.height - 1, Math.floor(((event.clientY - box.top) / box.height) * painted.height));
     explorer.subject.showField(layer, { tile, row: row / maps.stride, column: column / maps.stride });
-    explorer.readout(`channel ${number} · row ${row}, column ${column} · ${plain(values[row * width + column])}`);
+    explorer.readout(`channel ${number} · row ${row}, column ${column}: ${plain(values[row * width + column])}`);
   });
   canvas.addEventListener("pointerleave", () => explorer.subject.showField(layer, null));
   const beside = (/** @type {number} */ by) => explorer.go({ channel: String(maps.channelOf(explorer.grid.beside(tile, by))) });
   const over = element("figure", { class: "over" });
-  root.replaceChildren(
+  replace(
+    root,
     element(
       "div",
       { class: "row" },

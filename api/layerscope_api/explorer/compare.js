@@ -96,7 +96,7 @@ function readingOf(maps, { tile, row, column }) {
   const { low, high } = maps.rangeOf(tile);
   const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
   if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
-  return `${name}row ${row}, column ${column} · ${plain(maps.value(tile, row, column))}`;
+  return `${name}row ${row}, column ${column}: ${plain(maps.value(tile, row, column))}`;
 }
 
 /** Scroll both as one. @param {HTMLElement} one @param {HTMLElement} two */

@@ -5,7 +5,7 @@
  */
 
 import { layOut } from "./layout.js";
-import { buttonOf, drawn, element } from "./parts.js";
+import { buttonOf, drawn, element, replace } from "./parts.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./look.js").Schemas["GraphBody"]} Graph */
@@ -26,10 +26,7 @@ export async function show(explorer, root) {
   if (explorer.state !== state) return;
   const open = opened.get(state.model) ?? new Set(groupsAround(graph, state.layer));
   opened.set(state.model, open);
-  const redraw = async () => {
-    await show(explorer, root);
-    /** @type {HTMLElement | null} */ (root.querySelector(".box[tabindex='0']"))?.focus({ preventScroll: true });
-  };
+  const redraw = () => show(explorer, root);
   const { boxes, edges } = folded(graph, open);
   const drawing = { boxes, ...layOut(boxes, edges) };
   const picture = pictureOf(drawing, state.layer, (box) => {
@@ -42,7 +39,7 @@ export async function show(explorer, root) {
   const foldable = graph.groups.filter(({ path }) => open.has(path)).map(({ path }) => buttonOf(`Fold ${path}`, () => (open.delete(path), redraw())));
   const unfold = graph.groups.length > open.size && buttonOf("Open all", () => (graph.groups.forEach(({ path }) => open.add(path)), redraw()));
   const frame = element("div", { class: "graph", tabindex: 0, role: "region", "aria-label": "Graph" }, picture);
-  root.replaceChildren(element("div", { class: "tools" }, find, unfold, ...foldable), frame);
+  replace(root, element("div", { class: "tools" }, find, unfold, ...foldable), frame);
   const current = drawing.boxes.get(state.layer);
   if (current) frame.scrollTo(current.x - frame.clientWidth / 2, current.y - frame.clientHeight / 2);
 }

@@ -26,6 +26,7 @@ export class Grid {
   maps;
   /** The tiles, in the order they are shown. @type {number[]} */
   #order = [];
+  #ordered = "number";
   /** @type {Coloring} */
   #coloring = { palette: "auto", normalize: "channel" };
   /** @type {Range | undefined} */
@@ -75,11 +76,12 @@ export class Grid {
    * @param {Range} [shared] - The values at the ends of the colours, where others are compared with these.
    */
   show(maps, coloring, order, side, shared) {
-    const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count;
+    const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count || this.#ordered !== order;
     this.maps = maps;
     this.#coloring = coloring;
     this.#shared = shared;
     this.#side = side;
+    this.#ordered = order;
     this.#order = [...Array(maps.count).keys()];
     if (order === "activity") this.#order.sort((a, b) => maps.activity[b] - maps.activity[a]);
     if (isOther) {

@@ -5,7 +5,7 @@
  */
 
 import { plain } from "./grid.js";
-import { choiceOf, element } from "./parts.js";
+import { choiceOf, element, replace } from "./parts.js";
 import { scoresOf } from "./subject.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
@@ -18,7 +18,6 @@ const SHOWN_AT_ONCE = 3;
 let methods;
 /** @type {string[]} */
 let sources = [];
-let stop = new AbortController();
 
 /** What is asked for one heat map of the view. @typedef {{method: string, layer?: string, target?: string}} Question */
 /** What the view shows now, to be taken away. @type {Question[]} */
@@ -26,9 +25,7 @@ export let questions = [];
 
 /** Show heat maps of the best classes, or of one. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { look, layer, state, client } = explorer;
-  stop.abort();
-  stop = new AbortController();
+  const { look, layer, state, client, left } = explorer;
   if (!look || !layer) return;
   methods ??= client.attributionMethods();
   methods.catch(() => (methods = undefined));
@@ -40,7 +37,8 @@ export async function show(explorer, root) {
   const reason = isOfLayer && layer.cannot[method.name];
   const wanted = method.target ? wantedOf(scores, state.target) : [null];
   const figures = wanted.map((score) => figureOf(explorer, score));
-  root.replaceChildren(
+  replace(
+    root,
     element(
       "div",
       { class: "tools" },
@@ -56,7 +54,7 @@ export async function show(explorer, root) {
   questions = wanted.map((score) => ({ method: method.name, ...(isOfLayer && !reason && { layer: layer.address }), ...(score && { target: String(score.class) }) }));
   for (const [place, figure] of figures.entries()) {
     const alt = `${method.title} of ${wanted[place]?.label ?? "the image"}`;
-    const isDrawn = await draw(explorer, figure, questions[place], alt, stop.signal);
+    const isDrawn = await draw(explorer, figure, questions[place], alt, left);
     if (!isDrawn) return;
   }
 }

@@ -14,6 +14,8 @@ import { FeatureMaps } from "./maps.js";
 const FETCHED_WHOLE = 1 << 18;
 /** Above so many values of a layer, only every n-th pixel of its maps is fetched. */
 const MOST_VALUES = 1 << 24;
+/** How many classes of each output are told. */
+export const BEST_CLASSES = 5;
 const THUMBNAILS_AT_ONCE = 24;
 const KEPT = 24;
 
@@ -57,7 +59,7 @@ export class Look {
 
   /** @returns {Promise<Schemas["PredictionsBody"]>} */
   predictions() {
-    return this.#once("predictions", () => this.model.predictions(this.image, { top: 5, signal: this.#signal }));
+    return this.#once("predictions", () => this.model.predictions(this.image, { top: BEST_CLASSES, signal: this.#signal }));
   }
 
   /** Of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */

@@ -49,6 +49,7 @@ export class Explorer {
     hover: (unit) => this.#hovered(unit),
   });
   #menu = /** @type {HTMLDetailsElement} */ (document.getElementById("downloads"));
+  #leave = new AbortController();
   #shown = 0;
   #shownLook = "";
 
@@ -93,6 +94,8 @@ export class Explorer {
   /** Show what the address says. */
   async show() {
     const turn = ++this.#shown;
+    this.#leave.abort();
+    this.#leave = new AbortController();
     this.#menu.open = false;
     this.waits(true);
     this.state = { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
@@ -105,6 +108,11 @@ export class Explorer {
       if (turn === this.#shown) this.trouble(error);
     }
     if (turn === this.#shown) this.waits(false);
+  }
+
+  /** Is aborted as soon as something else is looked at. */
+  get left() {
+    return this.#leave.signal;
   }
 
   /** Say whether what is shown is still that of before. @param {boolean} isWaiting */
@@ -362,7 +370,7 @@ function described(maps, { tile, row, column }) {
   const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
   if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
   const place = maps.isMatrix ? `step ${row}, feature ${column}` : `row ${row}, column ${column}`;
-  return `${name}${place} · ${plain(maps.value(tile, row, column))} · from ${plain(low)} to ${plain(high)}`;
+  return `${name}${place}: ${plain(maps.value(tile, row, column))} (${plain(low)} to ${plain(high)})`;
 }
 
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";

@@ -45,7 +45,7 @@ function filled(made, attributes, children) {
 
 /** A labelled choice. @param {string} label @param {readonly Option[]} options @param {string} value @param {(value: string) => void} changed */
 export function choiceOf(label, options, value, changed) {
-  const select = element("select");
+  const select = element("select", { name: label });
   fill(select, options, value);
   select.addEventListener("change", () => changed(select.value));
   return element("label", { class: "field" }, element("span", { class: "label" }, label), " ", select);
@@ -59,6 +59,20 @@ export function fill(select, options, chosen) {
     if (!groups.has(group)) groups.set(group, select.appendChild(element("optgroup", { label: group })));
     groups.get(group)?.append(new Option(text, value, value === chosen, value === chosen));
   }
+}
+
+/** Show other children. What had the focus leaves it to what is named alike, or else to what is reached first. @param {HTMLElement} root @param {...Child} children */
+export function replace(root, ...children) {
+  const focused = root.contains(document.activeElement) && nameOf(/** @type {Element} */ (document.activeElement));
+  root.replaceChildren(.../** @type {Node[]} */ (children.filter(Boolean)));
+  if (!focused) return;
+  const all = /** @type {HTMLElement[]} */ ([...root.querySelectorAll("button, select, input, [tabindex]")]);
+  (all.find((each) => nameOf(each) === focused) ?? all.find(({ tabIndex }) => tabIndex >= 0))?.focus({ preventScroll: true });
+}
+
+/** @param {Element} control */
+function nameOf(control) {
+  return ["data-address", "name", "aria-label"].map((name) => control.getAttribute(name)).find(Boolean) ?? control.textContent;
 }
 
 /** A button. @param {string} text @param {() => void} pressed @param {Record<string, string>} [attributes] */

@@ -7,6 +7,7 @@
 import { LayerscopeError } from "./client/layerscope.js";
 import { plain } from "./grid.js";
 import { bringIntoView } from "./layers.js";
+import { BEST_CLASSES } from "./look.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./look.js").Look} Look */
@@ -193,7 +194,7 @@ function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
 }
 
 /**
- * What the model says of the classes, in words. Scores are shares only where all of an output's are: others are shown as they are.
+ * What the model says of the classes, in words. Scores are shares where they can be: others are shown as they are.
  *
  * @param {import("./look.js").Schemas["PredictionsBody"]["outputs"]} outputs
  * @returns {Score[]}
@@ -201,7 +202,9 @@ function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
 export function scoresOf(outputs) {
   return outputs.flatMap(({ name: output, predictions }) => {
     const scores = predictions?.[0] ?? [];
-    const areShares = scores.every(({ value }) => value !== null && value >= 0 && value <= 1);
+    const sum = scores.reduce((all, { value }) => all + (value ?? NaN), 0);
+    const areAll = scores.length < BEST_CLASSES;
+    const areShares = scores.every(({ value }) => Number(value) >= 0) && sum < 1.001 && (!areAll || sum > 0.999);
     const prefix = outputs.length > 1 ? `${output}: ` : "";
     return scores.map(({ class: number, name, value }) => ({
       class: number,
