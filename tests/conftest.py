@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,16 +14,38 @@ os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
 _FIGURES = Path(__file__).parents[1] / "benchmarks" / "results" / "soak.json"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--unmeasured", action="store_true", help="go on with a soak: leave out what there are figures of"
+    )
+
+
+@pytest.fixture
+def leave_out_measured(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """Skips a case of a row that has figures already, for those who go on with a soak that was broken off."""
+
+    def leave_out(row: str, case: str) -> None:
+        if pytestconfig.getoption("unmeasured") and case in _measured().get(row, {}):
+            pytest.skip("there are figures of it")
+
+    return leave_out
+
+
 @pytest.fixture
 def keep_figures() -> Callable[..., None]:
     """Writes down what a test of the soak has measured, as its last line: the row of docs/robustness.md, which case of it, and figures."""
 
     def keep(row: str, case: str, **figures: float) -> None:
-        kept = json.loads(_FIGURES.read_text("utf-8")) if _FIGURES.is_file() else {}
+        kept = _measured()
         kept.setdefault(row, {})[case] = figures
         _FIGURES.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", "utf-8")
 
     return keep
+
+
+def _measured() -> dict[str, dict[str, Any]]:
+    kept: dict[str, dict[str, Any]] = json.loads(_FIGURES.read_text("utf-8")) if _FIGURES.is_file() else {}
+    return kept
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,7 +38,7 @@ class Process:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(line)
-            if "curl" in line:
+            if "serves on" in line:
                 self._has_greeted.set()
         self._has_greeted.set()
 

@@ -136,7 +136,7 @@ class ModelStore:
         with self._locked():
             for folder in self._incoming.iterdir():
                 if folder.is_dir() and _is_left(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _discard(folder)
 
     @contextmanager
     def _arriving(self) -> Iterator[Path]:
@@ -245,6 +245,12 @@ def _is_left(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder, into which what a killed process had started may be writing still: it finds no folder there."""
+    with suppress(OSError):
+        shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}-left")))
 
 
 def _record(folder: Path) -> dict[str, object]:

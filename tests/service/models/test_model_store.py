@@ -180,6 +180,29 @@ def test_what_is_refused_leaves_nothing(files, tmp_path):
     assert tree(tmp_path) == [".incoming"]
 
 
+WRITE_ON = """
+import os, sys
+for number in range(50_000):
+    try:
+        os.close(os.open(f"{sys.argv[1]}/{number}", os.O_CREAT))
+    except FileNotFoundError:
+        break
+    if number == 1_000:
+        print(flush=True)
+"""
+
+
+def test_r04_what_is_left_goes_though_somebody_still_writes_there(tmp_path):
+    """A process that is killed leaves behind what it had started, and that works on for a while."""
+    left = tmp_path / ".incoming" / "left"
+    left.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", WRITE_ON, str(left)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.read(1)
+        store(tmp_path)
+    assert tree(tmp_path) == [".incoming"]
+
+
 def killed_while_adding(directory, files, after):
     """Add five models in a process that is killed so many seconds after the first; those it said are there."""
     paths = [str(files / f"{units}.keras") for units in range(1, 6)]
