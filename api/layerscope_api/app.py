@@ -67,6 +67,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect is no answer of the contract, and behind a proxy would lead to an address that only it knows.
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.lifecycle = Lifecycle()

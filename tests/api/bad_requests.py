@@ -54,6 +54,7 @@ NAMES = [
     pytest.param(get("/v1/models/digits@²"), 404, "model_not_found", "label", id="superscript version"),
     pytest.param(get("/v1/models/" + "x" * 300), 422, "option_invalid", "model", id="long model name"),
     pytest.param(get("/v1/models/%00"), 404, "model_not_found", "no model", id="zero byte in a name"),
+    pytest.param(get("/v1/models/digits/"), 404, "not_found", "nothing", id="slash at the end"),
     pytest.param(get("/v1/models/..%2f..%2fetc%2fpasswd"), 404, "not_found", "nothing", id="path in a name"),
     pytest.param(stored("/v1/models/none/activations"), 404, "model_not_found", "none", id="model of a run"),
     pytest.param(

@@ -31,6 +31,13 @@ SIDE = 224
 
 CHUNK = 1024 * 1024
 
+PATIENT = {
+    "LAYERSCOPE_LIMITS__DEADLINE_MILLISECONDS": "900000",
+    "LAYERSCOPE_LIMITS__MODEL_OPEN_SECONDS": "900",
+    "LAYERSCOPE_LIMITS__MODEL_CHECK_SECONDS": "900",
+}
+"""How fast the machine is, is not asked here."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -58,9 +65,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "models").mkdir()
     _, token = KeyFile(folder / "keys.json").create("soak", [KeyScope.INFER, KeyScope.MODELS_WRITE])
     options = ("--models", str(folder / "models"), "--api-keys", str(folder / "keys.json"))
-    with serving(*options, LAYERSCOPE_CONTROL="explicit", LAYERSCOPE_ALLOW_UPLOAD="true") as process:
+    control = {"LAYERSCOPE_CONTROL": "explicit", "LAYERSCOPE_ALLOW_UPLOAD": "true"}
+    with serving(*options, **control, **PATIENT) as process:
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx2.Client(base_url=f"http://127.0.0.1:{process.port}", headers=headers, timeout=900) as http:
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{process.port}", headers=headers, timeout=1_800
+        ) as http:
             yield Service(http, folder / "models")
 
 

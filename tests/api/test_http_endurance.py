@@ -128,7 +128,7 @@ def test_r07_ten_times_too_much_for_a_minute(keep_figures: Callable[..., None]) 
     answered = [each[200] for each in periods]
     assert statuses.keys() <= {200, 429, 503, 504}
     assert statuses[429] > 0
-    assert min(answered) > 0
+    assert sum(answered[3:]) > sum(answered[:3]) / 2
     assert megabytes[-1] - megabytes[0] < 50, megabytes
     keep_figures(
         "R07",

@@ -224,7 +224,7 @@ def _compiled(compile_plan: Callable[[], None]) -> None:
     try:
         compile_plan()
     except LayerscopeError:
-        # What has no gradient is no bug, and fails again when it is run.
+        # What has no gradient, or was unloaded meanwhile, is no bug, and fails again if it is run.
         return
     except Exception:
         logger.exception("A plan cannot be compiled")

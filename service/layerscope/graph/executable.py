@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from cachetools import LRUCache
 
-from layerscope.errors import InputMismatch, NotDifferentiable
+from layerscope.errors import InputMismatch, ModelNotLoaded, NotDifferentiable
 from layerscope.graph.derivatives import Derivative
 from layerscope.graph.fitting import (
     batch_of,
@@ -55,7 +55,7 @@ class Executable:
         self.inputs: tuple[Input, ...] = blueprint.inputs
         self._placeholders = blueprint.placeholders
         self._parts = GraphParts(prepared.graph)
-        self._weights = Weights(prepared)
+        self._weights: Weights | None = Weights(prepared)
         self._plans = PlanCache(self._compile, plan_bytes)
         self._flat: set[PlanKey] = set()
         self._exact = exact
@@ -70,7 +70,7 @@ class Executable:
     @property
     def weight_bytes(self) -> int:
         """What the weights take in memory."""
-        return self._weights.nbytes
+        return self._weights.nbytes if self._weights else 0
 
     @property
     def plan_bytes(self) -> int:
@@ -165,7 +165,11 @@ class Executable:
         return not mixed and (plan is None or self._has_batched(plan, taps, input_shapes, self._exact))
 
     def compile(self, taps: Sequence[Tap]) -> None:
-        """Have a plan for `taps`."""
+        """Have a plan for `taps`.
+
+        Raises:
+            ModelNotLoaded: it is closed.
+        """
         self._plans.get(self._key(taps))
 
     def is_derived(self, derivative: Derivative) -> bool:
@@ -234,7 +238,7 @@ class Executable:
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
         self._plans.clear()
-        del self._weights
+        self._weights = None
         release()
 
     def _key(self, taps: Iterable[Tap], feeds: Iterable[Tap] = ()) -> PlanKey:
@@ -273,6 +277,8 @@ class Executable:
         return known
 
     def _compile(self, key: PlanKey) -> Plan:
+        if self._weights is None:
+            raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
         return compile_plan(self._parts, self._weights, self._sizes, key)
 
     def _derivative(self, derivative: Derivative) -> Plan:

@@ -4,7 +4,6 @@ This runs what comes with the model, such as its plugins. A service does it in a
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -44,14 +43,12 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     Raises:
         ModelRefused: it cannot be opened or traced, or must be trusted and is not.
     """
-    declaration = source.folder / FILE_NAME
-    for path in [source.path, *([declaration] if os.path.lexists(declaration) else [])]:
-        require_readable(path, source.root)
+    require_readable(source)
     _require_trust(source)
     manifest = Manifest.read(source.folder)
     plugins = [_beside(source.folder, name) for name in manifest.plugins]
     weights = weights_file(manifest, source.folder)
-    digest = _digest([declaration, source.path, *plugins, *([weights] if weights else [])])
+    digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
     made, parameters = _traced(source, manifest, plugins)
     pack(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
 

@@ -7,7 +7,9 @@ it; or a declaration that names an architecture of Keras.
 import logging
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,7 +86,7 @@ def find_models(
         bounds: what opening one may take that was accepted from a stranger.
     """
     found: dict[Key, ModelSource] = {}
-    for source in [*_versioned(directory), *_bare_files(directory)]:
+    for source in [*_versioned(directory), *_bare_files(directory), *_closed(directory)]:
         kept = found.setdefault(source.key, source)
         if kept is not source:
             logger.warning("%s is passed over: %s is that version too", source.path.name, kept.path.name)
@@ -92,43 +94,55 @@ def find_models(
         replace(
             source,
             trusted=trusted,
-            bounds=bounds if (source.folder / RECORD).exists() else None,
+            bounds=bounds if os.access(source.folder / RECORD, os.F_OK) else None,
             root=directory,
         )
         for _, source in sorted(found.items())
     ]
 
 
-def require_readable(path: Path, root: Path | None) -> None:
+def require_readable(source: ModelSource) -> None:
     """Check what a model is opened from, before anything waits for what is no file.
 
     Raises:
-        ModelRefused: it is neither a file nor a folder, may not be read, or leads out of `root`.
+        ModelRefused: its file, its folder or its declaration is neither a file nor a folder, may not be read, or leads out
+            of the `root`.
     """
+    besides = (source.folder, source.folder / FILE_NAME)
+    for path in (source.path, *(each for each in besides if os.path.lexists(each))):
+        _require_readable(path, source.root)
+
+
+def _require_readable(path: Path, root: Path | None) -> None:
+    closed = ModelRefused(f"{path.name} may not be read: give the service's user the right to.")
+    nothing = ModelRefused(f"{path.name} is no file: it leads nowhere, or is a pipe or a device.")
+    try:
+        mode = path.stat().st_mode
+    except PermissionError as error:
+        raise closed from error
+    except OSError as error:
+        raise nothing from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise nothing
     if root is not None and not path.resolve().is_relative_to(root.resolve()):
         raise ModelRefused(
             f"{path.name} is a link that leads out of the model directory: copy the file there."
         )
-    if not (path.is_file() or path.is_dir()):
-        raise ModelRefused(f"{path.name} is no file: it leads nowhere, or is a pipe or a device.")
-    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-        raise ModelRefused(f"{path.name} may not be read: give the service's user the right to.")
+    if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        raise closed
 
 
 def _bare_files(directory: Path) -> Iterator[ModelSource]:
-    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and not path.is_dir()]
+    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and not _is_folder(path)]
     for path in sorted(files, key=lambda path: SUFFIXES.index(path.suffix)):
         if is_model_name(path.stem):
             yield ModelSource(path.stem, 1, path, directory / path.stem)
 
 
 def _versioned(directory: Path) -> Iterator[ModelSource]:
-    for folder in directory.iterdir():
-        if not is_model_name(folder.name) or not folder.is_dir():
-            continue
-        for version in _entries(folder):
-            # A link that is turned to another folder meanwhile must not mix the files of both.
-            files = Path(os.path.realpath(version)) if version.is_symlink() else version
+    for folder in _folders(directory):
+        for version in _entries(folder) or []:
+            files = _followed(version)
             path = _model_in(files)
             if is_version(version.name) and path is not None:
                 yield ModelSource(folder.name, int(version.name), path, files)
@@ -146,16 +160,43 @@ def model_among(names: Collection[str]) -> str | None:
     return found[0] if found else None
 
 
+def _closed(directory: Path) -> Iterator[ModelSource]:
+    """Folders of models whose versions nobody can know, as the first."""
+    for folder in _folders(directory):
+        if _entries(folder) is None:
+            yield ModelSource(folder.name, 1, folder, folder)
+
+
+def _folders(directory: Path) -> list[Path]:
+    return [each for each in directory.iterdir() if is_model_name(each.name) and _is_folder(each)]
+
+
+def _followed(version: Path) -> Path:
+    """A link that is turned to another folder meanwhile must not mix the files of both."""
+    with suppress(OSError):
+        return Path(os.path.realpath(version)) if version.is_symlink() else version
+    return version
+
+
+def _is_folder(path: Path) -> bool:
+    """Not of a link that leads where nobody may look."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def _model_in(folder: Path) -> Path | None:
-    name = model_among([path.name for path in _entries(folder)])
+    entries = _entries(folder)
+    # Of a folder that is closed nobody knows better.
+    name = "." if entries is None else model_among([path.name for path in entries])
     return None if name is None else folder / name
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path] | None:
+    """What is in a folder, and in what is none nothing; None if it may not be listed."""
     try:
         return list(folder.iterdir())
-    except NotADirectoryError:
-        return []
-    except OSError as error:
-        logger.warning("%s is passed over: %s", folder.name, error.strerror)
+    except PermissionError:
+        return None
+    except OSError:
         return []

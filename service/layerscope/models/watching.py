@@ -59,7 +59,8 @@ def _fingerprint(source: ModelSource) -> Fingerprint:
 
 
 def _files(path: Path, pattern: str) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
     with suppress(OSError):
-        yield from (each for each in path.glob(pattern) if not each.is_dir())
+        if path.is_dir():
+            yield from (each for each in path.glob(pattern) if not each.is_dir())
+        else:
+            yield path

@@ -193,6 +193,36 @@ def test_compiling_holds_up_nobody(plain):
     scheduler.close()
 
 
+def test_what_waits_for_a_plan_of_an_unloaded_model_is_no_fault(plain, caplog):
+    """Whoever wanted it has gone away, or the model would be in use."""
+    held = Held(plain.executable, "compile")
+    scheduler = Scheduler(workers=1, batch_rows=8, batch_bytes=10**9, pending_jobs=20)
+    left = scheduler.submit(job(plain, picture(1), "conv2", executable=held, is_wanted=lambda: False))
+    assert held.begun.wait(60)
+    plain.close()
+    held.go.set()
+    scheduler.close()
+    assert isinstance(left.exception(60), DeadlineExceeded)
+    assert caplog.records == []
+
+
+def test_a_plan_that_would_have_helped_an_unloaded_model_is_no_fault(plain, queue, caplog):
+    compiled(plain, "conv1", "conv3")
+    held = Held(plain.executable, "compile")
+    for turn in range(2):
+        jobs = [job(plain, picture(turn), address, executable=held) for address in ("conv1", "conv3")]
+        futures = queue.submit(*jobs)
+        queue.let_go()
+        assert_right(plain, jobs, futures)
+        queue.hold()
+    assert held.begun.wait(60)
+    queue.let_go()
+    plain.close()
+    held.go.set()
+    queue.scheduler.close()
+    assert caplog.records == []
+
+
 def test_batches_do_not_grow_beyond_their_rows_and_models_take_turns(plain, queue):
     compiled(plain, "conv1", "conv2", "conv3")
     other = Held(plain.executable, "nothing")

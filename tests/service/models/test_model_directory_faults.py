@@ -43,16 +43,17 @@ def test_m13_one_of_each_fault_among_good_ones(tmp_path):
     os.mkfifo(models / "declared" / "1" / "layerscope.json")
     (models / "escaped.keras").symlink_to(outside)
     (models / "nowhere.keras").symlink_to(models / "none")
+    (models / "circle.keras").symlink_to(models / "circle.keras")
     os.mkfifo(models / "pipe.keras")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(models / "socket.keras"))
         found = served(models)
     assert {name for name, (state, _) in found.items() if state == "ready"} == {"good", "linked"}
     reasons = {name: reason for name, (state, reason) in found.items() if state == "failed"}
-    assert reasons.keys() == {"corrupt", "declared", "escaped", "nowhere", "pipe", "socket"}
+    assert reasons.keys() == {"corrupt", "declared", "escaped", "nowhere", "circle", "pipe", "socket"}
     assert "damaged" in reasons["corrupt"]
     assert "leads out of the model directory" in reasons["escaped"]
-    for name in ("declared", "nowhere", "pipe", "socket"):
+    for name in ("declared", "nowhere", "circle", "pipe", "socket"):
         assert "is no file" in reasons[name]
     assert not any(str(tmp_path) in reason for reason in reasons.values())
 
@@ -62,33 +63,57 @@ import json, sys
 from pathlib import Path
 from layerscope.errors import ModelRefused
 from layerscope.models.directory import find_models, require_readable
-found = {}
+from layerscope.models.watching import DirectoryWatch
+found, watch = {}, DirectoryWatch()
 for source in find_models(Path(sys.argv[1])):
+    watch.take(source)
     try:
-        require_readable(source.path, source.root)
-        found[source.name] = "readable"
+        require_readable(source)
+        found[f"{source.name}@{source.version}"] = "readable"
     except ModelRefused as error:
-        found[source.name] = error.message
+        found[f"{source.name}@{source.version}"] = error.message
 print(json.dumps(found))
 """
 
 
 def test_m13_what_may_not_be_read(tmp_path):
     """In a process that obeys the rights of files also if these tests run as root."""
-    for path in ("good.keras", "secret.keras", "closed/1/model.keras", "shut/1/model.keras"):
+    placed = (
+        "good.keras",
+        "secret.keras",
+        "closed/1/model.keras",
+        "shut/1/model.keras",
+        "shut/2/model.keras",
+    )
+    for path in (*placed, "listed/1/model.keras", "names/3/model.keras", "beside.keras", "beside/1/x"):
         place(tmp_path, path)
-    (tmp_path / "secret.keras").chmod(0)
-    (tmp_path / "closed").chmod(0)
-    (tmp_path / "shut" / "1").chmod(0)
+    for name in ("through", "through.keras"):
+        (tmp_path / name).symlink_to(tmp_path / "closed" / "1" / "model.keras")
+    for path in ("secret.keras", "closed", "shut/1", "beside"):
+        (tmp_path / path).chmod(0)
+    for path in ("listed/1", "names"):
+        (tmp_path / path).chmod(0o400)
     obeying = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if obeying and not shutil.which("setpriv"):
         pytest.skip("root reads everything, and there is no setpriv to make it obey")
     command = [*obeying, sys.executable, "-c", ASK, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     found = json.loads(said)
-    assert found["good"] == "readable"
-    assert "may not be read" in found["secret"]
-    assert found.keys() == {"good", "secret"}
+    assert {name for name, what in found.items() if what == "readable"} == {
+        "good@1",
+        "shut@2",
+    }
+    refused = {name: what for name, what in found.items() if what != "readable"}
+    assert refused.keys() == {
+        "secret@1",
+        "through@1",
+        "closed@1",
+        "beside@1",
+        "shut@1",
+        "listed@1",
+        "names@3",
+    }
+    assert all("may not be read" in what for what in refused.values())
 
 
 def test_a_name_that_is_a_folder_of_a_bare_file_is_no_model(tmp_path):
