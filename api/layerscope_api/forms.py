@@ -10,6 +10,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, TooMany
 
 _FIELD_BYTES = 1024 * 1024
+_IN_MEMORY_BYTES = 1024 * 1024
+_NEVER = 0
 
 
 class _Parser(MultiPartParser):
@@ -22,8 +24,14 @@ class _Parser(MultiPartParser):
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_parts: int) -> AsyncIterator[FormData]:
+async def read_form(request: Request, most_parts: int, *, on_disk: bool = False) -> AsyncIterator[FormData]:
     """Read the form in a request's body; its files are closed afterwards.
+
+    Args:
+        request: not read yet.
+        most_parts: how many parts it may have.
+        on_disk: whether files longer than a mebibyte are kept in the system's folder for temporary files, and not in
+            memory.
 
     Raises:
         BodyTooLarge: a field, which is no file, is longer than a mebibyte.
@@ -37,6 +45,7 @@ async def read_form(request: Request, most_parts: int) -> AsyncIterator[FormData
         max_fields=most_parts,
         max_part_size=_FIELD_BYTES,
     )
+    parser.spool_max_size = _IN_MEMORY_BYTES if on_disk else _NEVER
     try:
         form = await parser.parse()
     except MultiPartException as error:

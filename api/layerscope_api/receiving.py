@@ -117,7 +117,7 @@ async def _receive_form(
 ) -> tuple[UploadOptions, str]:
     """The options, and the suffix that the file is sent with, if any."""
     with storing():
-        async with read_form(request, limits.form_parts) as form:
+        async with read_form(request, limits.form_parts, on_disk=True) as form:
             sent = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
             fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
             files = [part for name, part in sent if name == _FILE]

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ COMMAND = Path(sys.executable).with_name("layerscope")
 class Process:
     """A running service, and what it has said."""
 
-    def __init__(self, *options: str, **environment: str) -> None:
-        command = [COMMAND, "serve", "--port", "0", *options]
+    def __init__(self, *options: str, within: Sequence[str] = (), **environment: str) -> None:
+        command = [*within, COMMAND, "serve", "--port", "0", *options]
         surroundings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "300"} | environment
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
         self.lines: list[str] = []
@@ -65,8 +65,9 @@ class Process:
 
 
 @contextmanager
-def serving(*options: str, **environment: str) -> Iterator[Process]:
-    process = Process(*options, **environment)
+def serving(*options: str, within: Sequence[str] = (), **environment: str) -> Iterator[Process]:
+    """The service; `within` is a command that starts the one it is given, in surroundings of its own."""
+    process = Process(*options, within=within, **environment)
     try:
         yield process
     finally:

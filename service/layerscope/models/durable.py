@@ -24,12 +24,31 @@ def storing() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise StorageFull("There is no room left on the disk.") from error
+            raise no_room() from error
         if error.errno in _NO_RIGHT:
             raise ControlRefused(
                 "The directory of models may not be written: give the service's user the right to."
             ) from error
         raise
+
+
+def no_room() -> StorageFull:
+    """What to say where the disk is full."""
+    return StorageFull("There is no room left on the disk.")
+
+
+def is_no_room(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is that the disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def tells_no_room(output: bytes) -> bool:
+    """Whether a process has said before its end that the disk is full."""
+    return any(os.strerror(each).encode() in output for each in _NO_ROOM)
 
 
 def write_durably(path: Path, text: str) -> None:

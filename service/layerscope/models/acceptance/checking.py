@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from layerscope.errors import ModelTooLarge, ModelUnreadable, UnsupportedFormat, model_refusal
+from layerscope.errors import ModelTooLarge, ModelUnreadable, StorageFull, UnsupportedFormat, model_refusal
 from layerscope.limits import Limits
 from layerscope.models.acceptance.report import Report
+from layerscope.models.durable import no_room, tells_no_room
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def check(path: Path, limits: Limits) -> Report:
     Raises:
         ModelRefused: one of its branches, which says why and what to do.
         UnsupportedFormat: it is not a format that is accepted.
+        StorageFull: there is no room for temporary files.
     """
     with tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
         return accept(path, Path(folder) / f"fresh{path.suffix}", limits)
@@ -46,6 +48,7 @@ def accept(path: Path, target: Path, limits: Limits) -> Report:
     Raises:
         ModelRefused: one of its branches, which says why and what to do.
         UnsupportedFormat: it is not a format that is accepted.
+        StorageFull: there is no room for the fresh file, or for the temporary ones.
     """
     if path.is_dir() or path.suffix not in _SUFFIXES:
         raise UnsupportedFormat(
@@ -82,6 +85,8 @@ def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, An
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
+        if tells_no_room(done.stderr):
+            raise no_room() from error
         raise ModelUnreadable(
             "Checking the file ended too early: it may be made to break what reads it."
         ) from error
@@ -103,8 +108,9 @@ def _environment(folder: Path) -> dict[str, str]:
 def _result(answer: dict[str, Any]) -> Report:
     if "report" in answer:
         return _REPORT.validate_python(answer["report"])
-    if answer["code"] == UnsupportedFormat.code:
-        raise UnsupportedFormat(answer["message"], **answer["details"])
+    for other in (UnsupportedFormat, StorageFull):
+        if answer["code"] == other.code:
+            raise other(answer["message"], **answer["details"])
     raise model_refusal(answer["code"], answer["message"], answer["details"])
 
 

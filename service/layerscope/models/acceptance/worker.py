@@ -12,6 +12,7 @@ from typing import Any
 
 from layerscope.errors import LayerscopeError, ModelTooLarge, ModelUnreadable
 from layerscope.limits import Limits
+from layerscope.models.durable import is_no_room, no_room
 
 _ADDRESS_SPACE = 2 << 30
 _OPEN_FILES = 64
@@ -23,6 +24,8 @@ def main() -> None:
     limits = Limits(**request["limits"])
     _confine(limits)
     json.dump(_answer(Path(request["path"]), Path(request["target"]), limits), sys.stdout)
+    # HDF5 may crash at the end where it could not write.
+    sys.stdout.flush()
 
 
 def _confine(limits: Limits) -> None:
@@ -45,15 +48,21 @@ def _answer(path: Path, target: Path, limits: Limits) -> dict[str, Any]:
 
     try:
         return {"report": asdict(examine(path, target, limits))}
-    except LayerscopeError as error:
-        refusal = error
-    except MemoryError:
-        refusal = ModelTooLarge("The file takes more memory to read than it may: save the model again.")
     except Exception as error:
-        # Whatever a library says of a file that was made to break it is no text for anybody but the log.
-        print(f"cannot examine {path.name}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-        refusal = ModelUnreadable("The file is damaged: save the model again.", cause=type(error).__name__)
+        refusal = _refusal(error, path)
     return {"code": refusal.code, "message": refusal.message, "details": refusal.details}
+
+
+def _refusal(error: Exception, path: Path) -> LayerscopeError:
+    if is_no_room(error):
+        return no_room()
+    if isinstance(error, LayerscopeError):
+        return error
+    if isinstance(error, MemoryError):
+        return ModelTooLarge("The file takes more memory to read than it may: save the model again.")
+    # Whatever a library says of a file that was made to break it is no text for anybody but the log.
+    print(f"cannot examine {path.name}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+    return ModelUnreadable("The file is damaged: save the model again.", cause=type(error).__name__)
 
 
 if __name__ == "__main__":
