@@ -1,4 +1,4 @@
-"""R06, R07: nothing grows: whatever the sizes of images, however often models come and go, and however many ask at once."""
+"""R05 to R07: nothing fails and nothing grows: whatever the sizes of images, however models come and go, and who asks."""
 
 import asyncio
 import io
@@ -45,6 +45,70 @@ def picture(number: int) -> bytes:
     size = (16 + number % 100, 16 + number // 100 % 5 * 20)
     Image.new("RGB", size, (number % 251, number % 241, number % 239)).save(file, "PNG")
     return file.getvalue()
+
+
+class Replaced:
+    """A directory of a model whose versions answer in turns in one of two ways."""
+
+    def __init__(self, folder: Path) -> None:
+        model = keras.models.load_model(MODELS / "digits" / "1" / "model.keras")
+        files = [folder / "one.keras", folder / "other.keras"]
+        for file in files:
+            model.save(file)
+            model.set_weights([-weights for weights in model.get_weights()])
+        self._files = itertools.cycle(files)
+        self._versions = folder / "models" / "busy"
+
+    def place(self, version: int) -> None:
+        folder = self._versions / str(version)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(next(self._files), folder / "new")
+        (folder / "new").replace(folder / "model.keras")
+
+
+def ask_five_times_a_second(
+    http: httpx2.Client, ends: float, answers: Counter[tuple[int, str, bytes]]
+) -> None:
+    due = time.monotonic()
+    while due < ends:
+        answer = http.post("/v1/models/busy@stable/activations?layers=outputs&format=npy", content=picture(0))
+        answers[answer.status_code, answer.headers.get("x-model-digest", ""), answer.content] += 1
+        due += 0.2
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+@pytest.mark.soak
+def test_r05_replaced_and_unloaded_under_50_requests_a_second(
+    tmp_path: Path, keep_figures: Callable[..., None]
+) -> None:
+    replaced = Replaced(tmp_path)
+    replaced.place(1)
+    _, token = KeyFile(tmp_path / "keys.json").create("endurance", [KeyScope.INFER, KeyScope.MODELS_WRITE])
+    options = ("--models", str(tmp_path / "models"), "--api-keys", str(tmp_path / "keys.json"))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/png"}
+    control = {"LAYERSCOPE_CONTROL": "explicit", "LAYERSCOPE_LOAD": '["busy"]'}
+    answers: Counter[tuple[int, str, bytes]] = Counter()
+    with serving(*options, **control, **SMALL) as service, ThreadPoolExecutor(10) as callers:
+        http = httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", headers=headers, timeout=60)
+        assert http.put("/v1/models/busy@1/labels/stable").is_success
+        ends = time.monotonic() + 60
+        asking = [callers.submit(ask_five_times_a_second, http, ends, answers) for _ in range(10)]
+        version = 1
+        while time.monotonic() < ends:
+            replaced.place(version)
+            assert http.post(f"/v1/models/busy@{version}/load").is_success
+            replaced.place(version + 1)
+            assert http.post(f"/v1/models/busy@{version + 1}/load").is_success
+            assert http.put(f"/v1/models/busy@{version + 1}/labels/stable").is_success
+            assert http.post(f"/v1/models/busy@{version}/unload").is_success
+            version += 1
+        for each in asking:
+            each.result()
+    assert {status for status, _, _ in answers} == {200}
+    digests = {digest for _, digest, _ in answers}
+    assert len(digests) == len(answers) == len({content for _, _, content in answers}) == 2
+    changes = {"replaced": version - 1, "unloaded": version - 1}
+    keep_figures("R05", "a minute", answered_a_second=round(answers.total() / 60), **changes)
 
 
 @pytest.mark.soak
