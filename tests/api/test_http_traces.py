@@ -124,6 +124,13 @@ def test_what_went_wrong_is_said(
     assert server.status.status_code is failed
 
 
+def test_the_log_of_a_bug_names_its_trace(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
+    (server,) = traced.spans("GET", "/bug", headers={"traceparent": SAMPLED, "X-Request-Id": "wanted-3"})
+    (line,) = [vars(record)["request"] for record in caplog.records if record.exc_info]
+    ids = {"trace_id": TRACE, "span_id": f"{server.context.span_id:016x}"}
+    assert line == {"request_id": "wanted-3", **ids}
+
+
 def test_neither_options_nor_keys_nor_files_are_in_a_trace(traced: Traced) -> None:
     headers = {**PNG, "Authorization": "Bearer ls_secret"}
     told = traced.spans("POST", f"{ACTIVATIONS}?layers=conv1,dense", content=SEVEN, headers=headers)
