@@ -24,7 +24,7 @@ from layerscope.render.sections import Section
 Interpolation = Literal["bilinear", "nearest"]
 
 _BYTES_A_PIXEL = 64
-"""Of the picture: values and indices of the spread map, colours, both blended in 16 bits, and the file."""
+"""Of the picture: values and indices of the spread map, colours, both blended in 16 bits, filtered, and the file."""
 
 
 def overlay(
@@ -81,7 +81,7 @@ def overlay(
     facts = {**(about or {}), **scale.facts, "alpha": f"{alpha:g}"}
     lowest, highest = scale.ends
     return Picture(
-        data=files.encode_rgb(Image.fromarray(blended), facts, form=form),
+        data=files.encode_rgb(blended, facts, form=form),
         media_type=files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
@@ -155,12 +155,12 @@ def _blended(
     scale: int,
 ) -> NDArray[np.uint8]:
     """The composed picture in its colours, with the picture showing through where the map is."""
-    result = colours[indices]
+    result = colours.take(indices, axis=0)
     height, width, _ = picture.shape
     tile = result[: height * scale, : width * scale]
-    part = np.where(is_seen, np.uint16(round(alpha * 255)), np.uint16(0))
+    part = np.where(is_seen, np.uint8(round(alpha * 255)), np.uint8(0))
     ground, part = (each.repeat(scale, axis=0).repeat(scale, axis=1) for each in (picture, part))
-    tile[:] = (ground * (255 - part)[..., np.newaxis] + tile * part[..., np.newaxis] + 127) // 255
+    tile[:] = Image.composite(*map(Image.fromarray, (tile, ground, part)))
     return result
 
 

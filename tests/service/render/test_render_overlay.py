@@ -2,6 +2,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from layerscope.errors import AnswerTooLarge, NoPicture, OptionInvalid
@@ -36,6 +38,14 @@ def test_alpha_0_is_the_picture_and_alpha_1_the_map():
     covered = rgb(laid([[0, 1]], ground, alpha=1, interpolation="nearest"))
     assert (covered[:, :30] == VIRIDIS[0]).all()
     assert (covered[:, 30:] == VIRIDIS[255]).all()
+
+
+@given(array_shapes(min_dims=2, max_dims=2, max_side=9).flatmap(lambda sides: arrays(np.uint8, (*sides, 3))))
+def test_every_picture_comes_through_a_file_as_it_was(pixels):
+    ground = Backdrop(pixels=pixels, geometry=Geometry.identity(pixels.shape[:2]))
+
+    for form in ("png", "webp"):
+        np.testing.assert_array_equal(rgb(laid([[0]], ground, alpha=0, form=form, colorbar=False)), pixels)
 
 
 def test_half_way_is_the_mean_of_both():
