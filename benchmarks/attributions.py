@@ -1,106 +1,146 @@
 """Heat maps over HTTP, beside the libraries that people explain networks with in process.
 
 tf-keras-vis gives arrays and tf-explain pictures, so the service is asked for the same: a tensor as `.npy`, or the map
-over the picture as PNG. All have the same MobileNetV2, the same weights, the same JPEG and explain the same class.
+over the picture as PNG. All have the same network, the same weights, the same JPEG and explain the same class.
 tf-explain has no Score-CAM and tf-keras-vis no occlusion.
 
+Occlusion runs only what a patch changes, so that what it takes depends on how far the network's units see: those of
+MobileNetV2 see half of the image after a third of the work, those of VGG16 after nine tenths of it.
+
 Beside the bare session call is said what the network itself costs: TensorFlow's own call, on the graph as it was traced
-and in batches of 32, as the libraries run theirs. Nearly all that occlusion takes is runs of the network, so that it
-cannot be faster than a plan of the service is beside Keras; the libraries' Score-CAM takes long besides to make masks.
+and in batches of 32, as the libraries run theirs. The libraries' Score-CAM takes long besides to make masks.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from urllib.parse import urlencode
 
+import keras
 import numpy as np
 from rig.connection import Connection
 from rig.figures import Figure, ratio
 from rig.models import SIDE, bare_call, decode, load, mobilenet, save
 from rig.paired import Way, compare
-from rig.peers import Worker, worker
+from rig.peers import worker
 from rig.pictures import pictures
-from rig.service import Service, serve
+from rig.service import serve
 
-MODEL = "mobilenetv2"
+MODEL = "MobileNetV2"
 CLASS = 3
 LAST, NARROW, CHANNELS = "out_relu", "block_15_add", 160
 PATCH = SIDE // 8
-TURNS, SLOW_TURNS = 15, 5
+SLOW_TURNS = 5
 BATCH = 32
 
 
 def measure() -> dict[str, Figure]:
-    """Grad-CAM, Score-CAM and occlusion of MobileNetV2."""
+    """Grad-CAM, Score-CAM and occlusion of MobileNetV2, and occlusion of VGG16."""
     with tempfile.TemporaryDirectory() as folder:
-        network, models = mobilenet(), Path(folder, "models")
-        weights = Path(folder, "weights.npz")
-        np.savez(weights, *network.get_weights())
-        save(network, models, MODEL)
-        with (
-            serve(models) as service,
-            Connection(service.address) as connection,
-            worker("visualisers", "attributions_worker.py", str(weights), str(CLASS)) as peer,
-        ):
-            figures = dict(_against_peers(service, connection, peer))
-        return figures | dict(_against_the_session(models))
+        models = Path(folder, "models")
+        figures = dict(_against_peers("MobileNetV2", mobilenet(), models, _mobilenet_rows()))
+        figures |= _against_the_session(models)
+    with tempfile.TemporaryDirectory() as folder:
+        vgg = keras.applications.VGG16(weights=None)
+        return figures | dict(_against_peers("VGG16", vgg, Path(folder, "models"), _vgg_rows()))
 
 
-def _path(method: str, **options: object) -> str:
-    return f"/v1/models/{MODEL}/attributions/{method}?{urlencode({'target': CLASS, **options})}"
+def _path(model: str, method: str, **options: object) -> str:
+    return f"/v1/models/{model.lower()}/attributions/{method}?{urlencode({'target': CLASS, **options})}"
 
 
-def _against_peers(service: Service, connection: Connection, peer: Worker) -> Iterator[tuple[str, Figure]]:
-    scorecam = f"Score-CAM of {NARROW}, {CHANNELS} channels, as tensor over HTTP"
-    occlusion = f"occlusion by patches of {PATCH}x{PATCH}, over the picture as PNG over HTTP"
-    rows = {
-        "gradcam vis": (
-            _path("gradcam", layer=LAST, format="npy"),
+@dataclass(frozen=True)
+class _Row:
+    """What is asked of the service and, by the name of its task, of a peer."""
+
+    task: str
+    path: str
+    what: str
+    against: str
+    least: int
+    turns: int
+    warm_up: int = 1
+
+
+def _mobilenet_rows() -> list[_Row]:
+    return [
+        _Row(
+            "gradcam vis",
+            _path(MODEL, "gradcam", layer=LAST, format="npy"),
             f"Grad-CAM of {LAST}, as tensor over HTTP",
             "Gradcam of tf-keras-vis",
-            8,
+            least=8,
+            turns=15,
+            warm_up=2,
         ),
-        "gradcam explain": (
-            _path("gradcam.png", layer=LAST),
+        _Row(
+            "gradcam explain",
+            _path(MODEL, "gradcam.png", layer=LAST),
             f"Grad-CAM of {LAST}, over the picture as PNG over HTTP",
             "GradCAM of tf-explain, saved as PNG",
-            8,
+            least=8,
+            turns=15,
+            warm_up=2,
         ),
-        "scorecam vis": (
-            _path("scorecam", layer=NARROW, format="npy"),
-            scorecam,
+        _Row(
+            "scorecam vis",
+            _path(MODEL, "scorecam", layer=NARROW, format="npy"),
+            f"Score-CAM of {NARROW}, {CHANNELS} channels, as tensor over HTTP",
             "Scorecam of tf-keras-vis",
-            3,
+            least=3,
+            turns=SLOW_TURNS,
         ),
-        "occlusion explain": (
-            _path("occlusion.png", patch=PATCH),
-            occlusion,
-            "OcclusionSensitivity of tf-explain, batches of 32, saved as PNG",
-            3,
-        ),
-    }
+        _occlusion(MODEL, turns=SLOW_TURNS),
+    ]
+
+
+def _vgg_rows() -> list[_Row]:
+    return [_occlusion("VGG16", turns=3)]
+
+
+def _occlusion(model: str, turns: int) -> _Row:
+    return _Row(
+        "occlusion explain",
+        _path(model, "occlusion.png", patch=PATCH),
+        f"occlusion of {model} by patches of {PATCH}x{PATCH}, over the picture as PNG over HTTP",
+        "OcclusionSensitivity of tf-explain, batches of 32, saved as PNG",
+        least=3,
+        turns=turns,
+    )
+
+
+def _against_peers(
+    name: str, network: keras.Model, models: Path, rows: Sequence[_Row]
+) -> Iterator[tuple[str, Figure]]:
+    weights = models.parent / "weights.npz"
+    np.savez(weights, *network.get_weights())
+    save(network, models, name.lower())
     images = pictures(SIDE, SIDE)
-    for task, (path, what, against, goal) in rows.items():
-        turns = TURNS if "gradcam" in task else SLOW_TURNS
-        warm_up = 2 if "gradcam" in task else 1
-        pairs = compare(
-            task,
-            Way.timed(lambda jpeg, path=path: connection.post(path, jpeg, "image/jpeg"), service.cpu),
-            peer.way(task),
-            islice(images, turns + warm_up),
-            warm_up=warm_up,
-        )
-        yield task.replace(" ", "_"), ratio(pairs, what=what, against=against, unit="x as fast", least=goal)
+    with (
+        serve(models) as service,
+        Connection(service.address) as connection,
+        worker("visualisers", "attributions_worker.py", name, str(weights), str(CLASS)) as peer,
+    ):
+        for row in rows:
+            pairs = compare(
+                row.task,
+                Way.timed(lambda jpeg, path=row.path: connection.post(path, jpeg, "image/jpeg"), service.cpu),
+                peer.way(row.task),
+                islice(images, row.turns + row.warm_up),
+                warm_up=row.warm_up,
+            )
+            figure = ratio(pairs, what=row.what, against=row.against, unit="x as fast", least=row.least)
+            yield f"{name.lower()}_{row.task.replace(' ', '_')}", figure
 
 
 def _against_the_session(models: Path) -> Iterator[tuple[str, Figure]]:
     """What the network itself costs, for as many versions of an image as a method runs."""
     call = bare_call(load(models), ["outputs"])
     rows = {
-        "scorecam_session": (_path("scorecam", layer=NARROW, format="npy"), CHANNELS, "Score-CAM"),
-        "occlusion_session": (_path("occlusion", patch=PATCH, format="npy"), 65, "occlusion"),
+        "scorecam_session": (_path(MODEL, "scorecam", layer=NARROW, format="npy"), CHANNELS, "Score-CAM"),
+        "occlusion_session": (_path(MODEL, "occlusion", patch=PATCH, format="npy"), 65, "occlusion"),
     }
     with serve(models) as service, Connection(service.address) as connection:
         for name, (path, runs, title) in rows.items():

@@ -1,4 +1,4 @@
-"""tf-keras-vis and tf-explain, explaining MobileNetV2. Neither runs on Keras 3, so they get the legacy Keras."""
+"""tf-keras-vis and tf-explain, explaining a network. Neither runs on Keras 3, so they get the legacy Keras."""
 
 import os
 import sys
@@ -19,14 +19,15 @@ from worker import read_image, work
 LAST, NARROW, PATCH, BATCH = "out_relu", "block_15_add", 28, 32
 
 
-def main(weights: str, explained: int) -> None:
+def main(network: str, weights: str, explained: int) -> None:
     """Serve the tasks.
 
     Args:
+        network: its name in `keras.applications`.
         weights: an .npz file of the network's weights, in the order of Keras.
         explained: the class.
     """
-    model = tf_keras.applications.MobileNetV2(weights=None)
+    model = getattr(tf_keras.applications, network)(weights=None)
     with np.load(weights) as arrays:
         model.set_weights([arrays[name] for name in arrays.files])
     folder = tempfile.mkdtemp()
@@ -61,4 +62,4 @@ def main(weights: str, explained: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

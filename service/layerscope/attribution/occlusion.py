@@ -15,7 +15,7 @@ from pydantic import Field
 
 from layerscope.attribution.baselines import Baseline, baseline_of, meaning
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.probe import Box, Probe
 
 _PATCHES_A_SIDE = 8
 
@@ -44,10 +44,12 @@ class _Patches:
     def count(self) -> int:
         return len(self.tops) * len(self.lefts)
 
-    def at(self, number: int) -> tuple[slice, slice]:
-        row, column = divmod(number, len(self.lefts))
-        top, left = self.tops[row], self.lefts[column]
-        return slice(top, top + self.side), slice(left, left + self.side)
+    def boxes(self, height: int, width: int) -> list[Box]:
+        return [
+            (range(top, min(top + self.side, height)), range(left, min(left + self.side, width)))
+            for top in self.tops
+            for left in self.lefts
+        ]
 
 
 def _explain(probe: Probe, options: _Options) -> Array:
@@ -56,18 +58,15 @@ def _explain(probe: Probe, options: _Options) -> Array:
 
 def _occluded(probe: Probe, number: int, options: _Options) -> Array:
     image, cover = probe.image(number), baseline_of(probe, number, options.baseline, "grey")
-    patches = _patches(options, image.shape)
-
-    def covered(patch: int) -> Array:
-        version = image.copy()
-        version[patches.at(patch)] = cover[patches.at(patch)]
-        return version
-
-    (whole,) = probe.outputs_of(number, 1, lambda _: image)
-    drops, covers = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
-    for patch, output in enumerate(probe.outputs_of(number, patches.count, covered)):
-        drops[patches.at(patch)] += whole - output
-        covers[patches.at(patch)] += 1
+    height, width = image.shape[:2]
+    nothing = range(0), range(0)
+    boxes = _patches(options, image.shape).boxes(height, width)
+    whole, *outputs = probe.outputs_covered(number, [nothing, *boxes], cover)
+    drops, covers = np.zeros((height, width)), np.zeros((height, width))
+    for (rows, columns), output in zip(boxes, outputs, strict=True):
+        patch = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+        drops[patch] += whole - output
+        covers[patch] += 1
     return drops / np.maximum(covers, 1)
 
 

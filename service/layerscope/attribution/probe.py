@@ -1,11 +1,14 @@
 """What a method may find out about a model and the images of a request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Box = tuple[range, ...]
+"""Rows and columns."""
 
 
 class Probe(Protocol):
@@ -35,8 +38,14 @@ class Probe(Protocol):
     def scores_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[float]:
         """The scores of `count` versions of an image, in order."""
 
-    def outputs_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[float]:
-        """What the model's output says of the target for versions of an image, such as a probability."""
+    def outputs_covered(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
+        """What the model's output says of the target, such as a probability, where parts of an image are covered.
+
+        Args:
+            number: of the image.
+            boxes: the rows and columns that each version has of `cover`, all of about one size; the rest is the image.
+            cover: what covers, in the shape of the image.
+        """
 
     def slopes_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[Array]:
         """The gradients of the scores of versions of an image by that version."""

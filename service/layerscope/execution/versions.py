@@ -12,14 +12,18 @@ import numpy as np
 
 from layerscope.activations import Activations
 from layerscope.attribution.places import input_channel_axis
+from layerscope.attribution.probe import Box
 from layerscope.attribution.targets import Target
-from layerscope.errors import DeadlineExceeded, QueueFull
+from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
 from layerscope.execution.attributing import Array, Progress, Question
 from layerscope.execution.batches import Job, Outcome
+from layerscope.execution.changes import ChangesJob
 from layerscope.execution.derivatives import DerivativeJob
 from layerscope.execution.query_run import QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.derivatives import Derivative
+from layerscope.graph.fitting import same_but_for_rounding
+from layerscope.graph.local import LocalChanges
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps import Tap
 
@@ -27,6 +31,9 @@ _LATE = "The attribution took longer than it may, or nobody waits for it: ask fo
 
 MOST_AHEAD = 2
 """Batches of one attribution that wait or run at a time: as many as run at once."""
+
+CHANGES_TOGETHER = 2
+"""How many times as many versions run together where only what a box changes is run: each takes less room in caches."""
 
 _numbers = itertools.count()
 
@@ -86,7 +93,8 @@ class ImageVersions:
         self._scheduler = scheduler
         self._terms = terms
         self._axis = input_channel_axis(model.description, question.input)
-        self._input = model.description.taps.select(["input"])[question.input]
+        self._inputs_taps = model.description.taps.select(["input"])
+        self._input = self._inputs_taps[question.input]
         self._done = 0
 
     @property
@@ -129,10 +137,22 @@ class ImageVersions:
         for values in self._values_of(number, count, version, target.output.measured):
             yield from target.scores(values)
 
-    def outputs_of(self, number: int, count: int, version: Version) -> Iterator[float]:
-        """What the model's output says of the target for versions of an image."""
-        target = self._targets[number]
-        for values in self._values_of(number, count, version, target.output.tap):
+    def outputs_covered(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
+        """What the model's output says of the target where parts of an image are covered."""
+        target, image = self._targets[number], self.image(number)
+
+        def version(index: int) -> Array:
+            rows, columns = (slice(each.start, each.stop) for each in boxes[index])
+            covered = image.copy()
+            covered[rows, columns] = cover[rows, columns]
+            return covered
+
+        changes = self._changes(number, boxes, cover, version)
+        if changes is None:
+            found = self._values_of(number, len(boxes), version, target.output.tap)
+        else:
+            found = self._changed(changes, range(len(boxes)), target.output.tap)
+        for values in found:
             yield from target.outputs(values)
 
     def slopes_of(self, number: int, count: int, version: Version) -> Iterator[Array]:
@@ -156,6 +176,50 @@ class ImageVersions:
             return Job(**self._job(inputs), inputs=inputs, taps=(tap,))
 
         for outcome in self._runs(count, job):
+            yield outcome.arrays[0]
+
+    def _changes(
+        self, number: int, boxes: Sequence[Box], cover: Array, version: Version
+    ) -> LocalChanges | None:
+        """How to run versions with less work than all of the model is, where that leads to the same values."""
+        own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
+        sides = max(len(rows) for rows, _ in boxes), max(len(columns) for _, columns in boxes)
+        route = self._model.routes.best(self._input, tap, [array.shape for array in own], sides)
+        if route is None or route.is_trusted is False:
+            return None
+        inputs = [array[np.newaxis] for array in own]
+        taps = [stop.tap for stop in route.stops]
+        job = Job(**self._job(inputs), inputs=inputs, taps=tuple(taps))
+        values = dict(
+            zip(taps, (each[0] for each in self._finished(self._scheduler.submit(job)).arrays), strict=True)
+        )
+        others = {
+            each: array for each, array in zip(self._inputs_taps, own, strict=True) if each is not self._input
+        }
+        arranged = _as_input(cover[np.newaxis], self._axis, own[self._question.input].dtype)[0]
+        changes = LocalChanges(self._model.executable, route, values, others, boxes, arranged)
+        if route.is_trusted is None:
+            route.is_trusted = self._agrees(number, changes, len(boxes), version, taps[-1])
+        return changes if route.is_trusted else None
+
+    def _agrees(self, number: int, changes: LocalChanges, count: int, version: Version, stop: Tap) -> bool:
+        """Whether some versions have the values at a stop that the whole model has of them."""
+        some = sorted({0, count // 3, count // 2, count - 1})
+        try:
+            found = np.concatenate([*self._changed(changes, some, stop)])
+        except InputMismatch:
+            return False
+        whole = np.concatenate(
+            [*self._values_of(number, len(some), lambda index: version(some[index]), stop)]
+        )
+        return same_but_for_rounding(found, whole)
+
+    def _changed(self, changes: LocalChanges, numbers: Sequence[int], tap: Tap) -> Iterator[Array]:
+        def job(indices: range) -> Job:
+            own = [np.array([numbers[index] for index in indices])]
+            return ChangesJob(**self._job(own), inputs=own, taps=(tap,), changes=changes)
+
+        for outcome in self._runs(len(numbers), job, CHANGES_TOGETHER * self._terms.batch_rows):
             yield outcome.arrays[0]
 
     def _weights(self, number: int, inputs: Sequence[Array], measured: Tap) -> Array:
@@ -207,9 +271,11 @@ class ImageVersions:
     def _values(self, tap: Tap) -> Array:
         return self._found[tap.address].values[list(self._rows)]
 
-    def _runs(self, count: int, job: Callable[[range], Job]) -> Iterator[Outcome]:
+    def _runs(
+        self, count: int, job: Callable[[range], Job], together: int | None = None
+    ) -> Iterator[Outcome]:
         """Run `count` rows, some at a time and in order, and no more ahead than can be run at once."""
-        size = self._terms.batch_rows
+        size = together or self._terms.batch_rows
         pending: deque[tuple[Future[Outcome], int]] = deque()
         try:
             for start in range(0, count, size):

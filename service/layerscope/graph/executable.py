@@ -1,8 +1,7 @@
 """A traced model that runs: its taps fetched, fed and differentiated by, through plans that are compiled once."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import prod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +10,7 @@ from cachetools import LRUCache
 
 from layerscope.errors import InputMismatch, ModelNotLoaded, NotDifferentiable
 from layerscope.graph.derivatives import Derivative
+from layerscope.graph.estimates import Estimates
 from layerscope.graph.fitting import (
     batch_of,
     cannot_run,
@@ -20,11 +20,12 @@ from layerscope.graph.fitting import (
     needs_images_apart,
     one_image,
     require_batched,
+    same_bits,
+    same_but_for_rounding,
 )
 from layerscope.graph.guidance import RECTIFIERS
 from layerscope.graph.handover import Prepared
 from layerscope.graph.heads import Head, head_of
-from layerscope.graph.liveness import Liveness
 from layerscope.graph.plans import Plan, PlanCache, PlanKey, Slope, compile_plan
 from layerscope.graph.shapes import TapShapes
 from layerscope.graph.subgraph import GraphParts, node_of
@@ -61,10 +62,8 @@ class Executable:
         self._exact = exact
         self._batches: LRUCache[tuple[Any, ...], dict[str, bool]] = LRUCache(1024)
         self._shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
-        self._liveness = Liveness(blueprint.calls)
+        self._estimates = Estimates(blueprint.calls, self._shapes)
         self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
-        self._sizes = {name: tap.shape[-1] for name, tap in self._taps.items() if tap.shape}
-        self._estimates: LRUCache[tuple[Any, ...], int] = LRUCache(1024)
         self._lock = threading.Lock()
 
     @property
@@ -154,6 +153,36 @@ class Executable:
             return self._fetch_by_image(plan, (source,), arrays)[0]
         return self._fetch(plan, (source,), arrays, exact=exact)[0]
 
+    def run_between(self, sources: Mapping[Tap, Array], target: Tap) -> Array:
+        """Run only what lies between some values and another.
+
+        Args:
+            sources: values by tap, (batch, *shape); of any size that the layers between can take.
+            target: what is computed from them and from no other input.
+
+        Returns:
+            Its values, (batch, *shape), in the tap's delivered dtype.
+
+        Raises:
+            InputMismatch: the layers between cannot run on part of the values.
+        """
+        plan = self._between(tuple(sources), target)
+        arrays = [np.asarray(array, np.dtype(tap.tensor.dtype)) for tap, array in sources.items()]
+        (found,) = self._call(plan, [target], arrays)
+        return delivered(target, found, len(arrays[0]))
+
+    def is_ready_between(self, sources: Iterable[Tap], target: Tap) -> bool:
+        """Whether `run_between` has a plan already."""
+        return self._plans.kept(_key_between(sources, target)) is not None
+
+    def compile_between(self, sources: Iterable[Tap], target: Tap) -> None:
+        """Have a plan for `run_between`.
+
+        Raises:
+            InputMismatch: as that does.
+        """
+        self._between(sources, target)
+
     def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether a run for `taps` has a plan already."""
         return self._kept(self._key(taps), taps, input_shapes) is not None
@@ -209,6 +238,10 @@ class Executable:
         """Whether a value is computed from another."""
         return node_of(source.tensor.name) in self._parts.needed(target.tensor.name)
 
+    def separators(self, source: Tap, target: Tap) -> set[str]:
+        """The names of the nodes that every way from a value to another leads through."""
+        return self._parts.separators(source.tensor.name, target.tensor.name)
+
     def is_rectified(self, target: Tap) -> bool:
         """Whether rectifiers, which can be guided, are on the way to a value."""
         return any(
@@ -217,23 +250,22 @@ class Executable:
 
     def backward_bytes(self, target: Tap, input_shapes: Sequence[Shape]) -> int:
         """About how many bytes a gradient takes for one image: all values on the way, forwards and backwards."""
-        return 2 * self._estimated(self._liveness.total, [target], input_shapes)
+        return 2 * self._estimates.total([target], input_shapes)
 
     def peak_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """About how many bytes a run for one image takes at its fullest moment, the values of `taps` among them.
 
         Estimated, see `layerscope.graph.liveness`. Values whose size only a run can tell are not counted.
         """
-        return self._estimated(self._liveness.peak, taps, input_shapes)
+        return self._estimates.peak(taps, input_shapes)
 
     def value_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """Bytes of the values of `taps` for one image, where their size is known before a run."""
-        shapes = self._shapes.on(input_shapes)
-        return sum(_bytes_of(shapes[tap.tensor.name], tap) for tap in taps)
+        return self._estimates.values(taps, input_shapes)
 
     def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """About how much computing `taps` for one image is, in multiplications; as `peak_bytes` estimated."""
-        return self._estimated(self._liveness.work, taps, input_shapes)
+        return self._estimates.work(taps, input_shapes)
 
     def close(self) -> None:
         """Give back all memory. The executable cannot be used afterwards."""
@@ -260,26 +292,17 @@ class Executable:
     def _fetched_by(self, plan: Plan) -> list[Tap]:
         return [self._taps[name] for name in plan.key.fetched]
 
-    def _estimated(
-        self,
-        estimate: Callable[[Sequence[Tap], Callable[[Tap], int]], int],
-        taps: Sequence[Tap],
-        input_shapes: Sequence[Shape],
-    ) -> int:
-        key = (estimate.__name__, *taps, *map(tuple, input_shapes))
-        with self._lock:
-            known = self._estimates.get(key)
-        if known is None:
-            shapes = self._shapes.on(input_shapes)
-            known = estimate(taps, lambda tap: _bytes_of(shapes[tap.tensor.name], tap))
-            with self._lock:
-                self._estimates[key] = known
-        return known
-
     def _compile(self, key: PlanKey) -> Plan:
         if self._weights is None:
             raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
-        return compile_plan(self._parts, self._weights, self._sizes, key)
+        return compile_plan(self._parts, self._weights, self._taps, key)
+
+    def _between(self, sources: Iterable[Tap], target: Tap) -> Plan:
+        try:
+            return self._plans.get(_key_between(sources, target))
+        except (LookupError, ValueError, TypeError) as error:
+            message = f"What lies before {target.address} cannot run on part of its input."
+            raise InputMismatch(message, layer=target.address) from error
 
     def _derivative(self, derivative: Derivative) -> Plan:
         """The plan of a derivative. One that cannot be had is remembered too: to try is half of compiling."""
@@ -336,7 +359,7 @@ class Executable:
                 # Equal images do not tell whether the model compares them.
                 return False
             alone = self._call(plan, taps, [value[:1] for value in values])
-            same = _same_bits if exact else _same_but_for_rounding
+            same = same_bits if exact else same_but_for_rounding
             for name, array, single in zip(names, arrays, alone, strict=True):
                 known[name] = same(array[:1], single)
         return all(known[name] for name in names)
@@ -371,17 +394,5 @@ class Executable:
         return {tap.tensor.name: array.shape[1:] for tap, array in zip(taps, arrays, strict=True)}
 
 
-def _bytes_of(shape: Shape, tap: Tap) -> int:
-    sizes = [size for size in shape if size is not None]
-    return prod(sizes) * tap.dtype.itemsize if len(sizes) == len(shape) else 0
-
-
-def _same_bits(found: Array, expected: Array) -> bool:
-    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
-
-
-def _same_but_for_rounding(found: Array, expected: Array) -> bool:
-    if found.shape != expected.shape:
-        return False
-    scale = float(np.nanmax(np.abs(expected), initial=0))
-    return np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
+def _key_between(sources: Iterable[Tap], target: Tap) -> PlanKey:
+    return PlanKey(tuple(tap.tensor.name for tap in sources), (target.tensor.name,), is_cut=True)

@@ -84,3 +84,16 @@ def fitted_weights(target: Tap, weights: Array, batch: int) -> Array:
     if weights.ndim == 1 + len(target.shape):
         return fitted(target.address, target.shape, target.tensor.dtype, weights, batch)
     return np.asarray(weights, np.dtype(target.tensor.dtype))
+
+
+def same_bits(found: Array, expected: Array) -> bool:
+    """Whether two arrays are the same to the last bit."""
+    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
+
+
+def same_but_for_rounding(found: Array, expected: Array) -> bool:
+    """Whether two arrays differ by no more than computing them in another order makes of them."""
+    if found.shape != expected.shape:
+        return False
+    scale = float(np.nanmax(np.abs(expected), initial=0))
+    return np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)

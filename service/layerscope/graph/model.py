@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.graph.executable import Executable
 from layerscope.graph.handover import Blueprint, Prepared
+from layerscope.graph.local import Routes
 from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.selectors import TapIndex, split_selectors
 from layerscope.graph.taps import Input, Shape, Tap
@@ -56,6 +57,7 @@ class LoadedModel:
         description: what it is.
         executable: what runs it.
         fields: what its units see.
+        routes: how a change of an image is carried through it.
         labels: those that it wants.
         watched: the layers that are fetched with every run of an image, because somebody watches them.
     """
@@ -63,6 +65,7 @@ class LoadedModel:
     description: ModelDescription
     executable: Executable
     fields: ReceptiveFields
+    routes: Routes
     labels: tuple[str, ...]
     watched: tuple[Tap, ...] = ()
 
@@ -119,7 +122,9 @@ def assemble(
         unreachable=blueprint.unreachable,
         warnings=warnings,
     )
-    return LoadedModel(description, executable, ReceptiveFields(prepared), manifest.labels, fetched_along)
+    fields = ReceptiveFields(prepared)
+    routes = Routes(executable, fields, taps)
+    return LoadedModel(description, executable, fields, routes, manifest.labels, fetched_along)
 
 
 def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:

@@ -23,6 +23,7 @@ from layerscope.graph.fusion import fused
 from layerscope.graph.guidance import guide
 from layerscope.graph.loop_gradients import loops_differentiable
 from layerscope.graph.subgraph import GraphParts
+from layerscope.graph.taps import Tap
 from layerscope.graph.weights import Weights
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -48,16 +49,18 @@ class PlanKey:
     """What a plan computes: the tensors `fetched`, from those `fed`, all by name.
 
     With a `derivative`, its values come last. It takes one more array, last: how much each value of its target counts.
+    One that `is_cut` has nothing of what comes before those fed, and takes them in any size.
     """
 
     fed: tuple[str, ...]
     fetched: tuple[str, ...]
     derivative: Slope | None = None
+    is_cut: bool = False
 
     def covers(self, other: "PlanKey") -> bool:
         """Whether all that another computes is fetched by this one too, from the same tensors."""
-        derives = self.derivative or other.derivative
-        return not derives and self.fed == other.fed and set(other.fetched) <= self._names
+        special = self.derivative or other.derivative or self.is_cut or other.is_cut
+        return not special and self.fed == other.fed and set(other.fetched) <= self._names
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -80,13 +83,13 @@ class Plan:
         return self._call(*values)
 
 
-def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | None], key: PlanKey) -> Plan:
+def compile_plan(parts: GraphParts, weights: Weights, taps: Mapping[str, Tap], key: PlanKey) -> Plan:
     """Compile a plan. It takes 0.05 to 0.5 s.
 
     Args:
         parts: the graph.
         weights: of its variables.
-        sizes: the last axis of tensors, see `layerscope.graph.fusion`.
+        taps: of the graph, by the name of their tensor.
         key: what the plan computes.
 
     Raises:
@@ -94,10 +97,13 @@ def compile_plan(parts: GraphParts, weights: Weights, sizes: Mapping[str, int | 
     """
     slope = key.derivative
     ends = () if slope is None else (slope.target, slope.source)
-    definition = parts.needed_for([*key.fed, *key.fetched, *ends])
+    if key.is_cut:
+        definition = parts.between({name: taps[name].tensor.dtype for name in key.fed}, key.fetched)
+    else:
+        definition = parts.needed_for([*key.fed, *key.fetched, *ends])
     # What is replaced or differentiated by must be there.
-    if slope is None and parts.are_placeholders(key.fed):
-        definition = fused(definition, key.fetched, sizes)
+    if key.is_cut or (slope is None and parts.are_placeholders(key.fed)):
+        definition = fused(definition, key.fetched, _last_axes(taps))
     if slope is not None and slope.guided:
         guide(definition)
     graph = tf.Graph()
@@ -183,6 +189,10 @@ class PlanCache:
             del self._promised[key]
         promise.set_result(plan)
         return plan
+
+
+def _last_axes(taps: Mapping[str, Tap]) -> dict[str, int | None]:
+    return {name: tap.shape[-1] for name, tap in taps.items() if tap.shape}
 
 
 def _exit(graph: Any, name: str) -> str:

@@ -1,7 +1,7 @@
 """The part of a graph that some of its tensors need."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -38,14 +38,63 @@ class GraphParts:
         part.node.extend(node for node in self._whole.node if node.name in needed)
         return part
 
+    def separators(self, source: str, target: str) -> set[str]:
+        """The names of the nodes that every way from a tensor to another leads through, both among them."""
+        start = node_of(source)
+        places: dict[str, int] = {}
+        last_reader: dict[str, int] = {}
+        for name in _in_order(self.nodes, node_of(target)):
+            read = [each for each in map(node_of, self.nodes[name].input) if each in places]
+            if read or name == start:
+                places[name] = len(places)
+                last_reader |= dict.fromkeys(read, places[name])
+        found: set[str] = set()
+        furthest = 0
+        for name, place in places.items():
+            if furthest <= place:
+                found.add(name)
+            furthest = max(furthest, last_reader.get(name, place))
+        return found
 
-def needed_nodes(nodes: Mapping[str, Any], tensors: Iterable[str]) -> set[str]:
-    """The names of the nodes, of all `nodes` by name, that computing `tensors` needs."""
+    def between(self, given: Mapping[str, str], tensors: Iterable[str]) -> Any:
+        """A GraphDef with what computing `tensors` needs from those given, which are placeholders of any shape.
+
+        Args:
+            given: the dtypes of tensors by name.
+            tensors: by name.
+        """
+        needed = needed_nodes(self.nodes, tensors, given)
+        part = tf.compat.v1.GraphDef(versions=self._whole.versions, library=self._whole.library)
+        part.node.extend(node for node in self._whole.node if node.name in needed)
+        with tf.Graph().as_default() as graph:
+            for name, dtype in given.items():
+                tf.compat.v1.placeholder(dtype, name=node_of(name))
+            part.node.extend(graph.as_graph_def().node)
+        return part
+
+
+def _in_order(nodes: Mapping[str, Any], target: str) -> Iterator[str]:
+    """The names of the nodes that a node needs and its own, each after those it reads."""
+    begun: set[str] = set()
+    waiting = [(target, False)]
+    while waiting:
+        name, is_read = waiting.pop()
+        if is_read:
+            yield name
+        elif name not in begun:
+            begun.add(name)
+            waiting.append((name, True))
+            waiting.extend((node_of(each), False) for each in nodes[name].input)
+
+
+def needed_nodes(nodes: Mapping[str, Any], tensors: Iterable[str], given: Iterable[str] = ()) -> set[str]:
+    """The names of the nodes, of all `nodes` by name, that computing `tensors` needs if those `given` are known."""
+    known = set(map(node_of, given))
     found: set[str] = set()
     waiting = [node_of(name) for name in tensors]
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found and name not in known:
             found.add(name)
             waiting.extend(map(node_of, nodes[name].input))
     return found

@@ -160,7 +160,7 @@ def _blended(
     tile = result[: height * scale, : width * scale]
     part = np.where(is_seen, np.uint8(round(alpha * 255)), np.uint8(0))
     ground, part = (each.repeat(scale, axis=0).repeat(scale, axis=1) for each in (picture, part))
-    tile[:] = Image.composite(*map(Image.fromarray, (tile, ground, part)))
+    tile[:] = np.asarray(Image.composite(*map(Image.fromarray, (tile, ground, part))))
     return result
 
 

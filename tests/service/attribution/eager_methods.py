@@ -107,9 +107,14 @@ def integrated_gradients(example, images, steps=50, baseline=-1.0):
     return ((images - baseline) * total / steps).sum(-1)
 
 
-def occlusion(example, images, patch=2, stride=2, cover=0.0):
+def occlusion(example, images):
     """By what the output itself gives."""
-    whole = outputs(example, images)
+    return occlusion_of(lambda versions: outputs(example, versions), images, patch=2, stride=2, cover=0.0)
+
+
+def occlusion_of(model, images, patch, stride, cover):
+    """How much less a model gives, a number an image, where patches are covered."""
+    whole = model(images)
     drops, covers = np.zeros(images.shape[:3]), np.zeros(images.shape[:3])
     height, width = images.shape[1:3]
     for top in range(0, height - patch + 1, stride):
@@ -117,7 +122,7 @@ def occlusion(example, images, patch=2, stride=2, cover=0.0):
             window = np.s_[:, top : top + patch, left : left + patch]
             covered = images.copy()
             covered[window] = cover
-            drops[window] += (whole - outputs(example, covered))[:, None, None]
+            drops[window] += (whole - model(covered))[:, None, None]
             covers[window] += 1
     return drops / np.maximum(covers, 1)
 

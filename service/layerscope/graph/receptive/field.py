@@ -87,13 +87,13 @@ class ReceptiveFields:
             OptionInvalid: the map has no such place, or other axes.
         """
         graph = self._on(tuple(map(tuple, input_shapes)))
-        axes = _axes(tap.channel_axis, len(tap.shape)) if tap.tensor.batched else {}
+        axes = axes_of_places(tap.channel_axis, len(tap.shape)) if tap.tensor.batched else {}
         shape = graph.by_name[node_of(tap.tensor.name)].gives[output_of(tap.tensor.name)]
         place = {} if shape is None else _place(tap, {name: shape[axis] for name, axis in axes.items()}, unit)
         start = _start(tap, shape, {axes[name]: at for name, at in place.items()})
         seen, is_exact = seen_from(graph, {tap.tensor.name: start}, tap.address, self._layers)
         inputs = tuple(
-            _on_input(each, seen.get(name), _axes(channels, len(each.shape)), axes)
+            _on_input(each, seen.get(name), axes_of_places(channels, len(each.shape)), axes)
             for (_, each), name, channels in zip(self._inputs, graph.entrances, self._channels, strict=True)
         )
         return ReceptiveField(tap, place, is_exact and shape is not None, inputs)
@@ -118,7 +118,7 @@ class ReceptiveFields:
         return operations
 
 
-def _axes(channels: int | None, rank: int) -> dict[str, int]:
+def axes_of_places(channels: int | None, rank: int) -> dict[str, int]:
     """The axes of places of a tensor, batch axis included, by name; of more than three, the last three."""
     places = [1 + axis for axis in range(rank) if axis != channels]
     return dict(zip(AXES[-len(places) :], places[-len(AXES) :], strict=True)) if places else {}

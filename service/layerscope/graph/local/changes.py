@@ -1,0 +1,160 @@
+"""Versions of one image of which a box each is covered, along a route."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import InputMismatch
+from layerscope.graph.executable import Executable
+from layerscope.graph.local.axes import Axis, Box, changed, windows
+from layerscope.graph.local.routes import Route, Stop
+from layerscope.graph.taps import Tap
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """From one stop to the next: where the changes lie there, and the windows that are run for them."""
+
+    stop: Stop
+    following: Stop
+    axes: tuple[Axis, ...]
+    boxes: Sequence[Box]
+    windows: Sequence[Box]
+    changed: Sequence[Box]
+
+    @classmethod
+    def between(cls, stop: Stop, following: Stop, boxes: Sequence[Box]) -> "_Stage":
+        axes = following.behind(stop)
+        assert axes is not None  # noqa: S101
+        return cls(stop, following, axes, boxes, windows(axes, boxes), [changed(axes, box) for box in boxes])
+
+    def found(self, version: int, units: Array) -> Array:
+        """What the change is at the next stop, of the units that were computed in the window.
+
+        Raises:
+            InputMismatch: the layers between made fewer units of the window than of the whole.
+        """
+        firsts = (axis.units_from(each) for axis, each in zip(self.axes, self.windows[version], strict=True))
+        change = _moved(self.changed[version], firsts)
+        if any(
+            each.stop > units.shape[number]
+            for number, each in zip(self.following.numbers, change, strict=True)
+        ):
+            address = self.following.tap.address
+            raise InputMismatch(f"{address} has other places on part of its input.", layer=address)
+        return units[_index(self.following, change, units.ndim)]
+
+
+class LocalChanges:
+    """Versions of one image of which a box each is covered.
+
+    Args:
+        executable: what runs.
+        route: from the input that is covered.
+        values: of the image as it is, without an axis of images, at each stop of the route.
+        others: of the model's other inputs, likewise.
+        boxes: which rows and columns are covered, one box a version.
+        cover: what covers, in the shape of the input.
+    """
+
+    def __init__(
+        self,
+        executable: Executable,
+        route: Route,
+        values: Mapping[Tap, Array],
+        others: Mapping[Tap, Array],
+        boxes: Sequence[Box],
+        cover: Array,
+    ) -> None:
+        self._executable = executable
+        self._route = route
+        self._values = values
+        self._others = others
+        self._cover = cover
+        self._boxes = boxes
+        self._stages: list[_Stage] = []
+        for stop, following in pairwise(route.stops):
+            stage = _Stage.between(stop, following, boxes)
+            self._stages.append(stage)
+            boxes = stage.changed
+        self._last = boxes
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all plans are there."""
+        return all(self._executable.is_ready_between(*part) for part in self._parts())
+
+    def compile(self) -> None:
+        """Have all plans."""
+        for part in self._parts():
+            self._executable.compile_between(*part)
+
+    def run(self, versions: Sequence[int], tap: Tap) -> Array:
+        """Values of some versions, (versions, *tap shape): of the route's target or its last stop.
+
+        Raises:
+            InputMismatch: the layers on the way do not compute parts of their input as they do the whole.
+        """
+        last = self._route.stops[-1]
+        everything = tuple(range(axis.units) for axis in last.axes)
+        changes = zip(versions, self._carried(versions), strict=True)
+        whole = np.stack(
+            [self._pasted(last, everything, self._last[each], content) for each, content in changes]
+        )
+        return whole if tap is last.tap else self._run_between(last, whole, tap)
+
+    def _carried(self, versions: Sequence[int]) -> list[Array]:
+        """What the covers of some versions become at the last stop."""
+        first = self._route.stops[0]
+        contents = [self._cover[_index(first, self._boxes[each], self._cover.ndim)] for each in versions]
+        for stage in self._stages:
+            crops = [
+                self._pasted(stage.stop, stage.windows[version], stage.boxes[version], content)
+                for version, content in zip(versions, contents, strict=True)
+            ]
+            units = self._run_between(stage.stop, np.stack(crops), stage.following.tap)
+            contents = [stage.found(version, each) for version, each in zip(versions, units, strict=True)]
+        return contents
+
+    def _parts(self) -> list[tuple[tuple[Tap, ...], Tap]]:
+        taps = [*(stop.tap for stop in self._route.stops), self._route.target]
+        return [((source, *self._others), target) for source, target in pairwise(taps)]
+
+    def _pasted(self, stop: Stop, window: Box, box: Box, content: Array) -> Array:
+        """What lies in a window of a stop's values, with the change in its place as far as it lies there."""
+        values = self._values[stop.tap]
+        crop = values[_index(stop, window, values.ndim)].copy()
+        common = tuple(map(_common, window, box))
+        there = _index(stop, _moved(common, [each.start for each in window]), values.ndim)
+        crop[there] = content[_index(stop, _moved(common, [each.start for each in box]), values.ndim)]
+        return crop
+
+    def _run_between(self, stop: Stop, values: Array, target: Tap) -> Array:
+        rows = len(values)
+        others = {tap: np.broadcast_to(own, (rows, *own.shape)) for tap, own in self._others.items()}
+        return self._executable.run_between({stop.tap: values, **others}, target)
+
+
+def _common(places: range, others: range) -> range:
+    start = max(places.start, others.start)
+    return range(start, max(start, min(places.stop, others.stop)))
+
+
+def _moved(box: Box, firsts: Iterable[int]) -> Box:
+    """A box as it lies in a window that begins elsewhere."""
+    return tuple(
+        range(each.start - first, each.stop - first) for each, first in zip(box, firsts, strict=True)
+    )
+
+
+def _index(stop: Stop, box: Box, rank: int) -> tuple[slice, ...]:
+    """What takes a box out of the values of a stop."""
+    index = [slice(None)] * rank
+    for number, places in zip(stop.numbers, box, strict=True):
+        index[number] = slice(places.start, places.stop)
+    return tuple(index)
