@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,6 +14,7 @@ from layerscope.execution.engine import Engine, LocalEngine
 from layerscope.execution.watched_layers import Watch
 from layerscope.images import ImageStore
 from layerscope.models.control import Control
+from layerscope.models.fellows import ALONE
 from layerscope.models.mirrors import mirror_of
 from layerscope.models.supply import Refresh, nothing_to_fetch
 from layerscope_api.dependencies import Service
@@ -27,6 +28,7 @@ from layerscope_api.middleware import BodyLimit, ResponseHeaders
 from layerscope_api.routes import ROUTERS
 from layerscope_api.security import Access, Declarations
 from layerscope_api.settings import Settings
+from layerscope_api.shared import Shared
 from layerscope_api.tracing import Trace, tracing_of_environment
 from layerscope_api.work import Work
 
@@ -47,13 +49,16 @@ _EXPOSED_HEADERS = [
 ]
 
 
-def create_app(settings: Settings | None = None, engine: Engine | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, engine: Engine | None = None, shared: Shared | None = None
+) -> FastAPI:
     """The application, not yet running.
 
     Args:
         settings: how it is set up; left out, from the environment.
         engine: what runs the models; left out, one in this process over the directory in `settings.models`, which
             loads while the application starts and is closed with it.
+        shared: what this process has in common with others that serve the same models.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -62,7 +67,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         description=_DESCRIPTION,
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan(settings, engine, metrics),
+        lifespan=_lifespan(settings, engine, metrics, shared),
         # Those of the framework load their scripts from elsewhere; ours are in `routes.pages`.
         docs_url=None,
         redoc_url=None,
@@ -112,13 +117,14 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         app.add_middleware(Trace, provider=tracing)
 
 
-def local_engine(settings: Settings) -> LocalEngine:
+def local_engine(settings: Settings, shared: Shared | None = None) -> LocalEngine:
     """An engine in this process, set up and with nothing loaded."""
     directory, refresh = _models(settings)
     return LocalEngine(
         directory,
         settings.limits,
         refresh=refresh,
+        fellows=ALONE if shared is None else shared.fellows(),
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
         control=Control(
@@ -143,16 +149,20 @@ def _models(settings: Settings) -> tuple[Path, Refresh]:
     return settings.models or demo.MODELS, nothing_to_fetch
 
 
-def _lifespan(settings: Settings, given: Engine | None, metrics: Metrics) -> Lifespan[FastAPI]:
+def _lifespan(
+    settings: Settings, given: Engine | None, metrics: Metrics, shared: Shared | None
+) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = given or local_engine(settings)
+        engine = given or local_engine(settings, shared)
         limits = settings.limits
         work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
         changes = Work(limits.pending_changes, limits.model_open_seconds)
-        images, lifecycle = ImageStore(limits), lifecycle_of(app)
-        app.state.service = Service(settings, engine, images, work, changes, lifecycle, metrics)
+        images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
         metrics.watch(engine, work)
+        held = ExitStack()
+        figures = held.enter_context(shared.figures(metrics)) if shared else metrics
+        app.state.service = Service(settings, engine, images, work, changes, lifecycle, metrics, figures)
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:
@@ -160,6 +170,7 @@ def _lifespan(settings: Settings, given: Engine | None, metrics: Metrics) -> Lif
         finally:
             await asyncio.to_thread(changes.close)
             await asyncio.to_thread(work.close)
+            await asyncio.to_thread(held.close)
             if given is None:
                 await asyncio.to_thread(engine.close)
 

@@ -60,6 +60,7 @@ def serve(
     trust_savedmodel: Annotated[
         bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
     ] = None,
+    workers: Annotated[int | None, typer.Option(help=_SETUP["workers"].description)] = None,
     host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
     port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
     api_keys: Annotated[
@@ -87,6 +88,7 @@ def serve(
         "load": load,
         "allow_upload": allow_upload,
         "trust_savedmodel": trust_savedmodel,
+        "workers": workers,
         "host": host,
         "port": port,
         "api_keys": api_keys,
@@ -97,10 +99,10 @@ def serve(
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
-    from layerscope_api.running import run  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
+    from layerscope_api.workers import serve_with  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
 
     with _friendly_errors():
-        run(settings, _console)
+        raise typer.Exit(serve_with(settings, _console))
 
 
 @app.command()

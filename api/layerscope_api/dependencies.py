@@ -9,7 +9,7 @@ from layerscope.execution.engine import Engine
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
 from layerscope_api.lifecycle import Lifecycle
-from layerscope_api.metrics import Metrics
+from layerscope_api.metrics import Figures, Metrics
 from layerscope_api.settings import Settings
 from layerscope_api.work import Work
 
@@ -18,7 +18,7 @@ from layerscope_api.work import Work
 class Service:
     """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models.
 
-    `metrics` counts what is done.
+    `metrics` counts what is done, and `figures` tells that of all processes that answer.
     """
 
     settings: Settings
@@ -28,6 +28,7 @@ class Service:
     changes: Work
     lifecycle: Lifecycle
     metrics: Metrics
+    figures: Figures
 
     @property
     def limits(self) -> Limits:

@@ -7,7 +7,7 @@ Inference Protocol are read from the same figures.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -58,6 +58,13 @@ class Measured:
         self.model = model.name, str(model.version)
         self.activations = activations
         self.encoding = encoding
+
+
+class Figures(Protocol):
+    """What Prometheus can read."""
+
+    def collect(self) -> Iterable[Metric]:
+        """All figures as they are now."""
 
 
 class Metrics:

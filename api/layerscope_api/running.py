@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -26,23 +26,41 @@ from layerscope_api.lifecycle import lifecycle_of
 from layerscope_api.logs import configure_logs
 from layerscope_api.protocol import BoundedProtocol
 from layerscope_api.settings import Settings
+from layerscope_api.shared import Shared
 
 logger = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1
 
 
-def run(settings: Settings, console: Console) -> None:
-    """Serve, and load the models meanwhile. Returns when the process is told to stop."""
+def run(
+    settings: Settings,
+    console: Console,
+    listener: socket.socket | None = None,
+    shared: Shared | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve, and load the models meanwhile. Returns when the process is told to stop.
+
+    Args:
+        settings: how.
+        console: where to say what is loaded, and where it is served.
+        listener: what to accept connections from; left out, one of this process alone.
+        shared: what this process has in common with others that accept from it. They answer when they have loaded, but for
+            the first, which says until then that it is not ready.
+        begin: called as soon as there may be threads.
+    """
     # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
     SHARED_LOADER.start()
+    begin()
     configure_logs(settings.log_format)
-    listener = _listen(settings)
-    engine = local_engine(settings)
-    server = _LastServer(create_app(settings, engine), settings)
+    listener = listener or listen(settings)
+    engine = local_engine(settings, shared)
+    server = _LastServer(create_app(settings, engine, shared), settings)
+    is_late = shared is not None and shared.is_late
     with (
         listener,
-        _loading(engine, server, console, _address(settings.host, listener)),
+        _loading(engine, server, console, _address(settings.host, listener), at_once=is_late),
         suppress(KeyboardInterrupt),  # uvicorn has ended in good order, and then raises it once more
     ):
         server.run(sockets=[listener])
@@ -110,8 +128,13 @@ def _give_up() -> None:
 
 
 @contextmanager
-def _loading(engine: LocalEngine, server: uvicorn.Server, console: Console, address: str) -> Iterator[None]:
-    """Load the models in a thread, and close the engine with the block. A failure ends the server, and is raised here."""
+def _loading(
+    engine: LocalEngine, server: uvicorn.Server, console: Console, address: str, *, at_once: bool
+) -> Iterator[None]:
+    """Load the models in a thread, and close the engine with the block. A failure ends the server, and is raised here.
+
+    With `at_once`, that is before the block.
+    """
     failures: list[BaseException] = []
 
     def load() -> None:
@@ -127,16 +150,24 @@ def _loading(engine: LocalEngine, server: uvicorn.Server, console: Console, addr
 
     thread = threading.Thread(target=load, name="layerscope-loading")
     thread.start()
+    if at_once:
+        thread.join()
     try:
+        _raise_any(failures)
         yield
     finally:
         engine.close()
         thread.join()
+    _raise_any(failures)
+
+
+def _raise_any(failures: list[BaseException]) -> None:
     if failures:
         raise failures[0]
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         description="answer with values that are the same to the last bit whatever is computed with them; without,"
         " images run together also where that changes the last bits, which is faster on many processors and on GPUs",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="how many processes answer requests, each with all models in its memory",
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
     api_keys: FilePath | None = Field(

@@ -38,6 +38,7 @@ from layerscope.graph.taps import Tap
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
+from layerscope.models.fellows import ALONE, Fellows
 from layerscope.models.library import Library, ModelChanges
 from layerscope.models.registry import Entry
 from layerscope.models.supply import Refresh, nothing_to_fetch
@@ -152,6 +153,7 @@ class LocalEngine:
         control: what decides which models are in memory.
         watch: the layers that are looked at whatever is asked of a model.
         refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
+        fellows: the other processes that serve the same models.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class LocalEngine:
         control: Control | None = None,
         watch: Watch | None = None,
         refresh: Refresh = nothing_to_fetch,
+        fellows: Fellows = ALONE,
     ) -> None:
         self.limits = limits or Limits()
         self._control = control or Control()
@@ -180,6 +183,7 @@ class LocalEngine:
             self._control,
             trusted=trusted,
             refresh=refresh,
+            fellows=fellows,
         )
         self._registry = self.models.registry
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)

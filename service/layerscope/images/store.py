@@ -19,7 +19,7 @@ from layerscope.limits import Limits
 
 MAX_THUMBNAIL_SIDE = 1_024
 
-_ENTRY_BYTES = 1_024
+ENTRY_BYTES = 1_024
 """What an entry takes besides its data; without it a flood of tiny images would not be bounded."""
 
 
@@ -155,7 +155,7 @@ class ImageStore:
 
 
 def _cost(data: bytes) -> int:
-    return len(data) + _ENTRY_BYTES
+    return len(data) + ENTRY_BYTES
 
 
 def _not_found(image_id: str) -> ImageNotFound:

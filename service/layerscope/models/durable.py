@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,13 @@ def write_durably(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     written.replace(path)
     synchronise_folder(path.parent)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file by one with another text. Many at a time may do so, and it need not outlast the machine."""
+    written = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    written.write_text(text, "utf-8")
+    written.replace(path)
 
 
 def synchronise(folder: Path) -> None:

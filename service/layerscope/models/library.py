@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol
@@ -20,7 +20,8 @@ from layerscope.limits import Limits
 from layerscope.models.acceptance import Report
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.control import Control
-from layerscope.models.directory import ModelSource, find_models
+from layerscope.models.directory import Key, ModelSource, find_models
+from layerscope.models.fellows import ALONE, Fellows, Order
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Entry, Model, Registry
@@ -80,6 +81,7 @@ class Library(Generic[Model]):
         control: what decides which are in memory.
         trusted: whether to trust whoever made them: SavedModels are programs.
         refresh: what brings the directory up to date before it is looked at, where it is the mirror of a place elsewhere.
+        fellows: the other processes that serve the same models.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class Library(Generic[Model]):
         *,
         trusted: bool,
         refresh: Refresh = nothing_to_fetch,
+        fellows: Fellows = ALONE,
     ) -> None:
         self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
         self._directory = directory
         self._store = ModelStore(directory, limits) if control.uploads else None
         self._make = load
         self._control = control
+        self._fellows = fellows
         self._trusted = trusted
         self._bounds = OpeningBounds.of(limits)
         self._watch = DirectoryWatch()
@@ -122,11 +126,14 @@ class Library(Generic[Model]):
         Raises:
             SourceUnreachable: the models are elsewhere, and nothing was fetched before.
         """
+        self._fellows.await_first(lambda: not self._closed.is_set())
         try:
             self._supply.renew()
         except SourceUnreachable:
             if not self._sources():
                 raise
+        # What changed while nobody looked at the directory, nobody else has.
+        is_news = self._control.mode == "poll" and self._fellows.leads and self._fellows.is_late
         sources = self._sources()
         wanted = [each for each in sources if self._control.starts(each)]
         for source in sources:
@@ -135,10 +142,11 @@ class Library(Generic[Model]):
             with self._changing:
                 if self._closed.is_set():
                     return False
-                entry = self._load(source)
+                entry = self._load(source, is_news=is_news)
             progress(entry)
         self._supply.list_refused()
-        if self._control.mode == "poll":
+        self._fellows.follow(self._carry_out)
+        if self._control.mode == "poll" and self._fellows.leads:
             self._poller.start()
         return True
 
@@ -160,6 +168,7 @@ class Library(Generic[Model]):
             self._supply.renew()
             self._supply.list_refused()
             entry = self._load(self._source(reference))
+        self._fellows.settle()
         if entry.cause is not None:
             raise entry.cause
         return entry
@@ -172,7 +181,12 @@ class Library(Generic[Model]):
             ModelNotFound, ModelLoading: see `Registry.unload`.
         """
         self._require_explicit()
-        return self.registry.unload(reference)
+        # With others, nothing that one of them was told may come in between; alone, it waits for no load.
+        with nullcontext() if self._fellows is ALONE else self._changing:
+            entry = self.registry.unload(reference)
+            self._fellows.tell(Order("unload", *entry.source.key))
+        self._fellows.settle()
+        return entry
 
     def label(self, reference: str, label: str) -> Entry[Model]:
         """Let a label point at a loaded version, now and after the next start.
@@ -187,7 +201,10 @@ class Library(Generic[Model]):
         with self._changing, self.registry.lease(reference):
             source = self.registry.find(reference).source
             self._ledger(source.name).with_label(label, source.version).write(self._directory, source.name)
-            return self.registry.label(f"{source.name}@{source.version}", label)
+            entry = self.registry.label(f"{source.name}@{source.version}", label)
+            self._fellows.tell(Order("labels", source.name))
+        self._fellows.settle()
+        return entry
 
     def unlabel(self, name: str, label: str) -> None:
         """Let a label point at nothing, now and after the next start.
@@ -201,6 +218,8 @@ class Library(Generic[Model]):
             self.registry.find(f"{name}@{label}")
             self._ledger(name).with_label(label, None).write(self._directory, name)
             self.registry.unlabel(name, label)
+            self._fellows.tell(Order("labels", name))
+        self._fellows.settle()
 
     def receiving(self, size: int) -> AbstractContextManager[Path]:
         """A file to receive a model in, gone with the context; see `ModelStore.receiving`.
@@ -229,9 +248,14 @@ class Library(Generic[Model]):
         with self._changing:
             self._require_open()
             source = self._source(reference)
-            if load and self.registry.find(reference).state != "ready":
-                self._load(source)
-            return Addition(self.registry.find(reference), added.report, added.is_new)
+            entry = self.registry.find(reference)
+            if entry.state != "ready":
+                if load:
+                    entry = self._load(source)
+                else:
+                    self._fellows.tell(Order("unload", *source.key))
+        self._fellows.settle()
+        return Addition(entry, added.report, added.is_new)
 
     def remove(self, reference: str) -> None:
         """Remove a version that was sent, from the disk and from memory. Who uses it uses it to the end.
@@ -254,6 +278,8 @@ class Library(Generic[Model]):
                 )
             store.remove(source.name, source.version)
             self.registry.remove(source)
+            self._fellows.tell(Order("remove", *source.key))
+        self._fellows.settle()
 
     def poll(self) -> None:
         """Load what has come or changed in the directory since it was looked at last, and remove what is gone."""
@@ -267,6 +293,7 @@ class Library(Generic[Model]):
                 self._load(source)
             for source in changes.gone:
                 self.registry.remove(source)
+                self._fellows.tell(Order("remove", *source.key))
             self._supply.list_refused()
 
     def close(self) -> None:
@@ -274,11 +301,39 @@ class Library(Generic[Model]):
         self._closed.set()
         with self._changing:
             pass
+        self._fellows.close()
 
-    def _load(self, source: ModelSource) -> Entry[Model]:
+    def _load(self, source: ModelSource, *, is_news: bool = True) -> Entry[Model]:
+        """Load a version, and tell the others unless they know."""
         # Before it is opened: what changes meanwhile is a change.
         self._watch.take(source)
-        return self.registry.load(source)
+        before = self._ready()
+        entry = self.registry.load(source)
+        if is_news:
+            made_way = before - self._ready() - {source.key}
+            self._fellows.tell(*(Order("unload", *key) for key in made_way), Order("load", *source.key))
+        return entry
+
+    def _ready(self) -> set[Key]:
+        return {each.source.key for each in self.registry.entries() if each.state == "ready"}
+
+    def _carry_out(self, order: Order) -> None:
+        """Do what another process was told, and has done."""
+        with self._changing:
+            if self._closed.is_set():
+                return
+            found = {each.key: each for each in self._sources()}
+            listed = {each.source.key: each.source for each in self.registry.entries()}
+            for key in found.keys() - listed.keys():
+                self.registry.announce(found[key], "unloaded")
+            if order.kind == "load" and order.key in found:
+                self._load(found[order.key], is_news=False)
+            elif order.kind == "unload" and order.key in self._ready():
+                self.registry.unload("{}@{}".format(*order.key))
+            elif order.kind == "remove" and order.key in listed:
+                self.registry.remove(listed[order.key])
+            elif order.kind == "labels":
+                self.registry.relabel(order.name, self._ledger(order.name).labels)
 
     def _labels_of(self, source: ModelSource, model: Model) -> Iterable[str]:
         """Those that were made to point at a version, and those declared with it that were not made to do otherwise."""

@@ -4,7 +4,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
@@ -241,6 +241,16 @@ class Registry(Generic[Model]):
         with self._changed:
             self._find(f"{name}@{label}")
             self._labels.get(name, {}).pop(label, None)
+
+    def relabel(self, name: str, labels: Mapping[str, int | None]) -> None:
+        """Let labels point at the versions that are ready; at nothing, where it is None."""
+        with self._changed:
+            versions, own = self._entries.get(name, {}), self._labels.setdefault(name, {})
+            for label, version in labels.items():
+                if version is None:
+                    own.pop(label, None)
+                elif version in versions and versions[version].state == "ready":
+                    own[label] = version
 
     def _try(self, source: ModelSource) -> tuple[Model | None, LayerscopeError | None]:
         try:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from layerscope.errors import ImageNotFound, ImageUnreadable, OptionInvalid, StorageFull, UnsupportedImage
 from layerscope.images import ImageStore, decode
+from layerscope.images.shared import SharedImageStore
 from layerscope.limits import Limits
 
 
@@ -35,11 +36,18 @@ def room_for(images):
     return Limits(image_store_bytes=images * (len(colour(0)) + 1_024), image_store_seconds=60)
 
 
-def test_an_image_is_kept_under_its_digest():
+@pytest.fixture(params=["own", "shared"])
+def make_store(request, tmp_path):
+    if request.param == "own":
+        return ImageStore
+    return lambda *given: SharedImageStore(tmp_path / "images", *given)
+
+
+def test_an_image_is_kept_under_its_digest(make_store):
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (20, 10)), "JPEG", exif=exif)
-    store = ImageStore(Limits(), Clock())
+    store = make_store(Limits(), Clock())
     stored, created = store.put(data)
     assert created
     assert stored.id == "sha256-" + hashlib.sha256(data).hexdigest()
@@ -50,9 +58,9 @@ def test_an_image_is_kept_under_its_digest():
     assert store.get(stored.id) == stored
 
 
-def test_storing_twice_renews():
+def test_storing_twice_renews(make_store):
     clock = Clock()
-    store = ImageStore(room_for(3), clock)
+    store = make_store(room_for(3), clock)
     first, _ = store.put(colour(1))
     clock.now += 40
     second, created = store.put(colour(1))
@@ -63,9 +71,9 @@ def test_storing_twice_renews():
     assert store.get(first.id).data == colour(1)
 
 
-def test_an_image_expires_after_its_last_use():
+def test_an_image_expires_after_its_last_use(make_store):
     clock = Clock()
-    store = ImageStore(room_for(3), clock)
+    store = make_store(room_for(3), clock)
     stored, _ = store.put(colour(1))
     for _ in range(3):
         clock.now += 59
@@ -75,8 +83,8 @@ def test_an_image_expires_after_its_last_use():
         store.get(stored.id)
 
 
-def test_the_least_recently_used_image_makes_way():
-    store = ImageStore(room_for(2))
+def test_the_least_recently_used_image_makes_way(make_store):
+    store = make_store(room_for(2))
     first, second = (store.put(colour(level))[0] for level in (1, 2))
     store.get(first.id)
     third, _ = store.put(colour(3))
@@ -86,8 +94,8 @@ def test_the_least_recently_used_image_makes_way():
         store.get(second.id)
 
 
-def test_an_image_larger_than_the_store_is_refused_and_nothing_makes_way():
-    store = ImageStore(room_for(1))
+def test_an_image_larger_than_the_store_is_refused_and_nothing_makes_way(make_store):
+    store = make_store(room_for(1))
     kept, _ = store.put(colour(1))
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(StorageFull) as caught:
@@ -99,16 +107,16 @@ def test_an_image_larger_than_the_store_is_refused_and_nothing_makes_way():
 @pytest.mark.parametrize(
     ("data", "error"), [(b"no image", UnsupportedImage), (colour(1)[:-9], ImageUnreadable)]
 )
-def test_only_usable_images_are_stored(data, error):
-    store = ImageStore(Limits())
+def test_only_usable_images_are_stored(make_store, data, error):
+    store = make_store(Limits())
     with pytest.raises(error):
         store.put(data)
     with pytest.raises(ImageNotFound):
         store.get("sha256-" + hashlib.sha256(data).hexdigest())
 
 
-def test_a_deleted_image_is_gone():
-    store = ImageStore(Limits())
+def test_a_deleted_image_is_gone(make_store):
+    store = make_store(Limits())
     stored, _ = store.put(colour(1))
     store.delete(stored.id)
     with pytest.raises(ImageNotFound):
@@ -118,8 +126,8 @@ def test_a_deleted_image_is_gone():
     assert store.put(colour(1))[1]
 
 
-def test_many_threads_share_a_store():
-    store = ImageStore(room_for(4))
+def test_many_threads_share_a_store(make_store):
+    store = make_store(room_for(4))
     created, wrong = [], []
 
     def work():
@@ -139,21 +147,21 @@ def test_many_threads_share_a_store():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_thumbnail_is_small_and_in_proportion(mode):
-    store = ImageStore(Limits())
+def test_a_thumbnail_is_small_and_in_proportion(make_store, mode):
+    store = make_store(Limits())
     stored, _ = store.put(encoded(Image.new(mode, (400, 200))))
     thumbnail = Image.open(io.BytesIO(store.thumbnail(stored)))
     assert (thumbnail.format, thumbnail.mode, thumbnail.size) == ("PNG", mode, (128, 64))
     assert decode(store.thumbnail(stored, side=16), Limits()).pixels.shape[:2] == (8, 16)
 
 
-def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file():
+def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file(make_store):
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a secret place"
     pixels = np.zeros((10, 20, 3), np.uint8)
     pixels[:, :10] = 255
-    store = ImageStore(Limits())
+    store = make_store(Limits())
     stored, _ = store.put(encoded(Image.fromarray(pixels), exif=exif))
     thumbnail = store.thumbnail(stored)
     assert b"secret" in stored.data
@@ -166,8 +174,35 @@ def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file():
 
 
 @pytest.mark.parametrize("side", [0, -1, 1_025])
-def test_a_thumbnail_has_a_sensible_side(side):
-    store = ImageStore(Limits())
+def test_a_thumbnail_has_a_sensible_side(make_store, side):
+    store = make_store(Limits())
     stored, _ = store.put(colour(1))
     with pytest.raises(OptionInvalid):
         store.thumbnail(stored, side)
+
+
+def test_stores_of_one_directory_have_the_same_images(tmp_path):
+    clock = Clock()
+    first, second = (SharedImageStore(tmp_path, room_for(3), clock) for _ in range(2))
+    stored, created = first.put(colour(1))
+    assert created
+    assert second.get(stored.id) == stored
+    assert not second.put(colour(1))[1]
+    clock.now += 40
+    second.get(stored.id)
+    clock.now += 40
+    assert first.get(stored.id).data == colour(1)
+    second.delete(stored.id)
+    with pytest.raises(ImageNotFound):
+        first.get(stored.id)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("image_id", ["../secret", "sha256-../../x", "", "sha256-" + "0" * 64])
+def test_only_ids_name_files(tmp_path, image_id):
+    (tmp_path / "secret").write_bytes(colour(1))
+    store = SharedImageStore(tmp_path / "images", Limits())
+    for ask in (store.get, store.delete):
+        with pytest.raises(ImageNotFound):
+            ask(image_id)
+    assert (tmp_path / "secret").exists()

@@ -1,0 +1,181 @@
+"""Two processes at one address: what one is told or sent, the other knows when the answer comes."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from requests_made import PNG, SEVEN, SEVEN_ID
+from served_process import COMMAND, Process, serving
+
+from layerscope.demo import MODELS
+
+DEMO = MODELS / "digits" / "1" / "model.keras"
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
+
+
+class Workers:
+    """A service of two workers."""
+
+    def __init__(self, service: Process, models: Path) -> None:
+        self.service = service
+        self.models = models
+
+    @property
+    def processes(self) -> list[int]:
+        watching = self.service.process.pid
+        return [int(each) for each in Path(f"/proc/{watching}/task/{watching}/children").read_text().split()]
+
+    def ask(self, worker: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
+        """Ask one of them: who is stopped accepts no connection."""
+        others = [each for place, each in enumerate(self.processes) if place != worker]
+        with closing(http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=60)) as connection:
+            for each in others:
+                os.kill(each, signal.SIGSTOP)
+            connection.request("GET", "/v2/health/live")
+            connection.getresponse().read()
+            for each in others:
+                os.kill(each, signal.SIGCONT)
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            is_json = content and answer.headers["Content-Type"] == "application/json"
+            return answer.status, json.loads(content) if is_json else content
+
+    def states(self, worker: int, name: str = "digits") -> dict[int, str]:
+        _, listed = self.ask(worker, "GET", "/v1/models")
+        (row,) = [row for row in listed["models"] if row["name"] == name]
+        return {each["version"]: each["state"] for each in row["versions"]}
+
+    def labels(self, worker: int) -> dict[str, int]:
+        _, listed = self.ask(worker, "GET", "/v1/models")
+        labels: dict[str, int] = listed["models"][0]["labels"]
+        return labels
+
+
+def wait_for(met: Callable[[], bool]) -> None:
+    last = time.monotonic() + 60
+    while not met() and time.monotonic() < last:
+        time.sleep(0.1)
+    assert met()
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    models = tmp_path_factory.mktemp("models")
+    (models / "digits" / "1").mkdir(parents=True)
+    shutil.copy(DEMO, models / "digits" / "1")
+    options = ("--models", str(models), "--control", "explicit", "--load", "*", "--allow-upload")
+    with serving("--workers", "2", *options) as service:
+        workers = Workers(service, models)
+        # The second accepts when it has loaded: until then, nobody answers while the first is stopped.
+        assert workers.ask(1, "GET", "/v2/health/ready")[0] == 200
+        yield workers
+
+
+def test_a_model_that_one_is_told_to_load_is_there_at_the_other(workers: Workers) -> None:
+    shutil.copytree(workers.models / "digits" / "1", workers.models / "digits" / "2")
+    assert workers.ask(0, "POST", "/v1/models/digits@2/load")[0] == 200
+    assert workers.ask(1, "POST", "/v1/models/digits@2/predictions", SEVEN, **PNG)[0] == 200
+    assert workers.ask(1, "POST", "/v1/models/digits@2/unload")[0] == 200
+    assert workers.states(0) == workers.states(1) == {1: "ready", 2: "unloaded"}
+
+
+def test_a_label_that_one_is_told_is_known_to_the_other(workers: Workers) -> None:
+    assert workers.ask(1, "PUT", "/v1/models/digits@1/labels/stable")[0] == 200
+    assert workers.labels(0) == workers.labels(1) == {"stable": 1}
+    assert workers.ask(0, "DELETE", "/v1/models/digits/labels/stable")[0] == 204
+    assert workers.labels(0) == workers.labels(1) == {}
+
+
+def test_a_model_that_one_is_sent_is_served_by_the_other(workers: Workers) -> None:
+    binary = {"Content-Type": "application/octet-stream"}
+    assert workers.ask(1, "POST", "/v1/models?name=sent", DEMO.read_bytes(), **binary)[0] == 201
+    assert workers.ask(0, "POST", "/v1/models/sent/predictions", SEVEN, **PNG)[0] == 200
+    assert workers.ask(0, "DELETE", "/v1/models/sent@1")[0] == 204
+    assert workers.ask(1, "GET", "/v1/models/sent")[0] == 404
+    assert workers.ask(1, "POST", "/v1/models?name=kept&load=false", DEMO.read_bytes(), **binary)[0] == 201
+    assert workers.states(0, "kept") == {1: "unloaded"}
+
+
+def test_an_image_that_one_stores_is_an_image_of_the_other(workers: Workers) -> None:
+    assert workers.ask(0, "POST", "/v1/images", SEVEN, **PNG)[0] == 201
+    assert workers.ask(1, "GET", f"/v1/models/digits/predictions?image={SEVEN_ID}")[0] == 200
+    assert workers.ask(1, "DELETE", f"/v1/images/{SEVEN_ID}")[0] == 204
+    assert workers.ask(0, "GET", f"/v1/images/{SEVEN_ID}")[0] == 404
+
+
+@pytest.mark.parametrize("accepted", ["text/plain", "application/openmetrics-text"])
+def test_the_figures_are_those_of_both(workers: Workers, accepted: str) -> None:
+    def counted(worker: int) -> dict[str, float]:
+        _, text = workers.ask(worker, "GET", "/metrics", Accept=accepted)
+        found = re.findall(
+            r'layerscope_inferences_total\{model="digits",version="1",worker="(\d)"\} (\S+)', text.decode()
+        )
+        return {each: float(value) for each, value in found}
+
+    for worker in (0, 1, 1):
+        assert workers.ask(worker, "POST", "/v1/models/digits@1/predictions", SEVEN, **PNG)[0] == 200
+    before = counted(0)
+    assert before.keys() == {"0", "1"}
+    workers.ask(1, "POST", "/v1/models/digits@1/predictions", SEVEN, **PNG)
+    assert counted(1) == {"0": before["0"], "1": before["1"] + 1} or counted(1)["1"] > before["1"]
+    wait_for(lambda: counted(0) == counted(1))
+
+
+def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_the_others_know(workers: Workers) -> None:
+    first, second = workers.processes
+    workers.ask(0, "POST", "/v1/models/digits@2/load")
+    workers.ask(0, "POST", "/v1/models/digits@1/unload")
+    os.kill(first, signal.SIGKILL)
+    assert workers.service.ask("POST", "/v1/models/digits/predictions")[0] == 200
+    wait_for(lambda: len(workers.processes) == 2)
+    (place,) = [place for place, each in enumerate(workers.processes) if each != second]
+    assert workers.states(place) == {1: "unloaded", 2: "ready"}
+
+
+def test_a_service_that_cannot_start_ends(tmp_path: Path) -> None:
+    command = [COMMAND, "serve", "--port", "0", "--workers", "2", "--models", "memory://nothing"]
+    surroundings = os.environ | {"LAYERSCOPE_MODELS_CACHE": str(tmp_path)}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=surroundings, check=False
+    )
+    assert ended.returncode == 1
+    assert "There is nothing at memory://nothing." in ended.stderr
+
+
+def test_all_of_them_finish_what_they_have_begun_and_end_when_they_are_told_to(workers: Workers) -> None:
+    processes, answered = workers.processes, []
+    asking = [
+        Thread(
+            target=lambda: answered.append(workers.service.ask("POST", "/v1/models/digits/predictions")[0])
+        )
+        for _ in range(8)
+    ]
+    for each in asking:
+        each.start()
+    workers.service.process.send_signal(signal.SIGTERM)
+    for each in asking:
+        each.join()
+    assert answered == [200] * 8
+    assert workers.service.end() == 0
+    assert not any(Path(f"/proc/{each}").exists() for each in processes)
+
+
+@pytest.mark.soak
+def test_no_worker_outlives_who_watches_over_it() -> None:
+    with serving("--workers", "2") as service:
+        processes = Workers(service, MODELS).processes
+        service.process.kill()
+        wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in processes))
