@@ -25,8 +25,8 @@ class Settings(BaseSettings):
 
     models: Path | str | None = Field(
         default=None,
-        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`, or"
-        " `keras.applications:NAME`; without it the demo model is served",
+        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`,"
+        " `models:/NAME` of MLflow, or `keras.applications:NAME`; without it the demo model is served",
     )
     weights: Weights = Field(
         default="none",

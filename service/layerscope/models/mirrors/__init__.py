@@ -9,6 +9,8 @@ from layerscope.limits import Limits
 from layerscope.models.mirrors.applications import PREFIX, Application, Weights
 from layerscope.models.mirrors.filesystems import Filesystem
 from layerscope.models.mirrors.mirror import Mirror
+from layerscope.models.mirrors.mlflow import MLFLOW, Mlflow
+from layerscope.models.mirrors.places import Place
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)\S")
 _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
@@ -16,14 +18,14 @@ _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
 
 def is_elsewhere(source: str) -> bool:
     """Whether models must be fetched from there, and it is no directory of this machine."""
-    return any(kind.match(source) for kind in (_URL, _APPLICATION))
+    return any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
 
 
 def mirror_of(source: str, cache: Path | None, limits: Limits, weights: Weights = "none") -> Mirror:
     """A mirror in a folder of its own.
 
     Args:
-        source: a URL that fsspec understands, or `keras.applications:NAME`.
+        source: a URL that fsspec understands, `keras.applications:NAME`, or a model or a run of MLflow.
         cache: where mirrors are kept; None for `layerscope` in the user's cache.
         limits: see `Mirror`.
         weights: those of an architecture of Keras.
@@ -33,7 +35,14 @@ def mirror_of(source: str, cache: Path | None, limits: Limits, weights: Weights 
         StorageFull, ControlRefused: the mirror cannot be made, see `storing`.
     """
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
-    is_application = _APPLICATION.fullmatch(source)
-    place = Application(source.removeprefix(PREFIX), weights) if is_application else Filesystem(source)
+    place = _place(source, weights)
     digest = hashlib.sha256(place.name.encode()).hexdigest()[:16]
     return Mirror(place, cache / f"models-{digest}", limits)
+
+
+def _place(source: str, weights: Weights) -> Place:
+    if _APPLICATION.fullmatch(source):
+        return Application(source.removeprefix(PREFIX), weights)
+    if MLFLOW.fullmatch(source):
+        return Mlflow(source)
+    return Filesystem(source)

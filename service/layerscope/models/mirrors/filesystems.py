@@ -4,18 +4,15 @@ The driver of a protocol is a package of its own, such as s3fs; it finds keys an
 documentation and that of fsspec's configuration say (`FSSPEC_S3_ENDPOINT_URL`, for example).
 """
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-from layerscope.errors import LayerscopeError, OptionInvalid, SourceUnreachable
+from layerscope.errors import OptionInvalid, SourceUnreachable
 from layerscope.limits import MIB
 from layerscope.models.directory import Key
-from layerscope.models.mirrors.places import File, Files, versions_among
-
-logger = logging.getLogger(__name__)
+from layerscope.models.mirrors.places import File, Files, reading, versions_among
 
 _PIECE = 4 * MIB
 _ACCESS = re.compile(r"//[^/@]*@")
@@ -52,7 +49,7 @@ class Filesystem:
         Raises:
             SourceUnreachable: it cannot be read, or nothing is there.
         """
-        with self._reading():
+        with reading(self.name):
             self._filesystem.invalidate_cache()
             listed = self._listed()
             if not listed and not self._filesystem.exists(self._root):
@@ -79,22 +76,9 @@ class Filesystem:
             FileNotFoundError: it is gone meanwhile.
             SourceUnreachable: it cannot be read.
         """
-        with self._reading(), self._filesystem.open(file.address, "rb", block_size=_PIECE) as opened:
+        with reading(self.name), self._filesystem.open(file.address, "rb", block_size=_PIECE) as opened:
             while piece := opened.read(_PIECE):
                 yield piece
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Whatever a driver raises means that it cannot read, but for a file that is not there."""
-        try:
-            yield
-        except (LayerscopeError, FileNotFoundError):
-            raise
-        except Exception as error:
-            logger.warning("%s cannot be read", self.name, exc_info=True)
-            raise SourceUnreachable(
-                f"{self.name} cannot be read: {type(error).__name__}, see the log."
-            ) from error
 
 
 def _tag(about: Mapping[str, Any]) -> str | None:

@@ -1,12 +1,17 @@
 """What a place must tell, so that its models can be mirrored, and which of its files are versions of models."""
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from layerscope.errors import LayerscopeError, SourceUnreachable
 from layerscope.models.directory import FETCHED, SUFFIXES, Key, is_model_name, is_version, model_among
 from layerscope.models.ledger import LEDGER
+
+logger = logging.getLogger(__name__)
 
 _OWN = frozenset({LEDGER, FETCHED})
 """What a service notes beside models: that of another one does not count here."""
@@ -69,7 +74,7 @@ def versions_among(files: Files) -> dict[Key, Files]:
             versions.setdefault((parts[0], int(parts[1])), {})["/".join(parts[2:])] = file
         elif len(parts) == 2:
             beside.setdefault(parts[0], {})[parts[1]] = file
-    found: dict[Key, Files] = {key: inside for key, inside in versions.items() if _has_model(inside)}
+    found: dict[Key, Files] = {key: inside for key, inside in versions.items() if model_among(tops(inside))}
     for suffix in SUFFIXES:
         for path, file in files.items():
             stem = path.removesuffix(suffix)
@@ -78,5 +83,22 @@ def versions_among(files: Files) -> dict[Key, Files]:
     return dict(sorted(found.items()))
 
 
-def _has_model(files: Files) -> bool:
-    return model_among({PurePosixPath(path).parts[0] for path in files}) is not None
+def tops(files: Files) -> set[str]:
+    """The names at the top."""
+    return {PurePosixPath(path).parts[0] for path in files}
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Whatever a driver raises means that a place cannot be read, but for a file that is not there.
+
+    Raises:
+        SourceUnreachable: it cannot.
+    """
+    try:
+        yield
+    except (LayerscopeError, FileNotFoundError):
+        raise
+    except Exception as error:
+        logger.warning("%s cannot be read", name, exc_info=True)
+        raise SourceUnreachable(f"{name} cannot be read: {type(error).__name__}, see the log.") from error
