@@ -127,11 +127,11 @@ def test_the_figures_are_those_of_both(workers: Workers, accepted: str) -> None:
 
     for worker in (0, 1, 1):
         assert workers.ask(worker, "POST", "/v1/models/digits@1/predictions", SEVEN, **PNG)[0] == 200
-    before = counted(0)
-    assert before.keys() == {"0", "1"}
+    wait_for(lambda: counted(0).keys() == {"0", "1"})
+    before = counted(1)["1"]
     workers.ask(1, "POST", "/v1/models/digits@1/predictions", SEVEN, **PNG)
-    assert counted(1) == {"0": before["0"], "1": before["1"] + 1} or counted(1)["1"] > before["1"]
-    wait_for(lambda: counted(0) == counted(1))
+    assert counted(1)["1"] == before + 1
+    wait_for(lambda: counted(0)["1"] == before + 1)
 
 
 def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_the_others_know(workers: Workers) -> None:
