@@ -32,7 +32,7 @@ MODEL = "MobileNetV2"
 CLASS = 3
 LAST, NARROW, CHANNELS = "out_relu", "block_15_add", 160
 PATCH = SIDE // 8
-SLOW_TURNS = 5
+SLOW_TURNS = 9
 BATCH = 32
 
 

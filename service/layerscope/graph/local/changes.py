@@ -102,10 +102,8 @@ class LocalChanges:
         """
         last = self._route.stops[-1]
         everything = tuple(range(axis.units) for axis in last.axes)
-        changes = zip(versions, self._carried(versions), strict=True)
-        whole = np.stack(
-            [self._pasted(last, everything, self._last[each], content) for each, content in changes]
-        )
+        boxes = [self._last[each] for each in versions]
+        whole = self._pasted(last, [everything] * len(versions), boxes, self._carried(versions))
         return whole if tap is last.tap else self._run_between(last, whole, tap)
 
     def _carried(self, versions: Sequence[int]) -> list[Array]:
@@ -113,11 +111,9 @@ class LocalChanges:
         first = self._route.stops[0]
         contents = [self._cover[_index(first, self._boxes[each], self._cover.ndim)] for each in versions]
         for stage in self._stages:
-            crops = [
-                self._pasted(stage.stop, stage.windows[version], stage.boxes[version], content)
-                for version, content in zip(versions, contents, strict=True)
-            ]
-            units = self._run_between(stage.stop, np.stack(crops), stage.following.tap)
+            windows, boxes = ([places[each] for each in versions] for places in (stage.windows, stage.boxes))
+            crops = self._pasted(stage.stop, windows, boxes, contents)
+            units = self._run_between(stage.stop, crops, stage.following.tap)
             contents = [stage.found(version, each) for version, each in zip(versions, units, strict=True)]
         return contents
 
@@ -125,14 +121,18 @@ class LocalChanges:
         taps = [*(stop.tap for stop in self._route.stops), self._route.target]
         return [((source, *self._others), target) for source, target in pairwise(taps)]
 
-    def _pasted(self, stop: Stop, window: Box, box: Box, content: Array) -> Array:
-        """What lies in a window of a stop's values, with the change in its place as far as it lies there."""
+    def _pasted(
+        self, stop: Stop, windows: Sequence[Box], boxes: Sequence[Box], contents: Sequence[Array]
+    ) -> Array:
+        """What lies in windows of a stop's values, with each change in its place as far as it lies there."""
         values = self._values[stop.tap]
-        crop = values[_index(stop, window, values.ndim)].copy()
-        common = tuple(map(_common, window, box))
-        there = _index(stop, _moved(common, [each.start for each in window]), values.ndim)
-        crop[there] = content[_index(stop, _moved(common, [each.start for each in box]), values.ndim)]
-        return crop
+        rank = values.ndim
+        crops = np.stack([values[_index(stop, window, rank)] for window in windows])
+        for crop, window, box, content in zip(crops, windows, boxes, contents, strict=True):
+            common = tuple(map(_common, window, box))
+            there = _index(stop, _moved(common, [each.start for each in window]), rank)
+            crop[there] = content[_index(stop, _moved(common, [each.start for each in box]), rank)]
+        return crops
 
     def _run_between(self, stop: Stop, values: Array, target: Tap) -> Array:
         rows = len(values)
