@@ -5,8 +5,9 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 # Pinned, and installed by pip: it then installs the other requirements in a fifth of pip's time.
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-EDITABLE := $(INSTALL) --no-deps --no-build-isolation
+# Nothing is resolved: the pins are all there is. What pyproject.toml overrides for who makes them would lose its hash here.
+INSTALL := $(BIN)/uv pip install --no-config --no-deps --quiet --python $(BIN)/python
+EDITABLE := $(INSTALL) --no-build-isolation
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
