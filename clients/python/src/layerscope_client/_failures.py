@@ -47,6 +47,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "weights_shape_mismatch": errors.WeightsShapeMismatch,
     "queue_full": errors.QueueFull,
     "memory_busy": errors.MemoryBusy,
+    "source_unreachable": errors.SourceUnreachable,
     "model_loading": errors.ModelLoading,
     "deadline_exceeded": errors.DeadlineExceeded,
     "storage_full": errors.StorageFull,

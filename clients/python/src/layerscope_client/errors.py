@@ -55,6 +55,7 @@ A class is chosen by the answer's `code`; a code this version does not know fall
     ├── Unavailable            503: not now, also after the retries
     │   ├── ModelLoading           model_loading
     │   ├── MemoryBusy             memory_busy
+    │   ├── SourceUnreachable      source_unreachable
     │   └── Draining               draining
     ├── SlowSender             408: slow_sender
     ├── DeadlineExceeded       504: deadline_exceeded
@@ -297,6 +298,10 @@ class ModelLoading(Unavailable):
 
 class MemoryBusy(Unavailable):
     """Other requests worked in the memory that this one needs, and did not finish in its time."""
+
+
+class SourceUnreachable(Unavailable):
+    """Where the service fetches models from cannot be read; what it fetched before is kept."""
 
 
 class SlowSender(LayerscopeError):
