@@ -14,12 +14,10 @@ SMALL = (
     "ConvNeXtTiny",
     "DenseNet121",
     "EfficientNetB0",
-    "EfficientNetV2B0",
     "InceptionV3",
     "MobileNet",
     "MobileNetV3Small",
     "ResNet50",
-    "ResNet50V2",
     "VGG16",
     "Xception",
 )
