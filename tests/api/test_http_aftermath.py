@@ -54,6 +54,9 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
             assert send(GOOD).content == before
             assert service.resident_bytes() - memory < MOST_BYTES, (number, request)
         assert {each.name for each in tmp_path.iterdir()} == files
+        # What is killed may not have said all.
+        service.process.terminate()
+        service.end()
 
     said = [json.loads(line) for line in service.lines if line.startswith("{")]
     lines = Counter(each["request_id"] for each in said if each["message"] == "request")
