@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import layerscope
+from served_address import served_address
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"
@@ -20,13 +21,8 @@ NODE = Path(sys.executable).with_name("node")
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0"]
-    environment = {**os.environ, "COLUMNS": "300"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        yield next(match[1] for line in lines if (match := re.search(r"serves on (http://\S+)", line)))
-        process.terminate()
+    with served_address() as address:
+        yield address
 
 
 @pytest.mark.parametrize("file", TESTS)

@@ -1,6 +1,5 @@
 """The page on CI: its job compares versions of a model, and fails where a layer drifted."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from layerscope.demo import MODELS, samples
+from served_address import served_address
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -66,22 +66,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "layerscope_api",
-        "serve",
-        "--port",
-        "0",
-        "--models",
-        str(folder / "models"),
-    ]
-    environment = {**os.environ, "COLUMNS": "300"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        yield next(match[1] for line in lines if (match := re.search(r"serves on (http://\S+)", line)))
-        process.terminate()
+    with served_address("--models", str(folder / "models")) as address:
+        yield address
 
 
 def compared(folder: Path, address: str, version: int, *options: str) -> "subprocess.CompletedProcess[str]":

@@ -3,31 +3,15 @@
 import random
 import threading
 import time
-from dataclasses import dataclass
 
 import pytest
+from text_models import EXPLICIT, POLL, Text, states, text_of
 
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
-from layerscope.models.control import Control
 from layerscope.models.fellows import FellowProcesses
 from layerscope.models.library import Library
 from layerscope.models.manifest import Manifest
-
-EXPLICIT = Control(mode="explicit")
-POLL = Control(mode="poll", seconds=3600)
-
-
-@dataclass
-class Text:
-    """A model that is the text of its file."""
-
-    text: str
-    labels: tuple[str, ...] = ()
-    memory_bytes: int = 1
-
-    def close(self):
-        pass
 
 
 def load(source):
@@ -61,15 +45,6 @@ def start(tmp_path, models):
     yield start
     for each in libraries:
         each.close()
-
-
-def states(library):
-    return {f"{each.source.name}@{each.source.version}": each.state for each in library.registry.entries()}
-
-
-def text_of(library, reference):
-    with library.registry.lease(reference) as model:
-        return model.text
 
 
 def wait_for(met):

@@ -1,31 +1,15 @@
 """Models that lie elsewhere, in memory and not, while they change there and while nobody reaches them."""
 
-from dataclasses import dataclass
-
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from mirrored_places import Bucket
+from text_models import EXPLICIT, POLL, Text, states, text_of
 
 from layerscope.errors import ModelNotFound, ModelTooLarge, SourceUnreachable
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.library import Library
 from layerscope.models.mirrors.mirror import Mirror
-
-EXPLICIT = Control(mode="explicit")
-POLL = Control(mode="poll", seconds=3600)
-
-
-@dataclass
-class Text:
-    """A model that is the text of its file."""
-
-    text: str
-    labels: tuple[str, ...] = ()
-    memory_bytes: int = 1
-
-    def close(self):
-        pass
 
 
 @pytest.fixture
@@ -55,15 +39,6 @@ def start(bucket, tmp_path):
     yield start
     for each in libraries:
         each.close()
-
-
-def states(library):
-    return {f"{each.source.name}@{each.source.version}": each.state for each in library.registry.entries()}
-
-
-def text_of(library, reference):
-    with library.registry.lease(reference) as model:
-        return model.text
 
 
 def poll_twice(library):
