@@ -23,18 +23,20 @@ from layerscope_api.routes.v2 import health, infer, repository, server
 from layerscope_api.routes.v2 import models as protocol_models
 
 ROUTERS = (
-    models.router,
-    model_control.router,
-    uploads.router,
-    images.router,
+    # The framework tries them one by one: what is asked all the time comes first.
+    infer.router,
     activations.router,
-    plan.router,
+    predictions.router,
     feature_maps.router,
     overlays.router,
     attributions.router,
     statistics.router,
-    predictions.router,
     inspect.router,
+    images.router,
+    models.router,
+    model_control.router,
+    uploads.router,
+    plan.router,
     receptive_field.router,
     service.router,
     metrics.router,
@@ -43,6 +45,5 @@ ROUTERS = (
     health.router,
     server.router,
     protocol_models.router,
-    infer.router,
     repository.router,
 )
