@@ -53,15 +53,16 @@ class _Patches:
 
 
 def _explain(probe: Probe, options: _Options) -> Array:
-    return np.stack([_occluded(probe, number, options) for number in range(probe.images)])
+    return np.stack(
+        [_occluded(probe, number, whole, options) for number, whole in enumerate(probe.outputs())]
+    )
 
 
-def _occluded(probe: Probe, number: int, options: _Options) -> Array:
+def _occluded(probe: Probe, number: int, whole: float, options: _Options) -> Array:
     image, cover = probe.image(number), baseline_of(probe, number, options.baseline, "grey")
     height, width = image.shape[:2]
-    nothing = range(0), range(0)
     boxes = _patches(options, image.shape).boxes(height, width)
-    whole, *outputs = probe.outputs_covered(number, [nothing, *boxes], cover)
+    outputs = probe.outputs_covered(number, boxes, cover)
     drops, covers = np.zeros((height, width)), np.zeros((height, width))
     for (rows, columns), output in zip(boxes, outputs, strict=True):
         patch = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
@@ -83,7 +84,7 @@ def _starts(size: int, side: int, stride: int) -> Sequence[int]:
 
 
 def _runs(options: _Options, shape: Sequence[int]) -> int:
-    return 1 + _patches(options, shape).count
+    return _patches(options, shape).count
 
 
 OCCLUSION = Method(

@@ -35,11 +35,14 @@ class Probe(Protocol):
     def level(self, pixel: float) -> Array | None:
         """What a grey pixel of 0 to 255 is in the model's input, one value a channel; None if it takes no images."""
 
+    def outputs(self) -> Sequence[float]:
+        """What the model's output says of each image's target, such as a probability."""
+
     def scores_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[float]:
         """The scores of `count` versions of an image, in order."""
 
     def outputs_covered(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
-        """What the model's output says of the target, such as a probability, where parts of an image are covered.
+        """What the model's output says of the target where parts of an image are covered.
 
         Args:
             number: of the image.

@@ -131,6 +131,13 @@ class ImageVersions:
         preprocessing = described.preprocessing[described.inputs[self._question.input].name]
         return None if preprocessing is None else preprocessing.level(pixel)
 
+    def outputs(self) -> list[float]:
+        """What the model's output says of each image's target."""
+        return [
+            float(target.outputs(self._values(target.output.tap)[number : number + 1])[0])
+            for number, target in enumerate(self._targets)
+        ]
+
     def scores_of(self, number: int, count: int, version: Version) -> Iterator[float]:
         """The scores of versions of an image."""
         target = self._targets[number]
@@ -138,7 +145,7 @@ class ImageVersions:
             yield from target.scores(values)
 
     def outputs_covered(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
-        """What the model's output says of the target where parts of an image are covered."""
+        """What it says where parts of an image are covered."""
         target, image = self._targets[number], self.image(number)
 
         def version(index: int) -> Array:
@@ -263,9 +270,8 @@ class ImageVersions:
         """What goes into the model: versions of the one input that is varied, and the others as they are."""
         own = self._query.load(self._rows[number])
         place = self._question.input
-        versions = np.stack([version(index) for index in indices])
         inputs = [np.broadcast_to(array, (len(indices), *array.shape)) for array in own]
-        inputs[place] = _as_input(versions, self._axis, own[place].dtype)
+        inputs[place] = _as_input(_together(indices, version), self._axis, own[place].dtype)
         return inputs
 
     def _values(self, tap: Tap) -> Array:
@@ -317,6 +323,16 @@ def _channels_last(values: Array, axis: int | None) -> Array:
     """(rows, *shape) as float32 (rows, height, width, channels)."""
     last = values[..., np.newaxis] if axis is None else np.moveaxis(values, 1 + axis, -1)
     return last.astype(np.float32, copy=False)
+
+
+def _together(indices: range, version: Version) -> Array:
+    """Some versions, stacked one by one: to have all in memory before takes three times as long."""
+    first = version(indices[0])
+    versions = np.empty((len(indices), *first.shape), first.dtype)
+    versions[0] = first
+    for row, index in enumerate(indices[1:], 1):
+        versions[row] = version(index)
+    return versions
 
 
 def _as_input(versions: Array, axis: int | None, dtype: np.dtype[Any]) -> Array:

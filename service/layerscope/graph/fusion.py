@@ -6,6 +6,9 @@ through the values of a convolution three times more. Here one operation does al
 What is fused does not depend on what is fetched: values are the same to the last bit whatever else is asked for. The
 output of a convolution that is wanted itself is computed besides. TensorFlow's own optimizer would rather not fuse
 there, and the values behind would have other last bits.
+
+Zeros that a layer puts around values first, as networks with strides do, are left to the convolution where it puts the
+same ones there.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,7 +21,9 @@ import tensorflow as tf
 from tensorflow.python.util import _pywrap_util_port
 
 from layerscope.graph.devices import has_gpu
+from layerscope.graph.padding import is_padded_the_same
 from layerscope.graph.subgraph import needed_nodes, node_of
+from layerscope.graph.taps import Shape
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 _ACTIVATIONS = frozenset({"Relu", "Relu6"})
@@ -37,18 +42,18 @@ class _Normalization:
     shift: str
 
 
-def fused(graph_def: Any, fetched: Collection[str], sizes: Mapping[str, int | None]) -> Any:
+def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> Any:
     """The same graph with fewer operations.
 
     Args:
         graph_def: a GraphDef whose variables have no value yet. It is changed.
         fetched: the names of the tensors that must stay.
-        sizes: the last axis of tensors by name. What is not known to have one group of channels is left as it is:
-            grouped convolutions have other last bits with an activation than without.
+        shapes: of tensors by name, without the batch axis. What is not known to have one group of channels is left as it
+            is: grouped convolutions have other last bits with an activation than without.
     """
     if not can_fuse():
         return graph_def
-    _Fusion(graph_def, fetched, sizes).apply()
+    _Fusion(graph_def, fetched, shapes).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
     nodes = [node for node in graph_def.node if node.name in needed or node.op == "Placeholder"]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
@@ -57,9 +62,9 @@ def fused(graph_def: Any, fetched: Collection[str], sizes: Mapping[str, int | No
 
 
 class _Fusion:
-    def __init__(self, graph_def: Any, fetched: Collection[str], sizes: Mapping[str, int | None]) -> None:
+    def __init__(self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> None:
         self._graph_def = graph_def
-        self._sizes = sizes
+        self._shapes = shapes
         self._nodes = {node.name: node for node in graph_def.node}
         self._fetched = {node_of(name) for name in fetched}
         self._readers: dict[str, list[Any]] = {}
@@ -98,11 +103,14 @@ class _Fusion:
             return False
         if convolution.attr["padding"].s not in {b"SAME", b"VALID"}:
             return False
-        source = f"{node_of(convolution.input[0])}:0"
-        if self._sizes.get(source) != kernel[2]:
+        if self._shape(convolution.input[0])[-1:] != (kernel[2],):
             return False
         channels = kernel[2] * kernel[3] if convolution.op == "DepthwiseConv2dNative" else kernel[3]
         return all(self._is_per_channel(name, channels) for name in (found.scale, found.shift))
+
+    def _shape(self, tensor: str) -> Shape:
+        """Of a tensor; empty if it is not known."""
+        return self._shapes.get(f"{node_of(tensor)}:0", ())
 
     def _variable_shape(self, tensor: str) -> list[int] | None:
         node = self._nodes[node_of(tensor)]
@@ -135,10 +143,13 @@ class _Fusion:
         attributes = {name: convolution.attr[name] for name in _KEPT_ATTRIBUTES}
         target.op = "_FusedDepthwiseConv2dNative" if depthwise else "_FusedConv2D"
         del target.input[:]
-        target.input.extend([convolution.input[0], *inputs])
         target.attr.clear()
         for name, value in attributes.items():
             target.attr[name].CopyFrom(value)
+        unpadded = self._unpadded(convolution)
+        if unpadded is not None:
+            target.attr["padding"].s = b"SAME"
+        target.input.extend([unpadded or convolution.input[0], *inputs])
         arguments = len(inputs) - 1
         target.attr["T"].type = _FLOAT
         target.attr["num_args"].i = arguments
@@ -147,6 +158,16 @@ class _Fusion:
             target.attr["TArgs"].list.type.extend([_FLOAT] * arguments)
         first = "BiasAdd" if depthwise else "FusedBatchNorm"
         target.attr["fused_ops"].list.s.extend([first.encode(), *(each.encode() for each in operations)])
+
+    def _unpadded(self, convolution: Any) -> str | None:
+        """The tensor that a convolution can read instead of its input, which is the same with zeros around it."""
+        pad = self._maker(convolution.input[0])
+        if pad.op != "Pad" or convolution.attr["padding"].s != b"VALID":
+            return None
+        source, amounts = pad.input[0], pad.input[1]
+        kernel = self._variable_shape(convolution.input[1]) or ()
+        same = is_padded_the_same(convolution.attr, self._maker(amounts), self._shape(source), kernel[:2])
+        return str(source) if same else None
 
     def _dense(self, name: str, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
         """Kernel, scale, shift, mean and variance: a bias is a mean to take away, with the other sign."""

@@ -49,7 +49,8 @@ class PlanKey:
     """What a plan computes: the tensors `fetched`, from those `fed`, all by name.
 
     With a `derivative`, its values come last. It takes one more array, last: how much each value of its target counts.
-    One that `is_cut` has nothing of what comes before those fed, and takes them in any size.
+    One that `is_cut` has nothing of what comes before those fed, and takes windows of them: any multiple of all strides
+    behind may be missing from their sides.
     """
 
     fed: tuple[str, ...]
@@ -103,7 +104,7 @@ def compile_plan(parts: GraphParts, weights: Weights, taps: Mapping[str, Tap], k
         definition = parts.needed_for([*key.fed, *key.fetched, *ends])
     # What is replaced or differentiated by must be there.
     if key.is_cut or (slope is None and parts.are_placeholders(key.fed)):
-        definition = fused(definition, key.fetched, _last_axes(taps))
+        definition = fused(definition, key.fetched, {name: tap.shape for name, tap in taps.items()})
     if slope is not None and slope.guided:
         guide(definition)
     graph = tf.Graph()
@@ -189,10 +190,6 @@ class PlanCache:
             del self._promised[key]
         promise.set_result(plan)
         return plan
-
-
-def _last_axes(taps: Mapping[str, Tap]) -> dict[str, int | None]:
-    return {name: tap.shape[-1] for name, tap in taps.items() if tap.shape}
 
 
 def _exit(graph: Any, name: str) -> str:

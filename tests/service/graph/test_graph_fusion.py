@@ -36,6 +36,13 @@ CONVOLUTIONS = st.one_of(
         bias_initializer=st.just("normal"),
     ),
 )
+PADDINGS = st.one_of(
+    st.none(),
+    st.builds(
+        lambda before, after: lambda name: layers.ZeroPadding2D((before, after), name=name),
+        *[st.tuples(st.sampled_from([0, 1]), st.sampled_from([0, 1])) for _ in range(2)],
+    ),
+)
 NORMALIZATIONS = st.builds(
     lambda **options: lambda name: layers.BatchNormalization(name=name, **options),
     scale=st.booleans(),
@@ -51,15 +58,15 @@ ACTIVATIONS = st.sampled_from(
         lambda name: layers.Identity(name=name),
     ]
 )
-BLOCKS = st.lists(st.tuples(CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
+BLOCKS = st.lists(st.tuples(PADDINGS, CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
 
 
 def network(blocks):
     start = keras.Input((9, 11, 6), name="start")
     hidden = start
     for number, block in enumerate(blocks):
-        for make, name in zip(block, ("conv", "norm", "act"), strict=True):
-            hidden = make(f"{name}{number}")(hidden)
+        for make, name in zip(block, ("pad", "conv", "norm", "act"), strict=True):
+            hidden = make(f"{name}{number}")(hidden) if make is not None else hidden
     model = keras.Model(start, hidden)
     scatter_statistics(model)
     return model
@@ -72,8 +79,8 @@ def is_fused(made, *addresses):
 
 def fused_nodes(made, names):
     part = GraphParts(made.prepared.graph).needed_for(names)
-    sizes = {tap.tensor.name: tap.shape[-1] for tap in made.taps("all")}
-    return fused(part, names, sizes).node
+    shapes = {tap.tensor.name: tap.shape for tap in made.taps("all")}
+    return fused(part, names, shapes).node
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,6 +160,53 @@ def test_values_that_two_layers_read_are_fused_for_both():
     made, images = traced(model), noise(2, 8, 8, 3)
     assert is_fused(made, "both") == ["_FusedConv2D", "_FusedConv2D"]
     assert_close(made.value("both", on=[images]), model(images))
+
+
+def padded(size, padding, kernel, stride):
+    """A network that pads, convolves and normalizes."""
+    start = keras.Input((*size, 4), name="start")
+    hidden = layers.ZeroPadding2D(padding, name="pad")(start)
+    hidden = layers.DepthwiseConv2D(kernel, stride, name="deep")(hidden)
+    model = keras.Model(start, layers.BatchNormalization(name="norm")(hidden))
+    scatter_statistics(model)
+    return traced(model)
+
+
+def operations(made, *addresses):
+    return {node.op for node in fused_nodes(made, [tap.tensor.name for tap in made.taps(*addresses)])}
+
+
+SAME = [
+    pytest.param((8, 10), ((0, 1), (0, 1)), 3, 2, id="even sides, as MobileNet pads"),
+    pytest.param((9, 7), ((1, 1), (1, 1)), 3, 2, id="odd sides"),
+    pytest.param((8, 9), ((0, 1), (1, 1)), 3, 2, id="one of each"),
+    pytest.param((8, 8), ((1, 2), (1, 2)), 4, 1, id="an even kernel"),
+]
+OTHER = [
+    pytest.param((8, 8), ((1, 1), (1, 1)), 3, 2, id="a zero more before"),
+    pytest.param((8, 8), ((1, 0), (1, 0)), 3, 2, id="on the other side"),
+    pytest.param((None, None), ((0, 1), (0, 1)), 3, 2, id="sides of the input's"),
+]
+
+
+@needs_fusion
+@pytest.mark.parametrize(("size", "padding", "kernel", "stride"), SAME)
+def test_padding_is_left_to_a_convolution_that_pads_the_same(size, padding, kernel, stride):
+    made, images = padded(size, padding, kernel, stride), noise(2, *size, 4)
+    assert "Pad" not in operations(made, "norm")
+    assert "Pad" in operations(made, "pad", "norm")
+    alone, together = made.value("norm", on=[images]), made.values("pad", "norm", on=[images])
+    np.testing.assert_array_equal(alone, together["norm"])
+    assert_close(alone, made.model(images))
+    assert_close(together["pad"], made.model.get_layer("pad")(images))
+
+
+@needs_fusion
+@pytest.mark.parametrize(("size", "padding", "kernel", "stride"), OTHER)
+def test_other_padding_stays(size, padding, kernel, stride):
+    made, images = padded(size, padding, kernel, stride), noise(2, 8, 8, 4)
+    assert "Pad" in operations(made, "norm")
+    assert_close(made.value("norm", on=[images]), made.model(images))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])

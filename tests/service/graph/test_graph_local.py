@@ -29,6 +29,13 @@ STACKABLE = {
     "pooling": lambda: layers.AveragePooling2D(2),
     "pooling same": lambda: layers.MaxPooling2D(3, strides=2, **same()),
     "padding": lambda: layers.ZeroPadding2D(((1, 0), (2, 1))),
+    "strided and padded": lambda: keras.Sequential(
+        [
+            layers.ZeroPadding2D(((0, 1), (0, 1))),
+            layers.DepthwiseConv2D(3, strides=2),
+            layers.BatchNormalization(),
+        ]
+    ),
     "cropping": lambda: layers.Cropping2D(((0, 1), (1, 2))),
     "upsampling": lambda: layers.UpSampling2D(2),
     "normalization": layers.BatchNormalization,
@@ -112,6 +119,29 @@ def test_most_of_a_deep_stack_is_spared():
     covered = Covered(
         stack(["convolution"] * 3 + ["pooling", "convolution"], (64, 64), is_residual=True), 4, 4
     )
+
+    assert len(covered.route.stops) > 2
+    assert_close(covered.local(), covered.whole())
+
+
+@pytest.mark.parametrize("sides", [(48, 44), (47, 46)])
+def test_padding_that_a_convolution_does_itself(sides):
+    covered = Covered(
+        stack(
+            ["convolution", "strided and padded", "convolution", "strided and padded"],
+            sides,
+            is_residual=False,
+        ),
+        4,
+        4,
+    )
+
+    assert covered.route is not None
+    assert_close(covered.local(), covered.whole())
+
+
+def test_places_at_the_end_that_no_unit_sees():
+    covered = Covered(stack(["pooling", "strided and padded"], (25, 31), is_residual=False), 1, 5)
 
     assert len(covered.route.stops) > 2
     assert_close(covered.local(), covered.whole())

@@ -45,8 +45,8 @@ class Axis:
             return range(0)
         first = (places.start - self.offset - self.size) // self.stride + 1
         end = -((self.offset - places.stop) // self.stride)
-        first = min(max(first, 0), self.units)
-        return range(first, min(max(end, first), self.units))
+        found = range(max(first, 0), min(end, self.units))
+        return found or range(0)
 
     def windows(self, changes: Iterable[range]) -> list[range]:
         """For each change, places that suffice to compute the changed units as if all were there; all of one length.
