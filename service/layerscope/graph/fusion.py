@@ -21,9 +21,11 @@ import tensorflow as tf
 from tensorflow.python.util import _pywrap_util_port
 
 from layerscope.graph.devices import has_gpu
+from layerscope.graph.folding import Folding
 from layerscope.graph.padding import is_padded_the_same
 from layerscope.graph.subgraph import needed_nodes, node_of
 from layerscope.graph.taps import Shape
+from layerscope.graph.weights import Weights
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 _ACTIVATIONS = frozenset({"Relu", "Relu6"})
@@ -42,7 +44,7 @@ class _Normalization:
     shift: str
 
 
-def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> Any:
+def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights) -> Any:
     """The same graph with fewer operations.
 
     Args:
@@ -50,10 +52,11 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape])
         fetched: the names of the tensors that must stay.
         shapes: of tensors by name, without the batch axis. What is not known to have one group of channels is left as it
             is: grouped convolutions have other last bits with an activation than without.
+        weights: the values of its variables.
     """
     if not can_fuse():
         return graph_def
-    _Fusion(graph_def, fetched, shapes).apply()
+    _Fusion(graph_def, fetched, shapes, weights).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
     nodes = [node for node in graph_def.node if node.name in needed or node.op == "Placeholder"]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
@@ -62,10 +65,13 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape])
 
 
 class _Fusion:
-    def __init__(self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights
+    ) -> None:
         self._graph_def = graph_def
         self._shapes = shapes
         self._nodes = {node.name: node for node in graph_def.node}
+        self._folding = Folding(graph_def, self._nodes, weights)
         self._fetched = {node_of(name) for name in fetched}
         self._readers: dict[str, list[Any]] = {}
         for node in graph_def.node:
@@ -139,7 +145,8 @@ class _Fusion:
         if len(readers) == 1 and readers[0].op in _ACTIVATIONS and found.node.name not in self._fetched:
             target, operations = readers[0], [readers[0].op]
         depthwise = convolution.op == "DepthwiseConv2dNative"
-        inputs = (self._depthwise if depthwise else self._dense)(target.name, found, convolution, bias)
+        scaled = depthwise or self._folding.is_wanted
+        inputs = (self._scaled if scaled else self._normalized)(found, convolution, bias)
         attributes = {name: convolution.attr[name] for name in _KEPT_ATTRIBUTES}
         target.op = "_FusedDepthwiseConv2dNative" if depthwise else "_FusedConv2D"
         del target.input[:]
@@ -156,8 +163,10 @@ class _Fusion:
         target.attr["epsilon"].f = 0.0
         if not depthwise:
             target.attr["TArgs"].list.type.extend([_FLOAT] * arguments)
-        first = "BiasAdd" if depthwise else "FusedBatchNorm"
+        first = "BiasAdd" if scaled else "FusedBatchNorm"
         target.attr["fused_ops"].list.s.extend([first.encode(), *(each.encode() for each in operations)])
+        if self._folding.is_wanted:
+            self._folding.fold(target)
 
     def _unpadded(self, convolution: Any) -> str | None:
         """The tensor that a convolution can read instead of its input, which is the same with zeros around it."""
@@ -169,8 +178,9 @@ class _Fusion:
         same = is_padded_the_same(convolution.attr, self._maker(amounts), self._shape(source), kernel[:2])
         return str(source) if same else None
 
-    def _dense(self, name: str, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
+    def _normalized(self, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
         """Kernel, scale, shift, mean and variance: a bias is a mean to take away, with the other sign."""
+        name = found.node.name
         channels = self._variable_shape(convolution.input[1])[3]  # type: ignore[index]
         mean = self._constant(f"{name}/mean", np.zeros(channels, np.float32))
         if bias is not None:
@@ -178,15 +188,16 @@ class _Fusion:
         variance = self._constant(f"{name}/variance", np.ones(channels, np.float32))
         return [convolution.input[1], found.scale, found.shift, mean, variance]
 
-    def _depthwise(self, name: str, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
-        """Kernel and bias, both scaled: these kernels are so small that scaling them in each run costs nothing."""
-        kernel = self._variable_shape(convolution.input[1])
-        shape = self._constant(f"{name}/shape", np.array(kernel[2:], np.int32))  # type: ignore[index]
-        scale = self._add(f"{name}/scale", "Reshape", [found.scale, shape], Tshape=tf.int32.as_datatype_enum)
-        shift = found.shift
+    def _scaled(self, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
+        """Kernel and bias, both scaled: depthwise kernels are so small that scaling them in each run costs nothing."""
+        name, scale, shift = found.node.name, found.scale, found.shift
         if bias is not None:
-            scaled = self._add(f"{name}/scaled_bias", "Mul", [bias, found.scale])
+            scaled = self._add(f"{name}/scaled_bias", "Mul", [bias, scale])
             shift = self._add(f"{name}/shift", "AddV2", [scaled, shift])
+        if convolution.op == "DepthwiseConv2dNative":
+            kernel = self._variable_shape(convolution.input[1])
+            shape = self._constant(f"{name}/shape", np.array(kernel[2:], np.int32))  # type: ignore[index]
+            scale = self._add(f"{name}/scale", "Reshape", [scale, shape], Tshape=tf.int32.as_datatype_enum)
         return [self._add(f"{name}/kernel", "Mul", [convolution.input[1], scale]), shift]
 
     def _add(self, name: str, op: str, inputs: Sequence[str], **types: int) -> str:

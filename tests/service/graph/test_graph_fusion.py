@@ -11,6 +11,7 @@ from keras import layers
 
 from layerscope.graph.fusion import can_fuse, fused
 from layerscope.graph.subgraph import GraphParts
+from layerscope.graph.weights import Weights
 
 needs_fusion = pytest.mark.skipif(
     not can_fuse(), reason="TensorFlow computes here without oneDNN, or on a GPU"
@@ -58,6 +59,7 @@ ACTIVATIONS = st.sampled_from(
         lambda name: layers.Identity(name=name),
     ]
 )
+CONVOLVED, CONVOLVED_BY_CHANNEL = "_MklNativeFusedConv2D", "_MklNativeFusedDepthwiseConv2dNative"
 BLOCKS = st.lists(st.tuples(PADDINGS, CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
 
 
@@ -74,13 +76,13 @@ def network(blocks):
 
 def is_fused(made, *addresses):
     names = [tap.tensor.name for tap in made.taps(*addresses)]
-    return [node.op for node in fused_nodes(made, names) if node.op.startswith("_Fused")]
+    return [node.op for node in fused_nodes(made, names) if node.op.startswith("_")]
 
 
 def fused_nodes(made, names):
     part = GraphParts(made.prepared.graph).needed_for(names)
     shapes = {tap.tensor.name: tap.shape for tap in made.taps("all")}
-    return fused(part, names, shapes).node
+    return fused(part, names, shapes, Weights(made.prepared)).node
 
 
 @settings(max_examples=60, deadline=None)
@@ -121,16 +123,49 @@ def net():
 
 @needs_fusion
 def test_one_operation_does_all_that_is_not_wanted_itself(net):
-    assert is_fused(net, "deep_act") == ["_FusedConv2D", "_FusedDepthwiseConv2dNative"]
+    assert is_fused(net, "deep_act") == [CONVOLVED, CONVOLVED_BY_CHANNEL]
     names = [tap.tensor.name for tap in net.taps("deep_act")]
     nodes = fused_nodes(net, names)
     assert not {node.op for node in nodes} & {"Conv2D", "DepthwiseConv2dNative", "Relu", "Relu6"}
 
 
 @needs_fusion
+def test_plans_share_what_is_computed_of_weights_and_count_what_they_keep_arranged():
+    start = keras.Input((8, 8, 64), name="start")
+    hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(256, 3, name="conv")(start))
+    model = keras.Model(start, layers.ReLU(name="act")(hidden))
+    made, images = traced(scatter_statistics(model)), noise(1, 8, 8, 64)
+    before, kernel = made.executable.weight_bytes, 9 * 64 * 256 * 4
+
+    first = made.value("act", on=[images])
+    once, plan = made.executable.weight_bytes, made.executable.plan_bytes
+    both = made.values("norm", "act", on=[images])
+
+    assert before + kernel < once < before + 1.1 * kernel
+    assert made.executable.weight_bytes == once
+    assert kernel < plan < made.executable.plan_bytes - kernel
+    np.testing.assert_array_equal(first, both["act"])
+    assert_close(first, model(images))
+
+
+@needs_fusion
+def test_kernels_of_a_large_network_stay_as_they_are():
+    start = keras.Input((8, 8, 3), name="start")
+    hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, name="conv")(start))
+    wide = layers.Dense(3000, kernel_initializer="zeros", name="wide")(layers.Dense(3000)(hidden))
+    model = scatter_statistics(keras.Model(start, wide))
+    made, images = traced(model), noise(2, 8, 8, 3)
+    before = made.executable.weight_bytes
+
+    assert is_fused(made, "norm") == ["_FusedConv2D"]
+    assert_close(made.value("norm", on=[images]), model.get_layer("norm")(model.get_layer("conv")(images)))
+    assert made.executable.weight_bytes == before
+
+
+@needs_fusion
 def test_what_is_wanted_itself_is_there(net):
     wanted = ["conv", "norm", "act"]
-    assert is_fused(net, *wanted) == ["_FusedConv2D"]
+    assert is_fused(net, *wanted) == [CONVOLVED]
     values = net.values(*wanted, on=[noise(2, 8, 8, 3)])
     np.testing.assert_array_equal(np.maximum(values["norm"], 0), values["act"])
 
@@ -158,7 +193,7 @@ def test_values_that_two_layers_read_are_fused_for_both():
     model = keras.Model(start, both)
     scatter_statistics(model)
     made, images = traced(model), noise(2, 8, 8, 3)
-    assert is_fused(made, "both") == ["_FusedConv2D", "_FusedConv2D"]
+    assert is_fused(made, "both") == [CONVOLVED, CONVOLVED]
     assert_close(made.value("both", on=[images]), model(images))
 
 
