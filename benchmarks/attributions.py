@@ -140,7 +140,7 @@ def _against_the_session(models: Path) -> Iterator[tuple[str, Figure]]:
     call = bare_call(load(models), ["outputs"])
     rows = {
         "scorecam_session": (_path(MODEL, "scorecam", layer=NARROW, format="npy"), CHANNELS, "Score-CAM"),
-        "occlusion_session": (_path(MODEL, "occlusion", patch=PATCH, format="npy"), 65, "occlusion"),
+        "occlusion_session": (_path(MODEL, "occlusion", patch=PATCH, format="npy"), 64, "occlusion"),
     }
     with serve(models) as service, Connection(service.address) as connection:
         for name, (path, runs, title) in rows.items():
