@@ -32,7 +32,7 @@ _LATE = "The attribution took longer than it may, or nobody waits for it: ask fo
 MOST_AHEAD = 2
 """Batches of one attribution that wait or run at a time: as many as run at once."""
 
-CHANGES_TOGETHER = 2
+CHANGES_TOGETHER = 4
 """How many times as many versions run together where only what a box changes is run: each takes less room in caches."""
 
 _numbers = itertools.count()

@@ -10,6 +10,7 @@ from keras import layers
 
 from layerscope.errors import InputMismatch
 from layerscope.graph.local import LocalChanges, Routes
+from layerscope.graph.local.axes import Axis
 from layerscope.graph.receptive.field import ReceptiveFields
 
 
@@ -140,11 +141,12 @@ def test_padding_that_a_convolution_does_itself(sides):
     assert_close(covered.local(), covered.whole())
 
 
-def test_places_at_the_end_that_no_unit_sees():
-    covered = Covered(stack(["pooling", "strided and padded"], (25, 31), is_residual=False), 1, 5)
+def test_a_place_at_the_end_that_no_unit_sees_changes_none_in_its_window():
+    axis = Axis(offset=0, stride=2, size=3, places=16, units=7)
+    change, (window,) = axis.changed(range(15, 16)), axis.windows([range(15, 16)])
 
-    assert len(covered.route.stops) > 2
-    assert_close(covered.local(), covered.whole())
+    assert len(change) == 0
+    assert change.start == axis.units_from(window)
 
 
 def test_versions_without_a_change_are_the_image():

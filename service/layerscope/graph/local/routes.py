@@ -18,8 +18,11 @@ from layerscope.graph.taps import Tap
 
 _KEPT = 64
 _PLANE = {"y", "x"}
-_WORTH = 0.95
-"""A further stop must leave at most so much of the work: each takes a call, and copies of what lies around the box."""
+_WORTH = 0.97
+"""A further stop must leave at most so much of the work: each takes a call."""
+
+_COPIED = 64
+"""How many multiplications take as long as a number that is fetched, put around a box, and fed."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,13 @@ class Stop:
         tap: of an input or a layer.
         numbers: which axes of the values of one image are those of places.
         axes: how its units belong to places of the input.
+        size: how many numbers it is for one image.
     """
 
     tap: Tap
     numbers: tuple[int, ...]
     axes: tuple[Axis, ...]
+    size: int
 
     def behind(self, other: "Stop") -> tuple[Axis, ...] | None:
         """The axes from the units of an earlier stop to those of this; None if they do not fit each other."""
@@ -146,7 +151,7 @@ def _stop(
     else:
         each = zip(numbers, axes, sizes, strict=True)
         found = tuple(Axis.of(lines[name], axis.places, size) for name, axis, size in each)
-    return Stop(tap, tuple(numbers.values()), found)
+    return Stop(tap, tuple(numbers.values()), found, prod(shape))
 
 
 def _is_whole(axis: Axis, units: range) -> bool:
@@ -155,13 +160,13 @@ def _is_whole(axis: Axis, units: range) -> bool:
 
 def _cost(way: Sequence[Stop], box: Box, work: Mapping[Stop, int], total: int) -> float:
     """The work for one change on a way, about; infinite where fields along it do not fit each other."""
-    cost = float(total - work[way[-1]])
+    cost = float(total - work[way[-1]] + _COPIED * way[-1].size)
     for stop, following in pairwise(way):
         axes = following.behind(stop)
         if axes is None:
             return inf
         (window,) = windows(axes, [box])
         share = prod(map(len, window)) / prod(axis.places for axis in axes)
-        cost += share * (work[following] - work[stop])
+        cost += share * (work[following] - work[stop] + _COPIED * stop.size)
         box = changed(axes, box)
     return cost
