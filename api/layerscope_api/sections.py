@@ -1,7 +1,7 @@
 """From the activations of layers to the sections of a picture, with a tile for what is one map of a layer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from layerscope.tensor_specs import TensorSpec
 from layerscope_api.options import FeatureMapOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What of a layer a tile shows.
 
     Attributes:

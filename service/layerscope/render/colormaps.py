@@ -58,6 +58,7 @@ def require(name: str) -> None:
         raise _unknown(name)
 
 
+@lru_cache(maxsize=256)
 def is_diverging(name: str) -> bool:
     """Tell whether a colormap has two arms that meet in a neutral centre.
 

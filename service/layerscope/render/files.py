@@ -92,7 +92,8 @@ def _png(
     time of a drawing, for files of about the same size.
     """
     height, width, _ = values.shape
-    rows = np.pad(values.reshape(height, -1), ((0, 0), (1, 0)), constant_values=row_filter)
+    rows = np.full((height, 1 + values[0].size), row_filter, np.uint8)
+    rows[:, 1:] = values.reshape(height, -1)
     chunks = [
         (b"IHDR", struct.pack(">II", width, height) + kind),
         *([] if palette is None else [(b"PLTE", palette.tobytes())]),
