@@ -56,8 +56,12 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape],
     """
     if not can_fuse():
         return graph_def
-    _Fusion(graph_def, fetched, shapes, weights).apply()
+    fused_of = _Fusion(graph_def, fetched, shapes, weights).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
+    for convolution, node in fused_of:
+        if convolution in needed:
+            # What two convolutions make at once depends, to the last bit, on which of them has which threads.
+            node.input.append(f"^{convolution}")
     nodes = [node for node in graph_def.node if node.name in needed or node.op == "Placeholder"]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     result.node.extend(nodes)
@@ -78,11 +82,14 @@ class _Fusion:
             for source in node.input:
                 self._readers.setdefault(node_of(source), []).append(node)
 
-    def apply(self) -> None:
+    def apply(self) -> list[tuple[str, Any]]:
+        """Fuse what can be; returns the names of convolutions, and what was fused of each."""
+        fused_of = []
         for found in list(self._normalizations()):
             convolution, bias = self._source(found.source)
             if convolution.op in _CONVOLUTIONS and self._is_plain(convolution, found):
-                self._fuse(found, convolution, bias)
+                fused_of.append((convolution.name, self._fuse(found, convolution, bias)))
+        return fused_of
 
     def _normalizations(self) -> Iterator[_Normalization]:
         for node in self._graph_def.node:
@@ -139,7 +146,7 @@ class _Fusion:
         node = self._nodes[node_of(tensor)]
         return node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
 
-    def _fuse(self, found: _Normalization, convolution: Any, bias: str | None) -> None:
+    def _fuse(self, found: _Normalization, convolution: Any, bias: str | None) -> Any:
         target, operations = found.node, []
         readers = self._readers.get(found.node.name, [])
         if len(readers) == 1 and readers[0].op in _ACTIVATIONS and found.node.name not in self._fetched:
@@ -167,6 +174,7 @@ class _Fusion:
         target.attr["fused_ops"].list.s.extend([first.encode(), *(each.encode() for each in operations)])
         if self._folding.is_wanted:
             self._folding.fold(target)
+        return target
 
     def _unpadded(self, convolution: Any) -> str | None:
         """The tensor that a convolution can read instead of its input, which is the same with zeros around it."""

@@ -248,6 +248,7 @@ MODULES: dict[str, frozenset[str]] = {
     "keras.src.engine.functional": frozenset({"Functional"}),
     "keras.layers": LAYERS,
     "keras.src.applications.convnext": frozenset({"LayerScale"}),
+    "keras.src.applications.inception_resnet_v2": frozenset({"CustomScaleLayer"}),
     "keras.initializers": INITIALIZERS,
     "keras.regularizers": REGULARIZERS,
     "keras.constraints": CONSTRAINTS,
