@@ -18,8 +18,8 @@ from served_process import serving
 from layerscope.models.architectures import architectures
 from layerscope_api.keys import KeyFile, KeyScope
 
-NOT_READ_BY_KERAS = ("ConvNeXt", "MobileNetV3")
-"""Keras 3.15 writes legacy files of these that it cannot open again: the LayerScale of the one, the `+ 3` of the other."""
+NOT_READ_BY_KERAS = ("ConvNeXt", "InceptionResNetV2", "MobileNetV3")
+"""Keras 3.15 writes legacy files of these that it cannot open again: LayerScale, CustomScaleLayer, and the `+ 3`."""
 
 CASES = [
     (name, suffix)
