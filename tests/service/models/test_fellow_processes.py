@@ -5,20 +5,12 @@ import threading
 import time
 
 import pytest
-from text_models import EXPLICIT, POLL, Text, states, text_of
+from text_models import EXPLICIT, POLL, load, states, text_of
 
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
 from layerscope.models.fellows import FellowProcesses
 from layerscope.models.library import Library
-from layerscope.models.manifest import Manifest
-
-
-def load(source):
-    text = source.path.read_text("utf-8")
-    if text == "broken":
-        raise ModelRefused("It is broken.")
-    return Text(text, Manifest.read(source.folder).labels)
 
 
 @pytest.fixture

@@ -2,39 +2,15 @@
 
 import json
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from text_models import EXPLICIT, POLL, load, states, text_of
 
 from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound, ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.library import Library
-from layerscope.models.manifest import Manifest
-
-EXPLICIT = Control(mode="explicit")
-POLL = Control(mode="poll", seconds=3600)
-
-
-@dataclass
-class Text:
-    """A model that is the text of its file."""
-
-    text: str
-    labels: tuple[str, ...] = ()
-    memory_bytes: int = 1
-    closed: threading.Event = field(default_factory=threading.Event)
-
-    def close(self):
-        self.closed.set()
-
-
-def load(source):
-    text = source.path.read_text("utf-8")
-    if text == "broken":
-        raise ModelRefused("It is broken.")
-    return Text(text, Manifest.read(source.folder).labels)
 
 
 @pytest.fixture
@@ -59,15 +35,6 @@ def place(directory, path, text="one", **declaration):
     if declaration:
         (path.parent / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
     return path
-
-
-def states(library):
-    return {f"{each.source.name}@{each.source.version}": each.state for each in library.registry.entries()}
-
-
-def text_of(library, reference):
-    with library.registry.lease(reference) as model:
-        return model.text
 
 
 @pytest.mark.parametrize(

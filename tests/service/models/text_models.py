@@ -1,8 +1,11 @@
 """Models that are the texts of their files, for libraries that need no others."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
+from layerscope.errors import ModelRefused
 from layerscope.models.control import Control
+from layerscope.models.manifest import Manifest
 
 EXPLICIT = Control(mode="explicit")
 POLL = Control(mode="poll", seconds=3600)
@@ -15,9 +18,18 @@ class Text:
     text: str
     labels: tuple[str, ...] = ()
     memory_bytes: int = 1
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def close(self):
-        pass
+        self.closed.set()
+
+
+def load(source):
+    """The model of a file, unless that says that it is broken."""
+    text = source.path.read_text("utf-8")
+    if text == "broken":
+        raise ModelRefused("It is broken.")
+    return Text(text, Manifest.read(source.folder).labels)
 
 
 def states(library):
