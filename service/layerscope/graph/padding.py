@@ -22,16 +22,20 @@ def is_padded_the_same(convolution: Any, amounts: Any, size: Shape, kernel: Sequ
         kernel: height and width.
     """
     is_dilated = set(convolution["dilations"].list.i) > {1}
-    if amounts.op != "Const" or len(size) != len(kernel) + 1 or is_dilated:
+    places = [each for each in size[:-1] if each is not None]
+    if amounts.op != "Const" or is_dilated or not len(places) == len(kernel) == len(size) - 1:
         return False
-    wanted = [(0, 0), *map(_same, size[:-1], kernel, convolution["strides"].list.i[1:-1]), (0, 0)]
+    wanted = [(0, 0), *map(same_padding, places, kernel, convolution["strides"].list.i[1:-1]), (0, 0)]
     return [tuple(each) for each in tf.make_ndarray(amounts.attr["value"].tensor).tolist()] == wanted
 
 
-def _same(places: int | None, kernel: int, stride: int) -> tuple[int, int] | None:
-    """The zeros of `SAME` before and behind one axis; None if they depend on the input."""
-    if places is None:
-        return None
-    seen = (-(-places // stride) - 1) * stride + kernel
-    zeros = max(seen - places, 0)
-    return zeros // 2, zeros - zeros // 2
+def same_padding(places: int, extent: int, stride: int) -> tuple[int, int]:
+    """The zeros that `SAME` puts before and behind one axis, the odd one behind.
+
+    Args:
+        places: of the axis.
+        extent: how many of them a kernel reaches over.
+        stride: from one unit to the next.
+    """
+    missing = max((-(-places // stride) - 1) * stride + extent - places, 0)
+    return missing // 2, missing - missing // 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from layerscope.graph.padding import same_padding
 from layerscope.graph.receptive.operations import Operation, Sizes
 from layerscope.graph.receptive.reach import Window
 from layerscope.graph.subgraph import node_of
@@ -100,13 +101,12 @@ def _window(operation: Operation, axis: int, kernel: int, whole: Sizes) -> Windo
 
 
 def _padding(settings: Mapping[str, Any], axis: int, window: Window, size: int) -> int | None:
-    """How many places of padding come before the first; "same" puts the odd one behind."""
+    """How many places of padding come before the first."""
     match settings.get("padding"), settings.get("explicit_paddings"):
         case b"VALID", _:
             return 0
         case b"SAME", _:
-            missing = (-(-size // window.stride) - 1) * window.stride + window.extent - size
-            return max(0, missing) // 2
+            return same_padding(size, window.extent, window.stride)[0]
         case b"EXPLICIT", [*paddings]:
             return int(paddings[2 * axis])
     return None
