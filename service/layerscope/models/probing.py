@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ def _held(path: Path) -> int:
         if isinstance(each, h5py.Dataset):
             sizes.append(prod(each.shape))
 
-    with zipfile.ZipFile(path) as archive, archive.open(WEIGHTS) as stored, h5py.File(stored, "r") as file:
+    # A member of an archive reads from its start again whenever HDF5 steps back.
+    with zipfile.ZipFile(path) as archive:
+        stored = BytesIO(archive.read(WEIGHTS))
+    with h5py.File(stored, "r") as file:
         file.visititems(count)
     return sum(sizes)
 

@@ -19,6 +19,7 @@ from layerscope.limits import Limits
 from layerscope.models.acceptance import accept
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
+from layerscope.models.probing import require_held
 
 BOUNDS = OpeningBounds(seconds=60, address_space=8 << 30, parameters=500_000_000)
 
@@ -51,6 +52,19 @@ def test_m14_a_good_model_passes(tmp_path, make):
     accept(folder / "model.keras", folder / "fresh.keras", Limits())
     (folder / "fresh.keras").rename(folder / "model.keras")
     assert probed(folder).blueprint.parameters == make().count_params()
+
+
+def bytes_read():
+    """How many this process has read from files, from the page cache or not."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_a_file_is_read_once_however_many_layers_it_has(tmp_path):
+    deep = keras.Sequential([keras.Input((128,)), *(keras_layers.Dense(128) for _ in range(60))])
+    file = write_version(tmp_path, deep, "deep") / "model.keras"
+    before = bytes_read()
+    require_held(file, BOUNDS)
+    assert file.stat().st_size < bytes_read() - before < 1.1 * file.stat().st_size
 
 
 @pytest.mark.parametrize(
