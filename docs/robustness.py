@@ -76,11 +76,11 @@ def page() -> Iterator[str]:
     yield "refused; from then on its probes answer. Work that has begun cannot be stopped: who waits for it is answered in time (504),"
     yield "and it goes on in the background, counted among the pending. A subclassed model, or one with a layer of a class of its own,"
     yield "is code, and is not taken from a stranger (422 `layer_not_allowed`): an operator serves it with a plugin. Of the architectures,"
-    yield "ConvNeXt and MobileNetV3 are not sent as `.h5`: Keras 3.15 itself cannot open what it writes of them. No"
-    yield "test asserts how long anything takes, since machines differ."
+    yield "ConvNeXt, InceptionResNetV2 and MobileNetV3 are not sent as `.h5`: Keras 3.15 itself cannot open what it writes of them."
+    yield "No test asserts how long anything takes, since machines differ."
     yield "\n## What the soak measured\n"
-    yield "On two cores that were busy with other things, too: seconds are an upper bound. A row that is not here has not been run to"
-    yield "its end yet; of M11, those that are counted, of 72.\n"
+    yield "On two cores; of M11, which has a case for each architecture and format, two at a time. A row that is not here has not been"
+    yield "run to its end yet.\n"
     yield from table(("row", "case", "figures"), _figures())
 
 
