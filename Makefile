@@ -6,7 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Pinned, and installed by pip: it then installs the other requirements in a fifth of pip's time.
 # Nothing is resolved: the pins are all there is. What pyproject.toml overrides for who makes them would lose its hash here.
-INSTALL := $(BIN)/uv pip install --no-config --no-deps --quiet --python $(BIN)/python
+# Where Python may not write bytecode, every process would compile TensorFlow anew, and start in twice the time.
+INSTALL := $(BIN)/uv pip install --no-config --no-deps --compile-bytecode --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-build-isolation
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
