@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+# Services that tests start would compile all of Layerscope anew, each of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The name under which Starlette's TestClient calls.
 os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
 

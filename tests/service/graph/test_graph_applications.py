@@ -12,14 +12,11 @@ from layerscope.models.architectures import architectures
 
 SMALL = (
     "ConvNeXtTiny",
-    "DenseNet121",
     "EfficientNetB0",
     "InceptionV3",
-    "MobileNet",
     "MobileNetV3Small",
     "ResNet50",
     "VGG16",
-    "Xception",
 )
 """What is tried each time; the others only in the soak."""
 
