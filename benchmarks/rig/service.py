@@ -58,8 +58,11 @@ def serve(
     said: deque[str] = deque(maxlen=_LINES)
     started = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        reader = Thread(target=said.extend, args=(process.stderr,), daemon=True)
         try:
             address = _address(process, said)
+            # Read on, so that it never waits for a reader.
+            reader.start()
             _wait_until_ready(address)
             yield Service(address, process.pid, time.perf_counter() - started)
         except BaseException:
@@ -67,6 +70,8 @@ def serve(
             raise
         finally:
             process.terminate()
+            if reader.is_alive():
+                reader.join()
 
 
 def _address(process: "subprocess.Popen[str]", said: "deque[str]") -> str:
@@ -74,8 +79,6 @@ def _address(process: "subprocess.Popen[str]", said: "deque[str]") -> str:
     for line in process.stderr:
         said.append(line)
         if match := _ADDRESS.search(line):
-            # Read on, so that it never waits for a reader.
-            Thread(target=said.extend, args=(process.stderr,), daemon=True).start()
             return match[1]
     raise SystemExit("The service did not start.")
 
