@@ -14,7 +14,7 @@ from layerscope.render import Box, atlas, building_bytes
 from layerscope.tensor_specs import TensorSpec
 from layerscope_api.descriptions import identity
 from layerscope_api.options import FeatureMapOptions
-from layerscope_api.sections import Place, planned, section_of
+from layerscope_api.sections import Place, places_of, planned, section_of
 
 _FIGURES_A_TILE, _BYTES_A_TILE = 9, 2_048
 
@@ -43,7 +43,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     """The atlas of the picture of these layers."""
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
-    sections, places = zip(*map(section_of, chosen), strict=True)
+    sections = [section_of(each, labelled=options.labels) for each in chosen]
     drawn = atlas(sections, options.picture_options(), limits=limits)
     document = {
         "model": identity(result.model).model_dump(),
@@ -57,7 +57,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "value_max": _number(drawn.value_max),
         "nonfinite": drawn.nonfinite,
         "notes": drawn.notes,
-        "layers": list(map(_layer, found.values(), drawn.boxes, places)),
+        "layers": list(map(_layer, found.values(), drawn.boxes, map(places_of, chosen))),
     }
     return orjson.dumps(document)
 

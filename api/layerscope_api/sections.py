@@ -57,22 +57,38 @@ def planned(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits: Lim
     return layout, sum(values for _, values in sections)
 
 
-def section_of(activation: Activation) -> tuple[Section, list[Place]]:
-    """The maps of a layer, image after image and in each channel after channel, and what each is.
+def section_of(activation: Activation, *, labelled: bool) -> Section:
+    """The maps of a layer, image after image and in each channel after channel, with their names if they are drawn.
 
     Raises:
         NoPicture: See `tiles`.
     """
-    axis = _channel_axis(
-        activation.channel_axis, activation.values.ndim - 1, is_whole=activation.channels is None
-    )
-    images = [tiles(image, axis) for image in activation.values]
-    places = [
-        place for number, maps in enumerate(images) for place in _places(activation, number, axis, len(maps))
+    axis = _axis_of(activation)
+    maps = np.concatenate([tiles(image, axis) for image in activation.values])
+    names = [place.name for place in places_of(activation)] if labelled else None
+    return Section(maps=maps, names=names, heading=activation.tap.address)
+
+
+def places_of(activation: Activation) -> list[Place]:
+    """What each map of a layer shows, in the order of `section_of`.
+
+    Raises:
+        NoPicture: See `tiles`.
+    """
+    images, *shape = activation.values.shape
+    axis = _axis_of(activation)
+    count = _tiles_of_image(shape, axis)[0]
+    if axis is None or len(shape) < 2:
+        return [Place(image, None, None) for image in range(images) for _ in range(count)]
+    chosen = np.arange(shape[axis]) if activation.channels is None else activation.channels
+    channels = np.broadcast_to(chosen, (images, shape[axis])).tolist()
+    slices = range(count // shape[axis]) if len(shape) > 3 else [None]
+    return [
+        Place(image, channel, number)
+        for image, listed in enumerate(channels)
+        for channel in listed
+        for number in slices
     ]
-    names = [place.name for place in places]
-    section = Section(maps=np.concatenate(images), names=names, heading=activation.tap.address)
-    return section, places
 
 
 def _planned(whole: TensorSpec, channels: str) -> tuple[Section, int]:
@@ -80,7 +96,7 @@ def _planned(whole: TensorSpec, channels: str) -> tuple[Section, int]:
     selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
     images, *shape = drawn.shape
     axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
-    count, height, width = tiles(np.broadcast_to(np.float32(0), shape), axis).shape
+    count, height, width = _tiles_of_image(shape, axis)
     nothing = np.broadcast_to(np.float32(0), (images * count, height, width))
     values = drawn.size if selection.top is None else whole.size
     last = Place(images - 1, None, None)
@@ -90,17 +106,17 @@ def _planned(whole: TensorSpec, channels: str) -> tuple[Section, int]:
     return Section(maps=nothing, names=[last.name], heading=whole.address), values
 
 
+def _axis_of(activation: Activation) -> int | None:
+    rank = activation.values.ndim - 1
+    return _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
+
+
+def _tiles_of_image(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
+    """How many tiles one image gives, their height and their width."""
+    return tiles(np.broadcast_to(np.float32(0), shape), axis).shape
+
+
 def _channel_axis(axis: int | None, rank: int, *, is_whole: bool) -> int | None:
     """The channel axis of one image. A sequence of vectors is one matrix, unless some of its channels were chosen."""
     is_sequence = rank == 2 and is_whole
     return None if axis is None or is_sequence else axis - 1
-
-
-def _places(activation: Activation, image: int, axis: int | None, count: int) -> list[Place]:
-    shape = activation.values.shape[1:]
-    if axis is None or len(shape) < 2:
-        return [Place(image, None, None)] * count
-    chosen = np.arange(shape[axis]) if activation.channels is None else activation.channels
-    channels = np.broadcast_to(chosen, (len(activation.values), shape[axis]))[image].tolist()
-    slices = range(count // shape[axis]) if len(shape) > 3 else [None]
-    return [Place(image, channel, number) for channel in channels for number in slices]

@@ -1,12 +1,14 @@
 """What each tile of a picture shows, for activations of every rank."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from layerscope.activations import Activation
 from layerscope.graph.addresses import Address
 from layerscope.graph.taps import LayerCall, Tap, Tensor
-from layerscope_api.sections import section_of
+from layerscope_api.sections import places_of, section_of
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
@@ -21,7 +23,8 @@ def activation(*shape: int, channels_first: bool = False) -> Activation:
 def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, channels_first: bool) -> None:
     whole = activation(2, *((2, 3, 4, 5) if channels_first else (3, 4, 5, 2)), channels_first=channels_first)
 
-    section, places = section_of(whole.select(channels))
+    chosen = whole.select(channels)
+    section, places = section_of(chosen, labelled=True), places_of(chosen)
 
     by_channel = whole.values if channels_first else np.moveaxis(whole.values, -1, 1)
     for maps, place in zip(section.maps, places, strict=True):
@@ -29,8 +32,12 @@ def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, chann
     assert [f"{place.channel}:{place.slice}" for place in places] == section.names
 
 
+def names_of(activation: Activation) -> Sequence[str] | None:
+    return section_of(activation, labelled=True).names
+
+
 def test_a_label_is_the_channel_or_the_image_of_what_has_none() -> None:
-    assert section_of(activation(2, 3, 3, 4).select("3,1"))[0].names == ["3", "1"] * 2
-    assert section_of(activation(3, 7))[0].names == ["0", "1", "2"]
-    assert section_of(activation(2, 7, 5))[0].names == ["0", "1"]
-    assert section_of(activation(2, 7, 5).select("2,4"))[0].names == ["2", "4"] * 2
+    assert names_of(activation(2, 3, 3, 4).select("3,1")) == ["3", "1"] * 2
+    assert names_of(activation(3, 7)) == ["0", "1", "2"]
+    assert names_of(activation(2, 7, 5)) == ["0", "1"]
+    assert names_of(activation(2, 7, 5).select("2,4")) == ["2", "4"] * 2

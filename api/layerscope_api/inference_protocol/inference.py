@@ -195,7 +195,9 @@ def _pictures(result: Result, whole: Activation, look: FeatureMapOptions, limits
     """One an image."""
     chosen, options = whole.select(look.selected_channels()), look.picture_options()
     about = about_layers(result.model, [whole.tap.address])
-    sections = [section_of(_image(chosen, number))[0] for number in range(len(whole.values))]
+    sections = [
+        section_of(_image(chosen, number), labelled=look.labels) for number in range(len(whole.values))
+    ]
     return [render_sections([each], options, limits=limits, about=about).data for each in sections]
 
 

@@ -112,6 +112,8 @@ def _query(
 
 def _draw(result: Result, options: FeatureMapOptions, limits: Limits, form: PictureFormat) -> Picture:
     channels = options.selected_channels()
-    sections = [section_of(each.select(channels))[0] for each in result.activations.values()]
+    sections = [
+        section_of(each.select(channels), labelled=options.labels) for each in result.activations.values()
+    ]
     about = about_layers(result.model, list(result.activations))
     return render_sections(sections, options.picture_options(), limits=limits, about=about, form=form)
