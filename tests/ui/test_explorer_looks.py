@@ -33,9 +33,11 @@ def link_to(view: str) -> str:
     return "#model=digits@1&layer=conv2&" + ("channel=3" if view == "channel" else f"view={view}")
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", WIDE), ("dark", NARROW)], ids=["light-wide", "dark-narrow"]
+)
 def test_axe_finds_nothing(visit, scheme: str, size: tuple[int, int]) -> None:
+    """What colours depend on is the scheme, and what lies where on the width: neither on both."""
     explorer = visit(size=size, scheme=scheme).shows("conv1")
     explorer.page.evaluate(AXE.read_text("utf-8"))
     for view, sign in VIEWS.items():

@@ -13,7 +13,6 @@ from layerscope.models.architectures import architectures
 SMALL = (
     "ConvNeXtTiny",
     "EfficientNetB0",
-    "InceptionV3",
     "MobileNetV3Small",
     "ResNet50",
     "VGG16",
