@@ -6,8 +6,8 @@ from itertools import chain
 from typing import NamedTuple
 
 COLUMNS = 3
-WIDTH, HEIGHT = 300, 210
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 30, 36
+WIDTH, HEIGHT = 312, 210
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 30, 36
 INKS = {"ours_ms": ("#1f6feb", "Layerscope"), "theirs_ms": ("#8b949e", "compared with")}
 
 Curve = Mapping[str, Sequence[float]]
@@ -62,7 +62,7 @@ def _panel(name: str, curve: Curve) -> Iterator[str]:
 
 
 def _legend() -> Iterator[str]:
-    for x, (ink, word) in zip((120, 200), INKS.values(), strict=True):
+    for x, (ink, word) in zip((132, 212), INKS.values(), strict=True):
         yield f'<text x="{x}" y="16" fill="{ink}">{word}</text>'
 
 
@@ -75,7 +75,11 @@ def _ends(axis: str, across: Axis, up: Axis) -> Iterator[str]:
         yield f'<text x="{across.place(value):.1f}" y="{bottom + 14}" text-anchor="{anchor}">{_short(value)}</text>'
     yield f'<text x="{(LEFT + WIDTH) / 2:.0f}" y="{bottom + 28}" text-anchor="middle">{axis}</text>'
     for value in (up.low, up.high):
-        yield f'<text x="{LEFT - 4}" y="{up.place(value) + 4:.1f}" text-anchor="end">{_short(value)} ms</text>'
+        yield f'<text x="{LEFT - 4}" y="{up.place(value) + 4:.1f}" text-anchor="end">{_time(value)}</text>'
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 1e3 else f"{milliseconds / 1e3:.3g} s"
 
 
 def _short(value: float) -> str:
