@@ -20,8 +20,8 @@ from rig.models import MIDDLE, SIDE, load, mobilenet, plan_call, save
 from rig.pictures import pictures
 from rig.service import Service, serve
 
-from layerscope.graph.half import to_half
 from layerscope.graph.model import LoadedModel
+from layerscope.graph.runtime.float16 import to_half
 from layerscope.images import decode
 from layerscope.limits import Limits
 

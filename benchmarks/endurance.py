@@ -22,8 +22,9 @@ from rig.paired import Way, compare
 from rig.pictures import pictures
 from rig.service import Service, serve
 
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import ANY_INPUT, ImageSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
 
 MODEL = "free"
 REQUESTS = 20_000

@@ -21,8 +21,9 @@ from layerscope import demo
 from layerscope.attribution import METHODS
 from layerscope.attribution.maps import enlarged
 from layerscope.execution.attributing import AttributionQuery
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import ANY_INPUT, TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 
 MODEL = "digits"

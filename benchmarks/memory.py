@@ -87,7 +87,7 @@ def _model(path: str) -> dict[str, float]:
 def _cycles(path: str | None = None) -> dict[str, float]:
     """The resident memory after the first few cycles, when all is compiled once, and after the last."""
     from layerscope import demo
-    from layerscope.graph.loading import SHARED_LOADER
+    from layerscope.graph.loading.loader import SHARED_LOADER
 
     file = Path(path) if path else demo.MODELS / "digits" / "1" / "model.keras"
     _settled(file)
@@ -104,7 +104,7 @@ def _cycles(path: str | None = None) -> dict[str, float]:
 
 
 def _load(path: Path) -> Any:
-    from layerscope.graph.loading import SHARED_LOADER
+    from layerscope.graph.loading.loader import SHARED_LOADER
     from layerscope.graph.model import assemble
     from layerscope.models.directory import ModelSource
 

@@ -19,8 +19,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 IMAGES = Path(__file__).parent / "images"
 LOCAL = "http://127.0.0.1:8000"

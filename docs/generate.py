@@ -21,9 +21,10 @@ from tables import table
 from layerscope import errors
 from layerscope.graph import selectors
 from layerscope.limits import Limits
-from layerscope_api.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
-from layerscope_api.errors import STATUSES, status_of
-from layerscope_api.options import (
+from layerscope_api.context.settings import Settings
+from layerscope_api.responses.errors import STATUSES, status_of
+from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
+from layerscope_api.schemas.options import (
     ActivationOptions,
     FeatureMapOptions,
     ImageOptions,
@@ -35,7 +36,6 @@ from layerscope_api.options import (
     ReceptiveFieldOptions,
     StatisticsOptions,
 )
-from layerscope_api.settings import Settings
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

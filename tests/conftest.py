@@ -53,7 +53,7 @@ def _measured() -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
     """Started by the first test that loads a model."""
-    from layerscope.graph.loading import SHARED_LOADER
+    from layerscope.graph.loading.loader import SHARED_LOADER
 
     with SHARED_LOADER:
         yield

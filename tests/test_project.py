@@ -170,7 +170,7 @@ def test_the_wheel_carries_the_command_the_licence_and_the_version(wheel: zipfil
     assert metadata["Version"] == layerscope.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
-    assert "layerscope = layerscope_api.cli:app" in wheel.read(f"{folder}/entry_points.txt").decode()
+    assert "layerscope = layerscope_api.cli.app:app" in wheel.read(f"{folder}/entry_points.txt").decode()
 
 
 def test_one_version_everywhere() -> None:

@@ -1,5 +1,5 @@
 """`python -m layerscope_api` is the command `layerscope`."""
 
-from layerscope_api.cli import app
+from layerscope_api.cli.app import app
 
 app()

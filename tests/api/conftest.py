@@ -8,8 +8,8 @@ from served_models import Gallery, write_models
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS, samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 SEVEN = samples()["seven"].read_bytes()
 

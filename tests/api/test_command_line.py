@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from layerscope import __version__
 from layerscope.demo import MODELS
-from layerscope_api.app import create_app
-from layerscope_api.cli import app
-from layerscope_api.settings import Settings
+from layerscope_api.cli.app import app
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 DEMO = MODELS / "digits" / "1" / "model.keras"
 COMMAND = Path(sys.executable).with_name("layerscope")
@@ -307,5 +307,5 @@ def _predicts(running: Running) -> bool:
 
 
 def test_what_needs_no_model_does_not_wait_for_tensorflow():
-    program = "import sys, layerscope_api.cli; sys.exit('tensorflow' in sys.modules)"
+    program = "import sys, layerscope_api.cli.app; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -13,10 +13,11 @@ from requests_made import ACTIVATIONS, FEATURE_MAP, NPY, PNG, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope.execution.engine import LocalEngine, Query, Result
+from layerscope.execution.interface import Query, Result
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 SMALL = Limits(run_bytes=2_000_000, response_bytes=400_000, json_elements=5_000, picture_pixels=20_000)
 

@@ -16,7 +16,7 @@ from requests_made import NPY
 from served_process import serving
 
 from layerscope.models.architectures import architectures
-from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 
 NOT_READ_BY_KERAS = ("ConvNeXt", "InceptionResNetV2", "MobileNetV3")
 """Keras 3.15 writes legacy files of these that it cannot open again: LayerScale, CustomScaleLayer, and the `+ 3`."""

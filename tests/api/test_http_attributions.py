@@ -17,11 +17,11 @@ from starlette.testclient import TestClient
 from layerscope import demo
 from layerscope.attribution import METHODS
 from layerscope.execution.attributing import AttributionQuery
-from layerscope.execution.engine import LocalEngine
 from layerscope.execution.inputs import ImageSource
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ROUTE = "/v1/models/digits@1/attributions/{}"
 CHEAP = {"smoothgrad": {"samples": 2}, "integrated-gradients": {"steps": 2}, "occlusion": {"patch": 14}}

@@ -16,11 +16,11 @@ from served_models import Gallery
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 LEAKS = re.compile(
     r"Traceback|File \"|site-packages|\.py\b|pydantic|orjson|starlette|PIL\b|tensorflow|keras\.|0x[0-9a-f]{6}",

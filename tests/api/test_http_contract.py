@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 from layerscope.encode import MEDIA_TYPES
 from layerscope_api import schemas
-from layerscope_api.app import create_app
-from layerscope_api.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
-from layerscope_api.errors import STATUSES
-from layerscope_api.options import (
+from layerscope_api.context.settings import Settings
+from layerscope_api.responses.errors import STATUSES
+from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
+from layerscope_api.schemas.options import (
     ActivationOptions,
     FeatureMapOptions,
     LayersOptions,
@@ -24,7 +24,7 @@ from layerscope_api.options import (
     PredictionOptions,
     StatisticsOptions,
 )
-from layerscope_api.settings import Settings
+from layerscope_api.server.app import create_app
 
 Operation = tuple[str, str, dict[str, Any]]
 

@@ -13,10 +13,10 @@ from requests_made import ACTIVATIONS, FORM, JSON, NPY, PNG, PREDICTIONS, SEVEN,
 from sockets import served
 from starlette.testclient import TestClient
 
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from mutations import mutations
 
 Body = tuple[str, dict[str, str], bytes]

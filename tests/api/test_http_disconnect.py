@@ -14,9 +14,10 @@ from requests_made import ACTIVATIONS, FEATURE_MAP, PREDICTIONS
 
 from layerscope import demo
 from layerscope.errors import LayerscopeError
-from layerscope.execution.engine import LocalEngine, Query, Result
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope.execution.interface import Query, Result
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 
 class Patient(LocalEngine):

@@ -18,7 +18,7 @@ from PIL import Image
 from served_process import serving
 
 from layerscope.demo import MODELS
-from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 
 SIZES = 500
 REQUESTS = 20_000

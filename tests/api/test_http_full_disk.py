@@ -14,7 +14,7 @@ from requests_made import PNG, SEVEN
 from served_process import Process, serving
 
 from layerscope.demo import MODELS
-from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 from small_disks import on_small_disk
 
 BINARY = {"Content-Type": "application/octet-stream"}

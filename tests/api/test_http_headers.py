@@ -11,8 +11,8 @@ from served_models import Gallery
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ORIGIN = "https://example.org"
 EXACT = "/v1/models/digits@1/activations"

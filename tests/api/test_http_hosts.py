@@ -8,9 +8,9 @@ import pytest
 from requests_made import FEATURE_MAP, PNG, PREDICTIONS, SEVEN
 from starlette.testclient import TestClient
 
-from layerscope.execution.engine import LocalEngine
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ORIGIN = "https://example.org"
 EVIL = "https://evil.example"
@@ -130,6 +130,6 @@ def test_the_pages_load_nothing_from_elsewhere(http: TestClient) -> None:
 
 
 def test_the_pages_are_served_as_they_lie_in_the_package(http: TestClient) -> None:
-    folder = Path(__file__).parents[2] / "api" / "layerscope_api" / "pages"
+    folder = Path(__file__).parents[2] / "api" / "layerscope_api" / "explorer" / "docs"
     for path in ("docs.css", "docs.js"):
         assert http.get(f"/docs/{path}").content == (folder / path).read_bytes()

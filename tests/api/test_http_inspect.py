@@ -14,10 +14,10 @@ from starlette.testclient import TestClient
 from layerscope import demo
 from layerscope.attribution import METHODS
 from layerscope.demo import samples
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from layerscope_client import Client
 
 URL = "/v1/models/digits/inspect"

@@ -16,10 +16,10 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.keys import KeyFile, KeyScope
-from layerscope_api.security import is_open
-from layerscope_api.settings import Settings
+from layerscope_api.context.api_keys import KeyFile, KeyScope
+from layerscope_api.context.settings import Settings
+from layerscope_api.middleware.authorization import is_open
+from layerscope_api.server.app import create_app
 from layerscope_client import Client, errors
 
 READY = "/v2/health/ready"
@@ -102,7 +102,7 @@ def test_a01_every_route_takes_the_key_of_its_scope_and_no_other(guarded: Guarde
             scope: guarded.send(method, path, token).status_code for scope, token in guarded.tokens.items()
         }
         assert len([status for status in statuses.values() if status not in {401, 403}]) == 1, (
-            f"{method} {path} must declare one scope, see layerscope_api.security: {statuses}"
+            f"{method} {path} must declare one scope, see layerscope_api.middleware.authorization: {statuses}"
         )
 
 

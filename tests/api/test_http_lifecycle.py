@@ -3,10 +3,10 @@
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
-from layerscope.execution.engine import LocalEngine
-from layerscope_api.app import create_app
-from layerscope_api.lifecycle import lifecycle_of
-from layerscope_api.settings import Settings
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.service import lifecycle_of
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 
 def test_r03_ready_is_what_has_loaded_and_does_not_end() -> None:

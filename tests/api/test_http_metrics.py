@@ -14,8 +14,8 @@ from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 
 @pytest.fixture

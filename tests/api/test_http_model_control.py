@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 DEMO = MODELS / "digits" / "1" / "model.keras"
 

@@ -15,8 +15,8 @@ from served_models import Gallery
 from starlette.testclient import TestClient
 
 from layerscope.render import palette
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 OVERLAY = "/v1/models/{}/overlay.png"
 

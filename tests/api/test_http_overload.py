@@ -14,11 +14,12 @@ from requests_made import PREDICTIONS, SEVEN
 
 from layerscope import demo
 from layerscope.demo import samples
-from layerscope.execution.engine import LocalEngine, Query, Result
+from layerscope.execution.interface import Query, Result
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.running import Server
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+from layerscope_api.server.process import Server
 
 THREADS = 16
 

@@ -15,8 +15,8 @@ from requests_made import NPY, PNG
 from starlette.testclient import TestClient
 
 from layerscope.render import palette
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 MODEL = "/v1/models/traps"
 SIDE = 8

@@ -10,8 +10,8 @@ from requests_made import PNG, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 FEATURE_MAP = "/v1/models/digits/feature-map.png"
 ATLAS = "/v1/models/digits/feature-map.json"

@@ -12,11 +12,12 @@ from starlette.testclient import TestClient
 
 from layerscope import demo
 from layerscope.encode import FORMATS
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import ANY_INPUT, TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 PLAN = "/v1/models/digits/plan"
 SMALL = Limits(run_bytes=2_000_000, response_bytes=400_000, json_elements=5_000)

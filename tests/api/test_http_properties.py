@@ -16,10 +16,10 @@ from keras import layers
 from requests_made import NPY
 from starlette.testclient import TestClient
 
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ADDRESSES = {
     "one": ["start", "conv", "norm", "act", "conv@input", "deep", "flat", "scores"],

@@ -12,11 +12,11 @@ from contextlib import suppress
 import pytest
 from requests_made import SEVEN
 
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.running import Server
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+from layerscope_api.server.process import Server
 
 PATIENCE_SECONDS = 0.5
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"

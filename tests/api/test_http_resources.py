@@ -235,8 +235,8 @@ def test_an_id_is_the_digest_of_the_bytes(http: TestClient) -> None:
 
 
 def test_every_limit_in_force_is_told() -> None:
-    from layerscope_api.app import create_app
-    from layerscope_api.settings import Settings
+    from layerscope_api.context.settings import Settings
+    from layerscope_api.server.app import create_app
 
     limits = Limits(plan_bytes=3, form_parts=7)
     with TestClient(create_app(Settings(models=None, limits=limits))) as http:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from served_process import serving
 
-from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 
 COMMAND = Path(sys.executable).with_name("schemathesis")
 CONFIG = Path(__file__).with_name("schemathesis.toml")

@@ -14,8 +14,8 @@ from requests_made import PNG, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 STATISTICS = "/v1/models/{}/statistics"
 RED, ORANGE, MAGENTA = (214, 39, 40), (255, 152, 0), (255, 0, 255)

@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 from layerscope import demo
 from layerscope.errors import LayerscopeError, QueueFull
 from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.engine import LocalEngine
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 OCCLUSION = "/v1/models/digits/attributions/occlusion"
 EVENTS, LINES = "text/event-stream", "application/x-ndjson"

@@ -21,9 +21,9 @@ from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
 from served_process import serving
 from starlette.testclient import TestClient
 
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
-from layerscope_api.tracing import Trace, tracing_of_environment
+from layerscope_api.context.settings import Settings
+from layerscope_api.observability.tracing import Trace, tracing_of_environment
+from layerscope_api.server.app import create_app
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
@@ -162,7 +162,7 @@ def test_nothing_is_traced_or_even_imported_where_nobody_asks_for_it(monkeypatch
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", raising=False)
     look = (
-        "import sys; from layerscope_api.tracing import tracing_of_environment; assert tracing_of_environment() is None;"
+        "import sys; from layerscope_api.observability.tracing import tracing_of_environment; assert tracing_of_environment() is None;"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)

@@ -22,8 +22,8 @@ from starlette.types import Message
 
 from layerscope.demo import MODELS
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
 DECLARATION = json.loads((MODELS / "digits" / "1" / "layerscope.json").read_text("utf-8"))

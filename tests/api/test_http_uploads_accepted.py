@@ -13,8 +13,8 @@ from requests_made import JSON, NPY
 from served_models import inputs_of, write_models
 from starlette.testclient import TestClient
 
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 SENT = ("nested", "shared", "forked", "ladder", "pair", "any_size", "sequence", "odd")
 """All wirings but the one with a plugin, which is code."""

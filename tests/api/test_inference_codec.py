@@ -18,12 +18,12 @@ from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, Uns
 from layerscope.limits import Limits
 from layerscope_api.inference_protocol.compression import asked_encoding, deflated, inflated
 from layerscope_api.inference_protocol.datatypes import DTYPES
-from layerscope_api.inference_protocol.inference_request import (
+from layerscope_api.inference_protocol.request import (
     InferenceRequest,
     put_together,
     read_inference_request,
 )
-from layerscope_api.inference_protocol.inference_response import OutputTensor, write_inference_response
+from layerscope_api.inference_protocol.response import OutputTensor, write_inference_response
 
 LIMITS = Limits()
 SHAPES = arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

@@ -15,8 +15,8 @@ from sockets import served
 from tritonclient.utils import InferenceServerException
 
 from layerscope.demo import MODELS, samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 FILES = [samples()[name].read_bytes() for name in ("seven", "two", "one")]
 

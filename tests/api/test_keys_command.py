@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from layerscope_api.cli import app
-from layerscope_api.keys import KeyFile, Keyring, KeyScope
+from layerscope_api.cli.app import app
+from layerscope_api.context.api_keys import KeyFile, Keyring, KeyScope
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from layerscope_api.pieces import PiecesResponse
+from layerscope_api.responses.buffers import PiecesResponse
 
 KIB = 1024
 

@@ -20,10 +20,10 @@ from requests_made import ACTIVATIONS, FEATURE_MAP, NPY, PNG, SEVEN, SEVEN_ID, p
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 IMAGES = "/v1/images"
 GOOD = {"layers": "all", "format": "safetensors"}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from layerscope.activations import Activation
-from layerscope.graph.addresses import Address
-from layerscope.graph.taps import LayerCall, Tap, Tensor
-from layerscope_api.sections import places_of, section_of
+from layerscope.graph.taps.addresses import Address
+from layerscope.graph.taps.tap import LayerCall, Tap, Tensor
+from layerscope.tensors.activations import Activation
+from layerscope_api.serializers.feature_map import places_of, section_of
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:

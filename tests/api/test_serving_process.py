@@ -15,7 +15,7 @@ import pytest
 from requests_made import ACTIVATIONS, PREDICTIONS, SEVEN
 from served_process import Process, serving
 
-from layerscope_api.keys import KeyFile, KeyScope
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 
 READY = "/v2/health/ready"
 

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from layerscope.demo import samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, AsyncModel, Client, Model, errors
 
 SEVEN = samples()["seven"]

@@ -15,9 +15,9 @@ from layerscope.attribution import METHODS
 from layerscope.demo import samples
 from layerscope.errors import QueueFull
 from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.engine import LocalEngine
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, Model, errors
 
 SEVEN, THREE = samples()["seven"], samples()["three"]

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from layerscope_client import Client, _options
 from layerscope_client.errors import ControlRefused
 

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS, samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, errors
 
 DEMO = MODELS / "digits" / "1" / "model.keras"

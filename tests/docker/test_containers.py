@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 DOCKER = Path(__file__).parents[2] / "docker"
 FIGURE = re.compile(r"\b(?:layerscope|process)_\w+")

@@ -16,8 +16,8 @@ from PIL import Image
 from layerscope.attribution import METHODS
 from layerscope.attribution.targets import Form
 from layerscope.render import PictureOptions
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ROOT = Path(__file__).parents[2]
 ATTRIBUTIONS, PICTURES = (

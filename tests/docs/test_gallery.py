@@ -12,8 +12,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from layerscope.demo import samples
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "kserve.md").read_text("utf-8")

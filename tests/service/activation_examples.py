@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
-from layerscope.activations import Activation, Activations
-from layerscope.graph.addresses import Address
-from layerscope.graph.taps import LayerCall, Tap, Tensor
+from layerscope.graph.taps.addresses import Address
+from layerscope.graph.taps.tap import LayerCall, Tap, Tensor
+from layerscope.tensors.activations import Activation, Activations
 
 DTYPES = ("float16", "float32", "float64", "bool", "int8", "int32", "int64", "uint8", "uint16", "uint64")
 

@@ -4,10 +4,10 @@ from activation_examples import arrays, make_activation, make_activations, make_
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from layerscope.activations import Activation
 from layerscope.errors import ChannelNotFound, LayerscopeError, OptionInvalid
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.activations import Activation
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
 
 SMALL = st.integers(0, 4)
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.channels import ChannelSelection
 from layerscope.errors import ChannelNotFound, OptionInvalid
+from layerscope.tensors.channels import ChannelSelection
 
 RANGES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=5)
 

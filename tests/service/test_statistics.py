@@ -5,7 +5,7 @@ import pytest
 from activation_examples import arrays, make_activation
 from hypothesis import given
 
-from layerscope.statistics import statistics_of, tallies_of
+from layerscope.tensors.statistics import statistics_of, tallies_of
 
 FIGURES = ("min", "max", "mean", "std", "fraction_zero")
 

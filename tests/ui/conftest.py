@@ -8,9 +8,9 @@ from explored_models import write_models
 from explored_service import CHROMIUM, Served, Visit
 from playwright.sync_api import Browser, sync_playwright
 
-from layerscope.execution.engine import LocalEngine
-from layerscope_api.app import create_app, local_engine
-from layerscope_api.settings import Settings
+from layerscope.execution.local_engine import LocalEngine
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app, local_engine
 
 Visitor = Callable[..., Visit]
 

@@ -11,8 +11,8 @@ from explored_service import Served, needs_chromium
 from playwright.sync_api import Browser
 
 from layerscope.demo import samples
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 pytestmark = needs_chromium
 

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from layerscope.demo import samples
 from layerscope.render import palette
-from layerscope_api.app import create_app
-from layerscope_api.settings import Settings
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "api" / "layerscope_api" / "explorer"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from explored_service import Behind, Served, needs_chromium
 
-from layerscope_api.app import create_app
-from layerscope_api.keys import KeyFile, KeyScope
-from layerscope_api.settings import Settings
+from layerscope_api.context.api_keys import KeyFile, KeyScope
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
 
 pytestmark = needs_chromium
 

@@ -16,8 +16,8 @@ ASK = """
 import json, re, sys
 import layerscope_api
 from starlette.testclient import TestClient
-from layerscope_api.app import create_app, local_engine
-from layerscope_api.settings import Settings
+from layerscope_api.server.app import create_app, local_engine
+from layerscope_api.context.settings import Settings
 
 settings = Settings()
 http = TestClient(create_app(settings, local_engine(settings)))

@@ -17,11 +17,17 @@ from importlib.resources.abc import Traversable
 
 from layerscope.demo import samples
 from layerscope.render import palette
-from layerscope_api.middleware import PAGE_POLICY
 
 PALETTES = ("viridis", "magma", "inferno", "cividis", "gray", "turbo", "vik", "RdBu_r", "PiYG")
 """The colormaps that the page draws with by itself; those from `vik` on are diverging."""
 
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of pages: all they use comes from the service itself, and no script stands in them."""
+
+_DOCS = "docs/"
 _STYLES = ("base.css", "page.css", "views.css", "narrow.css")
 _LEVELS = 256
 
@@ -45,6 +51,7 @@ def explorer_files() -> dict[str, ExplorerFile]:
     return {
         path: ExplorerFile(file.read_bytes(), "text/javascript")
         for path, file in _modules(files(__name__), "")
+        if not path.startswith(_DOCS)
     }
 
 

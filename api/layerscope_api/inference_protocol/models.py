@@ -14,13 +14,13 @@ from layerscope.errors import (
     ModelNotFound,
     OptionInvalid,
 )
-from layerscope.execution.engine import Engine
+from layerscope.execution.interface import Engine
 from layerscope.graph.model import LoadedModel, ModelDescription
-from layerscope.graph.selectors import require_one
-from layerscope.graph.taps import Shape, Tap
+from layerscope.graph.taps.selectors import require_one
+from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.models.registry import Entry, State
 from layerscope_api.inference_protocol.datatypes import datatype_of
-from layerscope_api.measuring import measured_of
+from layerscope_api.observability.request_metrics import measured_of
 
 BATCH = -1
 """How the protocol writes an axis of any size, as that of the batch is."""

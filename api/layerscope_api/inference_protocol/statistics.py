@@ -5,7 +5,7 @@ from typing import Any
 
 from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
-from layerscope_api.metrics import Metrics, Samples
+from layerscope_api.observability.metrics import Metrics, Samples
 
 _NANOSECONDS = 1e9
 _STAGES = {

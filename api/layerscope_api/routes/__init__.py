@@ -1,9 +1,8 @@
-"""The routes, one module a resource."""
+"""The routes of `/v1`, one module a resource."""
 
 from layerscope_api.routes import (
     activations,
     attributions,
-    explorer,
     feature_maps,
     images,
     inspect,
@@ -11,7 +10,6 @@ from layerscope_api.routes import (
     model_control,
     models,
     overlays,
-    pages,
     plan,
     predictions,
     receptive_field,
@@ -19,12 +17,9 @@ from layerscope_api.routes import (
     statistics,
     uploads,
 )
-from layerscope_api.routes.v2 import health, infer, repository, server
-from layerscope_api.routes.v2 import models as protocol_models
 
 ROUTERS = (
-    # The framework tries them one by one: what is asked all the time comes first.
-    infer.router,
+    # The framework tries routers one by one: those of frequent requests come first.
     activations.router,
     predictions.router,
     feature_maps.router,
@@ -40,10 +35,4 @@ ROUTERS = (
     receptive_field.router,
     service.router,
     metrics.router,
-    pages.router,
-    explorer.router,
-    health.router,
-    server.router,
-    protocol_models.router,
-    repository.router,
 )

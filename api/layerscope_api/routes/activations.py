@@ -5,17 +5,17 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 
 from layerscope.encode import encode, format_for
-from layerscope.execution.engine import Query
-from layerscope.statistics import statistics_of
-from layerscope_api.answers import Answer, ascii_address, respond, timed
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.options import ActivationOptions
-from layerscope_api.planning import about, admit
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import ActivationsBody
-from layerscope_api.security import INFER
+from layerscope.execution.interface import Query
+from layerscope.tensors.statistics import statistics_of
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.respond import Answer, ascii_address, respond, timed
+from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
+from layerscope_api.schemas.options import ActivationOptions
+from layerscope_api.schemas.results import ActivationsBody
+from layerscope_api.serializers.activations import about, admit
 
 router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 

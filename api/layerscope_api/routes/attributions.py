@@ -10,23 +10,27 @@ from layerscope.attribution import METHODS, method_of
 from layerscope.encode import Format, format_for
 from layerscope.errors import OptionInvalid
 from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
-from layerscope.execution.backdrops import Ground
+from layerscope.execution.overlay_background import Ground
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
 from layerscope.render.layout import require_room
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, ascii_address, respond, timed
-from layerscope_api.attributing import about, about_picture, method_list
-from layerscope_api.attribution_options import (
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.event_stream import STREAMS, StreamedAnswer, stream_for
+from layerscope_api.responses.images import picture_answer, picture_format
+from layerscope_api.responses.respond import Answer, ascii_address, respond, timed
+from layerscope_api.schemas.attribution_options import (
     HeatMapOptions,
     HeatPictureOptions,
     method_options,
     options_of,
     options_of_all,
 )
-from layerscope_api.attribution_schemas import AttributionBody, MethodList
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import (
+from layerscope_api.schemas.attributions import AttributionBody, MethodList
+from layerscope_api.schemas.openapi import (
     NOT_MODIFIED,
     PICTURE,
     RUN_ERRORS,
@@ -36,11 +40,7 @@ from layerscope_api.contract import (
     query,
     query_and_body,
 )
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.pictures import picture_answer, picture_format
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.security import INFER
-from layerscope_api.streaming import STREAMS, StreamedAnswer, stream_for
+from layerscope_api.serializers.attributions import about, about_picture, method_list
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 

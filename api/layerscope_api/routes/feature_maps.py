@@ -4,21 +4,22 @@ from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, Request, Response
 
-from layerscope.execution.engine import Query, Result
+from layerscope.execution.interface import Query, Result
 from layerscope.limits import Limits
 from layerscope.render import Picture, PictureFormat, render_sections
-from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
-from layerscope_api.atlas_schemas import AtlasBody
-from layerscope_api.atlases import atlas_bytes, atlas_json
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.options import FeatureMapOptions
-from layerscope_api.pictures import about_layers, picture_answer, picture_format
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.sections import drawing_bytes, section_of
-from layerscope_api.security import INFER
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.images import picture_answer, picture_format
+from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
+from layerscope_api.schemas.options import FeatureMapOptions
+from layerscope_api.schemas.results import AtlasBody
+from layerscope_api.serializers.feature_map import drawing_bytes, section_of
+from layerscope_api.serializers.models import about_layers
+from layerscope_api.serializers.sprite_atlas import atlas_bytes, atlas_json
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from layerscope_api.contract import LOCATION, PNG_TYPE, THUMBNAIL, errors
-from layerscope_api.dependencies import ServiceDependency
-from layerscope_api.requests import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, read_image
-from layerscope_api.schemas import ImageBody
-from layerscope_api.security import INFER
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ServiceDependency
+from layerscope_api.requests.body import read_image
+from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES
+from layerscope_api.schemas.openapi import LOCATION, PNG_TYPE, THUMBNAIL, errors
+from layerscope_api.schemas.results import ImageBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[INFER])
 

@@ -6,22 +6,22 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from layerscope import encode
-from layerscope.execution.engine import Query, Result
 from layerscope.execution.inputs import ImageSource, Sources
+from layerscope.execution.interface import Query, Result
 from layerscope.graph.model import ModelDescription
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import RUN_ERRORS, errors, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.descriptions import identity, preprocessing_body
-from layerscope_api.inspecting import Links, explained, inspected
-from layerscope_api.inspection_schemas import InspectionBody
-from layerscope_api.options import InspectOptions
-from layerscope_api.predicting import building_bytes, predicted
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.security import INFER
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.schemas.attributions import InspectionBody
+from layerscope_api.schemas.openapi import RUN_ERRORS, errors, query_and_body
+from layerscope_api.schemas.options import InspectOptions
+from layerscope_api.serializers.inspection import Links, explained, inspected
+from layerscope_api.serializers.models import identity, preprocessing_body
+from layerscope_api.serializers.predictions import building_bytes, predicted
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from layerscope_api.contract import Responses, errors
-from layerscope_api.dependencies import ServiceDependency
-from layerscope_api.security import METRICS
+from layerscope_api.context.scopes import METRICS
+from layerscope_api.context.service import ServiceDependency
+from layerscope_api.schemas.openapi import Responses, errors
 
 router = APIRouter(tags=["service"], dependencies=[METRICS])
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from layerscope_api.contract import errors
-from layerscope_api.dependencies import ModelReference, ServiceDependency
-from layerscope_api.descriptions import named_version
-from layerscope_api.model_schemas import LabelsBody, NamedVersionBody
-from layerscope_api.security import MODELS_WRITE
+from layerscope_api.context.scopes import MODELS_WRITE
+from layerscope_api.context.service import ModelReference, ServiceDependency
+from layerscope_api.schemas.models import LabelsBody, NamedVersionBody
+from layerscope_api.schemas.openapi import errors
+from layerscope_api.serializers.models import named_version
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[MODELS_WRITE])
 

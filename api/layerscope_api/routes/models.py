@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from layerscope.graph.selectors import require_few
-from layerscope_api.contract import errors
-from layerscope_api.dependencies import ModelReference, ServiceDependency
-from layerscope_api.descriptions import layer_list, model_body, model_list
-from layerscope_api.drawing import graph_body
-from layerscope_api.options import read_selectors
-from layerscope_api.schemas import GraphBody, LayerList, ModelBody, ModelList
-from layerscope_api.security import INFER
+from layerscope.graph.taps.selectors import require_few
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, ServiceDependency
+from layerscope_api.schemas.models import GraphBody, LayerList, ModelBody, ModelList
+from layerscope_api.schemas.openapi import errors
+from layerscope_api.schemas.options import read_selectors
+from layerscope_api.serializers.graph import graph_body
+from layerscope_api.serializers.models import layer_list, model_body, model_list
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 

@@ -6,22 +6,23 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
-from layerscope.activations import Activation
 from layerscope.errors import NoPicture
-from layerscope.execution.backdrops import Ground
-from layerscope.execution.engine import Query
-from layerscope.graph.selectors import require_one
+from layerscope.execution.interface import Query
+from layerscope.execution.overlay_background import Ground
+from layerscope.graph.taps.selectors import require_one
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes, tiles
 from layerscope.render.layout import require_room
-from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.options import OverlayOptions
-from layerscope_api.pictures import about_layers, picture_answer, picture_format
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.security import INFER
+from layerscope.tensors.activations import Activation
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.images import picture_answer, picture_format
+from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
+from layerscope_api.schemas.options import OverlayOptions
+from layerscope_api.serializers.models import about_layers
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
 

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 
 from layerscope.errors import InvalidRequest
-from layerscope.execution.engine import Query
-from layerscope_api.contract import errors, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.options import PlanOptions
-from layerscope_api.planning import plan_body
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import PlanBody
-from layerscope_api.security import INFER
+from layerscope.execution.interface import Query
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.schemas.openapi import errors, query, query_and_body
+from layerscope_api.schemas.options import PlanOptions
+from layerscope_api.schemas.results import PlanBody
+from layerscope_api.serializers.activations import plan_body
 
 router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 

@@ -3,17 +3,17 @@
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from layerscope.execution.engine import Query, Result
-from layerscope_api.answers import Answer, respond, timed
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.descriptions import identity, preprocessing_body
-from layerscope_api.options import PredictionOptions
-from layerscope_api.predicting import building_bytes, predicted
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import PredictionsBody
-from layerscope_api.security import INFER
+from layerscope.execution.interface import Query, Result
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
+from layerscope_api.schemas.options import PredictionOptions
+from layerscope_api.schemas.results import PredictionsBody
+from layerscope_api.serializers.models import identity, preprocessing_body
+from layerscope_api.serializers.predictions import building_bytes, predicted
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
 

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 
-from layerscope.execution.engine import Query
 from layerscope.execution.inputs import Sources, rows_of
+from layerscope.execution.interface import Query
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.receptive.field import AXES, FieldOnInput
 from layerscope.images import Geometry
 from layerscope.limits import Limits
-from layerscope_api.contract import errors, query
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.descriptions import identity
-from layerscope_api.options import ReceptiveFieldOptions
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import InputField, ReceptiveFieldBody
-from layerscope_api.security import INFER
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.schemas.openapi import errors, query
+from layerscope_api.schemas.options import ReceptiveFieldOptions
+from layerscope_api.schemas.results import InputField, ReceptiveFieldBody
+from layerscope_api.serializers.models import identity
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter
 
 from layerscope import __version__
 from layerscope.render import names
-from layerscope_api.contract import errors
-from layerscope_api.dependencies import ServiceDependency
-from layerscope_api.schemas import ColormapList, LimitList, LimitRow, VersionInfo
-from layerscope_api.security import INFER
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ServiceDependency
+from layerscope_api.schemas.openapi import errors
+from layerscope_api.schemas.results import ColormapList, LimitList, LimitRow, VersionInfo
 
 router = APIRouter(prefix="/v1", tags=["service"], dependencies=[INFER])
 

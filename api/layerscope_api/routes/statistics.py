@@ -5,23 +5,23 @@ from collections.abc import Callable, Sequence
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from layerscope.activations import Activation
 from layerscope.errors import AnswerTooLarge
-from layerscope.execution.engine import Query, Result
+from layerscope.execution.interface import Query, Result
 from layerscope.limits import Limits
 from layerscope.render import MEDIA_TYPES, STRIP, LayerRow, PictureFormat, network_picture, network_size
-from layerscope.statistics import Axis, Report, report_of
-from layerscope.tensor_specs import TensorSpec
-from layerscope_api.answers import Answer, respond, timed
-from layerscope_api.callers import IsWanted
-from layerscope_api.contract import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
-from layerscope_api.dependencies import ModelReference, Service, ServiceDependency
-from layerscope_api.descriptions import identity, preprocessing_body
-from layerscope_api.options import LayersOptions, StatisticsOptions
-from layerscope_api.pictures import picture_format
-from layerscope_api.requests import Asked, read_request
-from layerscope_api.schemas import StatisticsBody
-from layerscope_api.security import INFER
+from layerscope.tensors.activations import Activation
+from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.statistics import Axis, Report, report_of
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ModelReference, Service, ServiceDependency
+from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.images import picture_format
+from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
+from layerscope_api.schemas.options import LayersOptions, StatisticsOptions
+from layerscope_api.schemas.results import StatisticsBody
+from layerscope_api.serializers.models import identity, preprocessing_body
 
 _BYTES_A_VALUE, _BYTES_A_FIGURE, _FIGURES = 48, 64, 8
 

@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 
-from layerscope_api.contract import errors
-from layerscope_api.dependencies import ModelReference, ServiceDependency
-from layerscope_api.descriptions import upload_body
-from layerscope_api.model_schemas import UploadBody
-from layerscope_api.receiving import FILE_TYPES, UploadOptions, declared_size, receive
-from layerscope_api.requests import FORM_TYPE
-from layerscope_api.security import MODELS_WRITE
+from layerscope_api.context.scopes import MODELS_WRITE
+from layerscope_api.context.service import ModelReference, ServiceDependency
+from layerscope_api.requests.model_upload import FILE_TYPES, UploadOptions, declared_size, receive
+from layerscope_api.schemas.media_types import FORM_TYPE
+from layerscope_api.schemas.models import UploadBody
+from layerscope_api.schemas.openapi import errors
+from layerscope_api.serializers.models import upload_body
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[MODELS_WRITE])
 

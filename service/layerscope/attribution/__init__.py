@@ -8,8 +8,8 @@ from layerscope.attribution.hirescam import HIRESCAM
 from layerscope.attribution.integrated_gradients import INTEGRATED_GRADIENTS
 from layerscope.attribution.layercam import LAYERCAM
 from layerscope.attribution.method import Method, MethodOptions, TargetOptions
+from layerscope.attribution.model_probe import Probe
 from layerscope.attribution.occlusion import OCCLUSION
-from layerscope.attribution.probe import Probe
 from layerscope.attribution.saliency import SALIENCY
 from layerscope.attribution.scorecam import SCORECAM
 from layerscope.attribution.smoothgrad import SMOOTHGRAD

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from layerscope.attribution.method import Array
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 from layerscope.errors import OptionInvalid
 
 Color = Literal["black", "grey", "white"]

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from layerscope.attribution.method import Array, Method, MethodOptions
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 class _Options(MethodOptions):

@@ -14,7 +14,7 @@ import numpy as np
 
 from layerscope.attribution.maps import positive
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001

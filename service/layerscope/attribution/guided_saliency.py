@@ -7,7 +7,7 @@ Simplicity: The All Convolutional Net, figure 1. Such maps are sharp, and depend
 
 from layerscope.attribution.maps import strongest
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 def _explain(probe: Probe, options: InputOptions) -> Array:  # noqa: ARG001

@@ -9,7 +9,7 @@ What speaks against the target is negative.
 import numpy as np
 
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001

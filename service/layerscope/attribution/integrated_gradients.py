@@ -15,7 +15,7 @@ from pydantic import Field
 from layerscope.attribution.baselines import Baseline, baseline_of, meaning
 from layerscope.attribution.maps import mean_slopes
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 class _Options(InputOptions):

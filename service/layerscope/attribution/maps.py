@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from layerscope.attribution.method import Array
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 def positive(values: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

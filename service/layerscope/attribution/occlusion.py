@@ -15,7 +15,7 @@ from pydantic import Field
 
 from layerscope.attribution.baselines import Baseline, baseline_of, meaning
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Box, Probe
+from layerscope.attribution.model_probe import Box, Probe
 
 _PATCHES_A_SIDE = 8
 

@@ -8,7 +8,7 @@ section 3.1.
 
 from layerscope.attribution.maps import strongest
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 def _explain(probe: Probe, options: InputOptions) -> Array:  # noqa: ARG001

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from layerscope.attribution.maps import enlarged, positive
 from layerscope.attribution.method import Array, InputOptions, LayerOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 class _Options(LayerOptions, InputOptions):

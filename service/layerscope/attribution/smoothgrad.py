@@ -13,7 +13,7 @@ from pydantic import Field
 
 from layerscope.attribution.maps import mean_slopes, strongest
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.probe import Probe
+from layerscope.attribution.model_probe import Probe
 
 
 class _Options(InputOptions):

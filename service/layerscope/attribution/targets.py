@@ -19,9 +19,9 @@ import numpy as np
 
 from layerscope.attribution.method import ARGMAX, Array, TargetOptions
 from layerscope.errors import NotDifferentiable, OptionInvalid
-from layerscope.graph.heads import Head
+from layerscope.graph.analysis.logits import Head
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps import Tap
+from layerscope.graph.taps.tap import Tap
 
 Form = Literal["logits", "log", "output"]
 

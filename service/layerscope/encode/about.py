@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerscope.activations import Activation, Activations
-from layerscope.statistics import Statistics
+from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.statistics import Statistics
 
 
 @dataclass(frozen=True, kw_only=True)

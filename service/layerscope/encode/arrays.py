@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.activations import Activations
+from layerscope.tensors.activations import Activations
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Piece = bytes | memoryview

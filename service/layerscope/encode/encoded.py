@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from layerscope.activations import Activations
 from layerscope.encode.about import About
 from layerscope.encode.arrays import Piece
 from layerscope.encode.formats import EXTENSIONS, MEDIA_TYPES, Format
@@ -13,6 +12,7 @@ from layerscope.encode.npz_format import encode_npz
 from layerscope.encode.room import require_room
 from layerscope.encode.safetensors_format import encode_safetensors
 from layerscope.limits import Limits
+from layerscope.tensors.activations import Activations
 
 _ENCODERS: dict[Format, Callable[[Activations, About], list[Piece]]] = {
     "json": encode_json,

@@ -3,10 +3,10 @@
 import numpy as np
 import orjson
 
-from layerscope.activations import Activations
 from layerscope.encode.about import About, document
 from layerscope.encode.arrays import Piece
 from layerscope.encode.room import json_bytes
+from layerscope.tensors.activations import Activations
 
 _KEY_BYTES = 64
 """More than the keys of a layer's values, scale and offset take."""

@@ -4,9 +4,9 @@ import io
 
 from numpy.lib import format as npy
 
-from layerscope.activations import Activations
 from layerscope.encode.about import About
 from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.tensors.activations import Activations
 
 
 def encode_npy(activations: Activations, about: About) -> list[Piece]:  # noqa: ARG001

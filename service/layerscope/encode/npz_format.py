@@ -5,10 +5,10 @@ import zipfile
 
 import orjson
 
-from layerscope.activations import Activations
 from layerscope.encode.about import About, document
 from layerscope.encode.arrays import Piece, array_data, in_order, named_arrays
 from layerscope.encode.npy_format import npy_header
+from layerscope.tensors.activations import Activations
 
 _MEMBER_BYTES = 256
 """More than an archive says of a member, apart from its name, which it has twice."""

@@ -7,8 +7,8 @@ from layerscope.encode.formats import Format
 from layerscope.encode.safetensors_format import METADATA
 from layerscope.errors import AnswerTooLarge, OptionInvalid, UnsupportedFormat
 from layerscope.limits import Limits
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
 
 _ROW_BYTES = 2_048
 """More than what is said of a layer takes, apart from its address, statistics and chosen channels."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from layerscope.activations import Activations
 from layerscope.encode.about import About, document
 from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.tensors.activations import Activations
 
 METADATA = "__metadata__"
 """The one name that the format keeps for itself."""

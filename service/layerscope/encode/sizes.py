@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerscope.activations import Activation, Activations, Quantization
-from layerscope.channels import ChannelSelection
 from layerscope.encode.about import About
 from layerscope.encode.formats import Format
 from layerscope.encode.json_format import json_size
 from layerscope.encode.npy_format import npy_size
 from layerscope.encode.npz_format import npz_size
 from layerscope.encode.safetensors_format import safetensors_size
-from layerscope.graph.taps import Tap
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
+from layerscope.graph.taps.tap import Tap
+from layerscope.tensors.activations import Activation, Activations, Quantization
+from layerscope.tensors.channels import ChannelSelection
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
 
 _SIZES: dict[Format, Callable[[Activations, About], int]] = {
     "json": json_size,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from layerscope.errors import AnswerTooLarge, InputMismatch, MemoryBusy
 from layerscope.graph.model import LoadedModel, ModelDescription
-from layerscope.graph.taps import Shape, Tap
+from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.spec import TensorSpec
 
 Admission = Callable[[Sequence[TensorSpec]], int]
 """Is shown what will be computed, before anything runs, and raises if the answer would be impossible; else it returns the

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.activations import Activation, Activations
 from layerscope.attribution import Method, MethodOptions, TargetOptions
-from layerscope.attribution.places import input_place, last_layer, layer_of
+from layerscope.attribution.target_layers import input_place, last_layer, layer_of
 from layerscope.attribution.targets import Output, Target, output_of, targets_of
 from layerscope.errors import NotDifferentiable, OptionInvalid, TooMany
 from layerscope.execution.inputs import Sources
-from layerscope.graph.derivatives import Derivative
 from layerscope.graph.model import LoadedModel, ModelDescription
-from layerscope.graph.taps import Tap
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
-from layerscope.stages import Stage
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.timing import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -6,8 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from layerscope.activations import Activations
-from layerscope.attribution.places import input_channel_axis
+from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
 from layerscope.execution.attributing import (
     Array,
@@ -24,11 +23,12 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.versions import MOST_AHEAD, ImageVersions, Terms
-from layerscope.graph.devices import has_gpu
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.taps import Shape
+from layerscope.graph.prepared.devices import has_gpu
+from layerscope.graph.taps.tap import Shape
 from layerscope.limits import MIB, Limits
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.activations import Activations
+from layerscope.tensors.spec import TensorSpec
 
 _CACHED_BYTES = 8 * MIB
 """Without a GPU, versions that run together must have room in the caches of a processor, or they hold each other up."""

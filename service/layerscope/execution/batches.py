@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from layerscope.errors import DeadlineExceeded
-from layerscope.graph.executable import Executable
-from layerscope.graph.taps import Shape, Tap
-from layerscope.stages import Stage
+from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.taps.tap import Shape, Tap
+from layerscope.tensors.timing import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

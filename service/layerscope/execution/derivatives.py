@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from layerscope.execution.batches import Array, Batch, Job
-from layerscope.graph.derivatives import Derivative
-from layerscope.graph.taps import Shape
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.tap import Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from layerscope.errors import InputMismatch, TooMany
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps import Input
+from layerscope.graph.taps.tap import Input
 from layerscope.images import DecodedImage, ImageDescription, Preprocessing, decode, describe
 from layerscope.limits import Limits
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from layerscope.activations import Activations
 from layerscope.attribution import MethodOptions, method_of
 from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, TooMany
 from layerscope.execution.attributing import Attribution, Progress, question_of
@@ -14,9 +13,10 @@ from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.taps import Tap
+from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.activations import Activations
+from layerscope.tensors.spec import TensorSpec
 
 Made = TypeVar("Made")
 

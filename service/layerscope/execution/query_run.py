@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.activations import Activation, Activations
 from layerscope.execution.admission import Demand
 from layerscope.execution.batches import Job, deadline_told
 from layerscope.execution.cache import ActivationCache
@@ -16,9 +15,10 @@ from layerscope.execution.inputs import Row, require_one_size, stack
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.taps import Shape, Tap
+from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
-from layerscope.stages import Stage
+from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.timing import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]

@@ -22,8 +22,8 @@ from layerscope.execution.batches import Batch, Job, Outcome, Told
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from layerscope.graph.executable import Executable
-    from layerscope.graph.taps import Tap
+    from layerscope.graph.runtime.executable import Executable
+    from layerscope.graph.taps.tap import Tap
 
 logger = logging.getLogger(__name__)
 

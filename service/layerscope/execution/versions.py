@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.activations import Activations
-from layerscope.attribution.places import input_channel_axis
-from layerscope.attribution.probe import Box
+from layerscope.attribution.model_probe import Box
+from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
 from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
 from layerscope.execution.attributing import Array, Progress, Question
@@ -21,11 +20,12 @@ from layerscope.execution.changes import ChangesJob
 from layerscope.execution.derivatives import DerivativeJob
 from layerscope.execution.query_run import QueryRun
 from layerscope.execution.scheduler import Scheduler
-from layerscope.graph.derivatives import Derivative
-from layerscope.graph.fitting import same_but_for_rounding
 from layerscope.graph.local import LocalChanges
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.taps import Tap
+from layerscope.graph.runtime.batch_arrays import same_but_for_rounding
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.tap import Tap
+from layerscope.tensors.activations import Activations
 
 _LATE = "The attribution took longer than it may, or nobody waits for it: ask for less, or try again."
 

@@ -10,17 +10,17 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from layerscope.activations import Activation
 from layerscope.errors import LayerscopeError
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.selectors import TapIndex, split_selectors
-from layerscope.graph.taps import Tap
+from layerscope.graph.taps.selectors import TapIndex, split_selectors
+from layerscope.graph.taps.tap import Tap
 from layerscope.models.control import EVERY
 from layerscope.models.directory import ModelSource
-from layerscope.statistics import Tally, tallies_of
+from layerscope.tensors.activations import Activation
+from layerscope.tensors.statistics import Tally, tallies_of
 
 if TYPE_CHECKING:
-    from layerscope.graph.executable import Executable
+    from layerscope.graph.runtime.executable import Executable
 
 logger = logging.getLogger(__name__)
 

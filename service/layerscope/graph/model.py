@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import LayerscopeError, ModelRefused
-from layerscope.graph.executable import Executable
-from layerscope.graph.handover import Blueprint, Prepared
 from layerscope.graph.local import Routes
+from layerscope.graph.prepared.prepared_model import Blueprint, Prepared
 from layerscope.graph.receptive.field import ReceptiveFields
-from layerscope.graph.selectors import TapIndex, split_selectors
-from layerscope.graph.taps import Input, Shape, Tap
+from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.taps.selectors import TapIndex, split_selectors
+from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.images import Preprocessing
 from layerscope.images.presets import PRESETS
 from layerscope.models.directory import ModelSource

@@ -1,6 +1,6 @@
 """Bytes to validated pixels and tensors: decoding, preprocessing, tensors and the store of uploaded images."""
 
-from layerscope.images.backdrop import Backdrop
+from layerscope.images.background import Backdrop
 from layerscope.images.decode import DecodedImage, ImageDescription, decode, describe
 from layerscope.images.geometry import Box, Geometry
 from layerscope.images.pixels import true_colors

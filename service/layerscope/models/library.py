@@ -4,9 +4,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol
+from typing import Generic
 
 from layerscope.errors import (
     ControlRefused,
@@ -17,57 +16,19 @@ from layerscope.errors import (
     SourceUnreachable,
 )
 from layerscope.limits import Limits
-from layerscope.models.acceptance import Report
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.changes import Addition
 from layerscope.models.control import Control
 from layerscope.models.directory import Key, ModelSource, find_models
-from layerscope.models.fellows import ALONE, Fellows, Order
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Entry, Model, Registry
+from layerscope.models.source_sync import Refresh, Supply, nothing_to_fetch
 from layerscope.models.store import ModelStore
-from layerscope.models.supply import Refresh, Supply, nothing_to_fetch
 from layerscope.models.watching import DirectoryWatch
+from layerscope.models.worker_sync import ALONE, Fellows, Order
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Addition(Generic[Model]):
-    """A model that was sent: what its file turned out to be, the version it is, and whether that is new."""
-
-    entry: Entry[Model]
-    report: Report
-    is_new: bool
-
-
-class ModelChanges(Protocol[Model]):
-    """The changes that somebody may ask for. All block, and may be made from any thread; see `Library` for each."""
-
-    @property
-    def trouble(self) -> LayerscopeError | None:
-        """Why the models may be others than those of the place that they come from."""
-
-    def load(self, reference: str) -> Entry[Model]:
-        """Load a version of a model, in place of itself too."""
-
-    def unload(self, reference: str) -> Entry[Model]:
-        """Take a version out of memory once nobody uses it."""
-
-    def label(self, reference: str, label: str) -> Entry[Model]:
-        """Let a label point at a loaded version."""
-
-    def unlabel(self, name: str, label: str) -> None:
-        """Let a label point at nothing."""
-
-    def receiving(self, size: int) -> AbstractContextManager[Path]:
-        """A file to receive a model in."""
-
-    def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
-        """Check, try and store a model file."""
-
-    def remove(self, reference: str) -> None:
-        """Remove a version that was sent."""
 
 
 class Library(Generic[Model]):

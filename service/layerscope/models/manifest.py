@@ -29,7 +29,7 @@ class Manifest(BaseModel):
         plugins: Python files beside the model that define its custom classes.
         warm_up: choices of layers to compile a plan for when the model is loaded, so that the first request for
             them does not wait. Each is written as a request has it, such as `conv1` or `conv1,outputs`; see
-            `layerscope.graph.selectors`.
+            `layerscope.graph.taps.selectors`.
         architecture: a name in `keras.applications`, in place of a model file.
         weights: those of the architecture: `random`, or the name of an .h5 file beside the declaration.
         options: further arguments of the architecture, such as `input_shape` and `classes`.

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from layerscope.errors import ModelRefused, ModelTooLarge, WeightsShapeMismatch
-from layerscope.models.acceptance.archive import CONFIG, WEIGHTS
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.validation.archive import CONFIG, WEIGHTS
 
 _UNSAID = 32
 """Length of an axis that may have any."""

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from layerscope.errors import ControlRefused, OptionInvalid, StorageFull
 from layerscope.limits import Limits
-from layerscope.models.acceptance import Report, accept
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_name
 from layerscope.models.durable import storing, synchronise, synchronise_folder
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.validation import Report, accept
 
 _INCOMING = ".incoming"
 

@@ -15,7 +15,7 @@ from layerscope.render.picture import (
     render,
     render_sections,
 )
-from layerscope.render.sections import Section
+from layerscope.render.tile_grid import Section
 from layerscope.render.tiles import tiles
 
 __all__ = [

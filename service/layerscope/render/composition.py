@@ -9,7 +9,7 @@ from PIL import Image
 from layerscope.render import lettering
 from layerscope.render.inks import Inks
 from layerscope.render.layout import BAR_TEXT_MARGIN, BAR_WIDTH, LABEL_HEIGHT, LABEL_MARGIN, Grid, Layout
-from layerscope.render.sections import Section
+from layerscope.render.tile_grid import Section
 
 
 def compose(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from layerscope.errors import AnswerTooLarge
 from layerscope.render import lettering
 from layerscope.render.options import PictureOptions
-from layerscope.render.sections import Section
+from layerscope.render.tile_grid import Section
 
 LABEL_HEIGHT = lettering.HEIGHT + 2
 LABEL_MARGIN = 2

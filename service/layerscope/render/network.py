@@ -15,7 +15,7 @@ from layerscope.render.files import PictureFormat
 from layerscope.render.inks import BACKGROUND, TEXT
 
 if TYPE_CHECKING:
-    from layerscope.statistics import Axis
+    from layerscope.tensors.statistics import Axis
 
 Canvas = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from layerscope.errors import NoPicture, OptionInvalid
-from layerscope.images.backdrop import Backdrop
+from layerscope.images.background import Backdrop
 from layerscope.images.geometry import Geometry
 from layerscope.limits import Limits
 from layerscope.render import files, normalization
@@ -19,7 +19,7 @@ from layerscope.render.layout import Layout, require_room
 from layerscope.render.options import PictureOptions
 from layerscope.render.picture import Picture, measure
 from layerscope.render.scale import Scale
-from layerscope.render.sections import Section
+from layerscope.render.tile_grid import Section
 
 Interpolation = Literal["bilinear", "nearest"]
 

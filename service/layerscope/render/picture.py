@@ -14,7 +14,7 @@ from layerscope.render.files import PictureFormat
 from layerscope.render.layout import Layout, plan, require_room
 from layerscope.render.options import PictureOptions
 from layerscope.render.scale import Scale, has_one_range
-from layerscope.render.sections import Section
+from layerscope.render.tile_grid import Section
 
 _BYTES_A_VALUE, _BYTES_A_PIXEL = 32, 8
 """Copies of the maps, in widths that float64 needs, and of the picture: with palette, as lines of a file, packed."""

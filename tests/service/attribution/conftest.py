@@ -3,7 +3,7 @@ import shutil
 import pytest
 from explained_models import Explained, write_models
 
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 
 

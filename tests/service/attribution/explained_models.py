@@ -13,8 +13,8 @@ from keras import layers
 
 from layerscope.attribution import METHODS
 from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.engine import LocalEngine
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.local_engine import LocalEngine
 
 SIDE = 12
 

@@ -7,7 +7,7 @@ from explained_models import Explained
 from keras import layers
 
 from layerscope.attribution import METHODS
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 
 EXPLAINING = [name for name, method in METHODS.items() if method.has_target]
 PICTURES = 16

@@ -8,8 +8,8 @@ from test_attribution_methods import difference, pictures
 
 from layerscope.attribution import METHODS
 from layerscope.execution.attributing import AttributionQuery
-from layerscope.execution.engine import LocalEngine
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.local_engine import LocalEngine
 
 SIDE, PATCH = 48, 6
 IMAGES = pictures(2, seed=3, side=SIDE)

@@ -10,8 +10,8 @@ from test_attribution_methods import difference, pictures
 from layerscope.attribution import METHODS
 from layerscope.errors import AnswerTooLarge, DeadlineExceeded, OptionInvalid
 from layerscope.execution.attributing import AttributionQuery
-from layerscope.execution.engine import Query
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
 from layerscope.limits import Limits
 from layerscope.render import PictureOptions, render
 

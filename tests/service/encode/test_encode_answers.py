@@ -15,8 +15,8 @@ from safetensors import numpy as safetensors
 from layerscope.encode import FORMATS, About, encode, estimate
 from layerscope.errors import UnsupportedFormat
 from layerscope.limits import Limits
-from layerscope.statistics import statistics_of
-from layerscope.tensor_options import TensorOptions
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.statistics import statistics_of
 
 ABOUT = About(
     model="digits", version=3, digest="sha256-ab", preprocessing={"input": {"mode": "unit"}, "mask": None}

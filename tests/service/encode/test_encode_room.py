@@ -5,8 +5,8 @@ from activation_examples import make_activation, make_activations, make_tap
 from layerscope.encode import EXTENSIONS, MEDIA_TYPES, About, encode, estimate, require_room
 from layerscope.errors import AnswerTooLarge, OptionInvalid, UnsupportedFormat
 from layerscope.limits import Limits
-from layerscope.tensor_options import TensorOptions
-from layerscope.tensor_specs import TensorSpec
+from layerscope.tensors.options import TensorOptions
+from layerscope.tensors.spec import TensorSpec
 
 ABOUT = About(model="digits", version=1, digest="sha256-ab")
 SMALL = Limits(json_elements=100, response_bytes=10_000)

@@ -1,7 +1,7 @@
 import pytest
 from engine_models import write_models
 
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 
 

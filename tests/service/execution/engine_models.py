@@ -10,13 +10,13 @@ import numpy as np
 from keras import layers
 from PIL import Image
 
-from layerscope.execution.engine import Query
 from layerscope.execution.inputs import ImageSource, TensorSource
-from layerscope.graph.handover import anonymous_file, read
+from layerscope.execution.interface import Query
+from layerscope.graph.loading.serialize import pack
 from layerscope.graph.model import assemble
-from layerscope.graph.packing import pack
-from layerscope.graph.signature import signature_of
-from layerscope.graph.tracing import trace
+from layerscope.graph.prepared.prepared_model import anonymous_file, read
+from layerscope.graph.tracing.signature import signature_of
+from layerscope.graph.tracing.trace import trace
 from layerscope.models.directory import ModelSource
 from layerscope.models.manifest import Manifest
 

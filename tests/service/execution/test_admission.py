@@ -20,8 +20,9 @@ from layerscope.errors import (
     UnsupportedImage,
 )
 from layerscope.execution.admission import WorkingMemory
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 
 SIZE = 12 * 12 * 8 * 4

@@ -20,7 +20,7 @@ from layerscope.errors import (
     TooMany,
     UnsupportedImage,
 )
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.images import Preprocessing, decode
 from layerscope.limits import Limits
 

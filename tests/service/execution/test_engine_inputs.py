@@ -5,8 +5,8 @@ import pytest
 from engine_models import png, tensor
 
 from layerscope.errors import InputMismatch
-from layerscope.execution.engine import Query
 from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.execution.interface import Query
 from layerscope.images import decode
 from layerscope.limits import Limits
 

@@ -11,8 +11,8 @@ from keras import layers
 
 from layerscope.attribution import METHODS
 from layerscope.execution.attributing import AttributionQuery
-from layerscope.execution.engine import LocalEngine
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
 from layerscope.models.control import Control
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from layerscope.graph.addresses import Address, encode_path
+from layerscope.graph.taps.addresses import Address, encode_path
 
 
 class EagerReference:

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import layers
 
-from layerscope.graph.derivatives import Derivative
-from layerscope.graph.executable import Executable
-from layerscope.graph.handover import Prepared, anonymous_file, read
-from layerscope.graph.packing import pack
-from layerscope.graph.selectors import TapIndex
-from layerscope.graph.signature import signature_of
-from layerscope.graph.tracing import Trace, trace
+from layerscope.graph.loading.serialize import pack
+from layerscope.graph.prepared.prepared_model import Prepared, anonymous_file, read
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.taps.selectors import TapIndex
+from layerscope.graph.tracing.signature import signature_of
+from layerscope.graph.tracing.trace import Trace, trace
 from layerscope.models.manifest import Manifest
 
 PLAN_BYTES = 2**28

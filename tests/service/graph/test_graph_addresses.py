@@ -3,8 +3,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layerscope.errors import InvalidAddress
-from layerscope.graph.addresses import SITES, Address, parse_address
-from layerscope.graph.selectors import split_selectors
+from layerscope.graph.taps.addresses import SITES, Address, parse_address
+from layerscope.graph.taps.selectors import split_selectors
 
 NAMES = st.text(min_size=1, max_size=12)
 ADDRESSES = st.builds(

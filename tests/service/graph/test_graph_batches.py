@@ -6,7 +6,7 @@ import pytest
 from graph_models import PLAN_BYTES, assert_close, noise, scatter_statistics, traced
 from keras import layers
 
-from layerscope.graph.executable import Executable
+from layerscope.graph.runtime.executable import Executable
 
 
 def network():

@@ -10,9 +10,9 @@ from graph_models import assert_close, noise, prepared, traced
 from keras import layers
 from tensorflow.python.client.session import BaseSession
 
-from layerscope.graph.executable import Executable
-from layerscope.graph.signature import signature_of
-from layerscope.graph.tracing import trace
+from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.tracing.signature import signature_of
+from layerscope.graph.tracing.trace import trace
 
 SIZES = [(8, 8), (9, 14), (16, 10)]
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from layerscope.graph.fusion import can_fuse, fused
-from layerscope.graph.subgraph import GraphParts
-from layerscope.graph.weights import Weights
+from layerscope.graph.analysis.subgraph import GraphParts
+from layerscope.graph.prepared.weights import Weights
+from layerscope.graph.rewrites.fuse_conv_bn import can_fuse, fused
 
 needs_fusion = pytest.mark.skipif(
     not can_fuse(), reason="TensorFlow computes here without oneDNN, or on a GPU"

@@ -2,7 +2,7 @@ import numpy as np
 from activation_examples import arrays
 from hypothesis import given
 
-from layerscope.graph.half import to_half
+from layerscope.graph.runtime.float16 import to_half
 
 
 @given(arrays(dtypes=("float32",)))

@@ -11,7 +11,7 @@ from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import InputMismatch, NotDifferentiable
-from layerscope.graph.derivatives import Derivative
+from layerscope.graph.runtime.derivatives import Derivative
 
 
 @pytest.fixture(scope="module")

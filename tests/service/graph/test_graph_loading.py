@@ -18,10 +18,10 @@ from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.derivatives import Derivative
-from layerscope.graph.loading import SHARED_LOADER
+from layerscope.graph.loading.loader import SHARED_LOADER
+from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
-from layerscope.graph.preparation import prepare
+from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.models.directory import ModelSource
 
 WHO = """
@@ -37,7 +37,7 @@ file.rename(file.with_suffix(""))
 SERVER = """
 import socket, sys
 from pathlib import Path
-from layerscope.graph.loading import LoaderProcess
+from layerscope.graph.loading.loader import LoaderProcess
 from layerscope.models.directory import ModelSource
 listener = socket.create_server(("127.0.0.1", 0))
 for folder in map(Path, sys.argv[1:]):

@@ -8,7 +8,7 @@ from graph_models import noise, residual_model, traced
 from keras import layers
 from tensorflow.core.protobuf import config_pb2
 
-from layerscope.graph.weights import Weights
+from layerscope.graph.prepared.weights import Weights
 
 
 class Patches(layers.Layer):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import InvalidAddress, InvalidSelector, LayerNotFound, LayerscopeError
-from layerscope.graph.selectors import split_selectors
+from layerscope.graph.taps.selectors import split_selectors
 
 SELECTORS = st.sampled_from(
     [

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 
 from layerscope.limits import Limits
-from layerscope.models.acceptance.examination import examine
-from layerscope.models.acceptance.report import Report
+from layerscope.models.validation.examination import examine
+from layerscope.models.validation.report import Report
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 

@@ -11,9 +11,9 @@ from model_files import tiny_model
 
 from layerscope.errors import ConfigInvalid, LayerNotAllowed, ModelRefused, ModelTooLarge
 from layerscope.limits import Limits
-from layerscope.models.acceptance import allowed, check
-from layerscope.models.acceptance.classes import require_known_classes
-from layerscope.models.acceptance.config import nodes
+from layerscope.models.validation import allowed, check
+from layerscope.models.validation.classes import require_known_classes
+from layerscope.models.validation.config import nodes
 
 LIMITS = Limits()
 FORMATS = pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -262,7 +262,7 @@ def test_m07_layers_that_depend_on_themselves(made, source):
 
 
 def test_m07_a_shared_layer_that_comes_back_is_no_cycle():
-    from layerscope.models.acceptance.wiring import require_wiring
+    from layerscope.models.validation.wiring import require_wiring
 
     start = keras.Input((4,), name="start")
     shared = keras_layers.Dense(4, name="shared")

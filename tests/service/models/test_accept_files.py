@@ -24,7 +24,7 @@ from layerscope.errors import (
     WeightsShapeMismatch,
 )
 from layerscope.limits import Limits
-from layerscope.models.acceptance import check
+from layerscope.models.validation import check
 
 LIMITS = Limits()
 FORMATS = pytest.mark.parametrize("suffix", [".keras", ".h5"])

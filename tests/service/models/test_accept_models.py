@@ -13,8 +13,8 @@ from model_files import rewrite_as_keras_2, separable_model, tiny_model
 
 from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
-from layerscope.models.acceptance import accept
 from layerscope.models.formats import open_model
+from layerscope.models.validation import accept
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
 

@@ -14,12 +14,12 @@ from keras import layers as keras_layers
 from model_files import separable_model, tiny_model, write_version
 
 from layerscope.errors import ModelRefused, ModelTooLarge, WeightsShapeMismatch
-from layerscope.graph.loading import SHARED_LOADER
+from layerscope.graph.loading.loader import SHARED_LOADER
 from layerscope.limits import Limits
-from layerscope.models.acceptance import accept
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
 from layerscope.models.probing import require_held
+from layerscope.models.validation import accept
 
 BOUNDS = OpeningBounds(seconds=60, address_space=8 << 30, parameters=500_000_000)
 

@@ -9,8 +9,8 @@ from text_models import EXPLICIT, POLL, load, states, text_of
 
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
-from layerscope.models.fellows import FellowProcesses
 from layerscope.models.library import Library
+from layerscope.models.worker_sync import FellowProcesses
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from model_files import tiny_model
 from moto.server import ThreadedMotoServer
 
 from layerscope.errors import SourceUnreachable
+from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
-from layerscope.graph.preparation import prepare
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.library import Library

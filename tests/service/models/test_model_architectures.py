@@ -8,10 +8,11 @@ import pytest
 from model_files import declare, pixels, tiny_model, write_version
 
 from layerscope.errors import ModelRefused
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
-from layerscope.graph.preparation import prepare
 from layerscope.images import DecodedImage, Preprocessing
 from layerscope.models.architectures import architectures, build_architecture, preset_of
 from layerscope.models.directory import find_models

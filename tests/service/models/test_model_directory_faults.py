@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.demo import MODELS
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.models.directory import find_models
 
 DEMO = MODELS / "digits" / "1" / "model.keras"

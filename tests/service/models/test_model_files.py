@@ -19,10 +19,11 @@ from model_files import (
 )
 
 from layerscope.errors import ModelNotLoaded, ModelRefused
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
-from layerscope.graph.preparation import prepare
 from layerscope.models.directory import find_models
 
 

@@ -5,9 +5,10 @@ import pytest
 from model_files import declare, pixels, tiny_model
 
 from layerscope.errors import ModelRefused
-from layerscope.execution.engine import LocalEngine, Query
 from layerscope.execution.inputs import TensorSource
-from layerscope.graph.preparation import prepare
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.graph.loading.prepare import prepare
 from layerscope.models.directory import find_models
 
 

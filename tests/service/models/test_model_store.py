@@ -18,7 +18,7 @@ from layerscope.errors import (
     StorageFull,
     UnsupportedFormat,
 )
-from layerscope.execution.engine import LocalEngine
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.manifest import Manifest

@@ -22,7 +22,7 @@ from layerscope.render import (
     render_sections,
     tiles,
 )
-from layerscope.statistics import Axis
+from layerscope.tensors.statistics import Axis
 
 FOLDER = Path(__file__).parents[2] / "data" / "golden"
 

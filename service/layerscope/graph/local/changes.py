@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from layerscope.errors import InputMismatch
-from layerscope.graph.executable import Executable
 from layerscope.graph.local.axes import Axis, Box, changed, windows
-from layerscope.graph.local.routes import Route, Stop
-from layerscope.graph.taps import Tap
+from layerscope.graph.local.paths import Route, Stop
+from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.taps.tap import Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

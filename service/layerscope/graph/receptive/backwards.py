@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.receptive.arrangements import Step
 from layerscope.graph.receptive.operations import Operations
 from layerscope.graph.receptive.reach import Read, is_nothing, united
 from layerscope.graph.receptive.rules import moved, reads
 from layerscope.graph.receptive.windows import undivided
-from layerscope.graph.subgraph import node_of
 
 Found = tuple[list[tuple[str, Read]], bool]
 """What is read, by the tensor's name, and whether that is exact and not only the most it can be."""

@@ -9,12 +9,12 @@ from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.errors import OptionInvalid
-from layerscope.graph.handover import Prepared
+from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.prepared.prepared_model import Prepared
 from layerscope.graph.receptive.backwards import output_of, seen_from
 from layerscope.graph.receptive.operations import Operations, Sizes, read_operations
 from layerscope.graph.receptive.reach import Line, Reach, Read
-from layerscope.graph.subgraph import node_of
-from layerscope.graph.taps import Input, Shape, Tap
+from layerscope.graph.taps.tap import Input, Shape, Tap
 
 AXES = ("z", "y", "x")
 """The names of axes of places, that is of those that count neither images nor channels: a map has y and x."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from layerscope.graph.padding import same_padding
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.receptive.operations import Operation, Sizes
 from layerscope.graph.receptive.reach import Window
-from layerscope.graph.subgraph import node_of
+from layerscope.graph.rewrites.same_padding import same_padding
 
 CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "DepthwiseConv2dNative"})
 TRANSPOSED = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"})

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.saved.flattening import FlatGraph, flatten
-from layerscope.graph.subgraph import node_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -11,7 +11,7 @@ from typing import Any
 from tensorflow.python.framework import op_def_registry
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.subgraph import needed_nodes, node_of
+from layerscope.graph.analysis.subgraph import needed_nodes, node_of
 
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 

@@ -7,14 +7,14 @@ from typing import Any
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.saved.checkpoint import SavedVariable
 from layerscope.graph.saved.flattening import (
     FlatGraph,
     flatten,
 )
 from layerscope.graph.saved.signature import SavedSignature
-from layerscope.graph.subgraph import node_of
-from layerscope.graph.taps import Input
+from layerscope.graph.taps.tap import Input
 
 _HANDLE = "/layerscope_handle"
 _LOOPS_OF_TENSORFLOW_1 = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})

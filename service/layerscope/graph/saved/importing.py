@@ -5,12 +5,12 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from layerscope.graph.batch_axis import Rows, rows_of
 from layerscope.graph.saved.flattening import canonical, functions_needed
 from layerscope.graph.saved.graph import ServingGraph, placeholder
 from layerscope.graph.saved.signature import SavedSignature
-from layerscope.graph.signature import Signature
-from layerscope.graph.taps import Tensor
+from layerscope.graph.taps.tap import Tensor
+from layerscope.graph.tracing.batch_axis import Rows, rows_of
+from layerscope.graph.tracing.signature import Signature
 
 
 def imported(

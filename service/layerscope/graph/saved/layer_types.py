@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from layerscope.graph.subgraph import node_of
+from layerscope.graph.analysis.subgraph import node_of
 
 _TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
     (name, frozenset(operations))

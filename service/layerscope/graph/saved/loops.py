@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from layerscope.graph.analysis.subgraph import needed_nodes
 from layerscope.graph.saved.flattening import functions_needed
-from layerscope.graph.subgraph import needed_nodes
 
 _LOOPS_AND_BRANCHES = frozenset({"Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"})
 

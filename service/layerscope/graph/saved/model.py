@@ -19,7 +19,7 @@ from layerscope.graph.saved.signature import read_meta_graph, saved_signature
 from layerscope.graph.saved.structure import Structure
 from layerscope.graph.saved.taps import SavedLayerCalls
 from layerscope.graph.saved.wiring import Wiring
-from layerscope.graph.tracing import Trace
+from layerscope.graph.tracing.trace import Trace
 
 logger = logging.getLogger(__name__)
 

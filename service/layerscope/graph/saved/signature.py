@@ -11,7 +11,7 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.saved.flattening import canonical
-from layerscope.graph.taps import Input
+from layerscope.graph.taps.tap import Input
 
 _SIGNATURE = "serving_default"
 _TAG = "serve"

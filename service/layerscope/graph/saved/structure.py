@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from layerscope.graph.addresses import encode_path
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.saved.flattening import CALLS, FlatGraph, functions_of
 from layerscope.graph.saved.graph import ServingGraph
 from layerscope.graph.saved.scopes import PASSIVE, SavedNode, ScopeCall, ScopeNames, scope_calls
-from layerscope.graph.subgraph import node_of
+from layerscope.graph.taps.addresses import encode_path
 
 
 class Structure:

@@ -6,12 +6,12 @@ No two taps share a tensor that anything else reads: one of them gets a copy of 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from layerscope.graph.addresses import Site
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.saved.layer_types import Insides, declares_channels_first, fused_activation, layer_type
 from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
 from layerscope.graph.saved.wiring import Reader, Wiring
-from layerscope.graph.subgraph import node_of
-from layerscope.graph.taps import Input, LayerCall, Tap
+from layerscope.graph.taps.addresses import Site
+from layerscope.graph.taps.tap import Input, LayerCall, Tap
 
 
 @dataclass(frozen=True)

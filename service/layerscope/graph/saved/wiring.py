@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from layerscope.graph.subgraph import node_of
-from layerscope.graph.taps import Tensor
+from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.taps.tap import Tensor
 
 
 class Reader(NamedTuple):

@@ -1,0 +1,177 @@
+"""The command `layerscope`: serve models, look into a file, print the contract. Keys and model files have modules of their own."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from layerscope import __version__
+from layerscope.errors import LayerscopeError
+from layerscope_api.cli import keys as key_commands
+from layerscope_api.cli import models as model_commands
+from layerscope_api.context.api_keys import Keyring
+from layerscope_api.context.settings import Settings
+from layerscope_api.middleware.trusted_hosts import is_loopback
+
+app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
+app.add_typer(key_commands.app, name="keys")
+app.add_typer(model_commands.app, name="models")
+
+_console = Console(stderr=True)
+
+_SETUP = Settings.model_fields
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
+    """Any layer of any Keras model, for any image, over HTTP."""
+
+
+@app.command()
+def serve(
+    models: Annotated[
+        str | None, typer.Option(metavar="DIR|URL|keras.applications:NAME", help=_SETUP["models"].description)
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="none|imagenet", help=_SETUP["weights"].description)
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(metavar="none|explicit|poll", help=_SETUP["control"].description)
+    ] = None,
+    load: Annotated[list[str] | None, typer.Option(help=_SETUP["load"].description)] = None,
+    allow_upload: Annotated[
+        bool | None, typer.Option("--allow-upload", help=_SETUP["allow_upload"].description)
+    ] = None,
+    trust_savedmodel: Annotated[
+        bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help=_SETUP["workers"].description)] = None,
+    host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
+    port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_SETUP["api_keys"].description)
+    ] = None,
+    insecure_no_auth: Annotated[
+        bool | None, typer.Option("--insecure-no-auth", help=_SETUP["insecure_no_auth"].description)
+    ] = None,
+    allowed_hosts: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help=_SETUP["allowed_hosts"].description)
+    ] = None,
+    watch_layers: Annotated[
+        list[str] | None,
+        typer.Option("--watch-layer", metavar="MODEL:SELECTOR", help=_SETUP["watch_layers"].description),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="text|json", help=_SETUP["log_format"].description)
+    ] = None,
+) -> None:
+    """Serve a directory of models, or the demo model, until interrupted."""
+    given: dict[str, Any] = {
+        "models": models,
+        "weights": weights,
+        "control": control,
+        "load": load,
+        "allow_upload": allow_upload,
+        "trust_savedmodel": trust_savedmodel,
+        "workers": workers,
+        "host": host,
+        "port": port,
+        "api_keys": api_keys,
+        "insecure_no_auth": insecure_no_auth,
+        "allowed_hosts": allowed_hosts,
+        "watch_layers": watch_layers,
+        "log_format": log_format,
+    }
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    _refuse_open_network(settings)
+    from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
+
+    with _friendly_errors():
+        raise typer.Exit(serve_with(settings, _console))
+
+
+@app.command()
+def layers(
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, help="a .keras, .h5 or .hdf5 file, or a SavedModel folder you trust"),
+    ],
+    select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
+) -> None:
+    """List the taps of a model file."""
+    from layerscope.graph.loading.prepare import prepare  # noqa: PLC0415
+    from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
+    from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
+    from layerscope.models.directory import ModelSource  # noqa: PLC0415
+
+    with _friendly_errors(), _console.status(f"Opening {file.name} …"):
+        source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
+        model = assemble(source, prepare(source), plan_bytes=1).description
+        taps = model.taps.select(split_selectors(select or ["all"]))
+    table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
+    table.add_column("index", justify="right")
+    for column in ("address", "type", "shape"):
+        table.add_column(column, overflow="fold")
+    table.add_column("parameters", justify="right")
+    for tap in taps:
+        index = "" if tap.layer.index is None else str(tap.layer.index)
+        shape = "x".join("?" if size is None else str(size) for size in tap.shape)
+        table.add_row(index, tap.address, tap.layer.type, shape, f"{tap.layer.parameters:,}")
+    Console().print(table)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from layerscope_api.server.app import create_app  # noqa: PLC0415 - see serve
+
+    document: dict[str, Any] = create_app(Settings()).openapi()
+    typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = "__".join(str(part) for part in first["loc"]).upper()
+    _console.print(f"[red]The setting LAYERSCOPE_{name} is not valid: {first['msg']}.[/red]", highlight=False)
+    raise typer.Exit(2)
+
+
+@contextmanager
+def _friendly_errors() -> Iterator[None]:
+    try:
+        yield
+    except LayerscopeError as error:
+        _console.print(f"[red]{error.message}[/red]", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _refuse_open_network(settings: Settings) -> None:
+    """Without keys only this machine may ask, unless the operator insists."""
+    if is_loopback(settings.host) or settings.insecure_no_auth:
+        return
+    if settings.api_keys is None or not len(Keyring(settings.api_keys)):
+        _console.print(
+            "[red]Without API keys the service listens on 127.0.0.1 only. Make a key with layerscope keys create and"
+            " name its file with --api-keys, or let everybody in with --insecure-no-auth.[/red]",
+            highlight=False,
+        )
+        raise typer.Exit(2)

@@ -1,0 +1,117 @@
+"""The commands `layerscope models …`: what a person wants to know of a model file before it is served."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from layerscope.errors import LayerscopeError
+from layerscope.models.control import Control
+from layerscope.models.manifest import Manifest
+from layerscope.models.store import require_model_name
+from layerscope.models.validation import InputReport, Report, check
+from layerscope_api.context.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Look at model files before they are served.")
+
+_errors = Console(stderr=True)
+
+
+@app.callback()
+def _models() -> None:
+    """Look at model files before they are served."""
+
+
+@app.command("check")
+def check_file(
+    file: Annotated[Path, typer.Argument(exists=True, help="a .keras, .h5 or .hdf5 file")],
+) -> None:
+    """Say whether a model file is data that can be accepted from a stranger, and why not.
+
+    Nothing of it is run, and neither Keras nor TensorFlow sees it. Exit code 0 means yes, 1 means no.
+    """
+    try:
+        with _errors.status(f"Checking {escape(file.name)} …"):
+            report = check(file, Settings().limits)
+    except LayerscopeError as error:
+        _refuse(error)
+        raise typer.Exit(1) from error
+    _print(file, report)
+
+
+@app.command("add")
+def add_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a .keras, .h5 or .hdf5 file")],
+    models: Annotated[Path, typer.Option(file_okay=False, help="the directory of models that is served")],
+    name: Annotated[str | None, typer.Option(help="what to call it; the file's own name if left out")] = None,
+    declaration: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="a layerscope.json to put beside it, without files or code"
+        ),
+    ] = None,
+) -> None:
+    """Check a model file, try it, and put a fresh one of it into a directory of models as its next version.
+
+    It is there whole or not at all, whatever happens meanwhile. The same file again is the version that it was.
+    """
+    from layerscope.execution.local_engine import LocalEngine  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    try:
+        with _errors.status(f"Checking {escape(file.name)} …"):
+            require_model_name(name or file.stem)
+            declared = None if declaration is None else Manifest.of_stranger(declaration.read_text("utf-8"))
+            engine = LocalEngine(models, Settings().limits, control=Control(uploads=True))
+            with closing(engine):
+                added = engine.models.add(file, name or file.stem, declared, load=False)
+    except LayerscopeError as error:
+        _refuse(error)
+        raise typer.Exit(1) from error
+    _print(file, added.report)
+    said = "is now" if added.is_new else "was already"
+    source = added.entry.source
+    Console().print(f"It {said} [bold]{source.name}@{source.version}[/bold].", highlight=False)
+
+
+def _refuse(error: LayerscopeError) -> None:
+    _errors.print(f"[red]Refused[/red] [bold]{error.code}[/bold]", highlight=False)
+    _errors.print(escape(error.message), highlight=False)
+
+
+def _print(file: Path, report: Report) -> None:
+    console = Console()
+    table = Table(title=f"{escape(file.name)}: accepted", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _rows(report):
+        table.add_row(name, escape(value))
+    console.print(table)
+    for warning in report.warnings:
+        console.print(f"[yellow]Warning:[/yellow] {escape(warning)}", highlight=False)
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    written = f", written by Keras {report.keras_version}" if report.keras_version else ""
+    kind = {"keras": ".keras archive", "hdf5": "legacy HDF5"}[report.kind]
+    return [
+        ("file", f"{kind}{written}"),
+        ("model", f"{report.name} ({report.model})"),
+        ("inputs", "\n".join(map(_input, report.inputs)) or "not told by the file"),
+        ("layers", f"{sum(report.layers.values()):,}: {_counts(report)}"),
+        ("parameters", f"{report.parameters:,} in {report.weight_bytes:,} bytes"),
+        ("digest", report.digest),
+    ]
+
+
+def _input(each: InputReport) -> str:
+    shape = "x".join("?" if side is None else str(side) for side in each.shape)
+    return f"{each.name}: {shape} {each.dtype}"
+
+
+def _counts(report: Report) -> str:
+    ordered = sorted(report.layers.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count:,} {name}" for name, count in ordered)

@@ -1,0 +1,1 @@
+"""Context: what routes and middleware share, made once when the application starts."""

@@ -1,0 +1,109 @@
+"""What the processes of one service have in common: orders about models, stored images, and figures."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from layerscope.images import ImageStore
+from layerscope.images.shared import SharedImageStore
+from layerscope.limits import Limits
+from layerscope.models.durable import write_whole
+from layerscope.models.worker_sync import FellowProcesses
+from layerscope_api.observability.metrics import Metrics
+
+_FIGURES_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What one of the processes shares with the others.
+
+    Attributes:
+        directory: theirs alone.
+        worker: its number, from 0 on; it keeps it when it is started again.
+    """
+
+    directory: Path
+    worker: int
+
+    @property
+    def is_served(self) -> bool:
+        """Whether any of them has loaded the models."""
+        return self.fellows().is_late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether this one answers only when it has loaded: others do so until then, or will."""
+        return self.worker > 0 or self.is_served
+
+    def fellows(self) -> FellowProcesses:
+        """The others; the first looks at the directory of models for all of them."""
+        return FellowProcesses(self.directory, leads=self.worker == 0)
+
+    def images(self, limits: Limits) -> ImageStore:
+        """The images that any of them was sent."""
+        return SharedImageStore(self.directory / "images", limits)
+
+    @contextmanager
+    def figures(self, metrics: Metrics) -> Iterator["SharedFigures"]:
+        """Tell the others the figures of this one, and have those of all."""
+        figures = SharedFigures(metrics, self.directory, self.worker)
+        ended = Event()
+
+        def keep_telling() -> None:
+            while not ended.wait(_FIGURES_SECONDS):
+                figures.tell()
+
+        figures.tell()
+        thread = Thread(target=keep_telling, name="layerscope-figures", daemon=True)
+        thread.start()
+        try:
+            yield figures
+        finally:
+            ended.set()
+            thread.join()
+
+
+class SharedFigures:
+    """The figures of all processes, each with the label `worker`: of the others, as they were a second ago at most.
+
+    Args:
+        metrics: the figures of this one.
+        directory: where each tells its own.
+        worker: the number of this one.
+    """
+
+    def __init__(self, metrics: Metrics, directory: Path, worker: int) -> None:
+        self._metrics = metrics
+        self._directory = directory
+        self._worker = worker
+
+    def tell(self) -> None:
+        """Write down the figures of this process as they are now."""
+        path = self._directory / f"figures-{self._worker}.txt"
+        write_whole(path, generate_latest(self._metrics).decode())  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        """All figures, those of this process as they are now."""
+        self.tell()
+        found: dict[str, Metric] = {}
+        for path in sorted(self._directory.glob("figures-*.txt")):
+            worker = path.stem.removeprefix("figures-")
+            for family in _families(path):
+                merged = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                merged.samples += [
+                    each._replace(labels={**each.labels, "worker": worker}) for each in family.samples
+                ]
+        return found.values()
+
+
+def _families(path: Path) -> Iterable[Metric]:
+    with suppress(FileNotFoundError):
+        return list(text_string_to_metric_families(path.read_text("utf-8")))  # type: ignore[no-untyped-call]
+    return []

@@ -1,0 +1,29 @@
+"""Whether the service lives, and whether it is ready."""
+
+from fastapi import APIRouter, Response
+
+from layerscope_api.context.service import ServiceDependency
+from layerscope_api.schemas.openapi import open_errors
+from layerscope_api.schemas.results import Liveness, Readiness
+
+router = APIRouter(prefix="/v2/health", tags=["health"])
+
+
+@router.get("/live", responses=open_errors())
+async def live() -> Liveness:
+    """Whether the process answers."""
+    return Liveness(live=True)
+
+
+@router.get(
+    "/ready",
+    responses={
+        503: {"model": Readiness, "description": "Models are still being loaded, or the service ends"},
+        **open_errors(),
+    },
+)
+async def ready(service: ServiceDependency, response: Response) -> Readiness:
+    """Whether every model is loaded or has failed, and the service was not told to end."""
+    if not service.is_ready:
+        response.status_code = 503
+    return Readiness(ready=service.is_ready, live=True)

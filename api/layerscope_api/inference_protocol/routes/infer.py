@@ -1,0 +1,36 @@
+"""Inference: any layer as an output, as numbers or as a picture."""
+
+from fastapi import APIRouter, Request, Response
+
+from layerscope_api.context.scopes import INFER
+from layerscope_api.context.service import ServiceDependency
+from layerscope_api.inference_protocol.compression import asked_encoding, inflated
+from layerscope_api.inference_protocol.infer import infer as answer_to
+from layerscope_api.inference_protocol.models import ProtocolModel
+from layerscope_api.inference_protocol.openapi import HEADER_LENGTH, INFER_BODY, INFER_RESPONSES, model_paths
+from layerscope_api.inference_protocol.request import put_together, read_inference_request
+from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.respond import Answer, send
+
+router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
+
+
+@model_paths(
+    router.post,
+    "/infer",
+    response_class=Response,
+    responses=INFER_RESPONSES,
+    extra={"requestBody": INFER_BODY},
+)
+async def infer(request: Request, service: ServiceDependency, reference: str = ProtocolModel) -> Response:
+    """Run a model and answer with the outputs asked for."""
+    chunks = [chunk async for chunk in request.stream()]
+    header = request.headers.get(HEADER_LENGTH)
+    encoding = asked_encoding(request.headers.get("accept-encoding", ""))
+
+    def answer(is_wanted: IsWanted) -> Answer:
+        whole = inflated(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
+        asked = read_inference_request(put_together(whole, header), header, service.limits)
+        return answer_to(service, reference, asked, is_wanted, encoding)
+
+    return await send(request, service, answer)

@@ -1,0 +1,114 @@
+"""What happens to every request and response, whatever the route. Pure ASGI: bodies are never read ahead."""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from layerscope.errors import Draining
+from layerscope_api.observability.logs import REQUESTS
+from layerscope_api.responses.errors import bug, our_error
+
+Header = tuple[bytes, bytes]
+
+_GONE = 499
+
+
+_LOGGED_PATH = 200
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+_NO_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
+
+
+class ResponseHeaders:
+    """Echo `X-Request-Id` or make one, time and log the request, and tell browsers to make nothing else of an answer.
+
+    Bugs are answered here, outside of everything that can have one, so that their answers have the headers too.
+
+    Args:
+        app: what comes behind.
+        embeddable: whether pages of other origins may show the answers, as pictures for example.
+    """
+
+    def __init__(self, app: ASGIApp, *, embeddable: bool) -> None:
+        self._app = app
+        self._browser_headers = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", b"DENY"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"cross-origin" if embeddable else b"same-origin"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        asked = Headers(scope=scope).get("x-request-id", "")
+        request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._completed(message["headers"], request_id, started)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server ends, and its grace is over: see `running`.
+            if status:
+                raise
+            error = Draining("The service ends, and this was not finished in time: ask again.")
+            await our_error(Request(scope), error)(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = status or _GONE
+        except Exception as error:
+            if status:
+                raise
+            await bug(Request(scope), error)(scope, receive, send_with_headers)
+        finally:
+            if REQUESTS.isEnabledFor(logging.INFO):
+                _log(scope, request_id, status, started)
+
+    def _completed(self, headers: Iterable[Header], request_id: str, started: float) -> list[Header]:
+        duration = f"total;dur={_milliseconds(started):.2f}".encode()
+        completed = [
+            *headers,
+            *self._browser_headers,
+            (b"x-request-id", request_id.encode()),
+            (b"server-timing", duration),
+        ]
+        if not any(name == b"content-security-policy" for name, _ in completed):
+            completed.append(_NO_POLICY)
+        return completed
+
+
+def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
+    path: bytes = scope.get("raw_path") or b""
+    figures = {
+        "request_id": request_id,
+        **scope.get("trace", {}),
+        "method": scope["method"],
+        "path": path[:_LOGGED_PATH].decode("ascii", "replace"),
+        "status": status,
+        "milliseconds": round(_milliseconds(started), 2),
+        "key": scope.get("key_id"),
+    }
+    REQUESTS.info("request", extra={"request": figures})
+
+
+def _milliseconds(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

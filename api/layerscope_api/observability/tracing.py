@@ -1,0 +1,151 @@
+"""Traces, for OpenTelemetry: a span a request, in the trace of who asks, and below it one for each stage.
+
+Needs the extra `tracing`, and is set up as the SDK of OpenTelemetry always is, by the environment variables `OTEL_…`: there
+are traces once `OTEL_EXPORTER_OTLP_ENDPOINT` says where they go. Without either, nothing of this is imported.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from layerscope import __version__
+from layerscope_api.observability.metrics import Measured
+from layerscope_api.observability.request_metrics import measured_of
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+logger = logging.getLogger(__name__)
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
+_PROBES = ("/metrics", "/v2/health/")
+"""Asked every few seconds by machines: a trace of each would bury the others."""
+
+_FAILED = 500
+_LONGEST_PATH = 200
+
+
+def tracing_of_environment() -> "TracerProvider | None":
+    """What sends spans to where the environment says; None if it says nowhere."""
+    environment = os.environ
+    if not any(environment.get(name) for name in _ENDPOINTS):
+        return None
+    if (
+        environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        or environment.get("OTEL_TRACES_EXPORTER") == "none"
+    ):
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError:
+        logger.warning(
+            "There are no traces, though the environment asks for them: pip install 'layerscope[tracing]'"
+        )
+        return None
+    ours = Resource.create({"service.name": "layerscope", "service.version": __version__})
+    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+class Trace:
+    """Open a span for each request, and close it with what is known of it then.
+
+    Its ids are in the scope under `trace`, for the log.
+
+    Args:
+        app: what comes behind.
+        provider: where spans go.
+    """
+
+    def __init__(self, app: ASGIApp, provider: "TracerProvider") -> None:
+        from opentelemetry import propagate, trace  # noqa: PLC0415 - an extra
+
+        self._app = app
+        self._extract = propagate.extract
+        self._server = trace.SpanKind.SERVER
+        self._in_context = trace.set_span_in_context
+        self._failure = trace.StatusCode.ERROR
+        self._tracer = provider.get_tracer("layerscope", __version__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or scope["path"].startswith(_PROBES):
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        with self._tracer.start_as_current_span(
+            _method(scope),
+            self._extract(Headers(scope=scope)),
+            kind=self._server,
+            attributes=_asked(scope),
+        ) as span:
+            context = span.get_span_context()
+            scope["trace"] = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+            try:
+                await self._app(scope, receive, noted)
+            finally:
+                if span.is_recording():
+                    self._finish(span, scope, status)
+
+    def _finish(self, span: "Span", scope: Scope, status: int) -> None:
+        route = getattr(scope.get("route"), "path", None)
+        if route is not None:
+            span.update_name(f"{_method(scope)} {route}")
+            span.set_attribute("http.route", route)
+        measured = measured_of(scope)
+        span.set_attributes(_answered(measured, scope, status))
+        if status >= _FAILED:
+            span.set_status(self._failure)
+        within = self._in_context(span)
+        # Spans count from 1970, stages from when the machine was started.
+        zero = time.time_ns() - time.monotonic_ns()
+        for stage in measured.stages:
+            started = zero + int(stage.started * 1e9)
+            child = self._tracer.start_span(stage.name, within, start_time=started)
+            child.end(started + int(stage.seconds * 1e9))
+
+
+def _method(scope: Scope) -> str:
+    """As the conventions of OpenTelemetry want it: anybody can make up methods."""
+    return scope["method"] if scope["method"] in _METHODS else "_OTHER"
+
+
+def _asked(scope: Scope) -> dict[str, Any]:
+    """Neither options nor bodies nor keys: traces go elsewhere."""
+    return {
+        "http.request.method": _method(scope),
+        "url.scheme": scope.get("scheme", "http"),
+        "url.path": scope["path"][:_LONGEST_PATH],
+        "network.protocol.version": scope.get("http_version", "1.1"),
+    }
+
+
+def _answered(measured: Measured, scope: Scope, status: int) -> Mapping[str, Any]:
+    attributes: dict[str, Any] = {"layerscope.request_id": scope.get("request_id", "")}
+    if status:
+        attributes["http.response.status_code"] = status
+    if measured.reason is not None:
+        attributes["error.type"] = measured.reason
+    if measured.model is not None:
+        attributes["layerscope.model"], attributes["layerscope.version"] = measured.model
+    if measured.activations is not None:
+        attributes["layerscope.images"] = len(measured.activations.images)
+        attributes["layerscope.cached"] = measured.activations.hit
+    return attributes

@@ -1,0 +1,1 @@
+"""Requests: their options, images, tensors and model files."""

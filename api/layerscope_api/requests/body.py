@@ -1,0 +1,223 @@
+"""What a request asks to be run: stored images, or one of the four forms of a body."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
+from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
+from layerscope.images import ImageStore, read_npy
+from layerscope.limits import Limits
+from layerscope_api.requests.multipart import read_form
+from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
+from layerscope_api.schemas.options import REPEATABLE, ImageOptions, read_options
+
+Options = TypeVar("Options", bound=ImageOptions)
+
+
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes of a body: an image file or a .npy tensor, told apart by content."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored image, by id."""
+
+    id: str
+
+
+Material = Mapping[str, list[Blob | Stored]]
+"""What to run by input name, as it came, before anything is decoded."""
+
+
+@dataclass(frozen=True)
+class Asked(Generic[Options]):
+    """A request, read: its options and what to run."""
+
+    options: Options
+    material: Material
+
+    def sources(self, store: ImageStore, limits: Limits) -> Sources:
+        """Fetch stored images and parse tensors. Call it where blocking is allowed.
+
+        Raises:
+            ImageNotFound: an id that is not stored.
+            TensorUnreadable: damaged .npy data.
+        """
+        return {
+            name: [self._source(each, store, limits) for each in blobs]
+            for name, blobs in self.material.items()
+        }
+
+    def _source(self, each: Blob | Stored, store: ImageStore, limits: Limits) -> Source:
+        if isinstance(each, Stored):
+            return ImageSource(store.get(each.id).data)
+        if each.data.startswith(_NPY_MAGIC):
+            return TensorSource(read_npy(each.data, limits), self.options.preprocess)
+        return ImageSource(each.data)
+
+
+async def read_request(request: Request, kind: type[Options], limits: Limits) -> Asked[Options]:
+    """Read the options and the body of a GET or POST.
+
+    Raises:
+        InvalidRequest: the body does not have the form its content type promises.
+        OptionInvalid: an option is unknown or impossible.
+        TooMany: more parts than a form may have.
+        UnsupportedFormat: the content type is none of the four forms.
+    """
+    given = _query(request)
+    if request.method != "POST":
+        return _asked(kind, given, {})
+    content_type = content_type_of(request)
+    if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
+        return _asked(kind, given, {ANY_INPUT: [Blob(await request.body())]})
+    if content_type == FORM_TYPE:
+        fields, material = await _read_form(request, limits)
+        return _asked(kind, {**given, **fields}, material)
+    if content_type == JSON_TYPE:
+        fields, material = await run_in_threadpool(_read_json, await request.body())
+        return _asked(kind, {**given, **fields}, material)
+    raise UnsupportedFormat(
+        f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
+        f" not {content_type or 'a body without Content-Type'!r}.",
+        content_type=content_type,
+    )
+
+
+async def read_image(request: Request, limits: Limits) -> bytes:
+    """Read one image file from a raw body or a form.
+
+    Raises:
+        InvalidRequest: a form without exactly one file named `image`.
+        TooMany: more parts than a form may have.
+        UnsupportedFormat: the content type is neither an image's nor a form's.
+    """
+    content_type = content_type_of(request)
+    if content_type in {*IMAGE_TYPES, ANY_TYPE}:
+        return await request.body()
+    if content_type != FORM_TYPE:
+        raise UnsupportedFormat(
+            f"Send an image ({', '.join(IMAGE_TYPES)}) or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
+            content_type=content_type,
+        )
+    async with read_form(request, limits.form_parts) as form:
+        parts = form.multi_items()
+        if [name for name, _ in parts] != ["image"] or not isinstance(image := parts[0][1], UploadFile):
+            raise InvalidRequest("The form must have one file, named image.")
+        return await image.read()
+
+
+def content_type_of(request: Request) -> str:
+    """What a request says its body is, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()[:80]
+
+
+def _asked(kind: type[Options], given: Mapping[str, Any], material: Material) -> Asked[Options]:
+    options = read_options(kind, given)
+    if options.image:
+        if material:
+            raise InvalidRequest("Name stored images with image=, or send images in the body, not both.")
+        material = {ANY_INPUT: [Stored(image) for image in options.image]}
+    if not material and kind.needs_images:
+        raise InputMismatch("The request has no image: add image=<id of a stored image>, or POST one.")
+    return Asked(options, material)
+
+
+def _query(request: Request) -> dict[str, Any]:
+    return _collect(request.query_params.multi_items())
+
+
+def _collect(items: list[tuple[str, str]]) -> dict[str, Any]:
+    """Single values as they are, repeatable ones as lists."""
+    given: dict[str, Any] = {}
+    for name, value in items:
+        if name in REPEATABLE:
+            given.setdefault(name, []).append(value)
+        elif name in given:
+            raise InvalidRequest(f"The option {name[:80]} is given twice.", option=name[:80])
+        else:
+            given[name] = value
+    return given
+
+
+async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], Material]:
+    material: dict[str, list[Blob | Stored]] = {}
+    fields: list[tuple[str, str]] = []
+    async with read_form(request, limits.form_parts) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                material.setdefault(name, []).append(Blob(await value.read()))
+            else:
+                fields.append((name, value))
+    return _collect(fields), material
+
+
+def _read_json(body: bytes) -> tuple[dict[str, Any], Material]:
+    document = _parse_json(body)
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    images, inputs = document.pop("images", None), document.pop("inputs", None)
+    if images is not None and inputs is not None:
+        raise InvalidRequest("Give images (for a model with one input) or inputs (by name), not both.")
+    named = {ANY_INPUT: images} if images is not None else {} if inputs is None else inputs
+    if not isinstance(named, dict):
+        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
+    return document, {name: _materials(each) for name, each in named.items()}
+
+
+def _parse_json(body: bytes) -> object:
+    try:
+        document: object = orjson.loads(body)
+        # Of equal keys orjson keeps the last one without a word.
+        json.loads(body, object_pairs_hook=_require_unique, parse_int=str)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}); NaN and Infinity are not"
+            " JSON.",
+            line=error.lineno,
+            column=error.colno,
+        ) from error
+    except RecursionError as error:
+        raise InvalidRequest("The body's JSON is nested too deeply.") from error
+    return document
+
+
+def _require_unique(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise InvalidRequest(f"The body's JSON has the key {key[:80]!r} twice.", key=key[:80])
+        seen.add(key)
+
+
+def _materials(images: object) -> list[Blob | Stored]:
+    if not isinstance(images, list):
+        raise InvalidRequest('Images must be a list of {"id": …} or {"base64": …}.')
+    return [_material(image) for image in images]
+
+
+def _material(image: object) -> Blob | Stored:
+    match image:
+        case {"id": str(image_id), **rest} if not rest:
+            return Stored(image_id)
+        case {"base64": str(text), **rest} if not rest:
+            try:
+                return Blob(base64.b64decode(text, validate=True))
+            except (binascii.Error, ValueError) as error:
+                raise InvalidRequest("An image's base64 is damaged.") from error
+    raise InvalidRequest('Each image must be {"id": "sha256-…"} or {"base64": "…"}.')

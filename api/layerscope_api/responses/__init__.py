@@ -1,0 +1,1 @@
+"""Responses: bodies, headers, streams and errors."""

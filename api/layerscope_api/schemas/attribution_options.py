@@ -1,0 +1,72 @@
+"""The options of attributions: those of the answer, and those of the method, in one."""
+
+from copy import copy
+from functools import cache
+from typing import Any, Literal, TypeVar, cast
+
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
+from layerscope.attribution import METHODS, Method, MethodOptions
+from layerscope_api.schemas.options import GroundOptions, ImageOptions
+
+Kind = TypeVar("Kind", bound=ImageOptions)
+
+
+class HeatMapOptions(ImageOptions):
+    """How heat maps are sent as tensors."""
+
+    values: bool = Field(default=True, description="whether JSON carries the values")
+    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
+        default=None, description="format of the answer; left out, the Accept header decides"
+    )
+
+
+class HeatPictureOptions(GroundOptions):
+    """How a heat map is laid over the picture."""
+
+
+@cache
+def options_of(method: Method, answer: type[Kind]) -> type[Kind]:
+    """The options of one method's answer."""
+    name = f"{answer.__name__} of {method.name}"
+    bases: tuple[type[Any], ...] = (answer, method.options)
+    return cast("type[Kind]", create_model(name, __base__=bases))
+
+
+@cache
+def options_of_all(answer: type[Kind]) -> type[Kind]:
+    """The options of the answers of all methods, to be documented: each says which methods take it."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in _by_name().items()
+        if name not in answer.model_fields
+    }
+    made: type[Kind] = create_model(answer.__name__, __base__=answer, **fields)
+    return made
+
+
+def method_options(method: Method, given: ImageOptions) -> MethodOptions:
+    """The part of an answer's options that is the method's."""
+    return method.options(**{name: getattr(given, name) for name in method.options.model_fields})
+
+
+def _by_name() -> dict[str, FieldInfo]:
+    takers: dict[str, list[tuple[str, FieldInfo]]] = {}
+    for method in METHODS.values():
+        for name, field in method.options.model_fields.items():
+            takers.setdefault(name, []).append((method.name, field))
+    return {name: _documented(each) for name, each in takers.items()}
+
+
+def _documented(takers: list[tuple[str, FieldInfo]]) -> FieldInfo:
+    """An option as it is, or as they are who mean different things by it."""
+    meanings: dict[str, list[str]] = {}
+    for method, field in takers:
+        meanings.setdefault(field.description or "", []).append(method)
+    documented = copy(takers[0][1])
+    documented.description = "; ".join(
+        meaning if len(methods) > 2 else f"{meaning} ({', '.join(methods)})"
+        for meaning, methods in meanings.items()
+    )
+    return documented

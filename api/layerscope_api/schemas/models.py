@@ -1,0 +1,189 @@
+"""The JSON that the service answers with about models: what they are, and what was changed."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelIdentity(BaseModel):
+    """Which version of which model, and the digest of its file and declaration."""
+
+    name: str
+    version: int
+    digest: str
+
+
+class InputBody(BaseModel):
+    """An input of a model. `shape` is without the batch axis; null where any size will do."""
+
+    name: str
+    shape: list[int | None]
+    dtype: str
+    preprocessing: dict[str, Any] | None
+
+
+class OutputBody(BaseModel):
+    """An output of a model and the address of the tap that holds it."""
+
+    name: str
+    address: str
+    shape: list[int | None]
+    dtype: str
+
+
+class VersionBody(BaseModel):
+    """One version in the list of models."""
+
+    version: int
+    state: str
+    reason: str | None
+    digest: str | None
+    memory_bytes: int | None
+    inputs: list[InputBody] | None
+
+
+class ModelRow(BaseModel):
+    """One model in the list of models."""
+
+    name: str
+    labels: dict[str, int]
+    versions: list[VersionBody]
+
+
+class ModelList(BaseModel):
+    """Every model, whatever its state."""
+
+    models: list[ModelRow]
+    trouble: str | None = Field(
+        description="why these may be others than those of the place that they are fetched from, null if they are not"
+    )
+
+
+class ModelBody(ModelIdentity):
+    """Everything about one loaded version."""
+
+    state: str
+    labels: list[str]
+    inputs: list[InputBody]
+    outputs: list[OutputBody]
+    classes: list[str] | None
+    parameters: int
+    memory_bytes: int
+    layers: int
+    warnings: list[str]
+
+
+class LayerRow(BaseModel):
+    """One tap. `shape` is without the batch axis, `inbound` names the taps it computes from."""
+
+    address: str
+    index: int | None
+    type: str
+    call: int
+    output: int
+    sites: list[str]
+    shape: list[int | None]
+    dtype: str
+    channels: int | None
+    parameters: int
+    bytes_per_image: int | None
+    inbound: list[str]
+    group: bool = Field(description="whether the layer is made of other layers")
+    can: list[str] = Field(description="what can be done with it")
+    cannot: dict[str, str] = Field(description="what cannot, and why")
+
+
+class UnreachableLayer(BaseModel):
+    """A layer whose values cannot be had."""
+
+    path: str
+    reason: str
+
+
+class LayerList(BaseModel):
+    """The taps of a model."""
+
+    model: ModelIdentity
+    layers: list[LayerRow]
+    unreachable: list[UnreachableLayer]
+
+
+class GraphNode(BaseModel):
+    """One layer call."""
+
+    address: str
+    name: str
+    type: str
+    group: str | None
+    shape: list[int | None]
+
+
+class GraphEdge(BaseModel):
+    """The target computes from the source."""
+
+    source: str
+    target: str
+
+
+class GraphGroup(BaseModel):
+    """A layer made of other layers."""
+
+    path: str
+    name: str
+    type: str
+    parent: str | None
+
+
+class GraphBody(BaseModel):
+    """A model as a graph, for drawing."""
+
+    model: ModelIdentity
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    groups: list[GraphGroup]
+
+
+class NamedVersionBody(VersionBody):
+    """One version of a model, as it is now."""
+
+    name: str
+
+
+class LabelsBody(BaseModel):
+    """The labels of a model, and the versions that they point at."""
+
+    name: str
+    labels: dict[str, int]
+
+
+class FileInputBody(BaseModel):
+    """An input that a model file declares; `shape` is with the batch axis, null where any size will do."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    shape: list[int | None]
+    dtype: str
+
+
+class FileBody(BaseModel):
+    """What a model file turned out to be when it was checked."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Literal["keras", "hdf5"]
+    digest: str = Field(description="SHA-256 of the file that was sent")
+    model: str = Field(description="the model's class")
+    name: str = Field(description="the model's own name")
+    keras_version: str | None
+    layers: dict[str, int] = Field(description="how many layers there are, by class")
+    parameters: int
+    weight_bytes: int
+    inputs: list[FileInputBody]
+    warnings: list[str]
+
+
+class UploadBody(NamedVersionBody):
+    """The version that a model file became, or was already."""
+
+    file: FileBody

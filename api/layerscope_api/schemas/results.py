@@ -1,0 +1,285 @@
+"""The JSON that the service answers with."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from layerscope_api.schemas.models import ModelIdentity
+
+
+class ErrorBody(BaseModel):
+    """What every error looks like."""
+
+    error: str = Field(description="one sentence a person can act on")
+    code: str = Field(description="a stable name of what went wrong")
+    request_id: str
+    details: dict[str, Any] = Field(description="the figures and names in the sentence")
+
+
+class ImageBody(BaseModel):
+    """A stored image."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    width: int
+    height: int
+    mode: str
+    format: str
+    orientation_applied: int
+    expires: datetime
+    notes: list[str] = Field(
+        description="what decoding does to it: frames left out, depths and modes converted"
+    )
+
+
+class LayerValues(BaseModel):
+    """One layer's activations. `values` is nested lists of `shape`; null stands for NaN and infinities."""
+
+    address: str
+    type: str
+    shape: list[int]
+    dtype: str
+    layout: str | None
+    channel_axis: int | None
+    channels: list[Any] | None
+    nonfinite: int
+    values: Any = None
+    statistics: dict[str, Any] | None = None
+    scale: list[float] | None = None
+    offset: list[float] | None = None
+
+
+class ActivationsBody(BaseModel):
+    """The activations of some layers for a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    layers: list[LayerValues]
+
+
+class PlannedLayer(BaseModel):
+    """What would be sent of one layer; null stands for what only a run can tell."""
+
+    address: str
+    shape: list[int | None]
+    dtype: str
+    bytes: int | None
+
+
+class PlanRefusal(BaseModel):
+    """The error that would be the answer."""
+
+    error: str
+    code: str
+    details: dict[str, Any]
+
+
+class PlannedFormat(BaseModel):
+    """An answer in one format; null stands for what only a run can tell, or has no size."""
+
+    bytes: int | None = Field(
+        description="of the answer: just so many if exact and all values are finite, else at most"
+    )
+    exact: bool
+    working_bytes: int | None = Field(description="memory that is reserved while it is computed and made")
+    admitted: bool | None
+    refusal: PlanRefusal | None
+
+
+class PlannedComputation(BaseModel):
+    """Bytes of the values asked for, and of those on the way to them at the fullest moment, which is an estimate."""
+
+    fetched_bytes: int | None
+    intermediate_bytes: int | None
+
+
+class PlanBody(BaseModel):
+    """What activations would be, and take, and whether they would be computed."""
+
+    model: ModelIdentity
+    images: int
+    format: str = Field(description="the format that would be answered, unless Accept says otherwise")
+    admitted: bool | None = Field(description="whether it would be answered in that format")
+    layers: list[PlannedLayer]
+    formats: dict[str, PlannedFormat]
+    computation: PlannedComputation
+    limits: dict[str, int] = Field(description="the limits that bound it")
+
+
+class ClassScore(BaseModel):
+    """A class's place in the output, its name if the model declares names, and the output's value."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_: int = Field(alias="class")
+    name: str | None
+    value: float | None
+
+
+class OutputPredictions(BaseModel):
+    """One output's classes, most likely first, one list an image; null for outputs that are not vectors."""
+
+    name: str
+    address: str
+    shape: list[int]
+    predictions: list[list[ClassScore]] | None
+
+
+class PredictionsBody(BaseModel):
+    """What the model says of a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    outputs: list[OutputPredictions]
+
+
+class LayerStatistics(BaseModel):
+    """Figures of a layer over all images; null where no value is finite. `channels` has the same names, with lists."""
+
+    address: str
+    type: str
+    shape: list[int]
+    min: float | None
+    max: float | None
+    mean: float | None
+    std: float | None
+    fraction_zero: float | None
+    nonfinite: int
+    dead: list[int] = Field(description="channels that are zero everywhere")
+    saturated: list[int] = Field(description="channels that hardly leave one end of the layer's range")
+    histogram: dict[str, Any] | None = Field(
+        default=None, description="`edges` of the bins and `counts` in them"
+    )
+    channels: dict[str, Any] | None
+
+
+class StatisticsBody(BaseModel):
+    """What the values of some layers are like for a batch of images."""
+
+    model: ModelIdentity
+    images: list[str]
+    preprocessing: dict[str, Any]
+    warnings: list[str]
+    layers: list[LayerStatistics]
+
+
+class InputField(BaseModel):
+    """What a unit sees of one input."""
+
+    name: str
+    box: list[int] | None = Field(
+        description="x0, y0, x1, y1 in pixels of the input, x1 and y1 excluded (x0, x1 of a sequence); null if nothing"
+    )
+    original: list[float] | None = Field(
+        description="the same in pixels of the first image, upright; null without one, or if it is all padding"
+    )
+    whole: bool = Field(description="whether that is all of the input")
+    reason: str | None = Field(description="what makes every unit see all of it, if something does")
+    size: dict[str, int] = Field(
+        description="by axis, of a field away from the borders; without axes where fields are not alike"
+    )
+    stride: dict[str, int] = Field(description="by axis, how far the next unit's field is")
+    offset: dict[str, int] = Field(description="by axis, where the field of the unit at 0 begins")
+
+
+class ReceptiveFieldBody(BaseModel):
+    """What a unit of a layer's map sees."""
+
+    model: ModelIdentity
+    layer: str
+    unit: dict[str, int]
+    exact: bool = Field(description="if not, it may see less")
+    inputs: list[InputField]
+
+
+class LimitRow(BaseModel):
+    """One bound in force."""
+
+    name: str
+    value: int
+    unit: str
+    meaning: str
+
+
+class LimitList(BaseModel):
+    """Every bound in force."""
+
+    limits: list[LimitRow]
+
+
+class ColormapList(BaseModel):
+    """The names that `colormap=` takes."""
+
+    colormaps: list[str]
+
+
+class VersionInfo(BaseModel):
+    """The versions of what computes."""
+
+    layerscope: str
+    keras: str
+    tensorflow: str
+    numpy: str
+    python: str
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    live: bool
+
+
+class Readiness(Liveness):
+    """Every model is loaded or has failed."""
+
+    ready: bool
+
+
+class AtlasTile(BaseModel):
+    """A rectangle of the picture, in pixels from its upper left corner, and what it shows.
+
+    The first of the colours stands for `value_min`, the last for `value_max`; both are null where no value is finite.
+    """
+
+    image: int = Field(description="the number of the image in the request")
+    channel: int | None = Field(description="null where all channels are in the tile, as of a vector")
+    slice: int | None = Field(description="of maps of three axes; else null")
+    x: int
+    y: int
+    width: int
+    height: int
+    value_min: float | None
+    value_max: float | None
+
+
+class AtlasLayer(BaseModel):
+    """One layer in the picture: image after image, in each channel after channel, in each slice after slice."""
+
+    address: str
+    shape: list[int] = Field(description="of its values, batch axis first")
+    tiles: list[AtlasTile]
+
+
+class AtlasBody(BaseModel):
+    """What lies where in the picture of feature maps that has the same options."""
+
+    model: ModelIdentity
+    images: list[str]
+    warnings: list[str]
+    width: int = Field(description="of the picture, in pixels")
+    height: int
+    colormap: str
+    levels: int = Field(
+        description="how many colours of it: equal parts of the range from value_min to value_max"
+    )
+    value_min: float | None = Field(description="over all tiles")
+    value_max: float | None
+    nonfinite: int = Field(description="how many values are NaN or infinite, drawn in a colour of their own")
+    notes: list[str] = Field(description="what the picture cannot show")
+    layers: list[AtlasLayer]

@@ -1,0 +1,117 @@
+"""What an answer of tensors will be and take, before there is a value: for `/plan`, and to admit `/activations`."""
+
+from collections.abc import Sequence
+
+from layerscope.encode import FORMATS, About, AnswerSize, Format, answer_size, building_bytes, require_room
+from layerscope.errors import LayerscopeError, TooLarge
+from layerscope.execution.admission import LayerPlan, QueryPlan, require_workable
+from layerscope.graph.model import ModelDescription
+from layerscope.graph.taps.tap import Tap
+from layerscope.limits import Limits
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.schemas.options import ActivationOptions, PlanOptions
+from layerscope_api.schemas.results import (
+    PlanBody,
+    PlannedComputation,
+    PlannedFormat,
+    PlannedLayer,
+    PlanRefusal,
+)
+from layerscope_api.serializers.models import identity, preprocessing_body
+
+_LIMITS = ("run_bytes", "working_bytes", "response_bytes", "json_elements")
+
+_ANY_ID = f"sha256-{'0' * 64}"
+
+
+def admit(specs: Sequence[TensorSpec], options: ActivationOptions, form: Format, limits: Limits) -> int:
+    """The bytes of memory that making the answer takes, besides the values.
+
+    Raises:
+        LayerscopeError: the answer cannot be sent, see `layerscope.encode.require_room`.
+    """
+    shrink = options.tensor_options()
+    require_room([spec.reduced(shrink) for spec in specs], form, limits, values=options.values)
+    return building_bytes(specs, shrink, form, values=options.values, statistics=options.statistics)
+
+
+def about(model: ModelDescription, options: ActivationOptions) -> About:
+    """What travels with the values, but for their statistics."""
+    return About(
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        preprocessing=preprocessing_body(model),
+        values=options.values,
+    )
+
+
+def plan_body(plan: QueryPlan, options: PlanOptions, limits: Limits) -> PlanBody:
+    """A plan as the service answers it.
+
+    Raises:
+        ChannelNotFound, OptionInvalid: an option that a layer's shape has no room for.
+    """
+    known, form = plan.computation, options.format or "json"
+    layers = [_layer(each, options) for each in plan.layers]
+    formats = {each: _format(plan, options, each, limits) for each in FORMATS}
+    return PlanBody(
+        model=identity(plan.model),
+        images=plan.images,
+        format=form,
+        admitted=formats[form].admitted,
+        layers=layers,
+        formats=formats,
+        computation=PlannedComputation(
+            fetched_bytes=known.fetched if known else None,
+            intermediate_bytes=known.intermediate if known else None,
+        ),
+        limits={name: getattr(limits, name) for name in _LIMITS},
+    )
+
+
+def _layer(plan: LayerPlan, options: PlanOptions) -> PlannedLayer:
+    """What is sent of a layer; where its shape is not known, what is known before options."""
+    address, dtype, shape, nbytes = plan.tap.address, plan.tap.dtype, plan.shape, None
+    if plan.spec is not None:
+        sent = plan.spec.reduced(options.tensor_options())
+        dtype, shape, nbytes = sent.dtype, sent.shape, sent.nbytes
+    return PlannedLayer(address=address, shape=list(shape), dtype=dtype.name, bytes=nbytes)
+
+
+def _format(plan: QueryPlan, options: PlanOptions, form: Format, limits: Limits) -> PlannedFormat:
+    if plan.computation is None:
+        return PlannedFormat(bytes=None, exact=False, working_bytes=None, admitted=None, refusal=None)
+    layers = [(each.tap, each.spec) for each in plan.layers if each.spec is not None]
+    working: int | None = None
+    refusal: LayerscopeError | None = None
+    try:
+        building = admit([spec for _, spec in layers], options, form, limits)
+        working = plan.computation.working_bytes(building)
+        require_workable(working, limits)
+    except LayerscopeError as error:
+        refusal = error
+    has_size = refusal is None or isinstance(refusal, TooLarge)
+    size = _size(plan, layers, options, form) if has_size else None
+    refusal = plan.refusal or refusal
+    return PlannedFormat(
+        bytes=size.nbytes if size else None,
+        exact=size is not None and size.exact,
+        working_bytes=working,
+        admitted=refusal is None,
+        refusal=refusal and PlanRefusal(error=refusal.message, code=refusal.code, details=refusal.details),
+    )
+
+
+def _size(
+    plan: QueryPlan, layers: Sequence[tuple[Tap, TensorSpec]], options: PlanOptions, form: Format
+) -> AnswerSize:
+    return answer_size(
+        layers,
+        [_ANY_ID] * (plan.images * len(plan.model.inputs)),
+        options.tensor_options(),
+        form,
+        about(plan.model, options),
+        statistics=options.statistics,
+        warnings=plan.model.warnings,
+    )

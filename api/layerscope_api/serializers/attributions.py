@@ -1,0 +1,108 @@
+"""Attributions as the service answers them: methods, targets and heat maps."""
+
+from typing import Any
+
+import numpy as np
+from pydantic.fields import FieldInfo
+
+from layerscope.attribution import METHODS, Method
+from layerscope.attribution.targets import Target
+from layerscope.encode import About
+from layerscope.execution.attributing import Attribution
+from layerscope_api.schemas.attributions import MethodList, MethodOption, MethodRow
+from layerscope_api.serializers.models import about_layers, preprocessing_body
+
+
+def method_list() -> MethodList:
+    """Every method, with its options and their bounds."""
+    return MethodList(methods=[_method(each) for each in METHODS.values()])
+
+
+def about(found: Attribution, *, values: bool) -> About:
+    """What travels with heat maps."""
+    return About(
+        model=found.model.name,
+        version=found.model.version,
+        digest=found.model.digest,
+        preprocessing=preprocessing_body(found.model),
+        values=values,
+        attribution=attribution_row(found),
+    )
+
+
+def about_picture(found: Attribution) -> dict[str, str]:
+    """What a picture's file says of the heat map in it."""
+    said = {
+        **about_layers(found.model, [found.place.address]),
+        "method": found.method.name,
+        "options": found.options.model_dump_json(exclude_none=True),
+    }
+    return {**said, "target": _said(found.targets[0])} if found.targets else said
+
+
+def attribution_row(found: Attribution) -> dict[str, Any]:
+    """What was explained, and how."""
+    finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
+    return {
+        "method": found.method.name,
+        "place": found.method.place,
+        "options": found.options.model_dump(mode="json"),
+        "signed": found.method.is_signed,
+        "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],
+        "maximum": [_number(np.fmax.reduce(each, axis=None)) for each in finite],
+        "targets": [_target(target) for target in found.targets],
+    }
+
+
+def _method(method: Method) -> MethodRow:
+    schemas = method.options.model_json_schema()["properties"]
+    return MethodRow(
+        name=method.name,
+        title=method.title,
+        place=method.place,
+        signed=method.is_signed,
+        target=method.has_target,
+        cost=method.cost,
+        paper=method.paper,
+        options=[_option(name, field, schemas[name]) for name, field in method.options.model_fields.items()],
+    )
+
+
+def _option(name: str, field: FieldInfo, schema: dict[str, Any]) -> MethodOption:
+    """What JSON Schema says of it, whether it may be left out or not."""
+    said: dict[str, Any] = {}
+    for each in (schema, *schema.get("anyOf", [])):
+        said |= each
+    return MethodOption(
+        name=name,
+        default=field.default,
+        meaning=field.description or "",
+        minimum=said.get("minimum"),
+        maximum=said.get("maximum"),
+        choices=said.get("enum"),
+    )
+
+
+def _target(target: Target) -> dict[str, Any]:
+    return {
+        "output": target.output.name,
+        "address": target.output.tap.address,
+        "class": target.index,
+        "name": target.name,
+        "position": None if target.position is None else list(target.position),
+        "value": _number(target.value),
+        "score": target.form,
+        "measured": target.output.measured.address,
+    }
+
+
+def _said(target: Target) -> str:
+    parts = [target.output.name]
+    parts += [] if target.index is None else [f"class {target.index}"]
+    parts += [] if target.name is None else [target.name]
+    parts += [] if target.position is None else [f"at {','.join(map(str, target.position))}"]
+    return " ".join(parts)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,153 @@
+"""Models and layers as the service describes them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from layerscope.attribution import METHODS
+from layerscope.attribution.target_layers import reason_against
+from layerscope.execution.interface import Engine
+from layerscope.graph.model import LoadedModel, ModelDescription
+from layerscope.graph.taps.tap import Tap
+from layerscope.models.changes import Addition
+from layerscope.models.registry import Entry
+from layerscope_api.schemas.models import (
+    FileBody,
+    InputBody,
+    LayerList,
+    LayerRow,
+    ModelBody,
+    ModelIdentity,
+    ModelList,
+    ModelRow,
+    NamedVersionBody,
+    OutputBody,
+    UnreachableLayer,
+    UploadBody,
+    VersionBody,
+)
+
+_IN_A_LOOP = "It runs inside a loop over time, where no single value exists to be read."
+
+_LAYER_METHODS = [method.name for method in METHODS.values() if method.place == "layer"]
+
+_PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
+
+
+def identity(model: ModelDescription) -> ModelIdentity:
+    """Which model, which version."""
+    return ModelIdentity(name=model.name, version=model.version, digest=model.digest)
+
+
+def preprocessing_body(model: ModelDescription) -> dict[str, dict[str, Any] | None]:
+    """How images become each input, as it is echoed in answers."""
+    return {
+        name: each.model_dump(mode="json") if each else None for name, each in model.preprocessing.items()
+    }
+
+
+def model_list(engine: Engine) -> ModelList:
+    """Every model, whatever its state."""
+    versions: dict[str, list[VersionBody]] = {}
+    trouble = engine.models.trouble
+    for entry in engine.catalogue():
+        versions.setdefault(entry.source.name, []).append(_version(entry))
+    return ModelList(
+        models=[
+            ModelRow(name=name, labels=engine.labels(name), versions=rows) for name, rows in versions.items()
+        ],
+        trouble=None if trouble is None else trouble.message,
+    )
+
+
+def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
+    """Everything about one loaded version."""
+    labels = engine.labels(model.name)
+    return ModelBody(
+        **identity(model).model_dump(),
+        state="ready",
+        labels=[label for label, version in labels.items() if version == model.version],
+        inputs=_inputs(model),
+        outputs=[
+            OutputBody(name=name, address=tap.address, shape=list(tap.shape), dtype=tap.dtype.name)
+            for name, tap in model.outputs
+        ],
+        classes=None if model.classes is None else list(model.classes),
+        parameters=model.parameters,
+        memory_bytes=model.memory_bytes,
+        layers=len(model.taps.calls),
+        warnings=list(model.warnings),
+    )
+
+
+def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
+    """One row a tap."""
+    return LayerList(
+        model=identity(model),
+        layers=[_layer_row(tap) for tap in taps],
+        unreachable=[UnreachableLayer(path=path, reason=_IN_A_LOOP) for path in model.unreachable],
+    )
+
+
+def named_version(entry: Entry[LoadedModel]) -> NamedVersionBody:
+    """One version, as it is now."""
+    return NamedVersionBody(name=entry.source.name, **_version(entry).model_dump())
+
+
+def upload_body(added: Addition[LoadedModel]) -> UploadBody:
+    """What became of a model file that was sent."""
+    return UploadBody(**named_version(added.entry).model_dump(), file=FileBody.model_validate(added.report))
+
+
+def _version(entry: Entry[LoadedModel]) -> VersionBody:
+    loaded = entry.model
+    model = loaded.description if loaded else None
+    return VersionBody(
+        version=entry.source.version,
+        state=entry.state,
+        reason=entry.reason,
+        digest=model.digest if model else None,
+        memory_bytes=model.memory_bytes if model else None,
+        inputs=_inputs(model) if model else None,
+    )
+
+
+def _inputs(model: ModelDescription) -> list[InputBody]:
+    preprocessing = preprocessing_body(model)
+    return [
+        InputBody(
+            name=each.name, shape=list(each.shape), dtype=each.dtype, preprocessing=preprocessing[each.name]
+        )
+        for each in model.inputs
+    ]
+
+
+def _layer_row(tap: Tap) -> LayerRow:
+    layer = tap.layer
+    picture = _PICTURES.get(len(tap.shape))
+    no_map = reason_against(tap)
+    axis = tap.channel_axis
+    return LayerRow(
+        address=tap.address,
+        index=layer.index,
+        type=layer.type,
+        call=layer.call,
+        output=tap.place.output,
+        sites=list(layer.tensors),
+        shape=list(tap.shape),
+        dtype=tap.dtype.name,
+        channels=None if axis is None else tap.shape[axis],
+        parameters=layer.parameters,
+        bytes_per_image=tap.bytes_per_image,
+        inbound=list(layer.inbound),
+        group=layer.is_group,
+        can=["tensor", *([picture] if picture else []), *([] if no_map else _LAYER_METHODS)],
+        cannot={
+            **({} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."}),
+            **(dict.fromkeys(_LAYER_METHODS, no_map) if no_map else {}),
+        },
+    )
+
+
+def about_layers(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:
+    """What a picture's file says of where its values come from."""
+    return {"layer": ",".join(addresses), "model": f"{model.name}@{model.version}", "digest": model.digest}

@@ -1,0 +1,88 @@
+"""Atlases: what lies where in a picture of feature maps."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from layerscope.errors import AnswerTooLarge
+from layerscope.execution.interface import Result
+from layerscope.limits import Limits
+from layerscope.render import Box, atlas, building_bytes
+from layerscope.tensors.activations import Activation
+from layerscope.tensors.spec import TensorSpec
+from layerscope_api.schemas.options import FeatureMapOptions
+from layerscope_api.serializers.feature_map import Place, places_of, planned, section_of
+from layerscope_api.serializers.models import identity
+
+_FIGURES_A_TILE, _BYTES_A_TILE = 9, 2_048
+
+
+def atlas_bytes(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits: Limits) -> int:
+    """The bytes of memory that an atlas takes, told from the shapes of layers alone.
+
+    Raises:
+        AnswerTooLarge: it would have more figures than one JSON answer may.
+        LayerscopeError: there is no such picture.
+    """
+    layout, values = planned(specs, options, limits)
+    tiles = sum(grid.tiles for grid in layout.grids)
+    figures = tiles * _FIGURES_A_TILE
+    if figures > limits.json_elements:
+        raise AnswerTooLarge(
+            f"The atlas would be {figures:,} figures of {tiles:,} tiles, more than {limits.json_elements:,}",
+            ways=("name fewer channels (channels=)", "fewer layers (layer=)", "fewer images"),
+            elements=figures,
+            limit=limits.json_elements,
+        )
+    return building_bytes(layout, values) + _BYTES_A_TILE * tiles
+
+
+def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> bytes:
+    """The atlas of the picture of these layers."""
+    found, channels = result.activations, options.selected_channels()
+    chosen = [each.select(channels) for each in found.values()]
+    sections = [section_of(each, labelled=options.labels) for each in chosen]
+    drawn = atlas(sections, options.picture_options(), limits=limits)
+    document = {
+        "model": identity(result.model).model_dump(),
+        "images": found.images,
+        "warnings": found.warnings,
+        "width": drawn.width,
+        "height": drawn.height,
+        "colormap": drawn.colormap,
+        "levels": drawn.levels,
+        "value_min": _number(drawn.value_min),
+        "value_max": _number(drawn.value_max),
+        "nonfinite": drawn.nonfinite,
+        "notes": drawn.notes,
+        "layers": list(map(_layer, found.values(), drawn.boxes, map(places_of, chosen))),
+    }
+    return orjson.dumps(document)
+
+
+def _layer(activation: Activation, boxes: Sequence[Box], places: Sequence[Place]) -> dict[str, Any]:
+    return {
+        "address": activation.tap.address,
+        "shape": activation.values.shape,
+        "tiles": list(map(_tile, boxes, places)),
+    }
+
+
+def _tile(box: Box, place: Place) -> dict[str, Any]:
+    return {
+        "image": place.image,
+        "channel": place.channel,
+        "slice": place.slice,
+        "x": box.x,
+        "y": box.y,
+        "width": box.width,
+        "height": box.height,
+        "value_min": _number(box.value_min),
+        "value_max": _number(box.value_max),
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,182 @@
+"""Build the application. Running it is `layerscope serve`, see `cli`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
+
+from layerscope import __version__, demo
+from layerscope.execution.interface import Engine
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.watched_layers import Watch
+from layerscope.images import ImageStore
+from layerscope.models.control import Control
+from layerscope.models.mirrors import mirror_of
+from layerscope.models.source_sync import Refresh, nothing_to_fetch
+from layerscope.models.worker_sync import ALONE
+from layerscope_api.context.api_keys import Keyring
+from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
+from layerscope_api.context.settings import Settings
+from layerscope_api.context.shared_state import Shared
+from layerscope_api.context.worker_pool import Work
+from layerscope_api.explorer import docs_pages
+from layerscope_api.explorer import routes as explorer_routes
+from layerscope_api.inference_protocol.routes import INFERENCE_ROUTER
+from layerscope_api.inference_protocol.routes import ROUTERS as PROTOCOL_ROUTERS
+from layerscope_api.middleware.authorization import Access, Declarations
+from layerscope_api.middleware.body_limit import BodyLimit
+from layerscope_api.middleware.response_headers import ResponseHeaders
+from layerscope_api.middleware.trusted_hosts import Hosts
+from layerscope_api.observability.metrics import Metrics
+from layerscope_api.observability.request_metrics import Measure
+from layerscope_api.observability.tracing import Trace, tracing_of_environment
+from layerscope_api.responses.errors import add_error_handlers
+from layerscope_api.routes import ROUTERS
+
+_DESCRIPTION = "Any layer of any registered Keras model, for any image, as a tensor or a picture."
+
+_EXPOSED_HEADERS = [
+    "ETag",
+    "Retry-After",
+    "Content-Disposition",
+    "Server-Timing",
+    "X-Request-Id",
+    "X-Model",
+    "X-Model-Digest",
+    "X-Layer",
+    "X-Value-Min",
+    "X-Value-Max",
+    "Inference-Header-Content-Length",
+]
+
+
+def create_app(
+    settings: Settings | None = None, engine: Engine | None = None, shared: Shared | None = None
+) -> FastAPI:
+    """The application, not yet running.
+
+    Args:
+        settings: how it is set up; left out, from the environment.
+        engine: what runs the models; left out, one in this process over the directory in `settings.models`, which
+            loads while the application starts and is closed with it.
+        shared: what this process has in common with others that serve the same models.
+    """
+    settings = settings or Settings()
+    metrics = Metrics()
+    app = FastAPI(
+        title="Layerscope",
+        description=_DESCRIPTION,
+        version=__version__,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan(settings, engine, metrics, shared),
+        # Those of the framework load their scripts from elsewhere; ours are in `routes.pages`.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # A redirect is no answer of the contract, and behind a proxy would lead to an address that only it knows.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.lifecycle = Lifecycle()
+    for router in (INFERENCE_ROUTER, *ROUTERS, docs_pages.router, explorer_routes.router, *PROTOCOL_ROUTERS):
+        app.include_router(router)
+    add_error_handlers(app)
+    _add_middleware(app, settings, metrics)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """From the inside out."""
+    limits = settings.limits
+    app.add_middleware(
+        BodyLimit,
+        most_bytes=limits.body_bytes,
+        model_bytes=limits.model_file_bytes if settings.allow_upload else None,
+    )
+    if settings.api_keys is not None:
+        app.add_middleware(
+            Access,
+            keys=Keyring(settings.api_keys),
+            declarations=Declarations(app.routes),
+            most_requests=limits.requests_per_key,
+        )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED_HEADERS,
+        )
+    app.add_middleware(
+        Hosts, bound=settings.host, allowed=settings.allowed_hosts, origins=settings.cors_origins
+    )
+    app.add_middleware(Measure, metrics=metrics)
+    app.add_middleware(ResponseHeaders, embeddable=bool(settings.cors_origins))
+    tracing = tracing_of_environment()
+    if tracing is not None:
+        app.add_middleware(Trace, provider=tracing)
+
+
+def local_engine(settings: Settings, shared: Shared | None = None) -> LocalEngine:
+    """An engine in this process, set up and with nothing loaded."""
+    directory, refresh = _models(settings)
+    return LocalEngine(
+        directory,
+        settings.limits,
+        refresh=refresh,
+        fellows=ALONE if shared is None else shared.fellows(),
+        trusted=settings.trust_savedmodel,
+        exact=settings.exact,
+        control=Control(
+            mode=settings.control,
+            start=settings.load,
+            seconds=settings.poll_seconds,
+            uploads=settings.allow_upload,
+        ),
+        watch=Watch(
+            layers=settings.watch_layers,
+            images=settings.watch_images,
+            most_layers=settings.limits.watched_layers,
+        ),
+    )
+
+
+def _models(settings: Settings) -> tuple[Path, Refresh]:
+    """The directory of models, and what brings it up to date."""
+    if isinstance(settings.models, str):
+        mirror = mirror_of(settings.models, settings.models_cache, settings.limits, settings.weights)
+        return mirror.directory, mirror.refresh
+    return settings.models or demo.MODELS, nothing_to_fetch
+
+
+def _lifespan(
+    settings: Settings, given: Engine | None, metrics: Metrics, shared: Shared | None
+) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = given or local_engine(settings, shared)
+        limits = settings.limits
+        work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
+        changes = Work(limits.pending_changes, limits.model_open_seconds)
+        images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
+        metrics.watch(engine, lambda: work.pending)
+        held = ExitStack()
+        figures = held.enter_context(shared.figures(metrics)) if shared else metrics
+        app.state.service = Service(settings, engine, images, work, changes, lifecycle, metrics, figures)
+        if isinstance(engine, LocalEngine) and given is None:
+            await asyncio.to_thread(engine.load_all)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(changes.close)
+            await asyncio.to_thread(work.close)
+            await asyncio.to_thread(held.close)
+            if given is None:
+                await asyncio.to_thread(engine.close)
+
+    return lifespan

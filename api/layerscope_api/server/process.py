@@ -1,0 +1,203 @@
+"""Run the application: answer probes at once, load with progress, say where it is, serve until told to stop."""
+
+import functools
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from rich.console import Console
+
+from layerscope import demo
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.graph.loading.loader import SHARED_LOADER
+from layerscope.graph.model import LoadedModel
+from layerscope.models.registry import Entry
+from layerscope_api.context.service import lifecycle_of
+from layerscope_api.context.settings import Settings
+from layerscope_api.context.shared_state import Shared
+from layerscope_api.observability.logs import configure_logs
+from layerscope_api.server.app import create_app, local_engine
+from layerscope_api.server.http11 import BoundedProtocol
+
+logger = logging.getLogger(__name__)
+
+_LAST_SECONDS = 1
+
+
+def run(
+    settings: Settings,
+    console: Console,
+    listener: socket.socket | None = None,
+    shared: Shared | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve, and load the models meanwhile. Returns when the process is told to stop.
+
+    Args:
+        settings: how.
+        console: where to say what is loaded, and where it is served.
+        listener: what to accept connections from; left out, one of this process alone.
+        shared: what this process has in common with others that accept from it. They answer when they have loaded, but for
+            the first, which says until then that it is not ready.
+        begin: called as soon as there may be threads.
+    """
+    # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
+    SHARED_LOADER.start()
+    begin()
+    configure_logs(settings.log_format)
+    listener = listener or listen(settings)
+    engine = local_engine(settings, shared)
+    server = _LastServer(create_app(settings, engine, shared), settings)
+    is_late = shared is not None and shared.is_late
+    with (
+        listener,
+        _loading(engine, server, console, _address(settings.host, listener), at_once=is_late),
+        suppress(KeyboardInterrupt),  # uvicorn has ended in good order, and then raises it once more
+    ):
+        server.run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """A server that tells for a while that it ends before it does, and then ends with what is in flight.
+
+    Args:
+        app: what it serves.
+        settings: `drain_seconds` and `grace_seconds` count from SIGTERM on.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        protocol = functools.partial(BoundedProtocol, settings.limits)
+        config = uvicorn.Config(
+            app,
+            http=protocol,  # type: ignore[arg-type]  # called like the class
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace_seconds,
+        )
+        super().__init__(config)
+        self._lifecycle = lifecycle_of(app)
+        self._drain_seconds = settings.drain_seconds
+        self._draining_since = 0.0
+        self._grace_seconds = settings.grace_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM drains; another signal, or a second one, ends at once."""
+        if sig == signal.SIGTERM and not self._lifecycle.is_draining:
+            self._draining_since = time.monotonic()
+            self._lifecycle.is_draining = True
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end."""
+        is_draining = self._lifecycle.is_draining
+        if is_draining and time.monotonic() - self._draining_since >= self._drain_seconds:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is in flight."""
+        self._lifecycle.is_draining = True
+        await super().shutdown(sockets)
+
+
+class _LastServer(Server):
+    """The server of a process that ends with it, even if a run goes on that cannot be interrupted."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        last = threading.Timer(self._grace_seconds + _LAST_SECONDS, _give_up)
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+
+
+def _give_up() -> None:
+    logger.error("work in flight did not finish within its grace: it is lost")
+    os._exit(1)
+
+
+@contextmanager
+def _loading(
+    engine: LocalEngine, server: uvicorn.Server, console: Console, address: str, *, at_once: bool
+) -> Iterator[None]:
+    """Load the models in a thread, and close the engine with the block. A failure ends the server, and is raised here.
+
+    With `at_once`, that is before the block.
+    """
+    failures: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            with console.status("Loading models …"):
+                engine.load_all(lambda entry: _report(entry, console))
+        except BaseException as error:
+            failures.append(error)
+            server.should_exit = True
+        else:
+            if engine.is_ready:
+                _greet(address, engine, console)
+
+    thread = threading.Thread(target=load, name="layerscope-loading")
+    thread.start()
+    if at_once:
+        thread.join()
+    try:
+        _raise_any(failures)
+        yield
+    finally:
+        engine.close()
+        thread.join()
+    _raise_any(failures)
+
+
+def _raise_any(failures: list[BaseException]) -> None:
+    if failures:
+        raise failures[0]
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _report(entry: Entry[LoadedModel], console: Console) -> None:
+    name = f"{entry.source.name}@{entry.source.version}"
+    if entry.model is None:
+        console.print(f"[red]✗[/red] {name}: {entry.reason}", highlight=False)
+    else:
+        layers = len(entry.model.description.taps.calls)
+        console.print(f"[green]✓[/green] {name}: {layers} layers", highlight=False)
+
+
+def _greet(address: str, engine: LocalEngine, console: Console) -> None:
+    console.print(
+        f"\nLayerscope serves on [bold]{address}[/bold] (contract: {address}/docs)", highlight=False
+    )
+    ready = [entry for entry in engine.catalogue() if entry.model is not None]
+    if ready and ready[0].model is not None:
+        sample, name = demo.samples()["seven"], ready[0].source.name
+        console.print(f"Try it:\n\n{_curl(address, name, sample)}\n", highlight=False, soft_wrap=True)
+
+
+def _curl(address: str, model: str, sample: Path) -> str:
+    url = f"{address}/v1/models/{model}/predictions?top=3"
+    return f"  curl --data-binary @{sample} -H 'Content-Type: image/png' '{url}'"

@@ -1,0 +1,103 @@
+"""Where a map may lie: over a layer with rows and columns, or over an input with such."""
+
+from collections.abc import Callable
+
+from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
+from layerscope.graph.model import ModelDescription
+from layerscope.graph.taps.selectors import require_one, split_selectors
+from layerscope.graph.taps.tap import Tap
+
+
+def reason_against(tap: Tap) -> str | None:
+    """Why no map can be made of a layer's feature maps; None if one can, as far as its shape tells."""
+    if len(tap.shape) != 3:
+        return f"Its values have {len(tap.shape)} axes an image, not rows, columns and channels."
+    if tap.dtype.kind != "f":
+        return f"Its values are {tap.dtype.name}, by which nothing can be differentiated."
+    if not tap.tensor.batched or tap.tensor.mixed:
+        return "Its values are not those of one image."
+    return None
+
+
+def layer_of(model: ModelDescription, selector: str) -> Tap:
+    """The one layer that a selector selects.
+
+    Raises:
+        LayerscopeError: it selects none, see `TapIndex.select`.
+        NoPicture: no map can be made of it.
+        OptionInvalid: it selects several.
+    """
+    taps = model.taps.select(split_selectors([selector]))
+    require_one(selector, [tap.address for tap in taps])
+    reason = reason_against(taps[0])
+    if reason is not None:
+        shape = list(taps[0].shape)
+        raise NoPicture(
+            f"No map can be made of {taps[0].address}: {reason}", layer=taps[0].address, shape=shape
+        )
+    return taps[0]
+
+
+def last_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap], bool]) -> Tap:
+    """The last layer with rows and columns that a target is computed from.
+
+    Args:
+        model: the model.
+        target: where the score is read.
+        depends: tells whether its first argument is computed from its second.
+
+    Raises:
+        NotDifferentiable: there is none.
+    """
+    ends = {target.tensor.name, *(tap.tensor.name for _, tap in model.outputs)}
+    ends |= {tap.tensor.name for tap in model.taps.select(["input"])}
+    for tap in reversed(model.taps.outputs()):
+        if (
+            reason_against(tap) is None
+            and _extends(tap)
+            and tap.tensor.name not in ends
+            and depends(target, tap)
+        ):
+            return tap
+    message = f"{target.address} is computed from no layer with rows and columns; name a layer, or explain the input."
+    raise NotDifferentiable(message, target=target.address)
+
+
+def input_place(model: ModelDescription, name: str | None) -> int:
+    """The number of an input by name, or of the first that takes images, or has rows and columns.
+
+    Raises:
+        NoPicture: the input has no rows and columns.
+        OptionInvalid: there is no such input.
+    """
+    names = [each.name for each in model.inputs]
+    if name is not None and name not in names:
+        message = f"{model.name} has no input {name[:80]!r}: name one of {', '.join(names)}."
+        raise OptionInvalid(message, option="input", inputs=names)
+    place = names.index(name) if name is not None else _likeliest(model)
+    chosen = model.inputs[place]
+    if len(chosen.shape) not in {2, 3}:
+        message = f"Input {chosen.name!r} has no rows and columns for a map to lie over."
+        raise NoPicture(message, input=chosen.name, shape=list(chosen.shape))
+    return place
+
+
+def input_channel_axis(model: ModelDescription, place: int) -> int | None:
+    """The axis of channels in one image of an input; None if it has only rows and columns."""
+    each = model.inputs[place]
+    if len(each.shape) == 2:
+        return None
+    preprocessing = model.preprocessing[each.name]
+    return 0 if preprocessing is not None and preprocessing.layout == "nchw" else 2
+
+
+def _likeliest(model: ModelDescription) -> int:
+    inputs = list(enumerate(model.inputs))
+    images = [place for place, each in inputs if model.preprocessing[each.name] is not None]
+    maps = [place for place, each in inputs if len(each.shape) == 3]
+    return next(iter([*images, *maps]), 0)
+
+
+def _extends(tap: Tap) -> bool:
+    sizes = [size for axis, size in enumerate(tap.shape) if axis != tap.channel_axis]
+    return any(size != 1 for size in sizes)

@@ -1,0 +1,297 @@
+"""The engine: models in memory, and one call that takes images to activations."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerscope.attribution import MethodOptions
+from layerscope.execution.admission import (
+    Demand,
+    QueryPlan,
+    WorkingMemory,
+    fixed_sizes,
+    needed_bytes,
+    plan_of,
+)
+from layerscope.execution.attributing import Attribution, AttributionQuery, Progress, no_progress
+from layerscope.execution.cache import ActivationCache
+from layerscope.execution.inputs import require_few_images, rows_of
+from layerscope.execution.inspection_run import InspectionRun
+from layerscope.execution.interface import Query, Result
+from layerscope.execution.observers import Observer, Observers
+from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
+from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
+from layerscope.graph.model import LoadedModel, ModelDescription, assemble
+from layerscope.graph.prepared.devices import has_gpu
+from layerscope.graph.receptive.field import ReceptiveField
+from layerscope.graph.taps.selectors import require_few, require_one, split_selectors
+from layerscope.graph.taps.tap import Tap
+from layerscope.limits import Limits
+from layerscope.models.control import Control
+from layerscope.models.directory import ModelSource
+from layerscope.models.library import Library
+from layerscope.models.registry import Entry
+from layerscope.models.source_sync import Refresh, nothing_to_fetch
+from layerscope.models.worker_sync import ALONE, Fellows
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_WORKERS = 2
+
+
+class LocalEngine:
+    """An engine in this process.
+
+    Args:
+        directory: where the models are; see `layerscope.models.directory`.
+        limits: the bounds in force.
+        loader: the process that opens models; left out, one that all engines of this process share.
+        trusted: whether to trust whoever made the models: SavedModels are programs.
+        exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        control: what decides which models are in memory.
+        watch: the layers that are looked at whatever is asked of a model.
+        refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
+        fellows: the other processes that serve the same models.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        limits: Limits | None = None,
+        loader: LoaderProcess = SHARED_LOADER,
+        *,
+        trusted: bool = False,
+        exact: bool = True,
+        control: Control | None = None,
+        watch: Watch | None = None,
+        refresh: Refresh = nothing_to_fetch,
+        fellows: Fellows = ALONE,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._control = control or Control()
+        self._loader = loader
+        self._holding = ExitStack()
+        self._exact = exact
+        self._observers = Observers()
+        self._watched = WatchedLayers(watch or Watch())
+        self.models: Library[LoadedModel] = Library(
+            directory,
+            lambda source: self._observers.load(source, lambda: self._assembled(source)),
+            self.limits,
+            self._control,
+            trusted=trusted,
+            refresh=refresh,
+            fellows=fellows,
+        )
+        self._registry = self.models.registry
+        self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
+        self._scheduler = Scheduler(
+            workers=_WORKERS,
+            batch_rows=_batch_rows(self.limits),
+            batch_bytes=self.limits.batch_bytes,
+            pending_jobs=self.limits.pending_requests,
+            told=self._observers.ran,
+        )
+        self._memory = WorkingMemory(self.limits.working_bytes)
+        self._loaded = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `load_all` has finished."""
+        return self._loaded
+
+    @property
+    def working_bytes(self) -> int:
+        """The memory that admitted queries take now."""
+        return self._memory.taken
+
+    @property
+    def runs(self) -> int:
+        """How many times a model was run."""
+        return self._scheduler.runs
+
+    def load_all(self, progress: Callable[[Entry[LoadedModel]], None] | None = None) -> None:
+        """Load the models that are to be loaded at the start; those that fail are listed with a reason.
+
+        Args:
+            progress: called after each.
+        """
+        with self._loader:
+            if self._control.is_changing:
+                # It takes seconds to start again.
+                self._holding.enter_context(self._loader)
+            self._loaded = self.models.open(progress or (lambda _: None))
+        self._watched.tell_strangers(entry.source for entry in self.catalogue())
+
+    def catalogue(self) -> Sequence[Entry[LoadedModel]]:
+        """Every version of every model, whatever its state."""
+        return self._registry.entries()
+
+    def labels(self, name: str) -> dict[str, int]:
+        """The labels of a model and the versions they point at."""
+        return self._registry.labels(name)
+
+    def describe(self, reference: str) -> ModelDescription:
+        """A loaded model.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+        """
+        with self._registry.lease(reference) as model:
+            return model.description
+
+    def plan(self, query: Query, images: int = 1) -> QueryPlan:
+        """What a query would compute, and whether it may. Nothing runs.
+
+        Args:
+            query: as for `run`, or without sources.
+            images: how many to plan for if there are no sources.
+
+        Raises:
+            InputMismatch: there are no sources, and the model takes inputs of any size.
+            LayerscopeError: whatever else is wrong with the query, but for its size.
+        """
+        with self._registry.lease(query.model) as model:
+            taps = self._taps(model, query)
+            if query.sources:
+                return plan_of(self._prepared(model, taps, query).demand(), self.limits)
+            require_few_images(images, self.limits)
+            sizes = fixed_sizes(model.description)
+            return plan_of(Demand(model, taps, sizes, images, (images, taps)), self.limits)
+
+    def receptive_field(
+        self, query: Query, unit: Mapping[str, int]
+    ) -> tuple[ModelDescription, ReceptiveField]:
+        """What a unit of the query's layer sees of the inputs. Nothing runs.
+
+        Args:
+            query: of one layer; without sources for a model that takes inputs of one size.
+            unit: its place by axis, see `ReceptiveFields.of`.
+
+        Raises:
+            OptionInvalid: the query has several layers, or the layer's map no such place.
+            InputMismatch: there are no sources, and the model takes inputs of any size.
+        """
+        with self._registry.lease(query.model) as model:
+            taps = self._taps(model, query)
+            require_one(",".join(query.layers), [tap.address for tap in taps])
+            sources = query.sources
+            sizes = self._prepared(model, taps, query).sizes() if sources else fixed_sizes(model.description)
+            return model.description, model.fields.of(taps[0], unit, sizes)
+
+    @contextmanager
+    def admitted(self, query: Query) -> Iterator[Result]:
+        """The activations that a query asks for. Their memory counts as taken until the context ends.
+
+        Raises:
+            AnswerTooLarge: the query takes more memory than one may, or than there is.
+            MemoryBusy: other queries take it, and went on for too long.
+            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
+        """
+        with self._registry.lease(query.model) as model:
+            run = self._inspection(model, query, self._taps(model, query), query.methods)
+            if query.timeout is not None:
+                run.hurry(query.timeout)
+            needed = needed_bytes(run.query.demand(), query.admit, run.building_bytes(), self.limits)
+            with self._memory.reserved(needed, run.query.seconds_left()):
+                found = run.query.activations()
+                yield Result(model.description, found, run.attributions(found), run.refusals)
+
+    def run(self, query: Query) -> Result:
+        """The activations that a query asks for; their memory counts as taken only until they are there.
+
+        Raises:
+            LayerscopeError: as `admitted` does.
+        """
+        with self.admitted(query) as result:
+            return result
+
+    def attribute(self, query: AttributionQuery) -> Attribution:
+        """Where in images the reasons for an output lie. What was computed before is cached.
+
+        Raises:
+            TooMany: it takes more runs than one attribution may.
+            AnswerTooLarge, MemoryBusy: as `admitted` does.
+            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
+        """
+        name = query.method.name
+        with self._registry.lease(query.model) as model:
+            run = self._inspection(model, query, [], {name: query.chosen}, query.progress)
+            if run.refusals:
+                raise run.refusals[name]
+            maps, admit = run.maps(name), query.admit
+            building = None if admit is None else lambda _specs: admit([maps])
+            needed = needed_bytes(run.query.demand(), building, run.building_bytes(), self.limits)
+            with self._memory.reserved(needed, run.query.seconds_left()):
+                return run.attributions(run.query.activations())[name]
+
+    def watch(self, observer: Observer) -> None:
+        """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
+        self._observers.add(observer)
+
+    def watched_layers(self) -> list[WatchedLayer]:
+        """What the layers that an operator watches were like for the images that were run last."""
+        models = [model for entry in self.catalogue() if (model := entry.model) is not None]
+        return [layer for model in models for layer in self._watched.figures(model)]
+
+    def close(self) -> None:
+        """End what runs and give back all memory."""
+        self.models.close()
+        self._scheduler.close()
+        self._registry.clear()
+        self._holding.close()
+
+    def _assembled(self, source: ModelSource) -> LoadedModel:
+        return assemble(
+            source,
+            self._loader.load(source),
+            plan_bytes=self.limits.plan_bytes,
+            exact=self._exact,
+            watched=lambda taps: self._watched.chosen(source, taps),
+        )
+
+    def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
+        selectors = split_selectors(query.layers)
+        require_few(selectors, self.limits)
+        return model.description.taps.select(selectors)
+
+    def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> QueryRun:
+        return self._inspection(model, query, taps, {}).query
+
+    def _inspection(
+        self,
+        model: LoadedModel,
+        query: Query | AttributionQuery,
+        taps: Sequence[Tap],
+        methods: Mapping[str, MethodOptions],
+        progress: Progress = no_progress,
+    ) -> InspectionRun:
+        rows = rows_of(model.description, query.sources, self.limits)
+        return InspectionRun(
+            model,
+            rows,
+            taps,
+            methods,
+            self.limits,
+            self._cache,
+            self._scheduler,
+            self._watched,
+            is_wanted=query.is_wanted,
+            progress=progress,
+        )
+
+
+def _batch_rows(limits: Limits) -> int:
+    """As many rows as a worker has processors: more only leave their caches.
+
+    On two processors an image takes 6.5 ms of them alone, and 10 in a batch of 16 (a mid layer of MobileNetV2).
+    """
+    if has_gpu():
+        return limits.batch_rows
+    return max(1, min(limits.batch_rows, (os.cpu_count() or 1) // _WORKERS))

@@ -1,0 +1,1 @@
+"""Analysis of a graph: shapes, memory, cost, logits and parts."""

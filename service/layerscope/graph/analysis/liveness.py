@@ -1,0 +1,101 @@
+"""How much memory and work a run takes on its way to what is wanted: estimates from the layer calls alone.
+
+TensorFlow computes only what the wanted taps need, and gives a value's memory back when its last reader is done. So a
+value lives from the call that makes it to the last call that reads it, or to the end if it is wanted, and the fullest
+moment is what a run takes. What a layer needs inside while it computes, and memory that is used again in place, are
+not seen.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from layerscope.graph.taps.tap import LayerCall, Tap
+
+Addresses = frozenset[str]
+
+
+class Liveness:
+    """Which values each call of one model makes and reads. `calls` are in the order in which they are made."""
+
+    def __init__(self, calls: Sequence[LayerCall]) -> None:
+        self._makers: dict[str, Addresses] = {}
+        for call in calls:
+            self._makers |= {tap.address: self._made_by(tap) for tap in _outputs(call)}
+        self._steps = [(_outputs(call), self._read_by(call)) for call in calls if not call.origins]
+
+    def peak(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
+        """The sum of the sizes of all values that live at the fullest moment.
+
+        Args:
+            wanted: the taps that are fetched.
+            size: tells the size of a tap's value.
+        """
+        kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
+        runs, last_reader = self._needed(wanted, kept)
+        live = fullest = 0
+        dying: Counter[int] = Counter()
+        for number in runs:
+            for tap in self._steps[number][0]:
+                live += size(tap)
+                if tap.address not in kept:
+                    dying[last_reader.get(tap.address, number)] += size(tap)
+            fullest = max(fullest, live)
+            live -= dying[number]
+        return fullest
+
+    def total(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
+        """The sum of the sizes of all values on the way, which a derivative keeps. Arguments as for `peak`."""
+        kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
+        runs, _ = self._needed(wanted, kept)
+        return sum(size(tap) for number in runs for tap in self._steps[number][0])
+
+    def work(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
+        """The multiplications of all calls that run, as if each number a layer makes took one of its channel's weights.
+
+        That is so for convolutions and dense layers, and good enough to compare one run with another.
+        """
+        kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
+        runs, _ = self._needed(wanted, kept)
+        made = (tap for number in runs for tap in self._steps[number][0])
+        return sum(size(tap) * (1 + tap.layer.parameters // _channels(tap)) for tap in made)
+
+    def _needed(self, wanted: Iterable[Tap], kept: Addresses) -> tuple[list[int], dict[str, int]]:
+        """The numbers of the steps that run, in order, and the last of them that reads each value."""
+        needed = kept.union(*(self._read_for(tap) for tap in wanted))
+        runs: list[int] = []
+        last_reader: dict[str, int] = {}
+        for number in reversed(range(len(self._steps))):
+            makes, reads = self._steps[number]
+            if any(tap.address in needed or tap.address in last_reader for tap in makes):
+                runs.append(number)
+                for address in reads:
+                    last_reader.setdefault(address, number)
+        return runs[::-1], last_reader
+
+    def _made_by(self, tap: Tap) -> Addresses:
+        """What a layer gives that is made of other layers is what they make."""
+        if not tap.layer.origins:
+            return frozenset([tap.address])
+        return _union(self._makers[origin] for origin in tap.layer.origins[tap.place.output])
+
+    def _read_for(self, tap: Tap) -> Addresses:
+        """What a layer got is made by others; what its activation function got is made where its output is."""
+        if tap.place.site == "input":
+            return self._read_by(tap.layer)
+        return _union(self._makers[each.address] for each in _outputs(tap.layer))
+
+    def _read_by(self, call: LayerCall) -> Addresses:
+        return _union(self._makers[address] for address in call.inbound)
+
+
+def _outputs(call: LayerCall) -> list[Tap]:
+    return [tap for tap in call.taps if tap.place.site == "output"]
+
+
+def _channels(tap: Tap) -> int:
+    axis = tap.channel_axis
+    return 1 if axis is None else tap.shape[axis] or 1
+
+
+def _union(sets: Iterable[Addresses]) -> Addresses:
+    return frozenset().union(*sets)

@@ -1,0 +1,80 @@
+"""What shape every tap has for one image, inferred by TensorFlow from the graph alone."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from cachetools import LRUCache
+from tensorflow.python.framework.ops import dismantle_graph
+
+from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.taps.shape_errors import cannot_run
+from layerscope.graph.taps.tap import Shape, Tap
+
+
+class TapShapes:
+    """The shapes of all taps of one model, for inputs of any size; those of the last `sizes` sizes are kept."""
+
+    def __init__(self, prepared: Prepared, *, sizes: int) -> None:
+        blueprint = prepared.blueprint
+        self._graph = prepared.graph
+        self._entrances = list(zip(blueprint.placeholders, blueprint.inputs, strict=True))
+        self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
+        self._known: LRUCache[tuple[Shape, ...], dict[str, Shape]] = LRUCache(sizes)
+        self._lock = threading.Lock()
+        fixed = [each.shape for each in blueprint.inputs]
+        if not any(None in shape for shape in fixed):
+            self.on(fixed)
+
+    def on(self, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+        """The shapes by the tensor's name, on inputs of `input_shapes`, all without batch axis.
+
+        Where a layer folds other axes into the batch axis, the number of rows that one image has comes first. None
+        stands for a size that the graph does not tell, as it does not behind a loop of unknown length. Whoever
+        learns such a size may put it into the dictionary.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
+        """
+        key = tuple(map(tuple, input_shapes))
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = self._infer(key)
+            with self._lock:
+                known = self._known.setdefault(key, known)
+        return known
+
+    def _infer(self, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+        """Import the graph for one image of these sizes: TensorFlow works out every shape that it can on the way.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
+        """
+        definition = tf.compat.v1.GraphDef.FromString(self._graph)
+        with tf.Graph().as_default() as scratch:
+            replaced = {
+                name: tf.compat.v1.placeholder(each.dtype, [1, *shape])
+                for (name, each), shape in zip(self._entrances, input_shapes, strict=True)
+            }
+            try:
+                tf.import_graph_def(definition, input_map=replaced, name="")
+            except ValueError as error:
+                raise cannot_run([(1, *shape) for shape in input_shapes]) from error
+            shapes = {
+                name: _of_one_image(tap, scratch.get_tensor_by_name(name).shape)
+                for name, tap in self._taps.items()
+            }
+        dismantle_graph(scratch)
+        return shapes
+
+
+def _of_one_image(tap: Tap, inferred: Any) -> Shape:
+    """What Keras said of a shape holds; what it left open is as inferred."""
+    if inferred.rank is None:
+        return tap.shape
+    sizes = inferred.as_list()
+    rows = sizes.pop(0) if tap.tensor.batched else None
+    shape = tuple(found if known is None else known for known, found in zip(tap.shape, sizes, strict=True))
+    return shape if rows in {None, 1} else (rows, *shape)

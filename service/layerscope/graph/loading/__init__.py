@@ -1,0 +1,1 @@
+"""Loading: models are opened in a process of their own."""

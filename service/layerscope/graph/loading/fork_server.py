@@ -1,0 +1,65 @@
+"""The process that opens models: a fork for each, see `loading`. Run as `python -m layerscope.graph.loading.fork_server FD`."""
+
+import multiprocessing
+import os
+import socket
+import sys
+from multiprocessing.connection import wait
+from typing import BinaryIO
+
+import tensorflow as tf
+
+from layerscope.errors import LayerscopeError
+from layerscope.graph.loading.prepare import prepare_into
+from layerscope.graph.loading.wire import REQUEST, STATUS
+from layerscope.graph.prepared.prepared_model import Refusal, refuse
+from layerscope.models.bounds import confine
+from layerscope.models.directory import ModelSource
+
+_LONGEST_REQUEST = 65_536
+_fork = multiprocessing.get_context("fork")
+
+
+def serve(service: socket.socket) -> None:
+    """Fork a child for each request that comes from the socket, until it is closed at the other end."""
+    # Whatever a model's plugins print must not get into what the service prints.
+    os.dup2(2, 1)
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(service, _LONGEST_REQUEST, 1)
+        if not request:
+            return
+        with os.fdopen(descriptors[0], "r+b") as file:
+            status = _supervised(service, REQUEST.validate_json(request), file)
+        if status is None:
+            return
+        service.sendall(STATUS.pack(status))
+
+
+def _supervised(service: socket.socket, source: ModelSource, file: BinaryIO) -> int | None:
+    """Load in a child and give its exit status; None if the service has gone meanwhile."""
+    child = _fork.Process(target=_load, args=(service, source, file))
+    child.start()
+    # A process that a plugin started may hold the sentinel open for longer than the child lives.
+    while child.is_alive():
+        if service in wait([service, child.sentinel], timeout=1):
+            child.kill()
+            return None
+    return child.exitcode
+
+
+def _load(service: socket.socket, source: ModelSource, file: BinaryIO) -> None:
+    service.close()
+    if source.bounds is not None:
+        confine(source.bounds)
+    # The service computes there, and TensorFlow takes all of a device's memory at once.
+    tf.config.set_visible_devices([], "GPU")
+    try:
+        prepare_into(file, source)
+    except LayerscopeError as error:
+        refuse(file, Refusal(error.code, error.message, error.details))
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    # TensorFlow takes two seconds to end in good order.
+    os._exit(0)

@@ -1,0 +1,106 @@
+"""Prepare a model to be served: open its file, trace it, and write down what came of it.
+
+This runs what comes with the model, such as its plugins. A service does it in a process of its own, see `loading`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from layerscope.errors import ModelRefused
+from layerscope.graph.loading.serialize import pack
+from layerscope.graph.prepared.prepared_model import Prepared, anonymous_file, read
+from layerscope.graph.saved.model import trace_saved_model
+from layerscope.graph.tracing.signature import signature_of
+from layerscope.graph.tracing.trace import Trace, trace
+from layerscope.models.architectures import (
+    build_architecture,
+    preset_of,
+    require_no_architecture,
+    weights_file,
+)
+from layerscope.models.directory import ModelSource, require_readable
+from layerscope.models.formats import open_model
+from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.probing import require_held, run_once
+
+
+def prepare(source: ModelSource) -> Prepared:
+    """Prepare a model in this process.
+
+    Raises:
+        ModelRefused: it cannot be opened or traced.
+    """
+    with anonymous_file() as file:
+        prepare_into(file, source)
+        return read(file)
+
+
+def prepare_into(file: BinaryIO, source: ModelSource) -> None:
+    """Prepare a model and write it to a file.
+
+    Raises:
+        ModelRefused: it cannot be opened or traced, or must be trusted and is not.
+    """
+    require_readable(source)
+    _require_trust(source)
+    manifest = Manifest.read(source.folder)
+    plugins = [_beside(source.folder, name) for name in manifest.plugins]
+    weights = weights_file(manifest, source.folder)
+    digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
+    made, parameters = _traced(source, manifest, plugins)
+    pack(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
+
+
+def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int]:
+    """Trace a model, by what it is, and count its parameters."""
+    if source.path.name == FILE_NAME:
+        model = build_architecture(manifest, source.folder)
+        return trace(model, signature_of(model)), model.count_params()
+    require_no_architecture(manifest)
+    if source.path.is_dir():
+        made = trace_saved_model(source.path)
+        return made, sum(variable.size for _, variable in made.captures)
+    if source.bounds is not None:
+        require_held(source.path, source.bounds)
+    model = open_model(source.path, plugins)
+    signature = signature_of(model)
+    if source.bounds is not None:
+        run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
+    return trace(model, signature), model.count_params()
+
+
+def _require_trust(source: ModelSource) -> None:
+    if source.path.is_dir() and not source.trusted:
+        raise ModelRefused(
+            "A SavedModel is a program: start with --trust-savedmodel if you trust whoever made it, or save the model"
+            " as model.keras."
+        )
+
+
+def _with_preset(manifest: Manifest) -> Manifest:
+    """The declaration, with the preprocessing that the declared architecture was trained with if it says none."""
+    preset = preset_of(manifest)
+    if preset is None or manifest.preprocessing is not None:
+        return manifest
+    return manifest.model_copy(update={"preprocessing": {"preset": preset}})
+
+
+def _beside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if folder.resolve() not in path.parents:
+        raise ModelRefused("A plugin must be a file in the model's own folder.", plugin=name)
+    return path
+
+
+def _digest(parts: Iterable[Path]) -> str:
+    """SHA-256 over all that makes the model what it is, so that another declaration is another model."""
+    digest = hashlib.sha256()
+    for path in parts:
+        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if each.is_file():
+                digest.update(each.relative_to(path).as_posix().encode())
+                with each.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256-{digest.hexdigest()}"

@@ -1,0 +1,70 @@
+"""Pack a trace for another process: its constants into the graph, the values of its variables into a file."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import tensorflow as tf
+
+from layerscope.errors import ModelRefused
+from layerscope.graph.prepared.prepared_model import ALIGNMENT, Blueprint, Weight, finish
+from layerscope.graph.tracing.trace import Trace
+from layerscope.models.manifest import Manifest
+
+
+def pack(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, parameters: int) -> None:
+    """Write a traced model, in the form that `handover.read` reads.
+
+    Raises:
+        ModelRefused: the model holds state other than numbers, such as a lookup table.
+    """
+    graph = tf.compat.v1.GraphDef()
+    graph.CopyFrom(trace.graph_def)
+    weights = tuple(_move_captures(file, trace, graph))
+    blueprint = Blueprint(
+        digest=digest,
+        manifest=manifest,
+        parameters=parameters,
+        inputs=trace.inputs,
+        placeholders=trace.placeholders,
+        outputs=tuple((name, tap.address) for name, tap in trace.outputs),
+        calls=trace.calls,
+        unreachable=trace.unreachable,
+        weights=weights,
+    )
+    finish(file, graph.SerializeToString(), blueprint)
+
+
+def _move_captures(file: BinaryIO, trace: Trace, graph: Any) -> Iterator[Weight]:
+    """Turn the placeholders of what was captured into constants and variables; write the variables' values."""
+    file.seek(ALIGNMENT)
+    nodes = {node.name: node for node in graph.node}
+    for placeholder, source in trace.captures:
+        node = nodes[placeholder.removesuffix(":0")]
+        if node.attr["dtype"].type != tf.resource.as_datatype_enum:
+            _become_constant(node, source)
+            continue
+        if source.dtype in {tf.resource, tf.string, tf.variant}:
+            raise ModelRefused(
+                "The model looks something up in a table: remove its lookup layers and save it again."
+            )
+        _become_variable(node, source)
+        file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
+        yield Weight(node.name, source.dtype.name, tuple(source.shape), file.tell())
+        file.write(np.ascontiguousarray(source.numpy()).reshape(-1).view(np.uint8).data)
+
+
+def _become_constant(node: Any, source: Any) -> None:
+    node.op = "Const"
+    node.attr.clear()
+    node.attr["dtype"].type = source.dtype.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(source.numpy(), source.dtype))
+
+
+def _become_variable(node: Any, source: Any) -> None:
+    node.op = "VarHandleOp"
+    node.attr.clear()
+    node.attr["dtype"].type = source.dtype.as_datatype_enum
+    node.attr["shape"].shape.CopyFrom(source.shape.as_proto())
+    node.attr["shared_name"].s = node.name.encode()

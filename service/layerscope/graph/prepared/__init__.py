@@ -1,0 +1,1 @@
+"""Prepared models: a traced graph, its weights and its taps as data."""

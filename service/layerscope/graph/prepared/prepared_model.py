@@ -1,0 +1,143 @@
+"""A prepared model as data, in one anonymous file: what the process that opens models hands to the one that serves.
+
+    header       where the graph and the blueprint begin, and where the file ends
+    weights      each at a multiple of 64 bytes, so that TensorFlow can compute from them where they lie
+    graph        a serialized GraphDef, with constants, and with variables that have no value yet
+    blueprint    JSON: a `Blueprint`, or a `Refusal`
+
+Reading it runs nothing. A file without a header was never finished.
+"""
+
+import mmap
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from math import prod
+from typing import Any, BinaryIO
+
+import numpy as np
+import tensorflow as tf
+from pydantic import TypeAdapter
+
+from layerscope.errors import ModelRefused, model_refusal
+from layerscope.graph.taps.tap import Input, LayerCall
+from layerscope.models.manifest import Manifest
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ALIGNMENT = 64
+"""Bytes of the header, and what the offset of every weight is a multiple of."""
+
+_POSITIONS = struct.Struct("<3Q")
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A variable of the graph, by the name of its operation, and where in the file its values are."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Everything about a prepared model but its graph and its weights.
+
+    Attributes:
+        digest: names the model's file, its declaration and its plugins.
+        manifest: its declaration.
+        parameters: how many numbers its weights are.
+        outputs: the model's outputs by name, and the addresses of the taps that hold them.
+
+    The others are those of a `Trace`.
+    """
+
+    digest: str
+    manifest: Manifest
+    parameters: int
+    inputs: tuple[Input, ...]
+    placeholders: tuple[str, ...]
+    outputs: tuple[tuple[str, str], ...]
+    calls: tuple[LayerCall, ...]
+    unreachable: tuple[str, ...]
+    weights: tuple[Weight, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no blueprint: what `model_refusal` makes an error of."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that can be served: its blueprint, its serialized GraphDef, and the memory its weights are in."""
+
+    blueprint: Blueprint
+    graph: bytes
+    memory: Any
+
+    def values(self, weight: Weight) -> Array:
+        """The values of a weight, where they lie. Whoever keeps the array keeps the memory of all weights."""
+        dtype = np.dtype(tf.as_dtype(weight.dtype).as_numpy_dtype)
+        return np.frombuffer(self.memory, dtype, prod(weight.shape), weight.offset).reshape(weight.shape)
+
+
+_RECORD: TypeAdapter[Blueprint | Refusal] = TypeAdapter(Blueprint | Refusal)
+
+
+def anonymous_file() -> BinaryIO:
+    """A file without a name, in memory where the system has such; it is gone with its last descriptor."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("layerscope-model"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def finish(file: BinaryIO, graph: bytes, record: Blueprint | Refusal) -> None:
+    """Write what comes after the weights, from where the file stands; the header last."""
+    graph_at = file.tell()
+    file.write(graph)
+    record_at = file.tell()
+    file.write(_RECORD.dump_json(record, fallback=str))
+    end = file.tell()
+    file.seek(0)
+    file.write(_POSITIONS.pack(graph_at, record_at, end))
+    file.flush()
+
+
+def refuse(file: BinaryIO, refusal: Refusal) -> None:
+    """Write why there is no model, over whatever was written before."""
+    file.seek(ALIGNMENT)
+    finish(file, b"", refusal)
+
+
+def read(file: BinaryIO) -> Prepared:
+    """Read what was written. The file is left with nothing but the weights, and may be closed.
+
+    Raises:
+        ModelRefused: that is what was written, or the file was never finished.
+    """
+    file.seek(0)
+    header = file.read(_POSITIONS.size).ljust(_POSITIONS.size, b"\0")
+    graph_at, record_at, end = _POSITIONS.unpack(header)
+    if not end:
+        raise ModelRefused("Opening the model ended too early: one of its plugins ends the process.")
+    file.seek(graph_at)
+    graph = file.read(record_at - graph_at)
+    record = _RECORD.validate_json(file.read(end - record_at))
+    if isinstance(record, Refusal):
+        raise model_refusal(record.code, record.message, record.details)
+    file.truncate(graph_at)
+    return Prepared(record, graph, _mapped(file, graph_at))
+
+
+def _mapped(file: BinaryIO, size: int) -> mmap.mmap:
+    """Shared, because populating a private mapping that can be written would copy all of it."""
+    populate = getattr(mmap, "MAP_POPULATE", 0)
+    return mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | populate)

@@ -1,0 +1,227 @@
+"""Listen to every layer call of a model while it is traced.
+
+Keras gives one door that every layer and every operation of a functional graph goes through when it is called:
+`keras.Operation.__call__`. Standing in that door for the time of one trace sees nested, shared and subclassed
+layers alike, where `layer.output` knows only a layer's first call.
+
+A tensor that is heard again is copied, so that no two taps share one: feeding `block/conv@input` changes what goes
+into that layer, and not the shortcut that starts from the same tensor. Copies hinder TensorFlow in fusing
+operations; those that turn out to be needless are named by `needless_copies`.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from layerscope.graph.taps.addresses import Site
+from layerscope.graph.tracing.layer_patches import activation_heard, compiled_call_inlined, steps_heard
+
+_the_door = threading.Lock()
+
+_NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
+"""What TensorFlow refuses in the name of a scope."""
+
+
+@dataclass
+class Call:
+    """One call as it was heard: the `number`-th of `operation` at `path`. `tensors` are symbolic, by site."""
+
+    path: tuple[str, ...]
+    number: int
+    operation: Any
+    tensors: dict[Site, list[Any]] = field(default_factory=dict)
+    is_group: bool = False
+
+
+class Recorder:
+    """Collects the calls that `model` makes, in the order in which they return.
+
+    Args:
+        model: whose calls are wanted.
+        entrances: the tensors that it will be called with, by the names that no layer may take then.
+        inline: whether to look into layers whose `call` is a `tf.function`. It is traced without AutoGraph then.
+    """
+
+    def __init__(self, model: Any, entrances: Mapping[str, Any], *, inline: bool = True) -> None:
+        self._model = model
+        self._inline = inline
+        self._stack: list[Call] = []
+        self._names: dict[tuple[tuple[str, ...], int], str] = {}
+        self._names |= {((), id(tensor)): name for name, tensor in entrances.items()}
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._heard = {tensor.ref() for tensor in entrances.values()}
+        self._masked: dict[Any, list[Any]] = {}
+        self.calls: list[Call] = []
+        self.outputs: dict[str, Any] = {}
+        self.copies: list[Any] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear every call made in this thread; other threads use Keras undisturbed meanwhile."""
+        original = keras.Operation.__call__
+        thread = threading.get_ident()
+
+        def heard(operation: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread or not self._concerns(operation):
+                return original(operation, *args, **kwargs)
+            return self._record(operation, original, args, kwargs)
+
+        with _the_door, _any_name_for_scopes():
+            keras.Operation.__call__ = heard
+            try:
+                yield
+            finally:
+                keras.Operation.__call__ = original
+
+    def _concerns(self, operation: Any) -> bool:
+        """Layers always; plain operations only as nodes of a functional graph, not inside a layer's own code."""
+        if isinstance(operation, keras.Layer) or not self._stack:
+            return True
+        nodes = getattr(self._stack[-1].operation, "operations", ())
+        return any(node is operation for node in nodes)
+
+    def _record(
+        self, operation: Any, original: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        call = self._open(operation)
+        if self._stack:
+            args, kwargs = self._own((args, kwargs))
+        with self._inside(call) as preactivations:
+            result = original(operation, *args, **kwargs)
+        self._agree_on_masks(args, kwargs)
+        if not self._stack:
+            self.outputs = _outputs(self._model, result)
+            return result
+        result = self._own(result)
+        call.tensors["output"] = _tensors(result)
+        call.tensors["input"] = _tensors((args, {k: v for k, v in kwargs.items() if "mask" not in k}))
+        if len(preactivations) == 1:
+            call.tensors["preactivation"] = preactivations
+        self.calls.append(call)
+        return result
+
+    @contextmanager
+    def _inside(self, call: Call) -> Iterator[list[Any]]:
+        """While a call is made: what is called meanwhile has it as parent. Yields what its activation function gets."""
+        self._stack.append(call)
+        try:
+            with ExitStack() as intercepted:
+                if self._inline:
+                    intercepted.enter_context(compiled_call_inlined(call.operation))
+                intercepted.enter_context(steps_heard(call.operation, self._record))
+                yield intercepted.enter_context(activation_heard(call.operation))
+        finally:
+            self._stack.pop()
+
+    def _own(self, structure: Any) -> Any:
+        """Replace every tensor that was heard before by a copy."""
+
+        def own(leaf: Any) -> Any:
+            if _is_tensor(leaf) and leaf.ref() in self._heard:
+                leaf = self._copy(leaf)
+            if _is_tensor(leaf):
+                self._heard.add(leaf.ref())
+            return leaf
+
+        return keras.tree.map_structure(own, structure)
+
+    def _copy(self, tensor: Any) -> Any:
+        copy = tf.identity(tensor)
+        self.copies.append(copy)
+        mask = _mask(tensor)
+        if mask is not None:
+            copy._keras_mask = mask  # noqa: SLF001
+            same = self._masked.setdefault(tensor.ref(), [tensor])
+            same.append(copy)
+            self._masked[copy.ref()] = same
+        return copy
+
+    def _agree_on_masks(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Keras keeps the mask of a sequence on the tensor, and attention takes it off for all that follow."""
+        for tensor in _tensors((args, kwargs)):
+            if _mask(tensor) is None:
+                for same in self._masked.pop(tensor.ref(), ()):
+                    same._keras_mask = None  # noqa: SLF001
+
+    def _open(self, operation: Any) -> Call:
+        if not self._stack:
+            return Call((), 0, operation)
+        parent = self._stack[-1]
+        if isinstance(operation, keras.Layer):
+            parent.is_group = True
+        path = (*parent.path, self._unique_name(parent.path, id(operation), operation.name))
+        number = self._counts[path]
+        self._counts[path] += 1
+        return Call(path, number, operation)
+
+    def _unique_name(self, parent: tuple[str, ...], identity: int, wanted: str) -> str:
+        """Two layers of one name under one parent become `name` and `name_1`, as Keras does it elsewhere."""
+        known = self._names.get((parent, identity))
+        if known is not None:
+            return known
+        taken = {name for (path, _), name in self._names.items() if path == parent}
+        candidates = (wanted, *(f"{wanted}_{number}" for number in range(1, len(taken) + 2)))
+        name = next(name for name in candidates if name and name not in taken)
+        self._names[parent, identity] = name
+        return name
+
+
+def needless_copies(copies: Iterable[Any], graph: Any) -> dict[str, str]:
+    """The copies in `graph` of tensors that nothing else uses, by name, and the names of what they copy."""
+    originals: dict[str, str] = {}
+    for copy in copies:
+        original = copy.op.inputs[0]
+        if copy.graph is graph and len(original.consumers()) == 1:
+            originals[copy.name] = originals.get(original.name, original.name)
+    return originals
+
+
+def _mask(tensor: Any) -> Any:
+    return getattr(tensor, "_keras_mask", None)
+
+
+@contextmanager
+def _any_name_for_scopes() -> Iterator[None]:
+    """A layer may have any name. TensorFlow wants a scope of the same name, whose name means nothing to us."""
+    original = tf.Graph.name_scope
+
+    def name_scope(graph: Any, name: str | None) -> Any:
+        return original(graph, name and _NO_SCOPE.sub(".", name))
+
+    tf.Graph.name_scope = name_scope
+    try:
+        yield
+    finally:
+        tf.Graph.name_scope = original
+
+
+def _outputs(model: Any, result: Any) -> dict[str, Any]:
+    """The model's outputs by the names it gives them: the keys of a dictionary, its own, or their numbers."""
+    tensors = _tensors(result)
+    declared = [
+        sorted(result) if isinstance(result, dict) else (),
+        getattr(model, "output_names", None) or (),
+    ]
+    for names in declared:
+        if len(names) == len(set(names)) == len(tensors):
+            return dict(zip(map(str, names), tensors, strict=True))
+    return {f"output_{number}": tensor for number, tensor in enumerate(tensors)}
+
+
+def _tensors(structure: Any) -> list[Any]:
+    return [leaf for leaf in keras.tree.flatten(structure) if _is_tensor(leaf)]
+
+
+def _is_tensor(leaf: Any) -> bool:
+    """Whether it is a symbolic tensor of real numbers and known rank, the only kind that can be delivered."""
+    if not (hasattr(leaf, "graph") and hasattr(leaf, "op")):
+        return False
+    is_real = leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool
+    return bool(is_real and leaf.shape.rank is not None)

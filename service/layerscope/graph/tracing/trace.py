@@ -1,0 +1,261 @@
+"""Trace a Keras model once, with a tap on every layer call.
+
+The graph that comes out is independent of the model: weights are named, not copied, and the Keras objects can be
+dropped once an `Executable` has taken the weights over.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from layerscope.errors import ModelRefused
+from layerscope.graph.rewrites.loop_gradients import loops_differentiable
+from layerscope.graph.taps.addresses import encode_path
+from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
+from layerscope.graph.tracing.batch_axis import Rows, rows_of
+from layerscope.graph.tracing.call_recorder import Call, Recorder, needless_copies
+from layerscope.graph.tracing.signature import Signature
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A model as one graph with taps.
+
+    `graph_def` computes everything; `placeholders` feed `inputs`, in the same order; `captures` pairs each
+    placeholder for something outside the graph with the variable or constant it stands for. `outputs` names the
+    model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
+    `unreachable` are the paths of layers that run inside a loop, whose values no graph can give.
+    """
+
+    graph_def: Any
+    inputs: tuple[Input, ...]
+    placeholders: tuple[str, ...]
+    outputs: tuple[tuple[str, Tap], ...]
+    calls: tuple[LayerCall, ...]
+    captures: tuple[tuple[str, Any], ...]
+    unreachable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What one trace gave: the graph, the tensors that the model was called with, and who listened."""
+
+    graph: Any
+    signature: Signature
+    entrances: list[Any]
+    recorder: Recorder
+
+
+def trace(model: Any, signature: Signature) -> Trace:
+    """Trace `model` in inference mode with a free batch size.
+
+    Raises:
+        ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
+    """
+    with loops_differentiable():
+        heard = _listen(model, signature)
+        tokens = _token_inputs(heard) if signature.dtypes_assumed else []
+        if tokens:
+            heard = _listen(model, signature.with_integers(tokens))
+    return _traced(model, heard)
+
+
+def _traced(model: Any, heard: _Heard) -> Trace:
+    graph, recorder, inputs = heard.graph, heard.recorder, heard.signature.inputs
+    originals = needless_copies(recorder.copies, graph)
+    layer_calls = _LayerCalls(model, heard, originals)
+    calls, unreachable = layer_calls.collect(heard.entrances, inputs)
+    variables = {variable.handle.ref(): variable for variable in graph.variables}
+    return Trace(
+        graph_def=_simplified(graph.as_graph_def(), originals),
+        inputs=inputs,
+        placeholders=tuple(tensor.name for tensor in graph.inputs[: len(inputs)]),
+        outputs=tuple((name, layer_calls.made_by[tensor.name]) for name, tensor in recorder.outputs.items()),
+        calls=tuple(calls),
+        captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
+        unreachable=tuple(unreachable),
+    )
+
+
+def _listen(model: Any, signature: Signature) -> _Heard:
+    try:
+        return _listen_once(model, signature, inline=True)
+    except Exception as error:
+        logger.info("traced again with compiled functions as they are: %s", error)
+    try:
+        return _listen_once(model, signature, inline=False)
+    except Exception as error:
+        shapes = [each.shape for each in signature.inputs]
+        logger.warning("the model cannot be traced on inputs of shape %s: %s", shapes, error)
+        raise ModelRefused(
+            f"The model cannot be run on inputs of shape {', '.join(map(str, shapes))}, which it says it takes: see the"
+            " log, call it on such inputs where it was made, and save it again.",
+            shapes=shapes,
+            cause=type(error).__name__,
+        ) from error
+
+
+def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Heard:
+    traces: list[tuple[list[Any], Recorder]] = []
+
+    def call(*tensors: Any) -> Any:
+        # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
+        entrances = [tf.identity(tensor) for tensor in tensors]
+        names = (each.name for each in signature.inputs)
+        recorder = Recorder(model, dict(zip(names, entrances, strict=True)), inline=inline)
+        traces.append((entrances, recorder))
+        arguments, keywords = signature.packed(entrances)
+        with recorder.listening():
+            return model(*arguments, **keywords, training=False)
+
+    specs = [
+        tf.TensorSpec([None, *each.shape], each.dtype, name=f"input_{number}")
+        for number, each in enumerate(signature.inputs)
+    ]
+    graph = tf.function(call, input_signature=specs, autograph=False).get_concrete_function().graph
+    return _Heard(graph, signature, *traces[-1])
+
+
+def _token_inputs(heard: _Heard) -> list[str]:
+    """The inputs that an embedding reads: they are integers, which a cast to half precision would not keep."""
+    embedded = [
+        tensor
+        for call in heard.recorder.calls
+        if isinstance(call.operation, keras.layers.Embedding)
+        for tensor in call.tensors["input"]
+    ]
+    read = {_before_casts(tensor).name for tensor in embedded}
+    rows = zip(heard.signature.inputs, heard.entrances, strict=True)
+    return [each.name for each, tensor in rows if tensor.op.inputs[0].name in read]
+
+
+def _before_casts(tensor: Any) -> Any:
+    while tensor.op.type in {"Cast", "Identity"}:
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+class _LayerCalls:
+    """Turns what a recorder heard into `LayerCall`s: shapes, kinds, and what each computes from.
+
+    `made_by` gives the output tap that names each tensor: where several calls pass one on, the last of them.
+    """
+
+    def __init__(self, model: Any, heard: _Heard, originals: Mapping[str, str]) -> None:
+        self._model = model
+        self._graph = heard.graph
+        self._recorder = heard.recorder
+        self._originals = originals
+        self._rows = self._find_rows(heard)
+        self._indices = {id(layer): number for number, layer in enumerate(model.layers)}
+        self.made_by: dict[str, Tap] = {}
+
+    def collect(self, entrances: list[Any], inputs: Sequence[Input]) -> tuple[list[LayerCall], list[str]]:
+        """All calls whose values are in the main graph, inputs first, and the paths of the others.
+
+        A model may compute an output by itself, after its last layer: then there is a call that is named after
+        the output.
+        """
+        result = [self._input(tensor, each) for tensor, each in zip(entrances, inputs, strict=True)]
+        inside = {call.path for call in self._recorder.calls if not self._in_main_graph(call)}
+        result.extend(self._layer_call(call) for call in self._recorder.calls if call.path not in inside)
+        taken = {call.path for call in result}
+        for name, tensor in self._recorder.outputs.items():
+            if tensor.name not in self.made_by:
+                path = (name,) if (name,) not in taken else (f"{name}_of_model",)
+                result.append(self._layer_call(Call(path, 0, None, {"output": [tensor]}), kind="Output"))
+        return result, sorted(encode_path(path) for path in inside)
+
+    def _find_rows(self, heard: _Heard) -> Mapping[str, Rows]:
+        tensors = [*heard.entrances, *heard.recorder.outputs.values()]
+        for call in heard.recorder.calls:
+            if self._in_main_graph(call):
+                tensors.extend(tensor for found in call.tensors.values() for tensor in found)
+        return rows_of(heard.graph, heard.signature, tensors)
+
+    def _in_main_graph(self, call: Call) -> bool:
+        return all(tensor.graph is self._graph for tensors in call.tensors.values() for tensor in tensors)
+
+    def _input(self, tensor: Any, each: Input) -> LayerCall:
+        layer = next((layer for layer in self._model.layers if layer.name == each.name), None)
+        call = Call((each.name,), 0, layer, {"output": [tensor]})
+        return self._layer_call(call, kind="InputLayer")
+
+    def _layer_call(self, call: Call, kind: str | None = None) -> LayerCall:
+        layer = call.operation
+        inbound = self._inbound(call.tensors.get("input", call.tensors["output"]))
+        result = LayerCall(
+            path=call.path,
+            call=call.number,
+            type=kind or type(layer).__name__,
+            index=self._indices.get(id(layer)) if len(call.path) == 1 else None,
+            parameters=layer.count_params() if isinstance(layer, keras.Layer) and layer.built else 0,
+            is_group=call.is_group,
+            channels_first=_is_channels_first(layer, inbound),
+            inbound=tuple(tap.address for tap in inbound),
+            tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
+            origins=self._origins(call) if call.is_group else (),
+        )
+        outputs = (tap for tap in result.taps if tap.place.site == "output")
+        self.made_by.update(zip((tensor.name for tensor in call.tensors["output"]), outputs, strict=True))
+        return result
+
+    def _origins(self, call: Call) -> tuple[tuple[str, ...], ...]:
+        """Asked before the group's own outputs are known by its name."""
+        return tuple(
+            tuple(tap.address for tap in self._inbound([tensor])) for tensor in call.tensors["output"]
+        )
+
+    def _inbound(self, tensors: list[Any]) -> list[Tap]:
+        """The taps that `tensors` come from, through operations that belong to no layer."""
+        found: dict[Tap, None] = {}
+        seen: set[str] = set()
+        waiting = list(tensors)
+        while waiting:
+            tensor = waiting.pop(0)
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            tap = self.made_by.get(tensor.name)
+            if tap is None:
+                waiting.extend(tensor.op.inputs)
+            else:
+                found[tap] = None
+        return list(found)
+
+    def _describe(self, tensor: Any) -> Tensor:
+        shape, rows = tuple(tensor.shape.as_list()), self._rows[tensor.name]
+        return Tensor(
+            name=self._originals.get(tensor.name, tensor.name),
+            shape=shape[1:] if rows.batched else shape,
+            dtype=tensor.dtype.name,
+            batched=rows.batched,
+            mixed=rows.mixed,
+        )
+
+
+def _is_channels_first(layer: Any, inbound: Sequence[Tap]) -> bool:
+    declared = getattr(layer, "data_format", None)
+    if declared is not None:
+        return bool(declared == "channels_first")
+    return any(tap.layer.channels_first for tap in inbound)
+
+
+def _simplified(graph_def: Any, originals: Mapping[str, str]) -> Any:
+    """The graph without needless copies and control inputs.
+
+    Control inputs order side effects, of which inference has none; with them no plan could be pruned.
+    """
+    replaced = {copy.removesuffix(":0"): name.removesuffix(":0") for copy, name in originals.items()}
+    for node in graph_def.node:
+        inputs = [replaced.get(name, name) for name in node.input if not name.startswith("^")]
+        if inputs != node.input:
+            del node.input[:]
+            node.input.extend(inputs)
+    return graph_def

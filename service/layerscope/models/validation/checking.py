@@ -1,0 +1,121 @@
+"""Have a model file examined in a process that may do little, and take nothing from it but an answer."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from layerscope.errors import ModelTooLarge, ModelUnreadable, StorageFull, UnsupportedFormat, model_refusal
+from layerscope.limits import Limits
+from layerscope.models.durable import no_room, tells_no_room
+from layerscope.models.validation.report import Report
+
+logger = logging.getLogger(__name__)
+
+_REPORT = TypeAdapter(Report)
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def check(path: Path, limits: Limits) -> Report:
+    """Examine a model file and keep nothing.
+
+    Raises:
+        ModelRefused: one of its branches, which says why and what to do.
+        UnsupportedFormat: it is not a format that is accepted.
+        StorageFull: there is no room for temporary files.
+    """
+    with tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
+        return accept(path, Path(folder) / f"fresh{path.suffix}", limits)
+
+
+def accept(path: Path, target: Path, limits: Limits) -> Report:
+    """Examine a model file and write a fresh one of what was checked.
+
+    Args:
+        path: a `.keras`, `.h5` or `.hdf5` file.
+        target: where to write the fresh file; its folder takes the temporary ones, too. Nothing is left there when
+            the model is refused.
+        limits: what a model, and checking it, may take.
+
+    Raises:
+        ModelRefused: one of its branches, which says why and what to do.
+        UnsupportedFormat: it is not a format that is accepted.
+        StorageFull: there is no room for the fresh file, or for the temporary ones.
+    """
+    if path.is_dir() or path.suffix not in _SUFFIXES:
+        raise UnsupportedFormat(
+            "A model must be a .keras or an .h5 file; a SavedModel is a program, and only an operator can serve one.",
+            suffixes=list(_SUFFIXES),
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix=".check-", dir=target.parent) as folder:
+            return _result(_run(path, target, Path(folder), limits))
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, Any]:
+    request = {"path": str(path.absolute()), "target": str(target.absolute()), "limits": asdict(limits)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-m", "layerscope.models.validation.worker"],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            cwd=folder,
+            env=_environment(folder),
+            timeout=limits.model_check_seconds,
+            process_group=0,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_slow(limits) from error
+    if done.stderr:
+        logger.warning("%s", done.stderr.decode(errors="replace").strip()[-2_000:])
+    if done.returncode == -signal.SIGXCPU:
+        raise _too_slow(limits)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        if tells_no_room(done.stderr):
+            raise no_room() from error
+        raise ModelUnreadable(
+            "Checking the file ended too early: it may be made to break what reads it."
+        ) from error
+    return answer
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of the service's own, which may hold secrets."""
+    return {
+        "TMPDIR": str(folder),
+        "HOME": str(folder),
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _result(answer: dict[str, Any]) -> Report:
+    if "report" in answer:
+        return _REPORT.validate_python(answer["report"])
+    for other in (UnsupportedFormat, StorageFull):
+        if answer["code"] == other.code:
+            raise other(answer["message"], **answer["details"])
+    raise model_refusal(answer["code"], answer["message"], answer["details"])
+
+
+def _too_slow(limits: Limits) -> ModelTooLarge:
+    return ModelTooLarge(
+        f"Checking the model takes longer than {limits.model_check_seconds} seconds.",
+        limit=limits.model_check_seconds,
+    )

@@ -1,0 +1,172 @@
+"""Examine a model file: every check in its order, and the fresh file that comes of it."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from layerscope.errors import ConfigInvalid, ModelTooLarge, ModelUnreadable
+from layerscope.limits import Limits
+from layerscope.models.validation import archive, weights
+from layerscope.models.validation.classes import require_known_classes
+from layerscope.models.validation.config import Config, read_config
+from layerscope.models.validation.kinds import SUFFIXES, kind_of
+from layerscope.models.validation.repacking import without_training, write_keras, write_weights
+from layerscope.models.validation.report import InputReport, Kind, Report
+from layerscope.models.validation.shapes import require_few_parameters, require_shapes
+from layerscope.models.validation.weights import StoredArray
+from layerscope.models.validation.wiring import layers_of, require_wiring
+
+_VERSION = re.compile(r"\d{1,3}(\.\w{1,12}){1,4}")
+_NO_TEXT = "The file holds nothing but weights: save the whole model with model.save('model.keras')."
+
+
+def examine(path: Path, target: Path, limits: Limits) -> Report:
+    """Check a model file and write it anew.
+
+    Args:
+        path: a file whose name ends in `.keras`, `.h5` or `.hdf5`.
+        target: the fresh file, of the same format.
+        limits: what a model may take.
+
+    Raises:
+        ModelRefused: one of its branches, which says why and what to do.
+    """
+    size = path.stat().st_size
+    if size > limits.model_file_bytes:
+        raise ModelTooLarge(
+            f"The file has {size:,} bytes, and may have {limits.model_file_bytes:,}.",
+            size=size,
+            limit=limits.model_file_bytes,
+        )
+    kind = _kind(path)
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "keras":
+            return _examine_keras(path, target, Path(folder), limits)
+        return _examine_hdf5(path, target, limits)
+
+
+def _kind(path: Path) -> Kind:
+    """By the name and the first bytes, which must agree."""
+    named: Kind = "keras" if path.suffix == ".keras" else "hdf5"
+    kind = kind_of(path)
+    if kind != named:
+        hint = f"it looks like an {SUFFIXES[kind]} file, so name it that" if kind else "save the model again"
+        raise ModelUnreadable(f"The file is not what its name {path.suffix!r} says: {hint}.")
+    return named
+
+
+def _examine_keras(path: Path, target: Path, folder: Path, limits: Limits) -> Report:
+    with archive.opened(path, limits) as members:
+        config = _checked(members.config(), limits)
+        version = _version(members.metadata(), limits)
+        classes = require_wiring(config, limits)
+        require_few_parameters(config, limits)
+        members.write_weights(folder / "came.h5")
+    with weights.opened(folder / "came.h5") as file:
+        arrays = [
+            each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")
+        ]
+        require_shapes(config, arrays)
+        strange = write_weights(folder / "fresh.h5", file)
+        write_keras(target, config, version, folder / "fresh.h5")
+        return _report("keras", path, config, version, classes, arrays, strange)
+
+
+def _examine_hdf5(path: Path, target: Path, limits: Limits) -> Report:
+    with weights.opened(path) as file:
+        arrays = weights.read_arrays(file, limits)
+        config = _checked(_text(file, "model_config"), limits)
+        classes = require_wiring(config, limits)
+        require_few_parameters(config, limits)
+        arrays = [each for each in arrays if each.path.startswith("model_weights/")]
+        strange = write_weights(target, file, config)
+        version = _text(file["model_weights"], "keras_version").decode() if "model_weights" in file else ""
+        known = version if _VERSION.fullmatch(version) else None
+        return _report("hdf5", path, config, known, classes, arrays, strange)
+
+
+def _checked(data: bytes, limits: Limits) -> Config:
+    config: Config = without_training(read_config(data, limits))
+    require_known_classes(config)
+    if not layers_of(config):
+        raise ConfigInvalid("The configuration is not that of a model with layers.", path="$")
+    return config
+
+
+def _text(group: Any, name: str) -> bytes:
+    """An attribute that is one text."""
+    try:
+        value = group.attrs.get(name)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise ModelUnreadable("The file is damaged: save the model again.") from error
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, bytes):
+        return value
+    if name == "model_config":
+        raise ModelUnreadable(_NO_TEXT)
+    return b""
+
+
+def _version(data: bytes, limits: Limits) -> str | None:
+    version = read_config(data, limits).get("keras_version")
+    return version if isinstance(version, str) and _VERSION.fullmatch(version) else None
+
+
+def _report(
+    kind: Kind,
+    path: Path,
+    config: Config,
+    version: str | None,
+    classes: Counter[str],
+    arrays: list[StoredArray],
+    strange: list[str],
+) -> Report:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    inner = config["config"]
+    return Report(
+        kind=kind,
+        digest=f"sha256-{digest}",
+        model=config["class_name"],
+        name=str(inner.get("name", "") if isinstance(inner, dict) else ""),
+        keras_version=version,
+        layers=dict(sorted(classes.items())),
+        parameters=sum(each.size for each in arrays),
+        weight_bytes=sum(each.nbytes for each in arrays),
+        inputs=_inputs(config),
+        warnings=_warnings(strange),
+    )
+
+
+def _inputs(config: Config) -> tuple[InputReport, ...]:
+    layers = layers_of(config)
+    starts = [each for each in layers if each.get("class_name") == "InputLayer"] or layers[:1]
+    found = []
+    for layer in starts:
+        own = layer.get("config")
+        own = own if isinstance(own, dict) else {}
+        shape = own.get("batch_shape") or own.get("batch_input_shape")
+        if isinstance(shape, list) and all(each is None or isinstance(each, int) for each in shape):
+            found.append(InputReport(str(own.get("name", "")), tuple(shape), _dtype(own.get("dtype"))))
+    return tuple(found)
+
+
+def _dtype(dtype: Any) -> str:
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name") if isinstance(dtype.get("config"), dict) else None
+    return dtype if isinstance(dtype, str) else json.dumps(dtype)
+
+
+def _warnings(strange: list[str]) -> tuple[str, ...]:
+    warnings = []
+    if strange:
+        more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
+        warnings.append(
+            f"{', '.join(strange[:3])}{more} in the weights have NaN or infinities: activations behind them may, too."
+        )
+    return tuple(warnings)

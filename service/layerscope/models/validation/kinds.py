@@ -1,0 +1,30 @@
+"""The kinds of model files, told by their first bytes."""
+
+from pathlib import Path
+
+from layerscope.errors import ModelUnreadable
+from layerscope.models.validation.report import Kind
+
+STARTS: dict[Kind, bytes] = {"keras": b"PK\x03\x04", "hdf5": b"\x89HDF\r\n\x1a\n"}
+SUFFIXES: dict[Kind, str] = {"keras": ".keras", "hdf5": ".h5"}
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What a file seems to be; None if it is no model file."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return next((kind for kind, known in STARTS.items() if start.startswith(known)), None)
+
+
+def suffix_of(path: Path) -> str:
+    """The end of the name that a file should have.
+
+    Raises:
+        ModelUnreadable: it is no model file.
+    """
+    kind = kind_of(path)
+    if kind is None:
+        raise ModelUnreadable(
+            "The file is neither a .keras nor an .h5 file: save the model with model.save('model.keras')."
+        )
+    return SUFFIXES[kind]

@@ -1,0 +1,159 @@
+"""The layers of a model and how they are connected: names that can be told apart, and an order to compute them in."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from layerscope.errors import ConfigInvalid, ModelTooLarge
+from layerscope.limits import Limits
+from layerscope.models.validation.config import Config, nodes
+
+_LONGEST_NAME = 1_000
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
+
+Reference = tuple[str, int]
+"""A layer by name and which of its calls."""
+
+
+def layers_of(config: Config) -> list[Config]:
+    """The layers of a model's own configuration; none of what is no model.
+
+    Keras wrote a sequential model as nothing but a list of them once.
+    """
+    inner = config.get("config")
+    layers = inner.get("layers", []) if isinstance(inner, dict) else inner
+    if config.get("class_name") not in {"Functional", "Model", "Sequential"}:
+        return []
+    if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
+        raise ConfigInvalid("The layers of a model are not a list of objects.")
+    return layers
+
+
+def models_in(config: Config) -> Iterator[tuple[str, Config]]:
+    """Every model in a configuration with its path: the outermost, and those nested or wrapped in it."""
+    for path, value in nodes(config):
+        if isinstance(value, dict) and layers_of(value):
+            yield path, value
+
+
+def require_wiring(config: Config, limits: Limits) -> Counter[str]:
+    """Check the layers of every model, and count them by class.
+
+    Raises:
+        ModelTooLarge: there are more than there may be.
+        ConfigInvalid: a name is no name or is taken, or a layer depends on itself or on nothing that is there.
+    """
+    classes: Counter[str] = Counter()
+    for path, model in models_in(config):
+        layers = layers_of(model)
+        classes.update(str(each.get("class_name")) for each in layers)
+        if classes.total() > limits.model_layers:
+            raise ModelTooLarge(
+                f"The model has more than {limits.model_layers:,} layers.", limit=limits.model_layers
+            )
+        _require_names(path, layers)
+        if model["class_name"] != "Sequential":
+            _require_order(path, layers)
+    return classes
+
+
+def _require_names(path: str, layers: list[Config]) -> None:
+    taken: set[str] = set()
+    for layer in layers:
+        inner = layer.get("config")
+        told = (layer.get("name"), inner.get("name") if isinstance(inner, dict) else None)
+        own = {_name(path, each) for each in told if each is not None}
+        taken_here = own & taken
+        if taken_here:
+            name = taken_here.pop()
+            raise ConfigInvalid(f"Two layers are called {name[:80]!r}, at {path[:200]}.", path=path[:200])
+        taken |= own
+
+
+def _name(path: str, name: Any) -> str:
+    if (
+        not isinstance(name, str)
+        or not name.strip()
+        or name in {".", ".."}
+        or "/" in name
+        or len(name) > _LONGEST_NAME
+        or any(unicodedata.category(each) in _UNPRINTABLE for each in name)
+    ):
+        raise ConfigInvalid(
+            f"A layer has a name that is empty, a dot, longer than {_LONGEST_NAME:,} characters, or has a slash or a"
+            f" control character in it, at {path[:200]}: rename it and save the model again.",
+            path=path[:200],
+        )
+    return name
+
+
+def _require_order(path: str, layers: list[Config]) -> None:
+    """Keras lists layers from the inputs on, and a call of a shared one may come back to what is behind it."""
+    calls = {layer.get("name"): [_references(call) for call in _calls(layer)] for layer in layers}
+    seen: set[Any] = set()
+    for layer in layers:
+        own = calls[layer.get("name")]
+        if own and not any(all(name in seen for name, _ in call) for call in own):
+            raise ConfigInvalid(
+                f"Layer {str(layer.get('name'))[:80]!r} comes before what it is called on, at {path[:200]}.",
+                path=path[:200],
+            )
+        seen.add(layer.get("name"))
+    _require_no_cycle(path, calls)
+
+
+def _require_no_cycle(path: str, calls: dict[Any, list[list[Reference]]]) -> None:
+    waiting: dict[Reference, int] = {}
+    readers: dict[Reference, list[Reference]] = {}
+    for name, own in calls.items():
+        for number, call in enumerate(own):
+            sources = {(each, min(index, max(0, len(calls.get(each, [])) - 1))) for each, index in call}
+            waiting[name, number] = len(sources)
+            for source in sources:
+                readers.setdefault(source, []).append((name, number))
+    ready = [(name, 0) for name, own in calls.items() if not own]
+    ready += [each for each, count in waiting.items() if count == 0]
+    done = 0
+    while ready:
+        for reader in readers.get(ready.pop(), []):
+            waiting[reader] -= 1
+            if waiting[reader] == 0:
+                done += 1
+                ready.append(reader)
+    if any(waiting.values()):
+        raise ConfigInvalid(
+            f"A layer depends on itself, or on one that is not there, at {path[:200]}.", path=path[:200]
+        )
+
+
+def _calls(layer: Config) -> list[Any]:
+    calls = layer.get("inbound_nodes") or []
+    if not isinstance(calls, list):
+        raise ConfigInvalid("The calls of a layer are not a list.")
+    return calls
+
+
+def _references(call: Any) -> list[Reference]:
+    """What a call is made on: tensors in the words of Keras 3, or lists `[name, call, output, …]` of Keras 2."""
+    return [reference for _, value in nodes(call) if (reference := _reference(value)) is not None]
+
+
+def _reference(value: Any) -> Reference | None:
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        inner = value.get("config")
+        value = inner.get("keras_history") if isinstance(inner, dict) else None
+        if not _is_reference(value):
+            raise ConfigInvalid("A tensor does not say where it comes from.")
+        return value[0], value[1]
+    # A list of Keras 2 has the keyword arguments behind it; `keras_history` itself is met here as well, and is the same.
+    return (value[0], value[1]) if _is_reference(value) else None
+
+
+def _is_reference(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) in {3, 4}
+        and isinstance(value[0], str)
+        and all(isinstance(each, int) and 0 <= each < 1_000_000 for each in value[1:3])
+    )

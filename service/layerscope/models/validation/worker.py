@@ -1,0 +1,69 @@
+"""The process that examines a model file: run as `python -I -m layerscope.models.validation.worker`, see `checking`.
+
+It reads a request from its standard input, and writes an answer to its standard output: both JSON.
+"""
+
+import json
+import resource
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from layerscope.errors import LayerscopeError, ModelTooLarge, ModelUnreadable
+from layerscope.limits import Limits
+from layerscope.models.durable import is_no_room, no_room
+
+_ADDRESS_SPACE = 2 << 30
+_OPEN_FILES = 64
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    limits = Limits(**request["limits"])
+    _confine(limits)
+    json.dump(_answer(Path(request["path"]), Path(request["target"]), limits), sys.stdout)
+    # HDF5 may crash at the end where it could not write.
+    sys.stdout.flush()
+
+
+def _confine(limits: Limits) -> None:
+    """Give up what no model needs, before anything of it is read."""
+    for what, most in (
+        (resource.RLIMIT_AS, _ADDRESS_SPACE),
+        (resource.RLIMIT_CPU, limits.model_check_seconds),
+        (resource.RLIMIT_FSIZE, limits.model_file_bytes + _ADDRESS_SPACE),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+def _answer(path: Path, target: Path, limits: Limits) -> dict[str, Any]:
+    # h5py has to be imported under the limits, too.
+    from layerscope.models.validation.examination import examine  # noqa: PLC0415
+
+    try:
+        return {"report": asdict(examine(path, target, limits))}
+    except Exception as error:
+        refusal = _refusal(error, path)
+    return {"code": refusal.code, "message": refusal.message, "details": refusal.details}
+
+
+def _refusal(error: Exception, path: Path) -> LayerscopeError:
+    if is_no_room(error):
+        return no_room()
+    if isinstance(error, LayerscopeError):
+        return error
+    if isinstance(error, MemoryError):
+        return ModelTooLarge("The file takes more memory to read than it may: save the model again.")
+    # Whatever a library says of a file that was made to break it is no text for anybody but the log.
+    print(f"cannot examine {path.name}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+    return ModelUnreadable("The file is damaged: save the model again.", cause=type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tensors: activations, what they will look like before a run, and what makes them smaller."""

@@ -1,0 +1,203 @@
+"""The result of a run: values by address, and the verbs that make them smaller before they travel.
+
+Nothing here changes an array in place: what a verb returns is new, or a view of what it was given.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from layerscope.graph.runtime.float16 import to_half
+from layerscope.graph.taps.tap import Tap
+from layerscope.tensors.channels import ChannelSelection
+from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
+from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.timing import Stage, seconds_by_stage
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_HALF_EXPONENT = np.uint16(0x7C00)
+"""The bits of a float16 that are all set in NaN and infinities, and in nothing else."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """value = scale * stored + offset; both (channels,) float32.
+
+    `nonfinite` values had no place there: infinities are stored as the channel's nearer end, NaN as its lower end.
+    """
+
+    scale: Array
+    offset: Array
+    nonfinite: int
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What one tap made of a batch.
+
+    `values` is (batch, *shape); `channel_axis` is the axis of `values` that counts channels, None for one number
+    an image; `channels` says which of the tap's channels they are, one row an image where images differ (`top:k`).
+    """
+
+    tap: Tap
+    values: Array
+    channel_axis: int | None
+    channels: Array | None = None
+    quantization: Quantization | None = None
+
+    @classmethod
+    def of(cls, tap: Tap, values: Array) -> "Activation":
+        """All of a tap's values, as they were computed."""
+        return cls(tap, values, TensorSpec.of(tap, values.shape).channel_axis)
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The shape, dtype and channel axis of the values."""
+        quantized = self.quantization is not None
+        return TensorSpec(
+            self.tap.address, self.values.shape, self.values.dtype, self.channel_axis, quantized
+        )
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The axes of `values` that are neither batch nor channel: rows, columns, steps or depth."""
+        return self.spec.spatial_axes
+
+    @property
+    def layout(self) -> Layout | None:
+        """Where the channel axis is: `nhwc` if last, `nchw` if first; None where there is only one layout."""
+        if self.channel_axis is None or not self.spatial_axes:
+            return None
+        return "nhwc" if self.channel_axis == self.values.ndim - 1 else "nchw"
+
+    @cached_property
+    def nonfinite(self) -> int:
+        """How many values are, or were before they became uint8, NaN or infinite."""
+        if self.quantization is not None:
+            return self.quantization.nonfinite
+        if self.values.dtype.kind != "f":
+            return 0
+        if self.values.dtype == np.float16:
+            # NumPy takes halves one by one.
+            return int(np.count_nonzero(self.values.view(np.uint16) & _HALF_EXPONENT == _HALF_EXPONENT))
+        return int(self.values.size - np.count_nonzero(np.isfinite(self.values)))
+
+    def reduced(self, options: TensorOptions) -> "Activation":
+        """Apply channels, region, stride, reduction, layout and dtype, in that order.
+
+        Raises:
+            ChannelNotFound: a channel this layer does not have.
+            OptionInvalid: an option that this layer's shape has no room for.
+        """
+        result = (
+            self.select(options.channels).cropped(options.region, options.stride).summarized(options.reduce)
+        )
+        return result.arranged(options.layout).converted(options.dtype)
+
+    def select(self, channels: str) -> "Activation":
+        """Keep some channels, in the order asked for; `top:k` is ordered by falling mean magnitude."""
+        selection = ChannelSelection.parse(channels)
+        self.spec.select(channels)
+        if selection.is_all or self.channel_axis is None:
+            return self
+        chosen = selection.resolve(np.moveaxis(self.values, self.channel_axis, 1), self.tap.address)
+        if (chosen == chosen[:1]).all():
+            values = np.take(self.values, chosen[0], axis=self.channel_axis)
+            return replace(self, values=values, channels=chosen[0])
+        axis = self.channel_axis - 1
+        rows = [np.take(image, row, axis=axis) for image, row in zip(self.values, chosen, strict=True)]
+        return replace(self, values=np.stack(rows), channels=chosen)
+
+    def cropped(self, region: Region | None, stride: int = 1) -> "Activation":
+        """Keep a window of the map, or every n-th pixel of it."""
+        if region is None and stride == 1:
+            return self
+        return replace(self, values=self.values[self.spec.window(region, stride)])
+
+    def summarized(self, reduction: Reduction) -> "Activation":
+        """One number a channel: the mean, maximum or Euclidean norm over the spatial axes, as float32."""
+        spec = self.spec.summarized(reduction)
+        axes = self.spatial_axes
+        if reduction == "none" or not axes:
+            return self
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self.values.astype(np.float32, copy=False)
+            if reduction == "l2":
+                reduced = np.sqrt(np.square(values).sum(axis=axes, dtype=np.float64))
+            elif reduction == "max":
+                reduced = values.max(axis=axes)
+            else:
+                reduced = values.mean(axis=axes, dtype=np.float64)
+            return replace(
+                self, values=reduced.astype(np.float32, copy=False), channel_axis=spec.channel_axis
+            )
+
+    def arranged(self, layout: Layout) -> "Activation":
+        """Put the channel axis last (`nhwc`) or first (`nchw`). Vectors have only one layout."""
+        axis = self.spec.arranged(layout).channel_axis
+        if axis is None or self.channel_axis is None or axis == self.channel_axis:
+            return self
+        return replace(self, values=np.moveaxis(self.values, self.channel_axis, axis), channel_axis=axis)
+
+    def converted(self, dtype: DataType) -> "Activation":
+        """Convert to float32 or float16, or to uint8 with a scale and an offset a channel."""
+        self.spec.converted(dtype)
+        if dtype == "native" or (dtype != "uint8" and self.values.dtype == dtype):
+            return self
+        if dtype == "float16" and self.values.dtype == np.float32:
+            return replace(self, values=to_half(self.values))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._quantized() if dtype == "uint8" else replace(self, values=self.values.astype(dtype))
+
+    def _quantized(self) -> "Activation":
+        values = self.values.astype(np.float32, copy=False)
+        finite = np.isfinite(values)
+        axes = tuple(axis for axis in range(values.ndim) if axis != self.channel_axis)
+        low = values.min(axis=axes, keepdims=True, where=finite, initial=np.inf)
+        high = values.max(axis=axes, keepdims=True, where=finite, initial=-np.inf)
+        low, high = np.where(low <= high, (low, high), np.float32(0))
+        # Halves, because the whole range can be more than float32 holds.
+        scale = (high / 2 - low / 2) / np.float32(127.5)
+        clipped = np.clip(np.where(np.isnan(values), low, values), low, high)
+        steps = 2 * np.divide(clipped / 2 - low / 2, scale, out=np.zeros_like(clipped), where=scale > 0)
+        nonfinite = values.size - int(np.count_nonzero(finite))
+        quantization = Quantization(scale.reshape(-1), low.reshape(-1), nonfinite)
+        return replace(self, values=np.rint(steps).clip(0, 255).astype(np.uint8), quantization=quantization)
+
+
+@dataclass(frozen=True)
+class Activations(Mapping[str, Activation]):
+    """The values of some taps for a batch of images, by address, in graph order.
+
+    `warnings` are sentences a person should read, `stages` says where the time went, and `hit` says that everything was
+    cached and nothing had to run.
+    """
+
+    by_address: Mapping[str, Activation]
+    images: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    stages: Sequence[Stage] = ()
+    hit: bool = False
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Where the time went, by name of the stage."""
+        return seconds_by_stage(self.stages)
+
+    def __getitem__(self, address: str) -> Activation:
+        return self.by_address[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_address)
+
+    def __len__(self) -> int:
+        return len(self.by_address)
+
+    def reduced(self, options: TensorOptions) -> "Activations":
+        """Apply the same options to every activation."""
+        smaller = {address: activation.reduced(options) for address, activation in self.by_address.items()}
+        return replace(self, by_address=smaller)
