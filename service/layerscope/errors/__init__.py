@@ -1,0 +1,189 @@
+"""The errors: one tree, in modules by what the caller can do about them.
+
+    request    change the request, or who sends it
+    model      save or change the model's files
+    capacity   wait, or ask for less: time, memory or storage is short
+
+Each leaf has a *code*: a stable string that a program can switch on. The message is one sentence that a person can act on;
+`details` holds its figures and names. The HTTP service maps branches, not codes, to statuses, except where HTTP itself
+tells two codes of a branch apart.
+
+::
+
+    LayerscopeError
+    ├── Malformed              the request cannot be understood
+    │   ├── InvalidRequest         invalid_request
+    │   ├── InvalidAddress         invalid_address
+    │   ├── InvalidSelector        invalid_selector
+    │   └── HostRefused            host_refused
+    ├── Denied                 the caller has no permission
+    │   ├── KeyInvalid             key_invalid
+    │   ├── ScopeMissing           scope_missing
+    │   └── OriginRefused          origin_refused
+    ├── NotFound               what the request names does not exist
+    │   ├── ModelNotFound          model_not_found
+    │   └── ImageNotFound          image_not_found
+    ├── Conflict               the request contradicts what is already there
+    │   ├── ModelNotLoaded         model_not_loaded
+    │   └── ControlRefused         control_refused
+    ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
+    │   ├── HeadersTooLarge        headers_too_large
+    │   ├── BodyTooLarge           body_too_large
+    │   ├── ImageTooLarge          image_too_large
+    │   ├── AnswerTooLarge         answer_too_large
+    │   └── TooMany                too_many
+    ├── Unsupported            a format that the service does not read or write
+    │   ├── UnsupportedImage       unsupported_image
+    │   └── UnsupportedFormat      unsupported_format
+    ├── Impossible             well formed, but it cannot be done
+    │   ├── LayerNotFound          layer_not_found
+    │   ├── ChannelNotFound        channel_not_found
+    │   ├── OptionInvalid          option_invalid
+    │   ├── NoPicture              no_picture
+    │   ├── ImageUnreadable        image_unreadable
+    │   ├── ImageTooComplex        image_too_complex
+    │   ├── TensorUnreadable       tensor_unreadable
+    │   ├── InputMismatch          input_mismatch
+    │   ├── NotDifferentiable      not_differentiable
+    │   └── ModelRefused           model_refused
+    │       ├── ModelUnreadable            model_unreadable
+    │       ├── ModelTooLarge              model_too_large
+    │       ├── ConfigInvalid              config_invalid
+    │       ├── LayerNotAllowed            layer_not_allowed
+    │       ├── WeightsExternalReference   weights_external_reference
+    │       ├── WeightsMalformed           weights_malformed
+    │       └── WeightsShapeMismatch       weights_shape_mismatch
+    ├── Overloaded             too much at once; try again
+    │   ├── QueueFull              queue_full
+    │   └── QuotaExceeded          quota_exceeded
+    ├── Unavailable            not now; try again
+    │   ├── ModelLoading           model_loading
+    │   ├── MemoryBusy             memory_busy
+    │   ├── SourceUnreachable      source_unreachable
+    │   └── Draining               draining
+    ├── SlowSender             slow_sender
+    ├── DeadlineExceeded       deadline_exceeded
+    └── StorageFull            storage_full
+
+Anything else that escapes is a bug.
+"""
+
+from layerscope.errors.base import LayerscopeError
+from layerscope.errors.capacity import (
+    DeadlineExceeded,
+    Draining,
+    MemoryBusy,
+    ModelLoading,
+    Overloaded,
+    QueueFull,
+    QuotaExceeded,
+    SlowSender,
+    SourceUnreachable,
+    StorageFull,
+    Unavailable,
+)
+from layerscope.errors.model import (
+    ConfigInvalid,
+    LayerNotAllowed,
+    ModelRefused,
+    ModelTooLarge,
+    ModelUnreadable,
+    WeightsExternalReference,
+    WeightsMalformed,
+    WeightsShapeMismatch,
+    model_refusal,
+)
+from layerscope.errors.request import (
+    AnswerTooLarge,
+    BodyTooLarge,
+    ChannelNotFound,
+    Conflict,
+    ControlRefused,
+    Denied,
+    HeadersTooLarge,
+    HostRefused,
+    ImageNotFound,
+    ImageTooComplex,
+    ImageTooLarge,
+    ImageUnreadable,
+    Impossible,
+    InputMismatch,
+    InvalidAddress,
+    InvalidRequest,
+    InvalidSelector,
+    KeyInvalid,
+    LayerNotFound,
+    Malformed,
+    ModelNotFound,
+    ModelNotLoaded,
+    NoPicture,
+    NotDifferentiable,
+    NotFound,
+    OptionInvalid,
+    OriginRefused,
+    ScopeMissing,
+    TensorUnreadable,
+    TooLarge,
+    TooMany,
+    Unsupported,
+    UnsupportedFormat,
+    UnsupportedImage,
+)
+
+__all__ = [
+    "AnswerTooLarge",
+    "BodyTooLarge",
+    "ChannelNotFound",
+    "ConfigInvalid",
+    "Conflict",
+    "ControlRefused",
+    "DeadlineExceeded",
+    "Denied",
+    "Draining",
+    "HeadersTooLarge",
+    "HostRefused",
+    "ImageNotFound",
+    "ImageTooComplex",
+    "ImageTooLarge",
+    "ImageUnreadable",
+    "Impossible",
+    "InputMismatch",
+    "InvalidAddress",
+    "InvalidRequest",
+    "InvalidSelector",
+    "KeyInvalid",
+    "LayerNotAllowed",
+    "LayerNotFound",
+    "LayerscopeError",
+    "Malformed",
+    "MemoryBusy",
+    "ModelLoading",
+    "ModelNotFound",
+    "ModelNotLoaded",
+    "ModelRefused",
+    "ModelTooLarge",
+    "ModelUnreadable",
+    "NoPicture",
+    "NotDifferentiable",
+    "NotFound",
+    "OptionInvalid",
+    "OriginRefused",
+    "Overloaded",
+    "QueueFull",
+    "QuotaExceeded",
+    "ScopeMissing",
+    "SlowSender",
+    "SourceUnreachable",
+    "StorageFull",
+    "TensorUnreadable",
+    "TooLarge",
+    "TooMany",
+    "Unavailable",
+    "Unsupported",
+    "UnsupportedFormat",
+    "UnsupportedImage",
+    "WeightsExternalReference",
+    "WeightsMalformed",
+    "WeightsShapeMismatch",
+    "model_refusal",
+]

@@ -1,0 +1,65 @@
+"""Errors of time, memory and storage: the same request may succeed later."""
+
+from layerscope.errors.base import LayerscopeError
+
+
+class Overloaded(LayerscopeError):
+    """Too much at once. Trying again later helps."""
+
+
+class QueueFull(Overloaded):
+    """As many requests are waiting as the service lets wait."""
+
+    code = "queue_full"
+
+
+class QuotaExceeded(Overloaded):
+    """As many requests of the same API key are being answered as one may have."""
+
+    code = "quota_exceeded"
+
+
+class Unavailable(LayerscopeError):
+    """Not now. Trying again later helps."""
+
+
+class ModelLoading(Unavailable):
+    """The model is still being loaded."""
+
+    code = "model_loading"
+
+
+class MemoryBusy(Unavailable):
+    """Other requests work in the memory that this one needs, and did not finish in its time."""
+
+    code = "memory_busy"
+
+
+class SourceUnreachable(Unavailable):
+    """Where models are fetched from cannot be read; what was fetched before is kept."""
+
+    code = "source_unreachable"
+
+
+class Draining(Unavailable):
+    """The service was told to end, and the request did not finish in the time that was left."""
+
+    code = "draining"
+
+
+class SlowSender(LayerscopeError):
+    """The request did not arrive in its time."""
+
+    code = "slow_sender"
+
+
+class DeadlineExceeded(LayerscopeError):
+    """The request could not be answered in its time."""
+
+    code = "deadline_exceeded"
+
+
+class StorageFull(LayerscopeError):
+    """There is no room to store what was sent."""
+
+    code = "storage_full"
