@@ -19,7 +19,7 @@ import robustness
 from tables import table
 
 from layerscope import errors
-from layerscope.graph import selectors
+from layerscope.graph.taps import selectors
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES, status_of
