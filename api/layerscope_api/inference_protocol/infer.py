@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.encode import building_bytes, require_room
+from layerscope.encode import building_bytes, require_fits
 from layerscope.errors import InputMismatch
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
 from layerscope.execution.interface import Query, Result
@@ -33,7 +33,7 @@ from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, timed
 from layerscope_api.schemas.options import ActivationOptions, FeatureMapOptions, Options, read_options
 from layerscope_api.serializers.feature_map import drawing_bytes, section_of
-from layerscope_api.serializers.models import about_layers
+from layerscope_api.serializers.models import layers_metadata
 
 PICTURE = "@png"
 """What stands behind the name of a layer whose picture is wanted: BYTES, one PNG file an image."""
@@ -187,18 +187,18 @@ def _admit(outputs: Sequence[_Output], specs: Sequence[TensorSpec], limits: Limi
             for each in outputs
             if each.look is None and each.binary is binary
         ]
-        require_room(sent, "npz" if binary else "json", limits)
+        require_fits(sent, "npz" if binary else "json", limits)
     return sum(each.admit(by_address[each.address], limits) for each in outputs)
 
 
 def _pictures(result: Result, whole: Activation, look: FeatureMapOptions, limits: Limits) -> list[bytes]:
     """One an image."""
     chosen, options = whole.select(look.selected_channels()), look.picture_options()
-    about = about_layers(result.model, [whole.tap.address])
+    metadata = layers_metadata(result.model, [whole.tap.address])
     sections = [
         section_of(_image(chosen, number), labelled=look.labels) for number in range(len(whole.values))
     ]
-    return [render_sections([each], options, limits=limits, about=about).data for each in sections]
+    return [render_sections([each], options, limits=limits, metadata=metadata).data for each in sections]
 
 
 def _image(activation: Activation, number: int) -> Activation:

@@ -15,7 +15,7 @@ from layerscope_api.responses.respond import Answer, ascii_address, respond, tim
 from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
 from layerscope_api.schemas.options import ActivationOptions
 from layerscope_api.schemas.results import ActivationsBody
-from layerscope_api.serializers.activations import about, admit
+from layerscope_api.serializers.activations import activation_metadata, admit
 
 router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 
@@ -68,8 +68,8 @@ def _answer(
         found = result.activations
         wanted = found.items() if options.statistics else ()
         statistics = {address: statistics_of(each) for address, each in wanted}
-        said = replace(about(result.model, options), statistics=statistics)
+        metadata = replace(activation_metadata(result.model, options), statistics=statistics)
         reduced = found.reduced(options.tensor_options())
-        encoded, encoding = timed(lambda: encode(reduced, form, said, service.limits))
+        encoded, encoding = timed(lambda: encode(reduced, form, metadata, service.limits))
         headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
         return Answer(encoded.pieces, encoded.media_type, result.model, found, encoding, headers)

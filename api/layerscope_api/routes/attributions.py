@@ -12,7 +12,7 @@ from layerscope.errors import OptionInvalid
 from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
 from layerscope.execution.overlay_background import Ground
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
-from layerscope.render.layout import require_room
+from layerscope.render.layout import require_fits
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
@@ -40,7 +40,7 @@ from layerscope_api.schemas.openapi import (
     query,
     query_and_body,
 )
-from layerscope_api.serializers.attributions import about, about_picture, method_list
+from layerscope_api.serializers.attributions import attribution_metadata, method_list, picture_metadata
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
@@ -170,7 +170,7 @@ def _encoded(
     method, values, limits = method_of(name), asked.options.values, service.limits
 
     def admit(specs: Sequence[TensorSpec]) -> int:
-        encode.require_room(specs, form, limits, values=values)
+        encode.require_fits(specs, form, limits, values=values)
         return encode.building_bytes(specs, TensorOptions(), form, values=values)
 
     found = service.engine.attribute(
@@ -184,8 +184,8 @@ def _encoded(
             progress=progress,
         )
     )
-    maps, said = found.activations, about(found, values=values)
-    encoded, encoding = timed(lambda: encode.encode(maps, form, said, limits))
+    maps, metadata = found.activations, attribution_metadata(found, values=values)
+    encoded, encoding = timed(lambda: encode.encode(maps, form, metadata, limits))
     headers = {"X-Layer": ascii_address(found.place.address)}
     return Answer(encoded.pieces, encoded.media_type, found.model, maps, encoding, headers)
 
@@ -204,7 +204,7 @@ def _drawn(
     layout = measure_overlay(ground.size, look)
 
     def admit(specs: Sequence[TensorSpec]) -> int:
-        require_room(layout, limits.picture_pixels)
+        require_fits(layout, limits.picture_pixels)
         return overlay_bytes(layout) + 8 * specs[0].size
 
     found = service.engine.attribute(
@@ -225,7 +225,7 @@ def _drawn(
             limits=limits,
             alpha=options.alpha,
             interpolation=options.interpolation,
-            about=about_picture(found),
+            metadata=picture_metadata(found),
             form=form,
         )
     )

@@ -18,7 +18,7 @@ from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, qu
 from layerscope_api.schemas.options import FeatureMapOptions
 from layerscope_api.schemas.results import AtlasBody
 from layerscope_api.serializers.feature_map import drawing_bytes, section_of
-from layerscope_api.serializers.models import about_layers
+from layerscope_api.serializers.models import layers_metadata
 from layerscope_api.serializers.sprite_atlas import atlas_bytes, atlas_json
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
@@ -116,5 +116,5 @@ def _draw(result: Result, options: FeatureMapOptions, limits: Limits, form: Pict
     sections = [
         section_of(each.select(channels), labelled=options.labels) for each in result.activations.values()
     ]
-    about = about_layers(result.model, list(result.activations))
-    return render_sections(sections, options.picture_options(), limits=limits, about=about, form=form)
+    metadata = layers_metadata(result.model, list(result.activations))
+    return render_sections(sections, options.picture_options(), limits=limits, metadata=metadata, form=form)

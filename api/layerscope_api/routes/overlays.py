@@ -11,7 +11,7 @@ from layerscope.execution.interface import Query
 from layerscope.execution.overlay_background import Ground
 from layerscope.graph.taps.selectors import require_one
 from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes, tiles
-from layerscope.render.layout import require_room
+from layerscope.render.layout import require_fits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
@@ -22,7 +22,7 @@ from layerscope_api.responses.images import picture_answer, picture_format
 from layerscope_api.responses.respond import Answer, respond, timed
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.options import OverlayOptions
-from layerscope_api.serializers.models import about_layers
+from layerscope_api.serializers.models import layers_metadata
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
 
@@ -68,7 +68,7 @@ def _answer(
 
     def admit(specs: Sequence[TensorSpec]) -> int:
         require_one_map(specs, layer, channel)
-        require_room(layout, limits.picture_pixels)
+        require_fits(layout, limits.picture_pixels)
         return overlay_bytes(layout) + 8 * specs[0].size
 
     query = Query(model=model, sources=sources, layers=[layer], admit=admit, is_wanted=is_wanted)
@@ -82,7 +82,7 @@ def _answer(
                 limits=limits,
                 alpha=options.alpha,
                 interpolation=options.interpolation,
-                about=about_layers(result.model, [address]),
+                metadata=layers_metadata(result.model, [address]),
                 form=form,
             )
         )

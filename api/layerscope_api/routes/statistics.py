@@ -159,8 +159,8 @@ def _draw(result: Result, limits: Limits, form: PictureFormat) -> bytes:
     axis = Axis.of([report.statistics.layer for report in reports.values()])
     rows = [_row(each, reports[address], axis) for address, each in found.items()]
     model = result.model
-    about = {"model": f"{model.name}@{model.version}", "digest": model.digest, "layers": str(len(rows))}
-    return network_picture(rows, axis, limits=limits, about=about, form=form)
+    metadata = {"model": f"{model.name}@{model.version}", "digest": model.digest, "layers": str(len(rows))}
+    return network_picture(rows, axis, limits=limits, metadata=metadata, form=form)
 
 
 def _row(activation: Activation, report: Report, axis: Axis) -> LayerRow:

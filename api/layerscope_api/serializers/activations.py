@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from layerscope.encode import FORMATS, About, AnswerSize, Format, answer_size, building_bytes, require_room
+from layerscope.encode import (
+    FORMATS,
+    Format,
+    Metadata,
+    ResponseSize,
+    building_bytes,
+    require_fits,
+    response_size,
+)
 from layerscope.errors import LayerscopeError, TooLarge
 from layerscope.execution.admission import LayerPlan, QueryPlan, require_workable
 from layerscope.graph.model import ModelDescription
@@ -28,16 +36,16 @@ def admit(specs: Sequence[TensorSpec], options: ActivationOptions, form: Format,
     """The bytes of memory that making the answer takes, besides the values.
 
     Raises:
-        LayerscopeError: the answer cannot be sent, see `layerscope.encode.require_room`.
+        LayerscopeError: the answer cannot be sent, see `layerscope.encode.require_fits`.
     """
     shrink = options.tensor_options()
-    require_room([spec.reduced(shrink) for spec in specs], form, limits, values=options.values)
+    require_fits([spec.reduced(shrink) for spec in specs], form, limits, values=options.values)
     return building_bytes(specs, shrink, form, values=options.values, statistics=options.statistics)
 
 
-def about(model: ModelDescription, options: ActivationOptions) -> About:
+def activation_metadata(model: ModelDescription, options: ActivationOptions) -> Metadata:
     """What travels with the values, but for their statistics."""
-    return About(
+    return Metadata(
         model=model.name,
         version=model.version,
         digest=model.digest,
@@ -105,13 +113,13 @@ def _format(plan: QueryPlan, options: PlanOptions, form: Format, limits: Limits)
 
 def _size(
     plan: QueryPlan, layers: Sequence[tuple[Tap, TensorSpec]], options: PlanOptions, form: Format
-) -> AnswerSize:
-    return answer_size(
+) -> ResponseSize:
+    return response_size(
         layers,
         [_ANY_ID] * (plan.images * len(plan.model.inputs)),
         options.tensor_options(),
         form,
-        about(plan.model, options),
+        activation_metadata(plan.model, options),
         statistics=options.statistics,
         warnings=plan.model.warnings,
     )

@@ -7,10 +7,10 @@ from pydantic.fields import FieldInfo
 
 from layerscope.attribution import METHODS, Method
 from layerscope.attribution.targets import Target
-from layerscope.encode import About
+from layerscope.encode import Metadata
 from layerscope.execution.attributing import Attribution
 from layerscope_api.schemas.attributions import MethodList, MethodOption, MethodRow
-from layerscope_api.serializers.models import about_layers, preprocessing_body
+from layerscope_api.serializers.models import layers_metadata, preprocessing_body
 
 
 def method_list() -> MethodList:
@@ -18,9 +18,9 @@ def method_list() -> MethodList:
     return MethodList(methods=[_method(each) for each in METHODS.values()])
 
 
-def about(found: Attribution, *, values: bool) -> About:
+def attribution_metadata(found: Attribution, *, values: bool) -> Metadata:
     """What travels with heat maps."""
-    return About(
+    return Metadata(
         model=found.model.name,
         version=found.model.version,
         digest=found.model.digest,
@@ -30,10 +30,10 @@ def about(found: Attribution, *, values: bool) -> About:
     )
 
 
-def about_picture(found: Attribution) -> dict[str, str]:
+def picture_metadata(found: Attribution) -> dict[str, str]:
     """What a picture's file says of the heat map in it."""
     said = {
-        **about_layers(found.model, [found.place.address]),
+        **layers_metadata(found.model, [found.place.address]),
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }

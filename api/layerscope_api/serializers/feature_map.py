@@ -7,7 +7,7 @@ import numpy as np
 
 from layerscope.limits import Limits
 from layerscope.render import Section, building_bytes, measure, tiles
-from layerscope.render.layout import Layout, require_room
+from layerscope.render.layout import Layout, require_fits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
@@ -53,7 +53,7 @@ def planned(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits: Lim
     channels = options.selected_channels()
     sections = [_planned(spec, channels) for spec in specs]
     layout = measure([section for section, _ in sections], options.picture_options())
-    require_room(layout, limits.picture_pixels)
+    require_fits(layout, limits.picture_pixels)
     return layout, sum(values for _, values in sections)
 
 

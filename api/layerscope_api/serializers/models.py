@@ -148,6 +148,6 @@ def _layer_row(tap: Tap) -> LayerRow:
     )
 
 
-def about_layers(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:
+def layers_metadata(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:
     """What a picture's file says of where its values come from."""
     return {"layer": ",".join(addresses), "model": f"{model.name}@{model.version}", "digest": model.digest}

@@ -4,18 +4,18 @@ import io
 
 from numpy.lib import format as npy
 
-from layerscope.encode.about import About
 from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.encode.metadata import Metadata
 from layerscope.tensors.activations import Activations
 
 
-def encode_npy(activations: Activations, about: About) -> list[Piece]:  # noqa: ARG001
+def encode_npy(activations: Activations, metadata: Metadata) -> list[Piece]:  # noqa: ARG001
     """Write the only layer there is."""
     (array,) = in_order(named_arrays(activations)).values()
     return [npy_header(array), array_data(array)]
 
 
-def npy_size(activations: Activations, about: About) -> int:  # noqa: ARG001
+def npy_size(activations: Activations, metadata: Metadata) -> int:  # noqa: ARG001
     """The bytes that `encode_npy` writes. The values are not looked at."""
     (array,) = named_arrays(activations).values()
     return len(npy_header(array)) + array.nbytes

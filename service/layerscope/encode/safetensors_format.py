@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from layerscope.encode.about import About, document
 from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.encode.metadata import Metadata, document
 from layerscope.tensors.activations import Activations
 
-METADATA = "__metadata__"
+METADATA_KEY = "__metadata__"
 """The one name that the format keeps for itself."""
 
 _ALIGNMENT = 64
@@ -32,36 +32,36 @@ _DTYPES = {
 }
 
 
-def encode_safetensors(activations: Activations, about: About) -> list[Piece]:
+def encode_safetensors(activations: Activations, metadata: Metadata) -> list[Piece]:
     """Write the tensors, those with the widest items first, after a header that says what and where they are."""
     arrays = _widest_first(in_order(named_arrays(activations)))
-    return [_header(arrays, activations, about), *map(array_data, arrays.values())]
+    return [_header(arrays, activations, metadata), *map(array_data, arrays.values())]
 
 
-def safetensors_size(activations: Activations, about: About) -> int:
+def safetensors_size(activations: Activations, metadata: Metadata) -> int:
     """The bytes that `encode_safetensors` writes. The values are not looked at."""
     arrays = _widest_first(named_arrays(activations))
-    return len(_header(arrays, activations, about)) + sum(array.nbytes for array in arrays.values())
+    return len(_header(arrays, activations, metadata)) + sum(array.nbytes for array in arrays.values())
 
 
 def _widest_first(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
 
 
-def _header(arrays: Mapping[str, Array], activations: Activations, about: About) -> bytes:
-    header = orjson.dumps({METADATA: _metadata(activations, about), **_entries(arrays)})
+def _header(arrays: Mapping[str, Array], activations: Activations, metadata: Metadata) -> bytes:
+    header = orjson.dumps({METADATA_KEY: _metadata(activations, metadata), **_entries(arrays)})
     header += b" " * (-(_LENGTH_BYTES + len(header)) % _ALIGNMENT)
     return len(header).to_bytes(_LENGTH_BYTES, "little") + header
 
 
-def _metadata(activations: Activations, about: About) -> dict[str, str]:
-    known = document(activations, about)
+def _metadata(activations: Activations, metadata: Metadata) -> dict[str, str]:
+    known = document(activations, metadata)
     nested = ("preprocessing", "images", "layers", "warnings", "attribution")
     return {
         "format": "layerscope",
-        "model": about.model,
-        "version": str(about.version),
-        "digest": about.digest,
+        "model": metadata.model,
+        "version": str(metadata.version),
+        "digest": metadata.digest,
         **{name: orjson.dumps(known[name]).decode() for name in nested if name in known},
     }
 

@@ -157,7 +157,7 @@ def _text_width(text: str) -> int:
     return lettering.width(text) + 2 * LABEL_MARGIN
 
 
-def require_room(layout: Layout, picture_pixels: int) -> None:
+def require_fits(layout: Layout, picture_pixels: int) -> None:
     """Check a picture's size against the limit.
 
     Raises:

@@ -67,7 +67,7 @@ def network_picture(
     axis: "Axis",
     *,
     limits: Limits,
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> bytes:
     """Draw what the values of layers are like, one row a layer, as an indexed PNG or as WebP.
@@ -93,7 +93,7 @@ def network_picture(
     _write_head(image, axis, left, zero)
     for number, row in enumerate(rows):
         _write(image, row, left, _HEAD + number * _ROW - 1)
-    return files.encode_indexed(image, _palette(), about or {}, form=form)
+    return files.encode_indexed(image, _palette(), metadata or {}, form=form)
 
 
 def network_size(names: Sequence[str], limits: Limits) -> tuple[int, int]:

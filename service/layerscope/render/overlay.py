@@ -15,7 +15,7 @@ from layerscope.limits import Limits
 from layerscope.render import files, normalization
 from layerscope.render.composition import compose
 from layerscope.render.files import PictureFormat
-from layerscope.render.layout import Layout, require_room
+from layerscope.render.layout import Layout, require_fits
 from layerscope.render.options import PictureOptions
 from layerscope.render.picture import Picture, measure
 from layerscope.render.scale import Scale
@@ -35,7 +35,7 @@ def overlay(
     limits: Limits,
     alpha: float = 0.5,
     interpolation: Interpolation = "bilinear",
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> Picture:
     """Draw a map of values over a picture, where the model saw what the values are about.
@@ -52,7 +52,7 @@ def overlay(
         alpha: How much the colours cover the picture, from 0 (not at all) to 1.
         interpolation: How the map is enlarged: bilinear between the centres of its values, or "nearest", which
             shows each value as the rectangle of the input that it stands for.
-        about: As for `render`; the entry alpha is added.
+        metadata: As for `render`; the entry alpha is added.
         form: The kind of file.
 
     Raises:
@@ -62,7 +62,7 @@ def overlay(
     """
     _check(heat, alpha)
     layout = measure_overlay(backdrop.geometry.original, options)
-    require_room(layout, limits.picture_pixels)
+    require_fits(layout, limits.picture_pixels)
     files.require_side(layout.width, layout.height, form)
     maps = heat[np.newaxis].astype(np.result_type(heat.dtype, np.float32), copy=False)
     scale = Scale.of([maps], options)
@@ -78,7 +78,7 @@ def overlay(
     )
     image = compose([drawn], layout, inks, labelled=(), ends=scale.bar_ends())
     blended = _blended(np.asarray(image), inks.colours, backdrop.pixels, is_seen, alpha, options.scale)
-    facts = {**(about or {}), **scale.facts, "alpha": f"{alpha:g}"}
+    facts = {**(metadata or {}), **scale.facts, "alpha": f"{alpha:g}"}
     lowest, highest = scale.ends
     return Picture(
         data=files.encode_rgb(blended, facts, form=form),

@@ -11,7 +11,7 @@ from layerscope.limits import Limits
 from layerscope.render import files, lettering, normalization
 from layerscope.render.composition import compose
 from layerscope.render.files import PictureFormat
-from layerscope.render.layout import Layout, plan, require_room
+from layerscope.render.layout import Layout, plan, require_fits
 from layerscope.render.options import PictureOptions
 from layerscope.render.scale import Scale, has_one_range
 from layerscope.render.tile_grid import Section
@@ -99,11 +99,13 @@ def render(
     *,
     limits: Limits,
     names: Sequence[str] | None = None,
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> Picture:
     """Draw the maps of one section, see `Section` and `render_sections`."""
-    return render_sections([Section(maps=maps, names=names)], options, limits=limits, about=about, form=form)
+    return render_sections(
+        [Section(maps=maps, names=names)], options, limits=limits, metadata=metadata, form=form
+    )
 
 
 def render_sections(
@@ -111,7 +113,7 @@ def render_sections(
     options: PictureOptions,
     *,
     limits: Limits,
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> Picture:
     """Draw feature maps as an indexed PNG, or as WebP without loss: sections one below the other, tiles in reading order.
@@ -123,7 +125,7 @@ def render_sections(
         sections: The maps of each layer; not modified.
         options: How the picture is to look.
         limits: `picture_pixels` bounds the picture; it is checked before any work.
-        about: Text entries for the PNG file, such as layer and model digest. The entries colormap,
+        metadata: Text entries for the PNG file, such as layer and model digest. The entries colormap,
             nonfinite, value_max and value_min are always there.
         form: The kind of file.
 
@@ -143,7 +145,7 @@ def render_sections(
     image = compose(drawn, layout, inks, labelled=sections if options.labels else (), ends=scale.bar_ends())
     lowest, highest = scale.ends
     return Picture(
-        data=files.encode_indexed(image, inks.colours, {**(about or {}), **scale.facts}, form=form),
+        data=files.encode_indexed(image, inks.colours, {**(metadata or {}), **scale.facts}, form=form),
         media_type=files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
@@ -205,7 +207,7 @@ def _laid_out(sections: Sequence[Section], options: PictureOptions, limits: Limi
             shape = each.maps.shape
             raise NoPicture(f"Maps of shape {shape} hold no values to draw.", shape=list(shape))
     layout = measure(sections, options)
-    require_room(layout, limits.picture_pixels)
+    require_fits(layout, limits.picture_pixels)
     return layout
 
 

@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
-from layerscope.encode import FORMATS, About, encode, estimate
+from layerscope.encode import FORMATS, Metadata, encode, estimate
 from layerscope.errors import UnsupportedFormat
 from layerscope.limits import Limits
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.statistics import statistics_of
 
-ABOUT = About(
+METADATA = Metadata(
     model="digits", version=3, digest="sha256-ab", preprocessing={"input": {"mode": "unit"}, "mask": None}
 )
 LIMITS = Limits()
 UINT8 = TensorOptions(dtype="uint8")
 
 
-def encoded(activations, form, about=ABOUT):
-    return b"".join(encode(activations, form, about, LIMITS).pieces)
+def encoded(activations, form, metadata=METADATA):
+    return b"".join(encode(activations, form, metadata, LIMITS).pieces)
 
 
 def refuse_constant(name):
@@ -116,7 +116,7 @@ def test_the_rows_say_what_each_tensor_is():
     activation = make_activation(values, path=("backbone", "a b"), call=1, site="input")
     options = TensorOptions(channels="2,1", layout="nchw")
     activations = make_activations(activation, images=("sha256-1",), warnings=("assumed",)).reduced(options)
-    about = About(
+    metadata = Metadata(
         model="digits",
         version=3,
         digest="sha256-ab",
@@ -124,7 +124,7 @@ def test_the_rows_say_what_each_tensor_is():
         statistics={activation.tap.address: statistics_of(activation)},
     )
 
-    answer = strict_json(encoded(activations, "json", about))
+    answer = strict_json(encoded(activations, "json", metadata))
     (row,) = answer.pop("layers")
     statistics = row.pop("statistics")
 
@@ -151,9 +151,9 @@ def test_the_rows_say_what_each_tensor_is():
 def test_values_can_be_left_out_of_json():
     activations = make_activations(make_activation(np.zeros((1, 2), np.float32)))
 
-    (row,) = strict_json(encoded(activations, "json", About(model="m", version=1, digest="d", values=False)))[
-        "layers"
-    ]
+    (row,) = strict_json(
+        encoded(activations, "json", Metadata(model="m", version=1, digest="d", values=False))
+    )["layers"]
 
     assert "values" not in row
     assert row["shape"] == [1, 2]

@@ -40,7 +40,7 @@ def pictures() -> dict[str, bytes]:
 
 
 def _rendered(maps: np.ndarray, **options: object) -> bytes:
-    return render(maps, PictureOptions(**options), limits=Limits(), about={"layer": "golden"}).data  # type: ignore[arg-type]
+    return render(maps, PictureOptions(**options), limits=Limits(), metadata={"layer": "golden"}).data  # type: ignore[arg-type]
 
 
 def _two_layers() -> bytes:
@@ -91,7 +91,7 @@ def _network() -> bytes:
             nonfinite=9,
         ),
     ]
-    return network_picture(rows, Axis(-2.0, 6.0, 1.0), limits=Limits(), about={"model": "golden@1"})
+    return network_picture(rows, Axis(-2.0, 6.0, 1.0), limits=Limits(), metadata={"model": "golden@1"})
 
 
 _DRAWN = {

@@ -21,7 +21,7 @@ def backdrop(height=40, width=60, geometry=None):
 
 def laid(heat, ground, limits=None, **options):
     look = {
-        each: options.pop(each) for each in ("alpha", "interpolation", "about", "form") if each in options
+        each: options.pop(each) for each in ("alpha", "interpolation", "metadata", "form") if each in options
     }
     values = np.asarray(heat, np.float32)
     return overlay(values, ground, PictureOptions(**options), limits=limits or Limits(), **look)
@@ -128,7 +128,7 @@ def test_the_same_arguments_give_the_same_bytes_and_nothing_is_changed():
     heat, ground = np.random.default_rng(2).normal(size=(7, 7)).astype(np.float32), backdrop()
     before = heat.tobytes(), ground.pixels.tobytes()
 
-    files = {laid(heat, ground, about={"layer": "a"}).data for _ in range(3)}
+    files = {laid(heat, ground, metadata={"layer": "a"}).data for _ in range(3)}
 
     assert len(files) == 1
     assert (heat.tobytes(), ground.pixels.tobytes()) == before

@@ -172,9 +172,9 @@ def test_the_colour_bar_gives_numbers_only_where_one_range_holds(draw: Draw, rgb
 
 
 def test_the_file_says_what_it_shows_and_the_rest_is_escaped() -> None:
-    about = {"layer": "block1/conv", "model": "größe\n\0", "digest": "sha256-1"}
+    metadata = {"layer": "block1/conv", "model": "größe\n\0", "digest": "sha256-1"}
 
-    picture = render(ramps(1), PictureOptions(), limits=Limits(), about=about)
+    picture = render(ramps(1), PictureOptions(), limits=Limits(), metadata=metadata)
 
     assert opened(picture).text == {
         "colormap": "viridis",
@@ -189,14 +189,14 @@ def test_the_file_says_what_it_shows_and_the_rest_is_escaped() -> None:
 
 
 def test_what_the_picture_says_of_itself_cannot_be_overwritten() -> None:
-    picture = render(ramps(1), PictureOptions(), limits=Limits(), about={"colormap": "other"})
+    picture = render(ramps(1), PictureOptions(), limits=Limits(), metadata={"colormap": "other"})
 
     assert opened(picture).text["colormap"] == "viridis"
 
 
 def test_the_order_of_entries_does_not_depend_on_the_callers() -> None:
-    forward = render(ramps(1), PictureOptions(), limits=Limits(), about={"layer": "a", "model": "b"})
-    backward = render(ramps(1), PictureOptions(), limits=Limits(), about={"model": "b", "layer": "a"})
+    forward = render(ramps(1), PictureOptions(), limits=Limits(), metadata={"layer": "a", "model": "b"})
+    backward = render(ramps(1), PictureOptions(), limits=Limits(), metadata={"model": "b", "layer": "a"})
 
     assert forward.data == backward.data
 

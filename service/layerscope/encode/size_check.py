@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from layerscope.encode.formats import Format
-from layerscope.encode.safetensors_format import METADATA
+from layerscope.encode.safetensors_format import METADATA_KEY
 from layerscope.errors import AnswerTooLarge, OptionInvalid, UnsupportedFormat
 from layerscope.limits import Limits
 from layerscope.tensors.options import TensorOptions
@@ -74,7 +74,7 @@ def building_bytes(
     return sum(spec.nbytes for spec in smaller) + written + each * widest
 
 
-def require_room(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, values: bool = True) -> None:
+def require_fits(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, values: bool = True) -> None:
     """Check that an answer can be sent in a format.
 
     Raises:
@@ -113,8 +113,8 @@ def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> No
         if spec.dtype.name not in _JSON_WIDTHS:
             message = f"{spec.address} holds {spec.dtype.name} values, which cannot be sent: leave it out."
             raise UnsupportedFormat(message, layer=spec.address, dtype=spec.dtype.name)
-    if form == "safetensors" and METADATA in {spec.address for spec in specs}:
-        raise UnsupportedFormat(f"safetensors has no room for a layer called {METADATA}: use format=npz.")
+    if form == "safetensors" and METADATA_KEY in {spec.address for spec in specs}:
+        raise UnsupportedFormat(f"safetensors has no room for a layer called {METADATA_KEY}: use format=npz.")
     if form == "npy" and (len(specs) != 1 or specs[0].quantized):
         holds = "no scale and offset" if len(specs) == 1 else f"one layer, not {len(specs)}"
         raise UnsupportedFormat(

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from layerscope.encode.about import About
 from layerscope.encode.arrays import Piece
 from layerscope.encode.formats import EXTENSIONS, MEDIA_TYPES, Format
 from layerscope.encode.json_format import encode_json
+from layerscope.encode.metadata import Metadata
 from layerscope.encode.npy_format import encode_npy
 from layerscope.encode.npz_format import encode_npz
-from layerscope.encode.room import require_room
 from layerscope.encode.safetensors_format import encode_safetensors
+from layerscope.encode.size_check import require_fits
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activations
 
-_ENCODERS: dict[Format, Callable[[Activations, About], list[Piece]]] = {
+_ENCODERS: dict[Format, Callable[[Activations, Metadata], list[Piece]]] = {
     "json": encode_json,
     "npy": encode_npy,
     "npz": encode_npz,
@@ -31,7 +31,7 @@ class Encoded:
     extension: str
 
 
-def encode(activations: Activations, form: Format, about: About, limits: Limits) -> Encoded:
+def encode(activations: Activations, form: Format, metadata: Metadata, limits: Limits) -> Encoded:
     """Write activations in a format. The same activations always give the same bytes.
 
     Binary formats carry every bit, NaN payloads included; JSON carries every finite value exactly.
@@ -42,5 +42,5 @@ def encode(activations: Activations, form: Format, about: About, limits: Limits)
         OptionInvalid: without values the format has nothing to send.
     """
     specs = [activation.spec for activation in activations.values()]
-    require_room(specs, form, limits, values=about.values)
-    return Encoded(_ENCODERS[form](activations, about), MEDIA_TYPES[form], EXTENSIONS[form])
+    require_fits(specs, form, limits, values=metadata.values)
+    return Encoded(_ENCODERS[form](activations, metadata), MEDIA_TYPES[form], EXTENSIONS[form])

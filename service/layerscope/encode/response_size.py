@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerscope.encode.about import About
 from layerscope.encode.formats import Format
 from layerscope.encode.json_format import json_size
+from layerscope.encode.metadata import Metadata
 from layerscope.encode.npy_format import npy_size
 from layerscope.encode.npz_format import npz_size
 from layerscope.encode.safetensors_format import safetensors_size
@@ -17,7 +17,7 @@ from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
 
-_SIZES: dict[Format, Callable[[Activations, About], int]] = {
+_SIZES: dict[Format, Callable[[Activations, Metadata], int]] = {
     "json": json_size,
     "npy": npy_size,
     "npz": npz_size,
@@ -32,31 +32,31 @@ _FIGURES, _FIGURE_BYTES, _FIGURE_KEYS = 6, 25, 512
 
 
 @dataclass(frozen=True)
-class AnswerSize:
+class ResponseSize:
     """Bytes of an answer; at most so many, unless `exact`: then just so many if all its values are finite."""
 
     nbytes: int
     exact: bool
 
 
-def answer_size(
+def response_size(
     layers: Sequence[tuple[Tap, TensorSpec]],
     images: Sequence[str],
     options: TensorOptions,
     form: Format,
-    about: About,
+    metadata: Metadata,
     *,
     statistics: bool = False,
     warnings: tuple[str, ...] = (),
-) -> AnswerSize:
-    """Tell the length of an answer that `require_room` lets through in that format, whatever its size.
+) -> ResponseSize:
+    """Tell the length of an answer that `require_fits` lets through in that format, whatever its size.
 
     Args:
         layers: the taps and their values, before options.
         images: ids of the images, or others of their length.
         options: what makes the values smaller.
         form: the format they are sent in.
-        about: what comes with them, but for statistics.
+        metadata: what comes with them, but for statistics.
         statistics: whether statistics of the layers come too.
         warnings: of the model.
 
@@ -64,12 +64,12 @@ def answer_size(
         ChannelNotFound, OptionInvalid: an option that a layer's shape has no room for.
     """
     blanks = {spec.address: _blank(tap, spec, options) for tap, spec in layers}
-    nbytes = _SIZES[form](Activations(blanks, tuple(images), warnings), about)
+    nbytes = _SIZES[form](Activations(blanks, tuple(images), warnings), metadata)
     depends = statistics or ChannelSelection.parse(options.channels).top is not None
     exact = form == "npy" or (form == "safetensors" and not depends)
     if exact:
-        return AnswerSize(nbytes, exact=True)
-    return AnswerSize(nbytes + sum(_unknown(spec, statistics) for _, spec in layers), exact=False)
+        return ResponseSize(nbytes, exact=True)
+    return ResponseSize(nbytes + sum(_unknown(spec, statistics) for _, spec in layers), exact=False)
 
 
 class _Blank(Activation):

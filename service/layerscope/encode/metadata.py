@@ -9,7 +9,7 @@ from layerscope.tensors.statistics import Statistics
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class Metadata:
     """Where activations come from, and what of them is wanted.
 
     Attributes:
@@ -31,19 +31,19 @@ class About:
     statistics: Mapping[str, Statistics] = field(default_factory=dict)
 
 
-def document(activations: Activations, about: About) -> dict[str, Any]:
+def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
     """Everything but the values, as JSON has it."""
     return {
-        "model": {"name": about.model, "version": about.version, "digest": about.digest},
+        "model": {"name": metadata.model, "version": metadata.version, "digest": metadata.digest},
         "images": list(activations.images),
-        "preprocessing": dict(about.preprocessing),
+        "preprocessing": dict(metadata.preprocessing),
         "warnings": list(activations.warnings),
-        **({} if about.attribution is None else {"attribution": about.attribution}),
-        "layers": [_row(activation, about) for activation in activations.values()],
+        **({} if metadata.attribution is None else {"attribution": metadata.attribution}),
+        "layers": [_row(activation, metadata) for activation in activations.values()],
     }
 
 
-def _row(activation: Activation, about: About) -> dict[str, Any]:
+def _row(activation: Activation, metadata: Metadata) -> dict[str, Any]:
     address = activation.tap.address
     row = {
         "address": address,
@@ -55,6 +55,6 @@ def _row(activation: Activation, about: About) -> dict[str, Any]:
         "channels": None if activation.channels is None else activation.channels.tolist(),
         "nonfinite": activation.nonfinite,
     }
-    if address in about.statistics:
-        row["statistics"] = about.statistics[address].as_json()
+    if address in metadata.statistics:
+        row["statistics"] = metadata.statistics[address].as_json()
     return row
