@@ -22,7 +22,7 @@ from served_process import serving
 from starlette.testclient import TestClient
 
 from layerscope_api.context.settings import Settings
-from layerscope_api.observability.tracing import Trace, tracing_of_environment
+from layerscope_api.observability.tracing import TracingMiddleware, tracing_of_environment
 from layerscope_api.server.app import create_app
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -57,7 +57,7 @@ def traced() -> Iterator[Traced]:
     def bug() -> None:
         raise ZeroDivisionError
 
-    app.add_middleware(Trace, provider=provider)
+    app.add_middleware(TracingMiddleware, provider=provider)
     with TestClient(app) as http:
         yield Traced(http, collected)
 

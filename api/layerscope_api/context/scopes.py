@@ -1,4 +1,4 @@
-"""Scopes that routes declare: what an API key must allow for a route to answer it."""
+"""Scopes of API keys, as routes declare them: what a key must allow before a route may answer."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,22 +10,25 @@ from layerscope_api.context.api_keys import KeyScope
 
 
 class _Bearer(HTTPBearer):
-    """Puts the scope of a route into the OpenAPI document; `Access` has decided long before it is called."""
+    """The security scheme of the OpenAPI document.
+
+    `AuthorizationMiddleware` checks keys before the body is read, so the dependency itself has nothing to check.
+    """
 
     async def __call__(self) -> None:  # type: ignore[override]
-        """Nothing is left to do."""
+        """Accept the request: the middleware has checked it."""
 
 
 _BEARER = _Bearer(scheme_name="key", description="a key made with `layerscope keys create`")
 
 
 def requires(scope: KeyScope) -> Any:
-    """Declare what a key needs for a router or a route: one of its `dependencies`. Several add up."""
+    """Declare the scope that a key needs, as one of the `dependencies` of a router or a route. Several add up."""
     return params.Security(_BEARER, scopes=[scope])
 
 
 def declared_scopes(dependencies: Iterable[params.Depends]) -> frozenset[str]:
-    """The scopes among the dependencies of a route; none if it declares none."""
+    """The scopes among the dependencies of a route; empty if it declares none."""
     ours = [each for each in dependencies if isinstance(each, params.Security) and each.dependency is _BEARER]
     return frozenset(str(scope) for each in ours for scope in each.scopes or ())
 

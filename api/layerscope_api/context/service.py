@@ -1,4 +1,4 @@
-"""What every route needs, made once when the application starts."""
+"""The service as every route gets it: the engine, the stored images and the worker pools, made once at the start."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,32 +9,45 @@ from layerscope.execution.interface import Engine
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
-from layerscope_api.context.worker_pool import Work
-from layerscope_api.observability.metrics import Figures, Metrics
+from layerscope_api.context.worker_pool import WorkerPool
+from layerscope_api.observability.metrics import Metrics, MetricsSource
 
 
 @dataclass
 class Lifecycle:
-    """`is_draining`: it was told to end, and says to who asks that it is not ready for new work."""
+    """The state between the start and the end of the process.
+
+    Attributes:
+        is_draining: the process has received SIGTERM: its readiness probe answers 503, so that no new requests come.
+    """
 
     is_draining: bool = False
 
 
 @dataclass(frozen=True)
 class Service:
-    """The engine, the stored images, and where blocking work is done: that of requests, and `changes` of models.
+    """All that routes need.
 
-    `metrics` counts what is done, and `figures` tells that of all processes that answer.
+    Attributes:
+        settings: how the service is set up.
+        engine: runs the models.
+        images: the stored images.
+        request_pool: the threads in which requests are computed.
+        admin_pool: the threads in which models are loaded, unloaded, added and removed. Apart from those of requests, so
+            that a model that takes a minute to load takes no thread from them.
+        lifecycle: whether the process is about to end.
+        metrics: the metrics of this process.
+        exported_metrics: the metrics of all processes of the service, as `/metrics` answers them.
     """
 
     settings: Settings
     engine: Engine
     images: ImageStore
-    work: Work
-    changes: Work
+    request_pool: WorkerPool
+    admin_pool: WorkerPool
     lifecycle: Lifecycle
     metrics: Metrics
-    figures: Figures
+    exported_metrics: MetricsSource
 
     @property
     def limits(self) -> Limits:
@@ -43,17 +56,17 @@ class Service:
 
     @property
     def attribution_seconds(self) -> float:
-        """How long an attribution may take besides what every request may."""
+        """The seconds that an attribution may take beyond the deadline of every request."""
         return self.limits.attribution_milliseconds / 1000
 
     @property
     def is_ready(self) -> bool:
-        """Whether new work may come."""
+        """Whether new requests are welcome: all models are loaded or have failed, and the process is not about to end."""
         return self.engine.is_ready and not self.lifecycle.is_draining
 
 
 async def _service(request: Request) -> Service:
-    """Not blocking, and async to say so: the framework would send it through a thread otherwise."""
+    """The service of the application. Async because FastAPI calls dependencies that are not in a thread."""
     service: Service = request.app.state.service
     return service
 
@@ -64,6 +77,6 @@ ModelReference = Annotated[str, Path(description="`name`, `name@version` or `nam
 
 
 def lifecycle_of(app: FastAPI) -> Lifecycle:
-    """That of an application made by `create_app`."""
+    """The lifecycle of an application that `create_app` has made."""
     lifecycle: Lifecycle = app.state.lifecycle
     return lifecycle

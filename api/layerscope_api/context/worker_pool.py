@@ -1,4 +1,4 @@
-"""Where blocking work is done: a bounded number of threads, for a bounded number of requests, in a bounded time."""
+"""The pool of worker threads for blocking work: at most so many threads, pending calls and seconds."""
 
 import asyncio
 import threading
@@ -8,70 +8,71 @@ from typing import TypeVar
 
 from layerscope.errors import DeadlineExceeded, QueueFull
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _THREADS = 16
 
 
-class Work:
-    """Runs what would block the event loop.
+class WorkerPool:
+    """Runs functions that would block the event loop.
 
     Args:
-        most_pending: requests being worked on or waiting; one more is refused.
-        longest: how long one may wait for a thread, and unless it is given more time, take in all; in seconds.
+        max_pending: calls that may run or wait at the same time; one more is refused.
+        deadline_seconds: how long a call may wait for a thread, and how long it may take in all unless `run` gives it
+            extra seconds.
     """
 
-    def __init__(self, most_pending: int, longest: float) -> None:
+    def __init__(self, max_pending: int, deadline_seconds: float) -> None:
         self._threads = ThreadPoolExecutor(
-            min(_THREADS, most_pending), thread_name_prefix="layerscope-request"
+            min(_THREADS, max_pending), thread_name_prefix="layerscope-request"
         )
-        self._most_pending = most_pending
-        self._longest = longest
+        self._max_pending = max_pending
+        self._deadline_seconds = deadline_seconds
         self._counting = threading.Lock()
         self._pending = 0
 
     @property
     def pending(self) -> int:
-        """How many requests are being worked on or waiting."""
+        """How many calls run or wait."""
         return self._pending
 
-    async def run(self, function: Callable[[], Answer], more: float = 0.0) -> Answer:
-        """Call `function` in a thread.
+    async def run(self, function: Callable[[], Result], extra_seconds: float = 0.0) -> Result:
+        """Call a function in a thread of the pool.
 
         Args:
-            function: is never called if no thread is free in time. Where it is called and does not end in time, nobody
-                waits for it: it ends by itself, and counts as pending until then.
-            more: how many seconds it may take besides.
+            function: not called at all if no thread becomes free before the deadline.
+            extra_seconds: added to the deadline of the call, but not to its time in the queue.
 
         Raises:
-            QueueFull: too many requests are pending.
-            DeadlineExceeded: the time is up.
+            QueueFull: too many calls are pending.
+            DeadlineExceeded: the call did not finish in time. A Python thread cannot be interrupted: a function that has
+                begun continues in its thread, its result is discarded, and it counts as pending until it ends.
         """
         future = self._submit(function)
         loop = asyncio.get_running_loop()
-        # What has begun cannot be cancelled: this does nothing to it.
-        expiry = loop.call_later(self._longest, future.cancel)
-        answer = asyncio.wrap_future(future)
+        # Cancels a call that still waits in the queue; on a call that runs, `cancel` has no effect.
+        expiry = loop.call_later(self._deadline_seconds, future.cancel)
+        result = asyncio.wrap_future(future)
         try:
-            await asyncio.wait({answer}, timeout=self._longest + more)
-            if answer.cancelled() or not answer.done():
-                seconds = self._longest + more
+            await asyncio.wait({result}, timeout=self._deadline_seconds + extra_seconds)
+            if result.cancelled() or not result.done():
+                seconds = self._deadline_seconds + extra_seconds
                 raise DeadlineExceeded(
                     f"The request was not answered within its {seconds:g} seconds: try again, or ask for less.",
                     limit=int(seconds * 1000),
                 )
-            return answer.result()
+            return result.result()
         finally:
             expiry.cancel()
-            answer.cancel()
+            result.cancel()
 
     def close(self) -> None:
-        """Finish what is running."""
+        """Wait for the calls that are pending, and end the threads."""
         self._threads.shutdown()
 
-    def _submit(self, function: Callable[[], Answer]) -> Future[Answer]:
+    def _submit(self, function: Callable[[], Result]) -> Future[Result]:
         with self._counting:
-            if self._pending >= self._most_pending:
+            if self._pending >= self._max_pending:
                 raise QueueFull(
                     f"{self._pending} requests are being worked on already: try again in a moment."
                 )
@@ -80,6 +81,6 @@ class Work:
         future.add_done_callback(self._end)
         return future
 
-    def _end(self, _: Future[Answer]) -> None:
+    def _end(self, _: Future[Result]) -> None:
         with self._counting:
             self._pending -= 1

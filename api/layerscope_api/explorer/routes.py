@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from layerscope_api.explorer import ExplorerFile, explorer_files, page, page_policy, revision
-from layerscope_api.responses.errors import nothing_here
+from layerscope_api.responses.errors import not_found_response
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,7 +31,7 @@ async def explorer_file(request: Request, path: str) -> Response:
     is_revision = named == revision()
     file = explorer_files().get(rest if is_revision else path)
     if file is None:
-        return nothing_here(request.scope)
+        return not_found_response(request.scope)
     return _sent(request, file, {"Cache-Control": _FOR_EVER if is_revision else "no-cache"})
 
 

@@ -20,7 +20,7 @@ from layerscope.graph.taps.selectors import require_one
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.models.registry import Entry, State
 from layerscope_api.inference_protocol.datatypes import datatype_of
-from layerscope_api.observability.request_metrics import measured_of
+from layerscope_api.observability.request_metrics import request_metrics
 
 BATCH = -1
 """How the protocol writes an axis of any size, as that of the batch is."""
@@ -37,7 +37,7 @@ _STATES: dict[State, str] = {
 async def _reference(request: Request) -> str:
     """Taken from the path by hand: the framework answers 422 to what it checks itself, which no client here expects."""
     name, version = (request.path_params.get(part, "") for part in ("model", "version"))
-    reference = measured_of(request.scope).asked = f"{name}@{version}" if version else str(name)
+    reference = request_metrics(request.scope).reference = f"{name}@{version}" if version else str(name)
     return reference
 
 

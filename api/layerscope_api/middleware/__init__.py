@@ -1,1 +1,1 @@
-"""Middleware: what every request passes before its route. Pure ASGI."""
+"""ASGI middleware: checks and headers that do not depend on the route. None of it reads a body ahead of its route."""

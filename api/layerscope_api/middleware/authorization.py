@@ -1,4 +1,8 @@
-"""Who may ask for what. A route declares its scope; whatever declares none is closed."""
+"""API keys: each request needs a key that has the scope of its route.
+
+A route declares its scope as a dependency. A route that declares none cannot be reached, so that a forgotten declaration
+closes a route instead of opening it.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,25 +16,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from layerscope.errors import KeyInvalid, LayerscopeError, QuotaExceeded, ScopeMissing
 from layerscope_api.context.api_keys import Key, Keyring
 from layerscope_api.context.scopes import declared_scopes
-from layerscope_api.responses.errors import nothing_here, refusal, wrong_method
+from layerscope_api.responses.errors import (
+    early_error_response,
+    method_not_allowed_response,
+    not_found_response,
+)
 
 OPEN_PATHS = frozenset(
     {"/v2/health/live", "/v2/health/ready", "/docs", "/docs/docs.css", "/docs/docs.js", "/", "/ui", "/ui/"}
 )
-"""The only routes that answer without a key, besides `EXPLORER`: the probes, and pages that hold nothing and ask for one."""
+"""The only routes that answer without a key, besides `EXPLORER`: the probes, and pages that hold no data and ask for a key."""
 
 EXPLORER = "/ui/"
-"""Below it are the files of the explorer, all of them open."""
+"""The path below which all files of the explorer lie; they need no key."""
 
 _REALM = 'Bearer realm="layerscope"'
 _PATHS_REMEMBERED = 512
 
 
-class Declarations:
-    """The scopes that routes declare, by method and path.
+class RouteScopes:
+    """The scopes that routes declare, by path and method.
 
     Args:
-        routes: those of the application, as they are when the first request comes.
+        routes: the routes of the application; read at the first request, when all of them are registered.
     """
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
@@ -39,7 +47,7 @@ class Declarations:
         self.methods = lru_cache(_PATHS_REMEMBERED)(self._methods)
 
     def _methods(self, path: str) -> dict[str, frozenset[str]]:
-        """The methods that a path takes, each with the scopes it needs. What declares no scope is not there."""
+        """The methods that a path takes, each with the scopes it needs. Routes without a declared scope are left out."""
         if self._declared is None:
             self._declared = list(self._read())
         found: dict[str, frozenset[str]] = {}
@@ -56,21 +64,21 @@ class Declarations:
                 yield compile_path(context.path)[0], set(context.methods or ()), scopes
 
 
-class Access:
-    """Let in who has a key for what is asked, before a byte of the body is read.
+class AuthorizationMiddleware:
+    """Checks the key of each request before a byte of its body is read, and bounds the requests of one key.
 
     Args:
-        app: what comes behind.
-        keys: those in force.
-        declarations: what each route needs.
-        most_requests: how many requests of one key are answered at once.
+        app: the next ASGI application.
+        keys: the valid keys.
+        route_scopes: the scopes that each route needs.
+        max_requests: how many requests of one key may be answered at the same time.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keyring, declarations: Declarations, most_requests: int) -> None:
+    def __init__(self, app: ASGIApp, keys: Keyring, route_scopes: RouteScopes, max_requests: int) -> None:
         self._app = app
         self._keys = keys
-        self._declarations = declarations
-        self._most_requests = most_requests
+        self._route_scopes = route_scopes
+        self._max_requests = max_requests
         self._running: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,23 +90,27 @@ class Access:
         key = None if token is None else self._keys.find(token)
         if key is None:
             challenge = _REALM if token is None else f'{_REALM}, error="invalid_token"'
-            await refusal(scope, _no_key(token), {"WWW-Authenticate": challenge})(scope, receive, send)
+            await early_error_response(scope, _no_key(token), {"WWW-Authenticate": challenge})(
+                scope, receive, send
+            )
             return
         scope["key_id"] = key.id
-        methods = self._declarations.methods(scope["path"])
+        methods = self._route_scopes.methods(scope["path"])
         needed = methods.get(scope["method"])
         if needed is None:
-            response = wrong_method(scope, methods) if methods else nothing_here(scope)
+            response = method_not_allowed_response(scope, methods) if methods else not_found_response(scope)
             await response(scope, receive, send)
         elif missing := sorted(needed - key.scopes):
             challenge = f'{_REALM}, error="insufficient_scope", scope="{" ".join(missing)}"'
-            await refusal(scope, _no_scope(missing), {"WWW-Authenticate": challenge})(scope, receive, send)
+            await early_error_response(scope, _no_scope(missing), {"WWW-Authenticate": challenge})(
+                scope, receive, send
+            )
         else:
             await self._serve(key, scope, receive, send)
 
     async def _serve(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._running[key.id] >= self._most_requests:
-            await refusal(scope, self._too_many())(scope, receive, send)
+        if self._running[key.id] >= self._max_requests:
+            await early_error_response(scope, self._too_many())(scope, receive, send)
             return
         self._running[key.id] += 1
         try:
@@ -110,18 +122,18 @@ class Access:
 
     def _too_many(self) -> LayerscopeError:
         return QuotaExceeded(
-            f"{self._most_requests} requests of this key are being answered already: try again in a moment.",
-            limit=self._most_requests,
+            f"{self._max_requests} requests of this key are being answered already: try again in a moment.",
+            limit=self._max_requests,
         )
 
 
 def is_open(path: str) -> bool:
-    """Whether a path answers without a key."""
+    """Whether a path needs no key."""
     return path in OPEN_PATHS or path.startswith(EXPLORER)
 
 
 def _token(scope: Scope) -> str | None:
-    """What stands behind `Authorization: Bearer`."""
+    """The token of the header `Authorization: Bearer <token>`."""
     value: bytes = dict(scope["headers"]).get(b"authorization", b"")
     scheme, _, token = value.decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

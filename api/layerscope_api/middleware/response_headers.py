@@ -1,4 +1,4 @@
-"""What happens to every request and response, whatever the route. Pure ASGI: bodies are never read ahead."""
+"""The headers of every response, the log line of every request, and the answer to unexpected exceptions."""
 
 import asyncio
 import logging
@@ -13,28 +13,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import Draining
 from layerscope_api.observability.logs import REQUESTS
-from layerscope_api.responses.errors import bug, our_error
+from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 
 Header = tuple[bytes, bytes]
 
-_GONE = 499
-
-
-_LOGGED_PATH = 200
+_CLIENT_CLOSED_REQUEST = 499
+_MAX_LOGGED_PATH = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
 
 
-_NO_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
+class ResponseHeadersMiddleware:
+    """Sets `X-Request-Id`, `Server-Timing` and the security headers of browsers, and logs the request.
 
-
-class ResponseHeaders:
-    """Echo `X-Request-Id` or make one, time and log the request, and tell browsers to make nothing else of an answer.
-
-    Bugs are answered here, outside of everything that can have one, so that their answers have the headers too.
+    Unexpected exceptions are answered here with 500, outside of all code that may raise one, so that these answers have
+    the headers too.
 
     Args:
-        app: what comes behind.
-        embeddable: whether pages of other origins may show the answers, as pictures for example.
+        app: the next ASGI application.
+        embeddable: whether pages of other origins may embed the answers, such as pictures.
     """
 
     def __init__(self, app: ASGIApp, *, embeddable: bool) -> None:
@@ -52,8 +49,8 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        asked = Headers(scope=scope).get("x-request-id", "")
-        request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        received_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = received_id if _REQUEST_ID.fullmatch(received_id) else uuid.uuid4().hex
         scope["request_id"] = request_id
 
         status = 0
@@ -62,28 +59,28 @@ class ResponseHeaders:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._completed(message["headers"], request_id, started)
+                message["headers"] = self._with_all_headers(message["headers"], request_id, started)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            # The server ends, and its grace is over: see `running`.
+            # The server cancels its tasks when it ends and the grace period is over: see `server.process`.
             if status:
                 raise
             error = Draining("The service ends, and this was not finished in time: ask again.")
-            await our_error(Request(scope), error)(scope, receive, send_with_headers)
+            await layerscope_error_response(Request(scope), error)(scope, receive, send_with_headers)
         except ClientDisconnect:
-            status = status or _GONE
+            status = status or _CLIENT_CLOSED_REQUEST
         except Exception as error:
             if status:
                 raise
-            await bug(Request(scope), error)(scope, receive, send_with_headers)
+            await internal_error_response(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             if REQUESTS.isEnabledFor(logging.INFO):
                 _log(scope, request_id, status, started)
 
-    def _completed(self, headers: Iterable[Header], request_id: str, started: float) -> list[Header]:
+    def _with_all_headers(self, headers: Iterable[Header], request_id: str, started: float) -> list[Header]:
         duration = f"total;dur={_milliseconds(started):.2f}".encode()
         completed = [
             *headers,
@@ -92,22 +89,22 @@ class ResponseHeaders:
             (b"server-timing", duration),
         ]
         if not any(name == b"content-security-policy" for name, _ in completed):
-            completed.append(_NO_POLICY)
+            completed.append(_DEFAULT_POLICY)
         return completed
 
 
 def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
     path: bytes = scope.get("raw_path") or b""
-    figures = {
+    fields = {
         "request_id": request_id,
         **scope.get("trace", {}),
         "method": scope["method"],
-        "path": path[:_LOGGED_PATH].decode("ascii", "replace"),
+        "path": path[:_MAX_LOGGED_PATH].decode("ascii", "replace"),
         "status": status,
         "milliseconds": round(_milliseconds(started), 2),
         "key": scope.get("key_id"),
     }
-    REQUESTS.info("request", extra={"request": figures})
+    REQUESTS.info("request", extra={"request": fields})
 
 
 def _milliseconds(started: float) -> float:

@@ -1,7 +1,7 @@
-"""Which names the service answers to, and which pages may make it change something.
+"""Checks of the headers Host and Origin, against attacks through a browser on the machine of the service.
 
-Both protect who runs the service on a machine with a browser: a page from elsewhere can send requests to any address,
-and can point a name of its own at this machine to read the answers.
+A web page of any site can send requests to `localhost` (cross-site request forgery), and a site can let its own host name
+resolve to `127.0.0.1`, so that its page may read the answers (DNS rebinding).
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from layerscope.errors import HostRefused, LayerscopeError, OriginRefused
-from layerscope_api.responses.errors import refusal
+from layerscope_api.responses.errors import early_error_response
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
@@ -21,7 +21,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -30,15 +30,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Hosts:
-    """Refuse requests to a host that this is not, and changes that another site's page asks for.
+class TrustedHostsMiddleware:
+    """Refuses requests with an unknown Host, and requests other than GET, HEAD and OPTIONS from pages of another origin.
 
     Args:
-        app: what comes behind.
-        bound: the address listened on. If that is every address of the machine, its name is allowed too and so is every
-            numeric one, because nobody can point those elsewhere.
-        allowed: further names; `*` allows all.
-        origins: sites that may ask for changes, besides the service itself.
+        app: the next ASGI application.
+        bound: the address that the service listens on. If it listens on all addresses of the machine, the name of the
+            machine and every numeric address are allowed too: DNS rebinding needs a name.
+        allowed: further allowed names; `*` allows all.
+        origins: further origins whose pages may send requests that change something.
     """
 
     def __init__(self, app: ASGIApp, bound: str, allowed: Iterable[str], origins: Iterable[str]) -> None:
@@ -55,7 +55,7 @@ class Hosts:
         if error is None:
             await self._app(scope, receive, send)
         else:
-            await refusal(scope, error)(scope, receive, send)
+            await early_error_response(scope, error)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> LayerscopeError | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -81,7 +81,7 @@ class Hosts:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header, without its port and without the brackets of an IPv6 address; empty if it has none."""
+    """The name in a Host header, without the port and the brackets of an IPv6 address; empty if the header is malformed."""
     parts = _HOST.fullmatch(host)
     return (parts[1] or parts[2]).lower() if parts else ""
 

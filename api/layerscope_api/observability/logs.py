@@ -1,4 +1,4 @@
-"""What is logged, and how. Each line stands for itself; neither keys, nor bodies, nor options are in any."""
+"""The log: one line for each request and each warning. No line contains a key, a body or an option."""
 
 import logging
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import orjson
 LogFormat = Literal["json", "text"]
 
 REQUESTS = logging.getLogger("layerscope_api.requests")
-"""One line a request: its figures are the record's `request`."""
+"""The logger of requests, one line each. The fields of the line are in the attribute `request` of the record."""
 
 
 def configure_logs(log_format: LogFormat) -> None:
@@ -36,10 +36,10 @@ class _JsonFormatter(logging.Formatter):
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        figures = "".join(
+        fields = "".join(
             f" {name}={value}" for name, value in getattr(record, "request", {}).items() if value is not None
         )
-        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()}{figures}"
+        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -14,59 +14,24 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from layerscope.errors import LayerscopeError
 from layerscope.tensors.timing import seconds_by_stage
+from layerscope_api.observability.request_metrics import RequestMetrics
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
     from layerscope.execution.watched_layers import WatchedLayer
-
-if TYPE_CHECKING:
-    from layerscope.execution.interface import Engine
-    from layerscope.graph.model import ModelDescription
     from layerscope.tensors.activations import Activations
-    from layerscope.tensors.timing import Stage
 
 _MODEL = ("model", "version")
-_NOBODY = ("", "")
+_NO_MODEL = ("", "")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
 
-@dataclass
-class Measured:
-    """One request, as far as is known of it: filled in on its way by who knows.
-
-    Attributes:
-        asked: the model that was asked for, as the caller wrote it.
-        model: what answered, name and version; None if nothing did.
-        activations: what it computed.
-        encoding: when the answer was written.
-        reason: the code of the error that was answered.
-    """
-
-    asked: str = ""
-    model: tuple[str, str] | None = None
-    activations: "Activations | None" = None
-    encoding: "Stage | None" = None
-    reason: str | None = None
-
-    @property
-    def stages(self) -> "list[Stage]":
-        """Where the time of the answer went."""
-        computed = [] if self.activations is None else self.activations.stages
-        return [*computed, *([] if self.encoding is None else [self.encoding])]
-
-    def answered(self, model: "ModelDescription", activations: "Activations", encoding: "Stage") -> None:
-        """A model has answered."""
-        self.model = model.name, str(model.version)
-        self.activations = activations
-        self.encoding = encoding
-
-
-class Figures(Protocol):
-    """What Prometheus can read."""
+class MetricsSource(Protocol):
+    """What the Prometheus exposition reads: the metrics of this process, or those of all processes of the service."""
 
     def collect(self) -> Iterable[Metric]:
-        """All figures as they are now."""
+        """All metrics with their current values."""
 
 
 class Metrics:
@@ -129,17 +94,17 @@ class Metrics:
             self._loads,
         )
 
-    def served(self, measured: Measured, status: int, seconds: float, size: int) -> None:
+    def served(self, request_metrics: RequestMetrics, status: int, seconds: float, size: int) -> None:
         """A request was answered."""
-        model = measured.model or self._known(measured.asked)
+        model = request_metrics.model or self._known(request_metrics.reference)
         self._requests.labels(*model, str(status)).inc()
-        if measured.reason is not None:
-            self._rejected.labels(measured.reason).inc()
-        found = measured.activations
+        if request_metrics.reason is not None:
+            self._rejected.labels(request_metrics.reason).inc()
+        found = request_metrics.activations
         if found is None:
             return
         self._seconds.labels(*model).observe(seconds)
-        for stage, taken in seconds_by_stage(measured.stages).items():
+        for stage, taken in seconds_by_stage(request_metrics.stages).items():
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
         self._inferences.labels(*model).inc(_images(found))
@@ -192,18 +157,18 @@ class Metrics:
             for family in metric.collect()
             for sample in family.samples
         }
-        for name, version in counted - known - {_NOBODY}:
+        for name, version in counted - known - {_NO_MODEL}:
             for metric in self._of_models:
                 metric.remove_by_labels({"model": name, "version": version})
 
-    def _known(self, asked: str) -> tuple[str, str]:
+    def _known(self, reference: str) -> tuple[str, str]:
         """The labels of a model that did not answer; empty if there is none, for anything may be asked for."""
-        if self._engine is None or not asked:
-            return _NOBODY
+        if self._engine is None or not reference:
+            return _NO_MODEL
         try:
-            model = self._engine.describe(asked)
+            model = self._engine.describe(reference)
         except LayerscopeError:
-            return _NOBODY
+            return _NO_MODEL
         return model.name, str(model.version)
 
 

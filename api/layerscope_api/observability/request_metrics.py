@@ -1,25 +1,69 @@
-"""Measure every request, from outside of everything that may refuse it."""
+"""The metrics of one request, and the middleware that records them once it has been answered."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from layerscope_api.observability.metrics import Measured, Metrics
+if TYPE_CHECKING:
+    from layerscope.graph.model import ModelDescription
+    from layerscope.tensors.activations import Activations
+    from layerscope.tensors.timing import Stage
 
-_GONE = 499
+_CLIENT_CLOSED_REQUEST = 499
 
 
-class Measure:
-    """Give each request a place for what is known of it, and count it when it has been answered.
+@dataclass
+class RequestMetrics:
+    """What is known of one request; the code that handles it fills this in on the way.
 
-    Args:
-        app: what comes behind.
-        metrics: where it is counted.
+    Attributes:
+        reference: the model, as the caller wrote it.
+        model: name and version of the model that answered; None if none did.
+        activations: what the model computed.
+        encoding: the time it took to encode the answer.
+        reason: the code of the error that was answered.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    reference: str = ""
+    model: tuple[str, str] | None = None
+    activations: "Activations | None" = None
+    encoding: "Stage | None" = None
+    reason: str | None = None
+
+    @property
+    def stages(self) -> "list[Stage]":
+        """The stages of the answer, with their times."""
+        computed = [] if self.activations is None else self.activations.stages
+        return [*computed, *([] if self.encoding is None else [self.encoding])]
+
+    def answered(self, model: "ModelDescription", activations: "Activations", encoding: "Stage") -> None:
+        """Note that a model has answered."""
+        self.model = model.name, str(model.version)
+        self.activations = activations
+        self.encoding = encoding
+
+
+def request_metrics(scope: Scope) -> RequestMetrics:
+    """The metrics of a request. They are created here for one that has not passed the middleware."""
+    found: RequestMetrics = scope.setdefault("request_metrics", RequestMetrics())
+    return found
+
+
+class RequestMetricsMiddleware:
+    """Records every request, those included that another middleware refuses.
+
+    Args:
+        app: the next ASGI application.
+        record: called after each answer with the request's metrics, the status, the seconds it took and the bytes of the
+            body.
+    """
+
+    def __init__(self, app: ASGIApp, record: Callable[[RequestMetrics, int, float, int], None]) -> None:
         self._app = app
-        self._metrics = metrics
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -27,25 +71,20 @@ class Measure:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        measured = scope["measured"] = Measured()
-        status, size = _GONE, 0
+        metrics = request_metrics(scope)
+        # Stays as it is if the client disconnects before the answer begins.
+        status, size = _CLIENT_CLOSED_REQUEST, 0
 
-        async def counted(message: Message) -> None:
+        async def counting_send(message: Message) -> None:
             nonlocal status, size
             status = message.get("status", status)
             size += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, counted)
+            await self._app(scope, receive, counting_send)
         except Exception:
-            status = 500 if status == _GONE else status
+            status = 500 if status == _CLIENT_CLOSED_REQUEST else status
             raise
         finally:
-            self._metrics.served(measured, status, time.perf_counter() - started, size)
-
-
-def measured_of(scope: Scope) -> Measured:
-    """What is known of a request; one that nobody measures has a place for it too."""
-    found: Measured = scope.setdefault("measured", Measured())
-    return found
+            self._record(metrics, status, time.perf_counter() - started, size)

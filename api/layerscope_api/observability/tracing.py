@@ -1,7 +1,8 @@
-"""Traces, for OpenTelemetry: a span a request, in the trace of who asks, and below it one for each stage.
+"""OpenTelemetry traces: one span for each request, a child of the caller's span, and below it one span for each stage.
 
-Needs the extra `tracing`, and is set up as the SDK of OpenTelemetry always is, by the environment variables `OTEL_…`: there
-are traces once `OTEL_EXPORTER_OTLP_ENDPOINT` says where they go. Without either, nothing of this is imported.
+Traces need the extra `tracing`. The environment variables `OTEL_…` configure them, as is usual for the OpenTelemetry SDK:
+spans are sent once `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Without the extra or the variable no OpenTelemetry module is
+imported.
 """
 
 import logging
@@ -14,8 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope import __version__
-from layerscope_api.observability.metrics import Measured
-from layerscope_api.observability.request_metrics import measured_of
+from layerscope_api.observability.request_metrics import RequestMetrics, request_metrics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
 _PROBES = ("/metrics", "/v2/health/")
-"""Asked every few seconds by machines: a trace of each would bury the others."""
+"""Paths without traces: monitoring requests them every few seconds, and their traces would bury the others."""
 
 _FAILED = 500
-_LONGEST_PATH = 200
+_MAX_PATH = 200
 
 
 def tracing_of_environment() -> "TracerProvider | None":
-    """What sends spans to where the environment says; None if it says nowhere."""
+    """The provider that exports spans to the endpoint in the environment; None if there is no endpoint."""
     environment = os.environ
     if not any(environment.get(name) for name in _ENDPOINTS):
         return None
@@ -52,20 +52,20 @@ def tracing_of_environment() -> "TracerProvider | None":
             "There are no traces, though the environment asks for them: pip install 'layerscope[tracing]'"
         )
         return None
-    ours = Resource.create({"service.name": "layerscope", "service.version": __version__})
-    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
+    resource = Resource.create({"service.name": "layerscope", "service.version": __version__})
+    provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
 
 
-class Trace:
-    """Open a span for each request, and close it with what is known of it then.
+class TracingMiddleware:
+    """Opens a span for each request, and sets its attributes when the request has been answered.
 
-    Its ids are in the scope under `trace`, for the log.
+    The ids of trace and span are in the scope under `trace`, for the log.
 
     Args:
-        app: what comes behind.
-        provider: where spans go.
+        app: the next ASGI application.
+        provider: exports the spans.
     """
 
     def __init__(self, app: ASGIApp, provider: "TracerProvider") -> None:
@@ -85,7 +85,7 @@ class Trace:
             return
         status = 0
 
-        async def noted(message: Message) -> None:
+        async def noting_send(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
@@ -94,12 +94,12 @@ class Trace:
             _method(scope),
             self._extract(Headers(scope=scope)),
             kind=self._server,
-            attributes=_asked(scope),
+            attributes=_request_attributes(scope),
         ) as span:
             context = span.get_span_context()
             scope["trace"] = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
             try:
-                await self._app(scope, receive, noted)
+                await self._app(scope, receive, noting_send)
             finally:
                 if span.is_recording():
                     self._finish(span, scope, status)
@@ -109,43 +109,43 @@ class Trace:
         if route is not None:
             span.update_name(f"{_method(scope)} {route}")
             span.set_attribute("http.route", route)
-        measured = measured_of(scope)
-        span.set_attributes(_answered(measured, scope, status))
+        metrics = request_metrics(scope)
+        span.set_attributes(_response_attributes(metrics, scope, status))
         if status >= _FAILED:
             span.set_status(self._failure)
         within = self._in_context(span)
         # Spans count from 1970, stages from when the machine was started.
         zero = time.time_ns() - time.monotonic_ns()
-        for stage in measured.stages:
+        for stage in metrics.stages:
             started = zero + int(stage.started * 1e9)
             child = self._tracer.start_span(stage.name, within, start_time=started)
             child.end(started + int(stage.seconds * 1e9))
 
 
 def _method(scope: Scope) -> str:
-    """As the conventions of OpenTelemetry want it: anybody can make up methods."""
+    """The method as OpenTelemetry's conventions name it: `_OTHER` for unknown ones, which any client can make up."""
     return scope["method"] if scope["method"] in _METHODS else "_OTHER"
 
 
-def _asked(scope: Scope) -> dict[str, Any]:
-    """Neither options nor bodies nor keys: traces go elsewhere."""
+def _request_attributes(scope: Scope) -> dict[str, Any]:
+    """The attributes of the request. Options, bodies and keys are left out: traces leave the service."""
     return {
         "http.request.method": _method(scope),
         "url.scheme": scope.get("scheme", "http"),
-        "url.path": scope["path"][:_LONGEST_PATH],
+        "url.path": scope["path"][:_MAX_PATH],
         "network.protocol.version": scope.get("http_version", "1.1"),
     }
 
 
-def _answered(measured: Measured, scope: Scope, status: int) -> Mapping[str, Any]:
+def _response_attributes(metrics: RequestMetrics, scope: Scope, status: int) -> Mapping[str, Any]:
     attributes: dict[str, Any] = {"layerscope.request_id": scope.get("request_id", "")}
     if status:
         attributes["http.response.status_code"] = status
-    if measured.reason is not None:
-        attributes["error.type"] = measured.reason
-    if measured.model is not None:
-        attributes["layerscope.model"], attributes["layerscope.version"] = measured.model
-    if measured.activations is not None:
-        attributes["layerscope.images"] = len(measured.activations.images)
-        attributes["layerscope.cached"] = measured.activations.hit
+    if metrics.reason is not None:
+        attributes["error.type"] = metrics.reason
+    if metrics.model is not None:
+        attributes["layerscope.model"], attributes["layerscope.version"] = metrics.model
+    if metrics.activations is not None:
+        attributes["layerscope.images"] = len(metrics.activations.images)
+        attributes["layerscope.cached"] = metrics.activations.hit
     return attributes

@@ -1,4 +1,4 @@
-"""The one table from causes to statuses, and the one shape of every error."""
+"""Error responses: the one table from error classes to HTTP statuses, and the one JSON body of every error."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, compile_path
 from starlette.types import Scope
 
 from layerscope import errors
-from layerscope_api.observability.request_metrics import measured_of
+from layerscope_api.observability.request_metrics import request_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ STATUSES: dict[type[errors.LayerscopeError], int] = {
 
 _RETRY_AFTER_SECONDS = "1"
 _PROTOCOL = "/v2/"
-_NOT_SPOKEN = {
+_UNSUPPORTED_EXTENSIONS = {
     "/v2/systemsharedmemory/": "Shared memory",
     "/v2/cudasharedmemory/": "Shared memory",
     "/v2/trace/": "The trace extension",
     "/v2/logging": "The logging extension",
 }
-"""Extensions of the Open Inference Protocol that clients may try."""
+"""Extensions of the Open Inference Protocol that clients may try, by the beginning of their path."""
 
 _FRAMEWORK_ERRORS = {
     404: ("not_found", "There is nothing at this address: see /docs for what there is."),
@@ -53,24 +53,24 @@ _FRAMEWORK_ERRORS = {
 
 
 def status_of(error: errors.LayerscopeError) -> int:
-    """The HTTP status of a cause."""
+    """The HTTP status of an error: that of its nearest class in `STATUSES`."""
     return next(STATUSES[cause] for cause in type(error).__mro__ if cause in STATUSES)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Give every error the same body."""
-    app.add_exception_handler(errors.LayerscopeError, _ours)
-    app.add_exception_handler(HTTPException, _frameworks)
-    app.add_exception_handler(RequestValidationError, _validation)
+    """Register the handlers that give every error of routes the same body."""
+    app.add_exception_handler(errors.LayerscopeError, _handle_layerscope_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
 
 
 def error_response(
     request: Request, status: int, code: str, message: str, details: dict[str, Any] | None = None
 ) -> JSONResponse:
-    """An error answer in the one shape. Clients of the Open Inference Protocol expect no 422, but 400."""
+    """An error response. Below `/v2/` 422 becomes 400, which clients of the Open Inference Protocol expect."""
     if status == 422 and request.url.path.startswith(_PROTOCOL):
         status = 400
-    measured_of(request.scope).reason = code
+    request_metrics(request.scope).reason = code
     body = error_body(request.scope.get("request_id", ""), code, message, details)
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status in {429, 503} else None
     return JSONResponse(body, status, headers)
@@ -79,53 +79,53 @@ def error_response(
 def error_body(
     request_id: str, code: str, message: str, details: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The one shape of every error."""
+    """The JSON body of every error."""
     return {"error": message, "code": code, "request_id": request_id, "details": details or {}}
 
 
-def nothing_here(scope: Scope) -> JSONResponse:
-    """The answer where no route is."""
-    for prefix, feature in _NOT_SPOKEN.items():
+def not_found_response(scope: Scope) -> JSONResponse:
+    """The response 404 for a path without a route, or 400 for an extension of the protocol that is not supported."""
+    for prefix, feature in _UNSUPPORTED_EXTENSIONS.items():
         if scope["path"].startswith(prefix):
             return error_response(Request(scope), 400, "not_supported", f"{feature} is not supported.")
     return error_response(Request(scope), 404, *_FRAMEWORK_ERRORS[404])
 
 
-def wrong_method(scope: Scope, methods: Iterable[str]) -> JSONResponse:
-    """The answer where a route takes other methods."""
+def method_not_allowed_response(scope: Scope, methods: Iterable[str]) -> JSONResponse:
+    """The response 405 for a path that takes other methods."""
     response = error_response(Request(scope), 405, *_FRAMEWORK_ERRORS[405])
     response.headers["Allow"] = ", ".join(sorted(methods))
     return response
 
 
-def our_error(request: Request, error: errors.LayerscopeError) -> JSONResponse:
-    """The answer to one of our own errors."""
+def layerscope_error_response(request: Request, error: errors.LayerscopeError) -> JSONResponse:
+    """The response for an error of `layerscope.errors`."""
     return error_response(request, status_of(error), error.code, error.message, error.details)
 
 
-def bug(request: Request, error: Exception) -> JSONResponse:
-    """The answer to anything nobody foresaw; what it was stands in the log only."""
+def internal_error_response(request: Request, error: Exception) -> JSONResponse:
+    """The response 500 for an unexpected exception, which is written to the log and not told to the client."""
     scope = request.scope
     request_id = scope.get("request_id")
-    figures = {"request_id": request_id, **scope.get("trace", {})}
-    logger.error("request %s failed", request_id, exc_info=error, extra={"request": figures})
+    fields = {"request_id": request_id, **scope.get("trace", {})}
+    logger.error("request %s failed", request_id, exc_info=error, extra={"request": fields})
     return error_response(
         request, 500, "internal_error", "The service failed; this is a bug. Its log has the request id."
     )
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _handle_layerscope_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LayerscopeError)  # noqa: S101 - registered for this type only
-    return our_error(request, error)
+    return layerscope_error_response(request, error)
 
 
-async def _frameworks(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if error.status_code == 405:
-        # The framework names the methods of the first route at this address only.
-        return wrong_method(request.scope, _methods(request.app.routes, request.scope["path"]))
+        # FastAPI names only the methods of the first route that matches the path.
+        return method_not_allowed_response(request.scope, _methods(request.app.routes, request.scope["path"]))
     if error.status_code == 404:
-        return nothing_here(request.scope)
+        return not_found_response(request.scope)
     fallback = ("invalid_request", f"The request cannot be answered: {HTTPStatus(error.status_code).phrase}.")
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, fallback)
     response = error_response(request, error.status_code, code, message)
@@ -141,7 +141,7 @@ def _methods(routes: Sequence[BaseRoute], path: str) -> set[str]:
     return found
 
 
-async def _validation(request: Request, error: Exception) -> JSONResponse:
+async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or "the request"
@@ -149,11 +149,14 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     return error_response(request, 422, "option_invalid", message, {"option": field[:100]})
 
 
-def refusal(
+def early_error_response(
     scope: Scope, error: errors.LayerscopeError, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer to a request whose body, if it has one, stays unread: the connection ends with it."""
-    response = our_error(Request(scope), error)
+    """The response to a request that is refused before its body is read.
+
+    If there is a body, the connection is closed: what is left of it would be read as the next request.
+    """
+    response = layerscope_error_response(Request(scope), error)
     response.headers.update(headers or {})
     if has_body(scope):
         response.headers["Connection"] = "close"
@@ -161,6 +164,6 @@ def refusal(
 
 
 def has_body(scope: Scope) -> bool:
-    """Whether a body follows the headers."""
+    """Whether the headers announce a body."""
     headers = dict(scope["headers"])
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 from layerscope.encode import quality_of
 from layerscope.errors import LayerscopeError
 from layerscope.execution.attributing import Progress
-from layerscope_api.context.worker_pool import Work
-from layerscope_api.observability.request_metrics import measured_of
+from layerscope_api.context.worker_pool import WorkerPool
+from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.disconnect import IsWanted, watched
-from layerscope_api.responses.errors import bug, our_error
+from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 from layerscope_api.responses.respond import Answer
 
 Stream = Literal["text/event-stream", "application/x-ndjson"]
@@ -50,7 +50,7 @@ class StreamedAnswer(Response):
     def __init__(
         self,
         request: Request,
-        work: Work,
+        work: WorkerPool,
         answer: Callable[[IsWanted, Progress], Answer],
         stream: Stream,
         more: float,
@@ -109,15 +109,15 @@ class StreamedAnswer(Response):
         if error is not None:
             return self._event("error", bytes(self._failure(error).body))
         done = working.result()
-        measured_of(self._request.scope).answered(done.model, done.activations, done.encoding)
+        request_metrics(self._request.scope).answered(done.model, done.activations, done.encoding)
         return self._event("result", b"".join(bytes(piece) for piece in done.pieces))
 
     def _failure(self, error: BaseException) -> Response:
         if isinstance(error, LayerscopeError):
-            return our_error(self._request, error)
+            return layerscope_error_response(self._request, error)
         if not isinstance(error, Exception):
             raise error
-        return bug(self._request, error)
+        return internal_error_response(self._request, error)
 
     @staticmethod
     async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

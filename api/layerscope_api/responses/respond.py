@@ -17,7 +17,7 @@ from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activations
 from layerscope.tensors.timing import Stage, seconds_by_stage
 from layerscope_api.context.service import Service
-from layerscope_api.observability.request_metrics import measured_of
+from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import Asked, Stored
 from layerscope_api.responses.buffers import PiecesResponse
 from layerscope_api.responses.disconnect import IsWanted, watched
@@ -57,7 +57,7 @@ async def respond(
         answer: does the work, as long as it is wanted; it may block.
         more: how many seconds it may take besides what every request may.
     """
-    measured_of(request.scope).asked = reference
+    request_metrics(request.scope).reference = reference
     validity: dict[str, str] = {}
     if request.method in {"GET", "HEAD"}:
         model = service.engine.describe(reference)
@@ -84,8 +84,8 @@ async def send(
         more: how many seconds it may take besides what every request may.
     """
     async with watched(request) as is_wanted:
-        done = await service.work.run(lambda: answer(is_wanted), more)
-    measured_of(request.scope).answered(done.model, done.activations, done.encoding)
+        done = await service.request_pool.run(lambda: answer(is_wanted), more)
+    request_metrics(request.scope).answered(done.model, done.activations, done.encoding)
     every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,

@@ -126,7 +126,7 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         def answer(is_wanted: IsWanted, progress: Progress) -> Answer:
             return _encoded(service, model, name, asked, "json", is_wanted, progress)
 
-        return StreamedAnswer(request, service.work, answer, stream, service.attribution_seconds)
+        return StreamedAnswer(request, service.request_pool, answer, stream, service.attribution_seconds)
     form = format_for(accept, asked.options.format)
     return await respond(
         request,

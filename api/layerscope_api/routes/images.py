@@ -54,7 +54,7 @@ _BODY = {
 async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
     """Store an image once; afterwards its id stands for it."""
     data = await read_image(request, service.limits)
-    stored, created = await service.work.run(lambda: service.images.put(data))
+    stored, created = await service.request_pool.run(lambda: service.images.put(data))
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/images/{stored.id}"
     return ImageBody.model_validate(stored)
@@ -82,5 +82,5 @@ async def thumbnail(
 ) -> Response:
     """A small picture of a stored image, made anew from its pixels."""
     stored = service.images.get(image_id)
-    png = await service.work.run(lambda: service.images.thumbnail(stored, side))
+    png = await service.request_pool.run(lambda: service.images.thumbnail(stored, side))
     return Response(png, media_type=PNG_TYPE, headers={"Cache-Control": "private, max-age=3600"})

@@ -25,5 +25,5 @@ async def metrics(request: Request, service: ServiceDependency) -> Response:
     """Every figure that is measured."""
     wants_openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
     form = openmetrics if wants_openmetrics else exposition
-    figures = await asyncio.to_thread(form.generate_latest, service.figures)
-    return Response(figures, headers={"Content-Type": form.CONTENT_TYPE_LATEST})
+    text = await asyncio.to_thread(form.generate_latest, service.exported_metrics)
+    return Response(text, headers={"Content-Type": form.CONTENT_TYPE_LATEST})

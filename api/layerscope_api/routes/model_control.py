@@ -27,19 +27,19 @@ async def load_model(model: ModelReference, service: ServiceDependency) -> Named
 
     One that is loaded serves until the new one can, and requests that it has begun end with it.
     """
-    return named_version(await service.changes.run(lambda: service.engine.models.load(model)))
+    return named_version(await service.admin_pool.run(lambda: service.engine.models.load(model)))
 
 
 @router.post("/{model}/unload", responses=errors(404, 409, 422, 429, 503))
 async def unload_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
     """Take a version out of memory: now, or (`unloading`) when the last request that uses it has ended."""
-    return named_version(await service.changes.run(lambda: service.engine.models.unload(model)))
+    return named_version(await service.admin_pool.run(lambda: service.engine.models.unload(model)))
 
 
 @router.put("/{model}/labels/{label}", responses=errors(404, 409, 422, 429, 503, 507))
 async def set_label(model: ModelReference, label: Label, service: ServiceDependency) -> LabelsBody:
     """Let a label point at a version that is loaded, now and after the next start: `PUT …/digits@3/labels/stable`."""
-    entry = await service.changes.run(lambda: service.engine.models.label(model, label))
+    entry = await service.admin_pool.run(lambda: service.engine.models.label(model, label))
     name = entry.source.name
     return LabelsBody(name=name, labels=service.engine.labels(name))
 
@@ -47,4 +47,4 @@ async def set_label(model: ModelReference, label: Label, service: ServiceDepende
 @router.delete("/{model}/labels/{label}", status_code=204, responses=errors(404, 409, 422, 429, 503, 507))
 async def remove_label(model: ModelReference, label: Label, service: ServiceDependency) -> None:
     """Let a label point at nothing, now and after the next start. The model is given by its plain name."""
-    await service.changes.run(lambda: service.engine.models.unlabel(model, label))
+    await service.admin_pool.run(lambda: service.engine.models.unlabel(model, label))

@@ -42,7 +42,7 @@ async def list_layers(
     description = service.engine.describe(model)
     selectors = read_selectors(["all"] if layers is None else layers)
     require_few(selectors, service.limits)
-    taps = await service.work.run(lambda: description.taps.select(selectors))
+    taps = await service.request_pool.run(lambda: description.taps.select(selectors))
     return layer_list(description, taps)
 
 
@@ -50,4 +50,4 @@ async def list_layers(
 async def model_graph(model: ModelReference, service: ServiceDependency) -> GraphBody:
     """Nodes, edges and nested groups, for drawing."""
     description = service.engine.describe(model)
-    return await service.work.run(lambda: graph_body(description))
+    return await service.request_pool.run(lambda: graph_body(description))

@@ -33,7 +33,7 @@ async def _plan(model: str, request: Request, service: Service) -> PlanBody:
     asked = await read_request(request, PlanOptions, service.limits)
     if asked.material and "batch" in asked.options.model_fields_set:
         raise InvalidRequest("Give images, or how many there will be (batch=), not both.")
-    return await service.work.run(lambda: _answer(service, model, asked))
+    return await service.request_pool.run(lambda: _answer(service, model, asked))
 
 
 def _answer(service: Service, model: str, asked: Asked[PlanOptions]) -> PlanBody:

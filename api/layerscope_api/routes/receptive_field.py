@@ -31,7 +31,7 @@ async def get_receptive_field(
 ) -> ReceptiveFieldBody:
     """Tell which box of each input a unit of a layer's map sees. The model is not run."""
     asked = await read_request(request, ReceptiveFieldOptions, service.limits)
-    return await service.work.run(lambda: _answer(service, model, asked))
+    return await service.request_pool.run(lambda: _answer(service, model, asked))
 
 
 def _answer(service: Service, model: str, asked: Asked[ReceptiveFieldOptions]) -> ReceptiveFieldBody:

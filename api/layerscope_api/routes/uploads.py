@@ -47,7 +47,7 @@ async def add_model(request: Request, response: Response, service: ServiceDepend
     models, limits = service.engine.models, service.limits
     async with contextmanager_in_threadpool(models.receiving(declared_size(request, limits))) as came:
         options, file = await receive(request, came, limits)
-        added = await service.changes.run(
+        added = await service.admin_pool.run(
             lambda: models.add(file, options.name, options.manifest(), load=options.load)
         )
     response.status_code = 201 if added.is_new else 200
@@ -59,4 +59,4 @@ async def add_model(request: Request, response: Response, service: ServiceDepend
 @router.delete("/{model}", status_code=204, responses=errors(404, 409, 422, 429, 503, 507))
 async def remove_model(model: ModelReference, service: ServiceDependency) -> None:
     """Remove a version that was sent, `name@version`, from memory and from the disk. Its number is not given again."""
-    await service.changes.run(lambda: service.engine.models.remove(model))
+    await service.admin_pool.run(lambda: service.engine.models.remove(model))

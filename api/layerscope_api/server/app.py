@@ -1,4 +1,4 @@
-"""Build the application. Running it is `layerscope serve`, see `cli`."""
+"""The FastAPI application: its routes, its middleware and its lifespan. `layerscope serve` runs it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,18 +22,18 @@ from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import Shared
-from layerscope_api.context.worker_pool import Work
+from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.explorer import docs_pages
 from layerscope_api.explorer import routes as explorer_routes
 from layerscope_api.inference_protocol.routes import INFERENCE_ROUTER
 from layerscope_api.inference_protocol.routes import ROUTERS as PROTOCOL_ROUTERS
-from layerscope_api.middleware.authorization import Access, Declarations
-from layerscope_api.middleware.body_limit import BodyLimit
-from layerscope_api.middleware.response_headers import ResponseHeaders
-from layerscope_api.middleware.trusted_hosts import Hosts
+from layerscope_api.middleware.authorization import AuthorizationMiddleware, RouteScopes
+from layerscope_api.middleware.body_limit import BodyLimitMiddleware
+from layerscope_api.middleware.response_headers import ResponseHeadersMiddleware
+from layerscope_api.middleware.trusted_hosts import TrustedHostsMiddleware
 from layerscope_api.observability.metrics import Metrics
-from layerscope_api.observability.request_metrics import Measure
-from layerscope_api.observability.tracing import Trace, tracing_of_environment
+from layerscope_api.observability.request_metrics import RequestMetricsMiddleware
+from layerscope_api.observability.tracing import TracingMiddleware, tracing_of_environment
 from layerscope_api.responses.errors import add_error_handlers
 from layerscope_api.routes import ROUTERS
 
@@ -60,10 +60,10 @@ def create_app(
     """The application, not yet running.
 
     Args:
-        settings: how it is set up; left out, from the environment.
-        engine: what runs the models; left out, one in this process over the directory in `settings.models`, which
-            loads while the application starts and is closed with it.
-        shared: what this process has in common with others that serve the same models.
+        settings: how it is set up; read from the environment if left out.
+        engine: runs the models. If left out, the application creates one for the directory in `settings.models`, loads the
+            models while it starts, and closes it when it ends.
+        shared: the state shared with the other processes that serve the same models.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -73,11 +73,11 @@ def create_app(
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=_lifespan(settings, engine, metrics, shared),
-        # Those of the framework load their scripts from elsewhere; ours are in `routes.pages`.
+        # FastAPI's own pages load scripts from a CDN; ours, in `explorer.docs_pages`, load nothing from elsewhere.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # A redirect is no answer of the contract, and behind a proxy would lead to an address that only it knows.
+        # A redirect is not in the contract, and behind a proxy its address may be one that clients cannot reach.
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -90,19 +90,19 @@ def create_app(
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
-    """From the inside out."""
+    """Add the middleware, the innermost first: a request passes the last one first."""
     limits = settings.limits
     app.add_middleware(
-        BodyLimit,
-        most_bytes=limits.body_bytes,
-        model_bytes=limits.model_file_bytes if settings.allow_upload else None,
+        BodyLimitMiddleware,
+        max_bytes=limits.body_bytes,
+        max_model_bytes=limits.model_file_bytes if settings.allow_upload else None,
     )
     if settings.api_keys is not None:
         app.add_middleware(
-            Access,
+            AuthorizationMiddleware,
             keys=Keyring(settings.api_keys),
-            declarations=Declarations(app.routes),
-            most_requests=limits.requests_per_key,
+            route_scopes=RouteScopes(app.routes),
+            max_requests=limits.requests_per_key,
         )
     if settings.cors_origins:
         app.add_middleware(
@@ -113,17 +113,20 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             expose_headers=_EXPOSED_HEADERS,
         )
     app.add_middleware(
-        Hosts, bound=settings.host, allowed=settings.allowed_hosts, origins=settings.cors_origins
+        TrustedHostsMiddleware,
+        bound=settings.host,
+        allowed=settings.allowed_hosts,
+        origins=settings.cors_origins,
     )
-    app.add_middleware(Measure, metrics=metrics)
-    app.add_middleware(ResponseHeaders, embeddable=bool(settings.cors_origins))
+    app.add_middleware(RequestMetricsMiddleware, record=metrics.served)
+    app.add_middleware(ResponseHeadersMiddleware, embeddable=bool(settings.cors_origins))
     tracing = tracing_of_environment()
     if tracing is not None:
-        app.add_middleware(Trace, provider=tracing)
+        app.add_middleware(TracingMiddleware, provider=tracing)
 
 
 def local_engine(settings: Settings, shared: Shared | None = None) -> LocalEngine:
-    """An engine in this process, set up and with nothing loaded."""
+    """An engine in this process, with no model loaded yet."""
     directory, refresh = _models(settings)
     return LocalEngine(
         directory,
@@ -147,7 +150,7 @@ def local_engine(settings: Settings, shared: Shared | None = None) -> LocalEngin
 
 
 def _models(settings: Settings) -> tuple[Path, Refresh]:
-    """The directory of models, and what brings it up to date."""
+    """The directory of models, and the function that updates it."""
     if isinstance(settings.models, str):
         mirror = mirror_of(settings.models, settings.models_cache, settings.limits, settings.weights)
         return mirror.directory, mirror.refresh
@@ -161,21 +164,23 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = given or local_engine(settings, shared)
         limits = settings.limits
-        work = Work(limits.pending_requests, limits.deadline_milliseconds / 1000)
-        changes = Work(limits.pending_changes, limits.model_open_seconds)
+        request_pool = WorkerPool(limits.pending_requests, limits.deadline_milliseconds / 1000)
+        admin_pool = WorkerPool(limits.pending_changes, limits.model_open_seconds)
         images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
-        metrics.watch(engine, lambda: work.pending)
-        held = ExitStack()
-        figures = held.enter_context(shared.figures(metrics)) if shared else metrics
-        app.state.service = Service(settings, engine, images, work, changes, lifecycle, metrics, figures)
+        metrics.watch(engine, lambda: request_pool.pending)
+        resources = ExitStack()
+        exported = resources.enter_context(shared.figures(metrics)) if shared else metrics
+        app.state.service = Service(
+            settings, engine, images, request_pool, admin_pool, lifecycle, metrics, exported
+        )
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
         try:
             yield
         finally:
-            await asyncio.to_thread(changes.close)
-            await asyncio.to_thread(work.close)
-            await asyncio.to_thread(held.close)
+            await asyncio.to_thread(admin_pool.close)
+            await asyncio.to_thread(request_pool.close)
+            await asyncio.to_thread(resources.close)
             if given is None:
                 await asyncio.to_thread(engine.close)
 

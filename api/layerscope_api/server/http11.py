@@ -1,4 +1,9 @@
-"""HTTP/1.1 on a connection, with bounds: how long headers may be, and how slowly a request may come."""
+"""The HTTP/1.1 protocol of a connection, with limits on the length of headers and on the slowness of a sender.
+
+uvicorn's protocol reads with h11. It waits without a limit for the rest of a request, and h11 bounds only headers that are
+incomplete: a long header that arrives in one read is accepted. Both let a client hold connections and memory cheaply
+(the "slow loris" attack).
+"""
 
 import asyncio
 import uuid
@@ -13,16 +18,21 @@ from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, 
 from layerscope.limits import Limits
 from layerscope_api.responses.errors import error_body, status_of
 
-_LINGERING_SECONDS = 5
+_LINGER_SECONDS = 5
+"""How long a connection is still read after it was closed for sending."""
+
 _PROGRESS_BYTES = 64 * 1024
-_FIELD_OVERHEAD_BYTES = 4
+"""The bytes of a body that must arrive within each period of `sender_milliseconds`."""
+
+_HEADER_SEPARATORS_BYTES = 4
+"""The bytes of a header line besides its name and value: colon, space, CR and LF."""
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol, which waits for ever and reads headers of any length that come in one piece.
+    """uvicorn's h11 protocol with a deadline for the sender and a limit on headers.
 
-    Headers must be there within `sender_milliseconds`; so must each further 64 KiB of a body, or its end. Time in which the
-    service itself does not read on does not count.
+    The headers must arrive within `sender_milliseconds`, and so must each further 64 KiB of a body, or its end. Time in
+    which the service itself has paused reading does not count.
     """
 
     def __init__(self, limits: Limits, **wiring: Any) -> None:
@@ -34,36 +44,36 @@ class BoundedProtocol(H11Protocol):
         self._received_before = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
-        # Called like one, without being one: asyncio's own cannot be derived from.
-        lingering: Any = LingeringTransport(transport, self.loop, self._is_receiving)
-        super().connection_made(lingering)
-        self._wait()
+        """Start the deadline of the first request."""
+        # `Any`, because it has the methods of a transport but does not derive from one: asyncio's is written in C.
+        closing_gently: Any = LingeringTransport(transport, self.loop, self._is_receiving)
+        super().connection_made(closing_gently)
+        self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._wait_no_more()
+        """Stop the deadline."""
+        self._stop_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and wait for the rest if that was not all."""
+        """Parse the bytes, and restart the deadline if the request is not complete."""
         if self.transport.is_closing():
             return
         self._received += len(data)
         super().data_received(data)
         if not (self._awaits_body() or self._awaits_headers()):
-            self._wait_no_more()
+            self._stop_deadline()
         elif self._deadline is None:
-            self._wait()
+            self._start_deadline()
 
     def on_response_complete(self) -> None:
-        """Wait for the rest of a next request that came while this one was answered."""
+        """Start the deadline if a part of the next request arrived while this one was answered (HTTP pipelining)."""
         super().on_response_complete()
         if self._deadline is None and self._awaits_headers():
-            self._wait()
+            self._start_deadline()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - a text for logs
-        """Answer what is not HTTP, in the shape of all errors."""
+        """Answer a request that is not valid HTTP/1.1, with the JSON body of every error."""
         hint = self.conn.hint if isinstance(self.conn, _BoundedConnection) else 400
         if hint == 431:
             most = self._limits.header_bytes
@@ -84,11 +94,11 @@ class BoundedProtocol(H11Protocol):
     def _awaits_body(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY
 
-    def _wait(self) -> None:
+    def _start_deadline(self) -> None:
         self._received_before = self._received
         self._deadline = self.loop.call_later(self._limits.sender_milliseconds / 1000, self._expire)
 
-    def _wait_no_more(self) -> None:
+    def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -99,7 +109,7 @@ class BoundedProtocol(H11Protocol):
             return
         progress = self._received - self._received_before
         if self._awaits_body() and (self.flow.read_paused or progress >= _PROGRESS_BYTES):
-            self._wait()
+            self._start_deadline()
         elif self._awaits_body() or self._awaits_headers():
             seconds = self._limits.sender_milliseconds / 1000
             self._refuse(
@@ -112,18 +122,19 @@ class BoundedProtocol(H11Protocol):
             self.timeout_keep_alive_handler()
 
     def _refuse(self, error: LayerscopeError) -> None:
-        """Answer, unless an answer has begun, and close."""
+        """Send an error response, unless another response has begun, and close the connection."""
         cycle = self.cycle
         is_open = cycle is not None and not cycle.response_complete
         if is_open:
             cycle.disconnected = True
             cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            # The middleware has given the request an id, if it was called already.
             known = cycle.scope.get("request_id") if is_open else None
-            self.transport.write(self._answer(error, str(known or uuid.uuid4().hex)))
+            self.transport.write(self._error_response(error, str(known or uuid.uuid4().hex)))
         self.transport.close()
 
-    def _answer(self, error: LayerscopeError, request_id: str) -> bytes:
+    def _error_response(self, error: LayerscopeError, request_id: str) -> bytes:
         body = orjson.dumps(error_body(request_id, error.code, error.message, error.details))
         headers = [
             ("Content-Type", "application/json"),
@@ -137,7 +148,11 @@ class BoundedProtocol(H11Protocol):
 
 
 class _BoundedConnection(h11.Connection):
-    """h11 bounds what is incomplete; this bounds headers that came whole, too, and remembers what was wrong."""
+    """An h11 connection that also bounds headers which arrived complete, and keeps the status of the last error.
+
+    h11 compares its limit with the bytes that it cannot parse yet, so headers of any length pass if they arrive in one
+    read.
+    """
 
     hint = 400
 
@@ -146,10 +161,10 @@ class _BoundedConnection(h11.Connection):
         self._header_bytes = header_bytes
 
     def next_event(self) -> Any:
-        """The next event.
+        """The next event of the connection.
 
         Raises:
-            RemoteProtocolError: what came is not HTTP, or its headers are too long.
+            RemoteProtocolError: the bytes are not valid HTTP, or the headers are too long.
         """
         try:
             event = super().next_event()
@@ -162,20 +177,21 @@ class _BoundedConnection(h11.Connection):
 
 
 def _size(request: h11.Request) -> int:
-    fields = sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in request.headers)
+    fields = sum(len(name) + len(value) + _HEADER_SEPARATORS_BYTES for name, value in request.headers)
     return len(request.target) + fields
 
 
 class LingeringTransport:
-    """A transport that, closed while the other side still sends, tells the end and reads on for a while.
+    """A transport with a lingering close: it ends sending at once, and reads on for a while if the client still sends.
 
-    A socket that is closed with data unread resets its connection, and whoever is told so forgets what came before it:
-    why a long body was refused. What is read meanwhile goes to the protocol, which has to forget it.
+    If a socket is closed while received bytes are unread, the kernel sends RST instead of FIN. A client that gets an RST
+    discards the bytes it has not read yet, and these are the error response that says why a long body was refused. So the
+    rest of the request is received, and the protocol discards it.
 
     Args:
-        transport: the connection.
+        transport: the transport of the connection.
         loop: its event loop.
-        is_sending: tells whether the other side has not sent all of its request.
+        is_sending: whether the client has not sent all of its request.
     """
 
     def __init__(
@@ -190,20 +206,23 @@ class LingeringTransport:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Whether the transport is closed for sending."""
         return self._end is not None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send what is to be sent; then close, at once or after a while. A second time closes at once."""
+        """Send the buffered bytes and close: at once, or after `_LINGER_SECONDS` if the client still sends.
+
+        A second call closes at once.
+        """
         if self.is_closing() or not self._is_sending() or not self._transport.can_write_eof():
             self.close_now()
             return
         self._transport.write_eof()
         self._transport.resume_reading()
-        self._end = self._loop.call_later(_LINGERING_SECONDS, self._transport.close)
+        self._end = self._loop.call_later(_LINGER_SECONDS, self._transport.close)
 
     def close_now(self) -> None:
-        """Send what is to be sent, then close."""
+        """Send the buffered bytes, then close without lingering."""
         if self._end is not None:
             self._end.cancel()
         self._transport.close()

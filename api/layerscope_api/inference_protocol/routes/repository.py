@@ -39,7 +39,7 @@ async def repository_index(request: Request, service: ServiceDependency) -> obje
 async def repository_load(service: ServiceDependency, reference: str = ProtocolModel) -> object:
     """Load a model as its files are now: of a plain name the highest version."""
     with familiar_errors(reference):
-        entry = await service.changes.run(lambda: service.engine.models.load(reference))
+        entry = await service.admin_pool.run(lambda: service.engine.models.load(reference))
     return RepositoryChange(name=entry.source.name, versions=[str(entry.source.version)])
 
 
@@ -54,7 +54,7 @@ async def repository_load(service: ServiceDependency, reference: str = ProtocolM
 async def repository_unload(service: ServiceDependency, reference: str = ProtocolModel) -> object:
     """Take a model out of memory: of a plain name every version that is there."""
     with familiar_errors(reference):
-        entries = await service.changes.run(lambda: _unload(service.engine, reference))
+        entries = await service.admin_pool.run(lambda: _unload(service.engine, reference))
     return RepositoryChange(
         name=reference.partition("@")[0], versions=[str(entry.source.version) for entry in entries]
     )
