@@ -14,7 +14,7 @@ from requests_made import PNG, SEVEN
 from served_models import Gallery
 from starlette.testclient import TestClient
 
-from layerscope.render import palette
+from layerscope.render import lookup_table
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -66,7 +66,7 @@ def test_channel_0_of_a_bgr_model_is_blue(bgr: TestClient) -> None:
     drawn = laid(bgr, "colours", image, layer="same", channel=0, **look)
 
     blue = np.maximum(pixels[..., 2] - np.float32(103.939), 0)
-    expected = palette("gray", 256)[np.minimum(blue / 152 * 256, 255).astype(int)]
+    expected = lookup_table("gray", 256)[np.minimum(blue / 152 * 256, 255).astype(int)]
     assert np.abs(drawn.astype(int) - expected).max() <= 1
 
 
@@ -81,7 +81,7 @@ def test_the_original_is_upright_and_whole_and_the_map_lies_where_the_model_look
     assert drawn.shape == upright.shape == (20, 16, 3)
     np.testing.assert_array_equal(drawn[:2], upright[:2])
     np.testing.assert_array_equal(drawn[18:], upright[18:])
-    assert (drawn[2:18] == palette("viridis", 256)[0]).all()
+    assert (drawn[2:18] == lookup_table("viridis", 256)[0]).all()
 
 
 def test_a_tensor_is_shown_as_the_picture_it_stands_for(bgr: TestClient) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from requests_made import NPY, PNG
 from starlette.testclient import TestClient
 
-from layerscope.render import palette
+from layerscope.render import lookup_table
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -128,7 +128,7 @@ def test_each_call_and_each_output_of_a_layer_has_a_picture_of_its_own(
     )
 
     fraction = (channel - channel.min()) / (channel.max() - channel.min())
-    expected = palette("gray", 256)[np.minimum(fraction * 256, 255).astype(int)]
+    expected = lookup_table("gray", 256)[np.minimum(fraction * 256, 255).astype(int)]
     np.testing.assert_array_equal(pixels(picture), expected)
 
 
@@ -160,7 +160,7 @@ def test_a_dead_map_is_one_colour_and_its_overlay_too(traps: TestClient, stored:
 
     for resource in ("feature-map.png", "overlay.png"):
         picture = pixels(drawn(traps, resource, **look, **({"alpha": 1} if "overlay" in resource else {})))
-        assert (picture == palette("viridis", 256)[0]).all()
+        assert (picture == lookup_table("viridis", 256)[0]).all()
 
 
 def test_a_map_of_one_place_covers_the_picture(traps: TestClient, stored: list[str]) -> None:

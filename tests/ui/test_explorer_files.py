@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from layerscope.demo import samples
-from layerscope.render import palette
+from layerscope.render import lookup_table
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -99,4 +99,4 @@ def test_samples_and_palettes_are_those_of_the_service(page: str) -> None:
         assert base64.b64decode(each["png"]) == data
         assert each["id"] == f"sha256-{hashlib.sha256(data).hexdigest()}"
     for name, colours in shipped["palettes"].items():
-        assert base64.b64decode(colours) == palette(name, 256).tobytes()
+        assert base64.b64decode(colours) == lookup_table(name, 256).tobytes()

@@ -16,7 +16,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from layerscope.demo import samples
-from layerscope.render import palette
+from layerscope.render import lookup_table
 
 PALETTES = ("viridis", "magma", "inferno", "cividis", "gray", "turbo", "vik", "RdBu_r", "PiYG")
 """The colormaps that the page draws with by itself; those from `vik` on are diverging."""
@@ -91,7 +91,7 @@ def _shipped() -> dict[str, object]:
             for name, path in samples().items()
             for data in [path.read_bytes()]
         ],
-        "palettes": {name: _text(palette(name, _LEVELS).tobytes()) for name in PALETTES},
+        "palettes": {name: _text(lookup_table(name, _LEVELS).tobytes()) for name in PALETTES},
     }
 
 

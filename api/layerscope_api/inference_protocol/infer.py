@@ -14,7 +14,7 @@ from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
 from layerscope.limits import Limits
-from layerscope.render import render_sections
+from layerscope.render import render_groups
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.service import Service
@@ -32,7 +32,7 @@ from layerscope_api.inference_protocol.response import OutputTensor, write_infer
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, timed
 from layerscope_api.schemas.options import ActivationOptions, FeatureMapOptions, Options, read_options
-from layerscope_api.serializers.feature_map import drawing_bytes, section_of
+from layerscope_api.serializers.feature_map import drawing_bytes, tile_group
 from layerscope_api.serializers.models import layers_metadata
 
 PICTURE = "@png"
@@ -195,10 +195,8 @@ def _pictures(result: Result, whole: Activation, look: FeatureMapOptions, limits
     """One an image."""
     chosen, options = whole.select(look.selected_channels()), look.picture_options()
     metadata = layers_metadata(result.model, [whole.tap.address])
-    sections = [
-        section_of(_image(chosen, number), labelled=look.labels) for number in range(len(whole.values))
-    ]
-    return [render_sections([each], options, limits=limits, metadata=metadata).data for each in sections]
+    groups = [tile_group(_image(chosen, number), labelled=look.labels) for number in range(len(whole.values))]
+    return [render_groups([each], options, limits=limits, metadata=metadata).data for each in groups]
 
 
 def _image(activation: Activation, number: int) -> Activation:

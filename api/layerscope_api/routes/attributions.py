@@ -11,7 +11,7 @@ from layerscope.encode import Format, format_for
 from layerscope.errors import OptionInvalid
 from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
 from layerscope.execution.overlay_background import Ground
-from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes
+from layerscope.render import PictureFormat, overlay, overlay_bytes, overlay_layout
 from layerscope.render.layout import require_fits
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
@@ -201,7 +201,7 @@ def _drawn(
     method, options, limits = method_of(name), asked.options, service.limits
     look, sources = options.picture_options(), asked.sources(service.images, limits)
     ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
-    layout = measure_overlay(ground.size, look)
+    layout = overlay_layout(ground.size, look)
 
     def admit(specs: Sequence[TensorSpec]) -> int:
         require_fits(layout, limits.picture_pixels)
@@ -220,7 +220,7 @@ def _drawn(
     picture, encoding = timed(
         lambda: overlay(
             found.maps[0],
-            ground.backdrop(),
+            ground.background(),
             look,
             limits=limits,
             alpha=options.alpha,

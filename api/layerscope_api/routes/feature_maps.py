@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from layerscope.execution.interface import Query, Result
 from layerscope.limits import Limits
-from layerscope.render import Picture, PictureFormat, render_sections
+from layerscope.render import Picture, PictureFormat, render_groups
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
@@ -17,7 +17,7 @@ from layerscope_api.responses.respond import Answer, respond, timed
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.options import FeatureMapOptions
 from layerscope_api.schemas.results import AtlasBody
-from layerscope_api.serializers.feature_map import drawing_bytes, section_of
+from layerscope_api.serializers.feature_map import drawing_bytes, tile_group
 from layerscope_api.serializers.models import layers_metadata
 from layerscope_api.serializers.sprite_atlas import atlas_bytes, atlas_json
 
@@ -113,8 +113,8 @@ def _query(
 
 def _draw(result: Result, options: FeatureMapOptions, limits: Limits, form: PictureFormat) -> Picture:
     channels = options.selected_channels()
-    sections = [
-        section_of(each.select(channels), labelled=options.labels) for each in result.activations.values()
+    groups = [
+        tile_group(each.select(channels), labelled=options.labels) for each in result.activations.values()
     ]
     metadata = layers_metadata(result.model, list(result.activations))
-    return render_sections(sections, options.picture_options(), limits=limits, metadata=metadata, form=form)
+    return render_groups(groups, options.picture_options(), limits=limits, metadata=metadata, form=form)

@@ -10,7 +10,7 @@ from layerscope.errors import NoPicture
 from layerscope.execution.interface import Query
 from layerscope.execution.overlay_background import Ground
 from layerscope.graph.taps.selectors import require_one
-from layerscope.render import PictureFormat, measure_overlay, overlay, overlay_bytes, tiles
+from layerscope.render import PictureFormat, overlay, overlay_bytes, overlay_layout, tiles
 from layerscope.render.layout import require_fits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
@@ -64,7 +64,7 @@ def _answer(
     look, layer, channel = options.picture_options(), options.layer, options.channel
     sources = asked.sources(service.images, limits)
     ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
-    layout = measure_overlay(ground.size, look)
+    layout = overlay_layout(ground.size, look)
 
     def admit(specs: Sequence[TensorSpec]) -> int:
         require_one_map(specs, layer, channel)
@@ -77,7 +77,7 @@ def _answer(
         picture, encoding = timed(
             lambda: overlay(
                 map_of(activation, channel),
-                ground.backdrop(),
+                ground.background(),
                 look,
                 limits=limits,
                 alpha=options.alpha,

@@ -8,7 +8,14 @@ from fastapi import APIRouter, Request, Response
 from layerscope.errors import AnswerTooLarge
 from layerscope.execution.interface import Query, Result
 from layerscope.limits import Limits
-from layerscope.render import MEDIA_TYPES, STRIP, LayerRow, PictureFormat, network_picture, network_size
+from layerscope.render import (
+    HISTOGRAM_WIDTH,
+    MEDIA_TYPES,
+    LayerRow,
+    PictureFormat,
+    statistics_picture,
+    statistics_picture_size,
+)
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope.tensors.statistics import Axis, Report, report_of
@@ -94,7 +101,7 @@ async def _picture(model: str, request: Request, service: Service) -> Response:
     form = picture_format(request)
 
     def admit(specs: Sequence[TensorSpec]) -> int:
-        width, height = network_size([spec.address for spec in specs], service.limits)
+        width, height = statistics_picture_size([spec.address for spec in specs], service.limits)
         return _BYTES_A_VALUE * max(spec.size for spec in specs) + 8 * width * height
 
     def answer(is_wanted: IsWanted) -> Answer:
@@ -160,14 +167,14 @@ def _draw(result: Result, limits: Limits, form: PictureFormat) -> bytes:
     rows = [_row(each, reports[address], axis) for address, each in found.items()]
     model = result.model
     metadata = {"model": f"{model.name}@{model.version}", "digest": model.digest, "layers": str(len(rows))}
-    return network_picture(rows, axis, limits=limits, metadata=metadata, form=form)
+    return statistics_picture(rows, axis, limits=limits, metadata=metadata, form=form)
 
 
 def _row(activation: Activation, report: Report, axis: Axis) -> LayerRow:
     channels = report.statistics.channels
     return LayerRow(
         name=activation.tap.address,
-        density=axis.density(activation, STRIP),
+        density=axis.density(activation, HISTOGRAM_WIDTH),
         fraction_zero=report.statistics.layer.fraction_zero.item(),
         channels=0 if channels is None else len(channels.count),
         dead=len(report.dead),

@@ -1,4 +1,4 @@
-"""From the activations of layers to the sections of a picture, with a tile for what is one map of a layer."""
+"""From the activations of layers to the groups of a picture, with a tile for what is one map of a layer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from layerscope.limits import Limits
-from layerscope.render import Section, building_bytes, measure, tiles
+from layerscope.render import TileGroup, building_bytes, picture_layout, tiles
 from layerscope.render.layout import Layout, require_fits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.channels import ChannelSelection
@@ -51,13 +51,13 @@ def planned(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits: Lim
         LayerscopeError: one cannot be drawn, or the picture would be too large.
     """
     channels = options.selected_channels()
-    sections = [_planned(spec, channels) for spec in specs]
-    layout = measure([section for section, _ in sections], options.picture_options())
+    groups = [_planned(spec, channels) for spec in specs]
+    layout = picture_layout([group for group, _ in groups], options.picture_options())
     require_fits(layout, limits.picture_pixels)
-    return layout, sum(values for _, values in sections)
+    return layout, sum(values for _, values in groups)
 
 
-def section_of(activation: Activation, *, labelled: bool) -> Section:
+def tile_group(activation: Activation, *, labelled: bool) -> TileGroup:
     """The maps of a layer, image after image and in each channel after channel, with their names if they are drawn.
 
     Raises:
@@ -66,11 +66,11 @@ def section_of(activation: Activation, *, labelled: bool) -> Section:
     axis = _axis_of(activation)
     maps = np.concatenate([tiles(image, axis) for image in activation.values])
     names = [place.name for place in places_of(activation)] if labelled else None
-    return Section(maps=maps, names=names, heading=activation.tap.address)
+    return TileGroup(maps=maps, names=names, heading=activation.tap.address)
 
 
 def places_of(activation: Activation) -> list[Place]:
-    """What each map of a layer shows, in the order of `section_of`.
+    """What each map of a layer shows, in the order of `tile_group`.
 
     Raises:
         NoPicture: See `tiles`.
@@ -91,8 +91,8 @@ def places_of(activation: Activation) -> list[Place]:
     ]
 
 
-def _planned(whole: TensorSpec, channels: str) -> tuple[Section, int]:
-    """What `section_of` will give, without values and with the widest name only; and how many values that takes."""
+def _planned(whole: TensorSpec, channels: str) -> tuple[TileGroup, int]:
+    """What `tile_group` will give, without values and with the widest name only; and how many values that takes."""
     selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
     images, *shape = drawn.shape
     axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
@@ -103,7 +103,7 @@ def _planned(whole: TensorSpec, channels: str) -> tuple[Section, int]:
     if axis is not None and len(shape) > 1:
         channel = max(selection.listed, default=whole.channels - 1)
         last = Place(images - 1, channel, count // shape[axis] - 1 if len(shape) > 3 else None)
-    return Section(maps=nothing, names=[last.name], heading=whole.address), values
+    return TileGroup(maps=nothing, names=[last.name], heading=whole.address), values
 
 
 def _axis_of(activation: Activation) -> int | None:

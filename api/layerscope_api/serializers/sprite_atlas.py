@@ -9,11 +9,11 @@ import orjson
 from layerscope.errors import AnswerTooLarge
 from layerscope.execution.interface import Result
 from layerscope.limits import Limits
-from layerscope.render import Box, atlas, building_bytes
+from layerscope.render import TileBox, building_bytes, sprite_atlas
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.options import FeatureMapOptions
-from layerscope_api.serializers.feature_map import Place, places_of, planned, section_of
+from layerscope_api.serializers.feature_map import Place, places_of, planned, tile_group
 from layerscope_api.serializers.models import identity
 
 _FIGURES_A_TILE, _BYTES_A_TILE = 9, 2_048
@@ -43,8 +43,8 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     """The atlas of the picture of these layers."""
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
-    sections = [section_of(each, labelled=options.labels) for each in chosen]
-    drawn = atlas(sections, options.picture_options(), limits=limits)
+    groups = [tile_group(each, labelled=options.labels) for each in chosen]
+    drawn = sprite_atlas(groups, options.picture_options(), limits=limits)
     document = {
         "model": identity(result.model).model_dump(),
         "images": found.images,
@@ -62,7 +62,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     return orjson.dumps(document)
 
 
-def _layer(activation: Activation, boxes: Sequence[Box], places: Sequence[Place]) -> dict[str, Any]:
+def _layer(activation: Activation, boxes: Sequence[TileBox], places: Sequence[Place]) -> dict[str, Any]:
     return {
         "address": activation.tap.address,
         "shape": activation.values.shape,
@@ -70,7 +70,7 @@ def _layer(activation: Activation, boxes: Sequence[Box], places: Sequence[Place]
     }
 
 
-def _tile(box: Box, place: Place) -> dict[str, Any]:
+def _tile(box: TileBox, place: Place) -> dict[str, Any]:
     return {
         "image": place.image,
         "channel": place.channel,

@@ -9,7 +9,7 @@ from layerscope.errors import NoPicture, OptionInvalid
 from layerscope.execution.inputs import Item, Row, Sources, rows_of
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Input
-from layerscope.images import Backdrop, Geometry, Preprocessing, true_colors
+from layerscope.images import Background, Geometry, Preprocessing, true_colors
 from layerscope.limits import Limits
 
 On = Literal["original", "input"]
@@ -17,7 +17,7 @@ On = Literal["original", "input"]
 
 
 class Ground:
-    """One image of a request as something to draw over. Nothing is decoded before `backdrop`.
+    """One image of a request as something to draw over. Nothing is decoded before `background`.
 
     Args:
         model: the model it goes into.
@@ -54,7 +54,7 @@ class Ground:
         """Height and width of the picture."""
         return self._geometry.original
 
-    def backdrop(self) -> Backdrop:
+    def background(self) -> Background:
         """The picture and its geometry.
 
         Raises:
@@ -63,14 +63,14 @@ class Ground:
         preprocessing = self._item.preprocessing
         if preprocessing is None:
             values = self._item.load(self._limits)
-            pixels = _required(self._declared, self._item.input).unseen(values)
+            pixels = _required(self._declared, self._item.input).picture_of_tensor(values)
         elif self._on == "input":
-            pixels = preprocessing.seen(self._item.image(self._limits, upright=preprocessing.exif))
+            pixels = preprocessing.model_view(self._item.image(self._limits, upright=preprocessing.exif))
         else:
             pixels = true_colors(
                 self._item.image(self._limits, upright=True).pixels, preprocessing.background
             )
-        return Backdrop(pixels=pixels, geometry=self._geometry)
+        return Background(pixels=pixels, geometry=self._geometry)
 
     def _found(self) -> Geometry:
         preprocessing = self._item.preprocessing

@@ -129,7 +129,7 @@ class ImageVersions:
         """What a grey pixel is in the model's input."""
         described = self._model.description
         preprocessing = described.preprocessing[described.inputs[self._question.input].name]
-        return None if preprocessing is None else preprocessing.level(pixel)
+        return None if preprocessing is None else preprocessing.grey_values(pixel)
 
     def outputs(self) -> list[float]:
         """What the model's output says of each image's target."""

@@ -1,6 +1,6 @@
 """Bytes to validated pixels and tensors: decoding, preprocessing, tensors and the store of uploaded images."""
 
-from layerscope.images.background import Backdrop
+from layerscope.images.background import Background
 from layerscope.images.decode import DecodedImage, ImageDescription, decode, describe
 from layerscope.images.geometry import Box, Geometry
 from layerscope.images.pixels import true_colors
@@ -9,7 +9,7 @@ from layerscope.images.store import ImageStore, StoredImage
 from layerscope.images.tensor import read_npy
 
 __all__ = [
-    "Backdrop",
+    "Background",
     "Box",
     "DecodedImage",
     "Geometry",

@@ -9,7 +9,7 @@ from layerscope.images.geometry import Geometry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Backdrop:
+class Background:
     """A picture and the geometry of what the model sees of it.
 
     Attributes:

@@ -121,7 +121,7 @@ class Preprocessing(BaseModel):
         """
         return self._values(arrange(self._sized(image), self.color))
 
-    def seen(self, image: DecodedImage) -> NDArray[np.uint8]:
+    def model_view(self, image: DecodedImage) -> NDArray[np.uint8]:
         """Make the picture that the model sees: `apply` before colours are reordered and become numbers.
 
         Returns:
@@ -129,7 +129,7 @@ class Preprocessing(BaseModel):
         """
         return true_colors(self._sized(image), self.background)
 
-    def unseen(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    def picture_of_tensor(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Make a picture of a tensor, as if `apply` had made the tensor of it.
 
         Args:
@@ -146,7 +146,7 @@ class Preprocessing(BaseModel):
         pixels = pixels.clip(0, 255).astype(np.uint8)
         return true_colors(pixels[..., ::-1] if self.color == "bgr" else pixels, self.background)
 
-    def level(self, pixel: float) -> NDArray[np.float32]:
+    def grey_values(self, pixel: float) -> NDArray[np.float32]:
         """What a grey of 0 to 255 is in the tensor: one value a channel."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
         return np.broadcast_to(np.float32(pixel) * scale + offset, self.channels)

@@ -1,46 +1,43 @@
-"""Pictures of feature maps: honest and deterministic, as indexed PNG files or WebP without loss."""
+"""Pictures of feature maps: deterministic, without interpolation of values, as indexed PNG or lossless WebP files."""
 
-from layerscope.render.colormaps import is_diverging, names, palette
-from layerscope.render.files import MEDIA_TYPES, PictureFormat
-from layerscope.render.network import STRIP, LayerRow, network_picture, network_size
+from layerscope.render.colormaps import is_diverging, lookup_table, names
+from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
-from layerscope.render.overlay import Interpolation, measure_overlay, overlay, overlay_bytes
-from layerscope.render.picture import (
-    Atlas,
-    Box,
-    Picture,
-    atlas,
-    building_bytes,
-    measure,
-    render,
-    render_sections,
+from layerscope.render.overlay import Interpolation, overlay, overlay_bytes, overlay_layout
+from layerscope.render.picture import Picture, building_bytes, picture_layout, render, render_groups
+from layerscope.render.sprite_atlas import SpriteAtlas, TileBox, sprite_atlas
+from layerscope.render.statistics_picture import (
+    HISTOGRAM_WIDTH,
+    LayerRow,
+    statistics_picture,
+    statistics_picture_size,
 )
-from layerscope.render.tile_grid import Section
+from layerscope.render.tile_group import TileGroup
 from layerscope.render.tiles import tiles
 
 __all__ = [
+    "HISTOGRAM_WIDTH",
     "MEDIA_TYPES",
-    "STRIP",
-    "Atlas",
-    "Box",
     "Interpolation",
     "LayerRow",
     "Picture",
     "PictureFormat",
     "PictureOptions",
-    "Section",
-    "atlas",
+    "SpriteAtlas",
+    "TileBox",
+    "TileGroup",
     "building_bytes",
     "is_diverging",
-    "measure",
-    "measure_overlay",
+    "lookup_table",
     "names",
-    "network_picture",
-    "network_size",
     "overlay",
     "overlay_bytes",
-    "palette",
+    "overlay_layout",
+    "picture_layout",
     "render",
-    "render_sections",
+    "render_groups",
+    "sprite_atlas",
+    "statistics_picture",
+    "statistics_picture_size",
     "tiles",
 ]

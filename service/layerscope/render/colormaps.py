@@ -1,7 +1,7 @@
-"""Colormaps by name, as palettes: the catalogue of the `cmap` package.
+"""Colormaps by name, as lookup tables of 8-bit colours, from the catalogue of the `cmap` package.
 
-Names are spelled as in that catalogue (`viridis`, `RdBu`, or with its collection `crameri:vik`); `_r` at the
-end reverses a map.
+Names are spelled as in that catalogue: `viridis`, `RdBu`, or with the collection `crameri:vik`. The suffix `_r`
+reverses a map.
 """
 
 import difflib
@@ -18,21 +18,21 @@ _REVERSED = "_r"
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the short name of every colormap, in alphabetical order; reversed ones are not listed."""
+    """Return the short name of every colormap in alphabetical order, without the reversed ones."""
     return tuple(sorted(Colormap.catalog().short_keys(), key=lambda name: (name.lower(), name)))
 
 
 @lru_cache(maxsize=256)
-def palette(name: str, levels: int) -> NDArray[np.uint8]:
+def lookup_table(name: str, levels: int) -> NDArray[np.uint8]:
     """Return a colormap as a table of `levels` colours.
 
     Args:
         name: A colormap's name.
-        levels: How many colours, from 2 to 256. The first and the last are the ends of the map.
+        levels: Number of colours, 2 to 256. The first and the last one are the ends of the map.
 
     Returns:
-        Red, green and blue, uint8 of shape (levels, 3), read-only. 256 levels of a map that matplotlib also
-        has are the bytes matplotlib draws, where the catalogue holds the same data (as for `viridis`).
+        Red, green and blue, uint8 of shape (levels, 3), read-only. With 256 levels and a map whose data matplotlib
+        shares, such as `viridis`, the bytes are those that matplotlib draws.
 
     Raises:
         OptionInvalid: No colormap has that name.
@@ -40,19 +40,21 @@ def palette(name: str, levels: int) -> NDArray[np.uint8]:
     colormap = _load(name)
     table = colormap.lut(256)[:, :3]
     if colormap.interpolation == "nearest":
+        # A qualitative map (tab10): its colours are repeated, because a mixture of two of them stands for nothing.
         colours = table[np.arange(levels) * len(table) // levels]
     else:
         colours = _resampled(table, levels)
+    # Truncated as in matplotlib, so that the bytes are the same.
     result = (colours * 255).astype(np.uint8)
     result.flags.writeable = False
     return result
 
 
 def require(name: str) -> None:
-    """Check that there is a colormap of that name.
+    """Check that a colormap of that name exists.
 
     Raises:
-        OptionInvalid: There is none; `details["near"]` holds up to three similar names.
+        OptionInvalid: It does not; `details["near"]` holds up to three similar names.
     """
     if _qualified(name) is None:
         raise _unknown(name)
@@ -60,7 +62,7 @@ def require(name: str) -> None:
 
 @lru_cache(maxsize=256)
 def is_diverging(name: str) -> bool:
-    """Tell whether a colormap has two arms that meet in a neutral centre.
+    """Whether a colormap is diverging: two ranges of colours that meet in a neutral centre.
 
     Raises:
         OptionInvalid: No colormap has that name.

@@ -1,4 +1,4 @@
-"""Tiles, gaps, labels and colour bar put together as one picture of palette indices."""
+"""Composition: tiles, gaps, labels and colour bar as one picture of palette indices."""
 
 from collections.abc import Sequence
 
@@ -6,40 +6,40 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from layerscope.render import lettering
-from layerscope.render.inks import Inks
+from layerscope.render import font
 from layerscope.render.layout import BAR_TEXT_MARGIN, BAR_WIDTH, LABEL_HEIGHT, LABEL_MARGIN, Grid, Layout
-from layerscope.render.tile_grid import Section
+from layerscope.render.palette import Palette
+from layerscope.render.tile_group import TileGroup
 
 
 def compose(
     drawn: Sequence[NDArray[np.uint8]],
     layout: Layout,
-    inks: Inks,
+    palette: Palette,
     *,
-    labelled: Sequence[Section],
+    labelled: Sequence[TileGroup],
     ends: tuple[str, str],
 ) -> Image.Image:
-    """Put a picture together.
+    """Compose a picture.
 
     Args:
-        drawn: Palette indices of the tiles of each section, shape (tiles, height, width), before enlargement.
-        layout: The picture's geometry.
-        inks: The palette.
-        labelled: The sections, if their tiles are labelled.
-        ends: What the colour bar's lower and upper end stand for, if there is one.
+        drawn: Palette indices of each group, uint8 of shape (tiles, height, width), before enlargement by `scale`.
+        layout: The geometry of the picture.
+        palette: The palette.
+        labelled: The groups if their tiles are labelled, else empty.
+        ends: The texts at the lower and the upper end of the colour bar; unused without one.
     """
-    canvas = np.full((layout.height, layout.width), inks.background, dtype=np.uint8)
+    canvas = np.full((layout.height, layout.width), palette.background, dtype=np.uint8)
     for tiles, grid in zip(drawn, layout.grids, strict=True):
-        _place(canvas, _enlarged(tiles, grid), grid, inks.background)
+        _place(canvas, _enlarged(tiles, grid), grid, palette.background)
     if layout.bar_text_width is not None:
-        _draw_bar(canvas, layout, inks.levels)
+        _draw_bar(canvas, layout, palette.levels)
     image = Image.fromarray(canvas)
     if layout.bar_text_width is not None:
-        _write_ends(image, layout, ends, inks.text)
+        _write_ends(image, layout, ends, palette.text)
     if labelled:
-        for section, grid in zip(labelled, layout.grids, strict=True):
-            _write_labels(image, grid, section, inks.text)
+        for group, grid in zip(labelled, layout.grids, strict=True):
+            _write_labels(image, grid, group, palette.text)
     return image
 
 
@@ -49,7 +49,11 @@ def _enlarged(drawn: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
 
 
 def _place(canvas: NDArray[np.uint8], tiles: NDArray[np.uint8], grid: Grid, background: int) -> None:
-    """Lay the tiles of each row side by side, then all of them at once on the canvas."""
+    """Copy the tiles to the canvas, one row of the grid at a time.
+
+    The tiles of a row are first put side by side in one array: one copy a row instead of one a tile, since a layer can
+    have thousands of tiles.
+    """
     across = grid.cell_width + grid.gap
     for row in range(grid.rows):
         top = grid.tile_top(row)
@@ -65,20 +69,20 @@ def _draw_bar(canvas: NDArray[np.uint8], layout: Layout, levels: int) -> None:
     canvas[:, layout.bar_left : layout.bar_left + BAR_WIDTH] = column[:, np.newaxis]
 
 
-def _write_ends(image: Image.Image, layout: Layout, ends: tuple[str, str], ink: int) -> None:
+def _write_ends(image: Image.Image, layout: Layout, ends: tuple[str, str], color: int) -> None:
     left = layout.bar_left + BAR_WIDTH + BAR_TEXT_MARGIN
     lowest, highest = ends
-    lettering.write(image, highest, left=left, top=0, ink=ink)
-    lettering.write(image, lowest, left=left, top=layout.height - lettering.HEIGHT, ink=ink)
+    font.draw_text(image, highest, left=left, top=0, color=color)
+    font.draw_text(image, lowest, left=left, top=layout.height - font.LINE_HEIGHT, color=color)
 
 
-def _write_labels(image: Image.Image, grid: Grid, section: Section, ink: int) -> None:
+def _write_labels(image: Image.Image, grid: Grid, group: TileGroup, color: int) -> None:
     if grid.heading_height:
-        _write_line(image, section.heading, left=0, bottom=grid.top + grid.heading_height, ink=ink)
-    for (left, top), label in zip(grid.corners(), section.labels, strict=True):
-        _write_line(image, label, left=left, bottom=top, ink=ink)
+        _write_line(image, group.heading, left=0, bottom=grid.top + grid.heading_height, color=color)
+    for (left, top), label in zip(grid.corners(), group.labels, strict=True):
+        _write_line(image, label, left=left, bottom=top, color=color)
 
 
-def _write_line(image: Image.Image, text: str, *, left: int, bottom: int, ink: int) -> None:
-    top = bottom - LABEL_HEIGHT + (LABEL_HEIGHT - lettering.HEIGHT) // 2
-    lettering.write(image, text, left=left + LABEL_MARGIN, top=top, ink=ink)
+def _write_line(image: Image.Image, text: str, *, left: int, bottom: int, color: int) -> None:
+    top = bottom - LABEL_HEIGHT + (LABEL_HEIGHT - font.LINE_HEIGHT) // 2
+    font.draw_text(image, text, left=left + LABEL_MARGIN, top=top, color=color)

@@ -1,36 +1,39 @@
-"""Where everything of a picture goes, in pixels, known before anything is drawn."""
+"""Layout of a picture: the position and size of every tile, label and colour bar, in pixels, from shapes alone.
+
+The layout is known before anything is drawn, so that a picture that would be too large costs nothing.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import AnswerTooLarge
-from layerscope.render import lettering
+from layerscope.render import font
 from layerscope.render.options import PictureOptions
-from layerscope.render.tile_grid import Section
+from layerscope.render.tile_group import TileGroup
 
-LABEL_HEIGHT = lettering.HEIGHT + 2
+LABEL_HEIGHT = font.LINE_HEIGHT + 2
 LABEL_MARGIN = 2
 BAR_MARGIN = 8
 BAR_WIDTH = 10
 BAR_TEXT_MARGIN = 4
-SHORTEST_BAR = 4 * lettering.HEIGHT
+SHORTEST_BAR = 4 * font.LINE_HEIGHT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """The geometry of a section: a grid of cells, each a label (or none) above a tile, below a heading (or none).
+    """The geometry of a tile group: a grid of cells, each with an optional label above a tile, and an optional heading.
 
     Attributes:
-        top: Where it begins in the picture.
-        tiles: How many tiles there are.
+        top: First row of the grid in the picture.
+        tiles: Number of tiles.
         rows: Rows of the grid.
         columns: Columns of the grid.
-        tile_height: Height of a tile as drawn, `scale` included.
-        tile_width: Width of a tile as drawn.
+        tile_height: Height of a tile as drawn, multiplied by `scale`.
+        tile_width: Width of a tile as drawn, multiplied by `scale`.
         cell_width: Width of a tile, or of the widest label if that is wider.
         label_height: Height of the strip above each tile; 0 without labels.
-        heading_height: Height of the strip above all of them; 0 without a heading.
+        heading_height: Height of the strip above the grid; 0 without a heading.
         heading_width: Width of the heading.
         gap: Pixels between cells.
     """
@@ -59,15 +62,15 @@ class Grid:
 
     @property
     def bottom(self) -> int:
-        """Where it ends in the picture."""
+        """The row of the picture after the last row of the grid."""
         return self.top + self.heading_height + self.rows * (self.cell_height + self.gap) - self.gap
 
     def tile_top(self, row: int) -> int:
-        """Where the tiles of a row begin in the picture."""
+        """The row of the picture in which the tiles of a grid row begin."""
         return self.top + self.heading_height + row * (self.cell_height + self.gap) + self.label_height
 
     def corners(self) -> Iterator[tuple[int, int]]:
-        """The column and the row of each tile's upper left pixel."""
+        """Column and row of the upper left pixel of each tile, in reading order."""
         for number in range(self.tiles):
             row, column = divmod(number, self.columns)
             yield column * (self.cell_width + self.gap), self.tile_top(row)
@@ -75,11 +78,11 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """The geometry of a picture: grids one below the other, and a bar to the right.
+    """The geometry of a picture: grids one below the other, and a colour bar to the right.
 
     Attributes:
         grids: The grids from the top down.
-        bar_text_width: Room for what is written beside the colour bar; None without one.
+        bar_text_width: Width of the texts beside the colour bar; None without a bar.
     """
 
     grids: tuple[Grid, ...]
@@ -87,7 +90,7 @@ class Layout:
 
     @property
     def bar_left(self) -> int:
-        """Where the colour bar begins."""
+        """First column of the colour bar."""
         return self._grids_width + BAR_MARGIN
 
     @property
@@ -105,12 +108,12 @@ class Layout:
 
     @property
     def annotated(self) -> bool:
-        """Whether there is text."""
+        """Whether the picture has text."""
         return self.bar_text_width is not None or any(grid.label_height > 0 for grid in self.grids)
 
     @property
     def covered(self) -> bool:
-        """Whether tiles cover the whole picture, so that no background shows."""
+        """Whether tiles cover the whole picture, so that it needs no background colour."""
         tiled = sum(grid.tiles * grid.tile_width * grid.tile_height for grid in self.grids)
         return self.width * self.height == tiled
 
@@ -119,25 +122,28 @@ class Layout:
         return max(grid.width for grid in self.grids)
 
 
-def plan(sections: Sequence[Section], options: PictureOptions, *, bar_text_width: int | None) -> Layout:
-    """Lay tiles out.
+def plan_layout(
+    groups: Sequence[TileGroup], options: PictureOptions, *, bar_text_width: int | None
+) -> Layout:
+    """Lay out the tiles of a picture.
 
     Args:
-        sections: Maps, of which the shapes count, and their names.
-        options: `columns`, `gap`, `scale` and `labels` count.
-        bar_text_width: Room for what is written beside the colour bar; None without one.
+        groups: The maps, of which only the shapes are used, and their names.
+        options: `columns`, `gap`, `scale` and `labels` are used.
+        bar_text_width: Width of the texts beside the colour bar; None without a bar.
     """
     grids: list[Grid] = []
-    for section in sections:
+    for group in groups:
         top = grids[-1].bottom + options.gap if grids else 0
-        grids.append(_grid(section, options, top, has_heading=options.labels and len(sections) > 1))
+        grids.append(_grid(group, options, top, has_heading=options.labels and len(groups) > 1))
     return Layout(grids=tuple(grids), bar_text_width=bar_text_width)
 
 
-def _grid(section: Section, options: PictureOptions, top: int, *, has_heading: bool) -> Grid:
-    tiles, height, width = section.maps.shape
+def _grid(group: TileGroup, options: PictureOptions, top: int, *, has_heading: bool) -> Grid:
+    tiles, height, width = group.maps.shape
+    # Without `columns` the grid is nearly square: the square root of the number of tiles, rounded up.
     columns = min(tiles, options.columns or math.isqrt(tiles - 1) + 1)
-    label_width = max(map(_text_width, section.labels)) if options.labels else 0
+    label_width = max(map(_text_width, group.labels)) if options.labels else 0
     return Grid(
         top=top,
         tiles=tiles,
@@ -148,20 +154,20 @@ def _grid(section: Section, options: PictureOptions, top: int, *, has_heading: b
         cell_width=max(width * options.scale, label_width),
         label_height=LABEL_HEIGHT if options.labels else 0,
         heading_height=LABEL_HEIGHT if has_heading else 0,
-        heading_width=_text_width(section.heading) if has_heading else 0,
+        heading_width=_text_width(group.heading) if has_heading else 0,
         gap=options.gap,
     )
 
 
 def _text_width(text: str) -> int:
-    return lettering.width(text) + 2 * LABEL_MARGIN
+    return font.text_width(text) + 2 * LABEL_MARGIN
 
 
 def require_fits(layout: Layout, picture_pixels: int) -> None:
-    """Check a picture's size against the limit.
+    """Check the size of a picture against the limit.
 
     Raises:
-        AnswerTooLarge: It has more than `picture_pixels` pixels.
+        AnswerTooLarge: The picture has more than `picture_pixels` pixels.
     """
     pixels = layout.width * layout.height
     if pixels > picture_pixels:

@@ -1,7 +1,7 @@
-"""From values to palette indices, bit for bit as matplotlib's `Normalize` and `Colormap` do it.
+"""Normalization: values to palette indices, bit for bit as matplotlib's `Normalize` and `Colormap` do it.
 
-index = floor((value - low) / (high - low) * levels); the highest value takes the last level, and what lies
-outside the range takes the nearer end. All of it is computed in the type of the values.
+index = floor((value - low) / (high - low) * levels). The highest value takes the last level, and values outside the
+range take the nearer end. Everything is computed in the floating-point type of the values.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ Bounds = tuple[Floats, Floats]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """What there is to draw.
+    """The extremes of maps and the positions of their non-finite values.
 
     Attributes:
-        low: The smallest finite value of each tile, shape (tiles,); NaN where a tile has none.
-        high: The largest likewise.
-        nonfinite: Where values are NaN or infinite, boolean of the maps' shape; None if nowhere.
+        low: The smallest finite value of each tile, shape (tiles,); NaN for a tile without finite values.
+        high: The largest finite value of each tile, likewise.
+        nonfinite: True where a value is NaN or infinite, boolean of the shape of the maps; None if all are finite.
     """
 
     low: Floats
@@ -32,17 +32,17 @@ class Survey:
 
     @property
     def nonfinite_count(self) -> int:
-        """How many values are NaN or infinite."""
+        """Number of values that are NaN or infinite."""
         return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValueRange:
-    """The values at the ends of the colours.
+    """The values that the first and the last colour stand for.
 
     Attributes:
-        low: The value of the first colour for each tile, shape (tiles,); NaN where nothing is finite.
-        high: The value of the last colour likewise.
+        low: The value of the first colour for each tile, shape (tiles,); NaN for a tile without finite values.
+        high: The value of the last colour for each tile, likewise.
         centered: Whether the range is symmetric about zero.
     """
 
@@ -53,6 +53,7 @@ class ValueRange:
 
 def survey(maps: Floats) -> Survey:
     """Find the extremes and the non-finite values of maps of shape (tiles, height, width)."""
+    # minimum and maximum pass NaN and infinities on, so that two finite results need no mask and no second pass.
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
     if np.isfinite(low).all() and np.isfinite(high).all():
         return Survey(low=low, high=high, nonfinite=None)
@@ -63,30 +64,30 @@ def survey(maps: Floats) -> Survey:
 
 
 def have_both_signs(found: Sequence[Survey]) -> bool:
-    """Whether there are finite values below and above zero."""
+    """Whether some finite values are below zero and some above."""
     low, high = _extremes(found)
     return bool(low < 0 < high)
 
 
 def ends_of(spanned: Sequence[ValueRange]) -> tuple[float, float]:
-    """The lowest and the highest value over all tiles; NaN if none has a finite value."""
+    """The lowest and the highest value over all tiles; NaN if no tile has a finite value."""
     without_negative_zero = 0.0
     low, high = _extremes(spanned)
     return float(low) + without_negative_zero, float(high) + without_negative_zero
 
 
 def fit(
-    sections: Sequence[Floats], found: Sequence[Survey], options: PictureOptions, *, centered: bool
+    groups: Sequence[Floats], found: Sequence[Survey], options: PictureOptions, *, centered: bool
 ) -> list[ValueRange]:
     """Choose the range of values of each tile.
 
     Args:
-        sections: Values of shape (tiles, height, width) of each section, all of one type.
-        found: The survey of each.
-        options: `range`, `percentile` and `normalize` count.
-        centered: Whether to widen the range to the narrowest one that is symmetric about zero.
+        groups: Values of shape (tiles, height, width) of each group, all of one floating-point type.
+        found: The survey of each group.
+        options: `range`, `percentile` and `normalize` are used.
+        centered: Whether to widen each range to the narrowest one that is symmetric about zero.
     """
-    bounds = _bounds(sections, found, options)
+    bounds = _bounds(groups, found, options)
     if centered:
         bounds = [_about_zero(low, high) for low, high in bounds]
     return [
@@ -104,18 +105,18 @@ def indices(
 ) -> NDArray[np.uint8]:
     """Map values to palette indices.
 
-    A tile whose range is a single value is flat: that value takes the first colour, as in matplotlib, or
-    the middle one in a centred range, where it is zero.
+    A tile whose range is a single value has one colour: the first one, as in matplotlib, or in a centred range, where
+    that value is zero, the middle one.
 
     Args:
         maps: Values of shape (tiles, height, width). Not modified.
         found: The survey of these maps.
         spanned: The range of values of each tile.
-        levels: How many colours the map has; they take the indices from 0.
+        levels: Number of colours of the colormap, which have the indices from 0 to levels - 1.
         nonfinite_index: The index of NaN and infinities.
 
     Returns:
-        Indices of the maps' shape, in the maps' memory order.
+        Indices, uint8 of the shape of the maps, in their memory order.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         positions = _fractions(maps, spanned)
@@ -126,14 +127,14 @@ def indices(
     return positions.astype(np.uint8)
 
 
-def _bounds(sections: Sequence[Floats], found: Sequence[Survey], options: PictureOptions) -> list[Bounds]:
-    """The ends of the range of each section, for each of its tiles or for all of them."""
+def _bounds(groups: Sequence[Floats], found: Sequence[Survey], options: PictureOptions) -> list[Bounds]:
+    """The ends of the range of each group: of shape (tiles,), or (1,) or () where its tiles share one range."""
     dtype = found[0].low.dtype
     if options.range is not None or options.normalize == "none":
         low, high = options.range or (0, 1)
         return [(np.array([low], dtype), np.array([high], dtype))] * len(found)
     if options.percentile is not None:
-        return _percentiles(sections, found, options.percentile, options.normalize)
+        return _percentiles(groups, found, options.percentile, options.normalize)
     if options.normalize == "channel":
         return [(each.low, each.high) for each in found]
     if options.normalize == "layer":
@@ -147,20 +148,21 @@ def _about_zero(low: Floats, high: Floats) -> Bounds:
 
 
 def _extremes(ranges: Sequence[Survey] | Sequence[ValueRange]) -> Bounds:
-    """The lowest and the highest value of all; NaN if there is none that is finite."""
+    """The lowest and the highest value of all ranges; NaN if no range is finite."""
     low = np.fmin.reduce([np.fmin.reduce(each.low) for each in ranges])
     return low, np.fmax.reduce([np.fmax.reduce(each.high) for each in ranges])
 
 
 def _percentiles(
-    sections: Sequence[Floats],
+    groups: Sequence[Floats],
     found: Sequence[Survey],
     percentages: tuple[float, float],
     normalize: Normalize,
 ) -> list[Bounds]:
+    """The values at two percentages of the finite values of each tile, of each group, or of the whole picture."""
     finite = [
         maps if each.nonfinite is None else np.where(each.nonfinite, np.nan, maps)
-        for maps, each in zip(sections, found, strict=True)
+        for maps, each in zip(groups, found, strict=True)
     ]
     if normalize == "picture":
         everything = np.concatenate([maps.reshape(1, -1) for maps in finite], axis=1)
@@ -171,6 +173,7 @@ def _percentiles(
 
 
 def _quantiles(rows: Floats, percentages: tuple[float, float]) -> Bounds:
+    # One sort for all rows, which puts NaN last; numpy.nanpercentile would call Python for each row.
     ordered = np.sort(rows, axis=1)
     counts = np.count_nonzero(~np.isnan(ordered), axis=1)
     low, high = (_quantile(ordered, counts, percentage / 100) for percentage in percentages)
@@ -178,7 +181,7 @@ def _quantiles(rows: Floats, percentages: tuple[float, float]) -> Bounds:
 
 
 def _quantile(ordered: Floats, counts: NDArray[np.intp], fraction: float) -> Floats:
-    """Interpolate in the first `counts` values of each row, which are in order; NaN where there are none."""
+    """Interpolate linearly between the first `counts` values of each sorted row; NaN for a row without values."""
     last = np.maximum(counts - 1, 0)
     position = last * fraction
     below = position.astype(np.intp)
@@ -191,6 +194,7 @@ def _quantile(ordered: Floats, counts: NDArray[np.intp], fraction: float) -> Flo
 def _fractions(maps: Floats, spanned: ValueRange) -> Floats:
     low, span = spanned.low, spanned.high - spanned.low
     if np.isinf(span).any():
+        # The difference of two large values can be more than the type holds; the quotient of halves is the same.
         maps, low, span = maps / 2, low / 2, spanned.high / 2 - low / 2
     start, width = _opened(low, span, centered=spanned.centered)
     fractions = maps - start[:, np.newaxis, np.newaxis]
@@ -199,7 +203,10 @@ def _fractions(maps: Floats, spanned: ValueRange) -> Floats:
 
 
 def _opened(low: Floats, span: Floats, *, centered: bool) -> Bounds:
-    """Widen a range of a single value the least there is, with that value at the bottom or, centred, midway."""
+    """Widen an empty range by the smallest normal number, so that the division is defined.
+
+    Its single value lies at the lower end then, or in the middle of a centred range.
+    """
     closed = ~(span > 0)
     least = np.finfo(low.dtype).tiny
     start = np.where(closed & centered, -least, low)

@@ -1,4 +1,4 @@
-"""How a picture of feature maps is to look: one frozen record, checked when it is made."""
+"""Options of a picture of feature maps: one frozen record, checked when it is made."""
 
 import math
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ class PictureOptions:
     """The options of a picture, named as in the HTTP contract.
 
     Attributes:
-        colormap: A name of `colormaps.names()`. None picks a sequential map, or a diverging one where the
-            colours are centred on zero.
+        colormap: A name of `colormaps.names()`. None picks a sequential map, or a diverging one if the colours are
+            centred on zero.
         centered: Whether the range of values is made symmetric about zero. "auto" does so when the drawn
             values have both signs and the colormap is None or a diverging one.
-        normalize: What shares one range of values: each "channel" on its own, all tiles of a "layer", or those of
-            all layers in the "picture". "none" takes the values as 0 to 1.
-        range: The lowest and the highest value of the colours, for every tile; it takes the place of
-            `normalize`. Values outside are drawn as the nearer end.
-        percentile: Two percentages. The values at these percentiles of each channel or of the layer, instead
-            of the smallest and the largest, are the ends of the range.
-        columns: Tiles in a row. None makes the grid nearly square.
+        normalize: Which tiles share one range of values: none (each "channel" has its own), all tiles of a "layer", or
+            all tiles of the "picture". With "none" the range is 0 to 1.
+        range: The lowest and the highest value of the colours for every tile, instead of `normalize`. Values outside
+            are drawn as the nearer end.
+        percentile: Two percentages, 0 to 100. The values at these percentiles, instead of the smallest and the largest
+            value, are the ends of the range.
+        columns: Tiles per row. None makes the grid nearly square.
         gap: Pixels between tiles, 0 to 64.
-        scale: Pixels a value takes in each direction, 1 to 64, without interpolation.
+        scale: Pixels per value in each direction, 1 to 64, without interpolation.
         colorbar: Whether to add a bar of the colours, with the values at its ends.
-        labels: Whether to write each tile's name above it.
+        labels: Whether to write the name of each tile above it.
 
     Raises:
         OptionInvalid: An option is outside its bounds or contradicts another.

@@ -1,4 +1,4 @@
-"""The picture of some feature maps, and where each of them lies in it."""
+"""Picture of feature maps: from tile groups to the bytes of a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,35 +8,36 @@ from numpy.typing import NDArray
 
 from layerscope.errors import NoPicture
 from layerscope.limits import Limits
-from layerscope.render import files, lettering, normalization
+from layerscope.render import font, image_files, normalization
 from layerscope.render.composition import compose
-from layerscope.render.files import PictureFormat
-from layerscope.render.layout import Layout, plan, require_fits
+from layerscope.render.image_files import PictureFormat
+from layerscope.render.layout import Layout, plan_layout, require_fits
 from layerscope.render.options import PictureOptions
 from layerscope.render.scale import Scale, has_one_range
-from layerscope.render.tile_grid import Section
+from layerscope.render.tile_group import TileGroup
 
 _BYTES_A_VALUE, _BYTES_A_PIXEL = 32, 8
-"""Copies of the maps, in widths that float64 needs, and of the picture: with palette, as lines of a file, packed."""
+"""Memory: copies of the maps, at the width of float64; and of the picture as indices, as rows of a file, compressed."""
 
 _LONGEST_NUMBER = "-1.23e-308"
 _LONGEST_WORD = "-max"
+"""The widest texts beside a colour bar, so that the layout does not depend on the values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A picture and what its colours mean.
+    """A picture as a file, and the meaning of its colours.
 
     Attributes:
         data: The file.
-        media_type: What kind of file it is.
-        width: Pixels.
-        height: Pixels.
-        value_min: The lowest value the colours span, over all tiles; NaN if no value is finite.
-        value_max: The highest value the colours span, likewise.
-        colormap: The colormap used.
-        nonfinite: How many values are NaN or infinite.
-        notes: Sentences about what the picture cannot show.
+        media_type: The media type of the file.
+        width: Width in pixels.
+        height: Height in pixels.
+        value_min: The lowest value of the colours, over all tiles; NaN if no value is finite.
+        value_max: The highest value of the colours, likewise.
+        colormap: The name of the colormap.
+        nonfinite: Number of values that are NaN or infinite.
+        notes: Sentences about values that the colours cannot show.
     """
 
     data: bytes = field(repr=False)
@@ -50,49 +51,6 @@ class Picture:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Box:
-    """Where a tile lies in a picture, in pixels from its upper left corner, and the values its colours span.
-
-    The level that a pixel's colour has of all `levels`, from 0, is that of the values from `value_min` + level / levels
-    of the range on. Both ends are NaN where the tile has no finite value.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    value_min: float
-    value_max: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Atlas:
-    """A picture without its pixels.
-
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        colormap: The colormap used.
-        levels: How many colours of it.
-        value_min: The lowest value the colours span, over all tiles; NaN if no value is finite.
-        value_max: The highest value the colours span, likewise.
-        nonfinite: How many values are NaN or infinite.
-        boxes: A box a tile, for each section.
-        notes: Sentences about what the picture cannot show.
-    """
-
-    width: int
-    height: int
-    colormap: str
-    levels: int
-    value_min: float
-    value_max: float
-    nonfinite: int
-    boxes: tuple[tuple[Box, ...], ...]
-    notes: tuple[str, ...]
-
-
 def render(
     maps: NDArray[np.floating],
     options: PictureOptions,
@@ -102,116 +60,92 @@ def render(
     metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> Picture:
-    """Draw the maps of one section, see `Section` and `render_sections`."""
-    return render_sections(
-        [Section(maps=maps, names=names)], options, limits=limits, metadata=metadata, form=form
+    """Draw the maps of one tile group; see `TileGroup` and `render_groups`."""
+    return render_groups(
+        [TileGroup(maps=maps, names=names)], options, limits=limits, metadata=metadata, form=form
     )
 
 
-def render_sections(
-    sections: Sequence[Section],
+def render_groups(
+    groups: Sequence[TileGroup],
     options: PictureOptions,
     *,
     limits: Limits,
     metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
 ) -> Picture:
-    """Draw feature maps as an indexed PNG, or as WebP without loss: sections one below the other, tiles in reading order.
+    """Draw feature maps as an indexed PNG or lossless WebP file: groups one below the other, tiles in reading order.
 
-    The same arguments give the same bytes. Colours are the colormap's, in 256 levels less one for each of
-    background, text and non-finite values that the picture has.
+    The same arguments give the same bytes. The colormap has 256 levels, less one each for background, text and
+    non-finite values if the picture has them.
 
     Args:
-        sections: The maps of each layer; not modified.
-        options: How the picture is to look.
+        groups: The maps of each layer; not modified.
+        options: The options of the picture.
         limits: `picture_pixels` bounds the picture; it is checked before any work.
-        metadata: Text entries for the PNG file, such as layer and model digest. The entries colormap,
-            nonfinite, value_max and value_min are always there.
-        form: The kind of file.
+        metadata: Text entries for the PNG file, such as layer and model digest. The entries `colormap`, `nonfinite`,
+            `value_max` and `value_min` are always added.
+        form: The format of the file.
 
     Raises:
-        AnswerTooLarge: The picture would have more pixels than the limit.
-        NoPicture: There are no values.
+        AnswerTooLarge: The picture would have more pixels than the limit, or a side too long for the format.
+        NoPicture: A group has no values.
     """
-    layout = _laid_out(sections, options, limits)
-    files.require_side(layout.width, layout.height, form)
-    maps = _of_one_type(sections)
+    layout = checked_layout(groups, options, limits)
+    image_files.require_format_fits(layout.width, layout.height, form)
+    maps = maps_of_one_type(groups)
     scale = Scale.of(maps, options)
-    inks = scale.inks(layout)
+    palette = scale.palette(layout)
     drawn = [
-        normalization.indices(each, found, spanned, levels=inks.levels, nonfinite_index=inks.nonfinite)
+        normalization.indices(each, found, spanned, levels=palette.levels, nonfinite_index=palette.nonfinite)
         for each, found, spanned in zip(maps, scale.found, scale.spanned, strict=True)
     ]
-    image = compose(drawn, layout, inks, labelled=sections if options.labels else (), ends=scale.bar_ends())
+    image = compose(drawn, layout, palette, labelled=groups if options.labels else (), ends=scale.bar_ends())
     lowest, highest = scale.ends
     return Picture(
-        data=files.encode_indexed(image, inks.colours, {**(metadata or {}), **scale.facts}, form=form),
-        media_type=files.MEDIA_TYPES[form],
+        data=image_files.encode_indexed(
+            image, palette.colours, {**(metadata or {}), **scale.text_entries}, form=form
+        ),
+        media_type=image_files.MEDIA_TYPES[form],
         width=layout.width,
         height=layout.height,
         value_min=lowest,
         value_max=highest,
         colormap=scale.colormap,
         nonfinite=scale.nonfinite,
-        notes=scale.notes(inks),
+        notes=scale.notes(palette),
     )
 
 
-def atlas(sections: Sequence[Section], options: PictureOptions, *, limits: Limits) -> Atlas:
-    """Tell where each map lies in the picture that `render_sections` would draw, and what its colours span.
-
-    Raises:
-        AnswerTooLarge, NoPicture: As for `render_sections`.
-    """
-    layout = _laid_out(sections, options, limits)
-    scale = Scale.of(_of_one_type(sections), options)
-    inks = scale.inks(layout)
-    lowest, highest = scale.ends
-    boxes = [
-        tuple(
-            Box(x=x, y=y, width=grid.tile_width, height=grid.tile_height, value_min=low, value_max=high)
-            for (x, y), low, high in zip(
-                grid.corners(), spanned.low.tolist(), spanned.high.tolist(), strict=True
-            )
-        )
-        for grid, spanned in zip(layout.grids, scale.spanned, strict=True)
-    ]
-    return Atlas(
-        width=layout.width,
-        height=layout.height,
-        colormap=scale.colormap,
-        levels=inks.levels,
-        value_min=lowest,
-        value_max=highest,
-        nonfinite=scale.nonfinite,
-        boxes=tuple(boxes),
-        notes=scale.notes(inks),
-    )
-
-
-def measure(sections: Sequence[Section], options: PictureOptions) -> Layout:
-    """Lay a picture out. Only the shapes of maps count, and of names the widest."""
-    tiles = [len(each.maps) for each in sections]
+def picture_layout(groups: Sequence[TileGroup], options: PictureOptions) -> Layout:
+    """The layout of a picture, from the shapes of the maps and their widest name."""
+    tiles = [len(each.maps) for each in groups]
     longest = _LONGEST_NUMBER if has_one_range(options, tiles) else _LONGEST_WORD
-    return plan(sections, options, bar_text_width=lettering.width(longest) if options.colorbar else None)
+    return plan_layout(groups, options, bar_text_width=font.text_width(longest) if options.colorbar else None)
 
 
 def building_bytes(layout: Layout, values: int) -> int:
-    """Bytes of memory that drawing takes at most, besides the maps as they were computed: `values` in all."""
+    """Most bytes of memory that drawing takes, without the maps themselves, which have `values` values in all."""
     return _BYTES_A_VALUE * values + _BYTES_A_PIXEL * layout.width * layout.height
 
 
-def _laid_out(sections: Sequence[Section], options: PictureOptions, limits: Limits) -> Layout:
-    for each in sections:
+def checked_layout(groups: Sequence[TileGroup], options: PictureOptions, limits: Limits) -> Layout:
+    """The layout of a picture that can be drawn.
+
+    Raises:
+        AnswerTooLarge: The picture would have more pixels than the limit.
+        NoPicture: A group has no values.
+    """
+    for each in groups:
         if each.maps.size == 0:
             shape = each.maps.shape
             raise NoPicture(f"Maps of shape {shape} hold no values to draw.", shape=list(shape))
-    layout = measure(sections, options)
+    layout = picture_layout(groups, options)
     require_fits(layout, limits.picture_pixels)
     return layout
 
 
-def _of_one_type(sections: Sequence[Section]) -> list[NDArray[np.floating]]:
-    """The maps in one type, so that one range is the same for all of them: at least float32."""
-    dtype = np.result_type(np.float32, *(each.maps.dtype for each in sections))
-    return [each.maps.astype(dtype, copy=False) for each in sections]
+def maps_of_one_type(groups: Sequence[TileGroup]) -> list[NDArray[np.floating]]:
+    """The maps in one floating-point type, at least float32, so that one range has the same ends for all of them."""
+    dtype = np.result_type(np.float32, *(each.maps.dtype for each in groups))
+    return [each.maps.astype(dtype, copy=False) for each in groups]

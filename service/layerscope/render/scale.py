@@ -1,4 +1,4 @@
-"""What the colours of a picture stand for: one colormap for all of it, and a range of values for each tile."""
+"""Colour scale of a picture: one colormap for the whole picture, and a range of values for each tile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerscope.render import colormaps, normalization
-from layerscope.render.inks import Inks, mix
 from layerscope.render.layout import Layout
 from layerscope.render.normalization import Floats, Survey, ValueRange, ends_of, have_both_signs
 from layerscope.render.options import PictureOptions
+from layerscope.render.palette import Palette, make_palette
 
 SEQUENTIAL = "viridis"
-"""The colormap of values on one side of zero."""
+"""The default colormap of values on one side of zero."""
 
 DIVERGING = "vik"
-"""The colormap of values on both sides of zero: perceptually uniform and light at zero (Crameri 2018)."""
+"""The default colormap of values on both sides of zero: perceptually uniform, light at zero (Crameri 2018,
+"Scientific colour maps", doi:10.5281/zenodo.1243862)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """What the colours of a picture stand for.
+    """The meaning of a picture's colours.
 
     Attributes:
-        options: How the picture is to look.
-        colormap: The colormap.
-        found: What there is to draw, of each section.
-        spanned: The values at the ends of the colours, of each section.
+        options: The options of the picture.
+        colormap: The name of the colormap.
+        found: The extremes of the maps and their non-finite values, for each group.
+        spanned: The values at the ends of the colours, for each group.
     """
 
     options: PictureOptions
@@ -35,26 +36,26 @@ class Scale:
     spanned: tuple[ValueRange, ...]
 
     @classmethod
-    def of(cls, sections: Sequence[Floats], options: PictureOptions) -> "Scale":
-        """Choose colours for maps of shape (tiles, height, width), of each section, all of one type."""
-        found = tuple(map(normalization.survey, sections))
+    def of(cls, groups: Sequence[Floats], options: PictureOptions) -> "Scale":
+        """Choose colours for the maps of each group, shape (tiles, height, width), all of one floating-point type."""
+        found = tuple(map(normalization.survey, groups))
         colormap, centered = _coloring(options, found)
-        spanned = normalization.fit(sections, found, options, centered=centered)
+        spanned = normalization.fit(groups, found, options, centered=centered)
         return cls(options=options, colormap=colormap, found=found, spanned=tuple(spanned))
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The lowest and the highest value the colours span, over all tiles; NaN if no value is finite."""
+        """The lowest and the highest value of the colours, over all tiles; NaN if no value is finite."""
         return self.options.range or ends_of(self.spanned)
 
     @property
     def nonfinite(self) -> int:
-        """How many values are NaN or infinite."""
+        """Number of values that are NaN or infinite."""
         return sum(each.nonfinite_count for each in self.found)
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What the file says of its colours."""
+    def text_entries(self) -> dict[str, str]:
+        """Text entries of the file that describe its colours."""
         lowest, highest = self.ends
         return {
             "colormap": self.colormap,
@@ -63,9 +64,9 @@ class Scale:
             "value_min": str(lowest),
         }
 
-    def inks(self, layout: Layout) -> Inks:
+    def palette(self, layout: Layout) -> Palette:
         """The palette that a picture of these values needs."""
-        return mix(
+        return make_palette(
             self.colormap,
             background=not layout.covered,
             text=layout.annotated,
@@ -73,15 +74,15 @@ class Scale:
         )
 
     def bar_ends(self) -> tuple[str, str]:
-        """Say what the ends of the colour bar are: in words, where tiles have ranges of their own."""
+        """The texts at the ends of the colour bar: numbers, or words where tiles have different ranges."""
         tiles = [len(each.low) for each in self.found]
         if has_one_range(self.options, tiles):
             lowest, highest = self.ends
             return f"{lowest:.3g}", f"{highest:.3g}"
         return ("-max" if self.spanned[0].centered else "min"), "max"
 
-    def notes(self, inks: Inks) -> tuple[str, ...]:
-        """Sentences about what the picture cannot show."""
+    def notes(self, palette: Palette) -> tuple[str, ...]:
+        """Sentences about values that the colours cannot show."""
         pairs = list(zip(self.found, self.spanned, strict=True))
         tiles = sum(len(each.low) for each in self.found)
         constant = sum(np.count_nonzero(each.low == each.high) for each in self.found)
@@ -89,7 +90,7 @@ class Scale:
             np.count_nonzero((each.low < span.low) | (each.high > span.high)) for each, span in pairs
         )
         sentences = {
-            f"{self.nonfinite} values are NaN or infinite, drawn in {inks.nonfinite_name}.": self.nonfinite,
+            f"{self.nonfinite} values are NaN or infinite, drawn in {palette.nonfinite_name}.": self.nonfinite,
             f"{constant} of {tiles} maps hold one value only, drawn in one colour.": constant,
             f"{beyond} of {tiles} maps have values outside the range, drawn as its nearer end.": beyond,
         }
@@ -97,11 +98,11 @@ class Scale:
 
 
 def has_one_range(options: PictureOptions, tiles: Sequence[int]) -> bool:
-    """Whether all tiles of a picture have one range of values.
+    """Whether all tiles of a picture share one range of values.
 
     Args:
-        options: How the picture is to look.
-        tiles: How many tiles there are in each section.
+        options: The options of the picture.
+        tiles: Number of tiles of each group.
     """
     if options.range is not None or options.normalize in {"picture", "none"}:
         return True
@@ -109,15 +110,19 @@ def has_one_range(options: PictureOptions, tiles: Sequence[int]) -> bool:
 
 
 def _coloring(options: PictureOptions, found: Sequence[Survey]) -> tuple[str, bool]:
-    """Decide on the colormap, and whether its middle is zero."""
+    """Choose the colormap, and whether its middle is zero.
+
+    With `centered=auto` the middle is zero if the values have both signs, and the colormap, if one is named, is
+    diverging: on a sequential one a centre means nothing.
+    """
     fits = options.colormap is None or colormaps.is_diverging(options.colormap)
     centered = options.centered == "true" or (
-        options.centered == "auto" and fits and _about_zero(options, found)
+        options.centered == "auto" and fits and _spans_zero(options, found)
     )
     return options.colormap or (DIVERGING if centered else SEQUENTIAL), centered
 
 
-def _about_zero(options: PictureOptions, found: Sequence[Survey]) -> bool:
+def _spans_zero(options: PictureOptions, found: Sequence[Survey]) -> bool:
     if options.range is not None:
         low, high = options.range
         return low == -high

@@ -1,4 +1,4 @@
-"""From one image's activation to tiles: what is drawn as one rectangle of the picture."""
+"""Tiles of an activation: arrays of rows and columns, each drawn as one rectangle of the picture."""
 
 import math
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from layerscope.errors import NoPicture
 
 LONGEST_ROW = 64
-"""A vector up to this long is drawn as one row."""
+"""Most values of a vector that is drawn as one row."""
 
 
 def tiles(values: NDArray[np.generic], channel_axis: int | None) -> NDArray[np.floating]:
@@ -21,14 +21,14 @@ def tiles(values: NDArray[np.generic], channel_axis: int | None) -> NDArray[np.f
     | a matrix, no channels | one |
     | channels and 1, 2 or 3 further axes | a row, a map or a stack of depth slices for each channel |
 
-    A vector is wrapped only where its length allows rows of equal length, as near to a square as there are,
-    so that every pixel is a value: 4096 is 64 x 64, 1000 is 25 x 40, and 509, a prime, stays one row. Depth slices
-    follow each other, the first channel's before the second's. A vector's channels are its values, so
-    `channel_axis` is ignored there.
+    A long vector is wrapped into rows of equal length, as near to a square as its divisors allow, so that every pixel
+    is a value: 4096 becomes 64 x 64, 1000 becomes 25 x 40, and 509, a prime, stays one row. All depth slices of the
+    first channel come before those of the second. The channels of a vector are its values, so `channel_axis` is
+    ignored for vectors.
 
     Args:
         values: The activation of one image, without the batch axis. Not modified.
-        channel_axis: The axis of the channels, or None where there is none.
+        channel_axis: The axis of the channels, or None without one.
 
     Returns:
         float16, float32 or float64 of shape (tiles, height, width); a view of `values` where possible.
@@ -61,6 +61,7 @@ def _strip(vector: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _rows(length: int) -> int:
+    """The largest divisor of a length that is not above its square root."""
     return next(rows for rows in range(math.isqrt(length), 0, -1) if length % rows == 0)
 
 

@@ -64,7 +64,7 @@ def test_a_mark_in_the_picture_is_found_where_the_model_sees_it(resize, orientat
     preprocessing = Preprocessing.declared({"size": [240, 300], "resize": resize, "exif": exif})
     geometry = preprocessing.geometry(describe(file, LIMITS))
 
-    seen = preprocessing.seen(decode(file, LIMITS, apply_orientation=exif))
+    seen = preprocessing.model_view(decode(file, LIMITS, apply_orientation=exif))
     shown = decode(file, LIMITS).pixels
 
     assert geometry.size == seen.shape[:2]
@@ -92,5 +92,5 @@ def test_a_tensor_shows_the_picture_it_was_made_of(preset, layout):
     image = decode(encoded(Image.fromarray(pixels), "PNG"), LIMITS)
     preprocessing = Preprocessing.preset(preset, layout=layout)
 
-    np.testing.assert_array_equal(preprocessing.seen(image), pixels)
-    np.testing.assert_array_equal(preprocessing.unseen(preprocessing.apply(image)), pixels)
+    np.testing.assert_array_equal(preprocessing.model_view(image), pixels)
+    np.testing.assert_array_equal(preprocessing.picture_of_tensor(preprocessing.apply(image)), pixels)

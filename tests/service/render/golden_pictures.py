@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from layerscope.images import Backdrop, Geometry
+from layerscope.images import Background, Geometry
 from layerscope.limits import Limits
 from layerscope.render import (
-    STRIP,
+    HISTOGRAM_WIDTH,
     LayerRow,
     PictureOptions,
-    Section,
-    network_picture,
+    TileGroup,
     overlay,
     render,
-    render_sections,
+    render_groups,
+    statistics_picture,
     tiles,
 )
 from layerscope.tensors.statistics import Axis
@@ -45,12 +45,12 @@ def _rendered(maps: np.ndarray, **options: object) -> bytes:
 
 def _two_layers() -> bytes:
     """Three maps of one layer above two smaller ones of another, in one range: the lower ones are paler."""
-    sections = [
-        Section(maps=waves(3, 24, 24), names=["0", "5", "11"], heading="block1/conv"),
-        Section(maps=waves(2, 12, 16) / 4, names=["1", "2"], heading="block2/conv"),
+    groups = [
+        TileGroup(maps=waves(3, 24, 24), names=["0", "5", "11"], heading="block1/conv"),
+        TileGroup(maps=waves(2, 12, 16) / 4, names=["1", "2"], heading="block2/conv"),
     ]
     options = PictureOptions(normalize="picture", labels=True, colorbar=True, columns=3, gap=4, scale=2)
-    return render_sections(sections, options, limits=Limits()).data
+    return render_groups(groups, options, limits=Limits()).data
 
 
 def _damaged() -> bytes:
@@ -65,7 +65,7 @@ def _overlay(**options: object) -> bytes:
     """A bright spot right of the middle, over stripes; the model saw a centred square."""
     stripes = np.zeros((60, 96, 3), np.uint8)
     stripes[:, ::8] = (255, 200, 0)
-    ground = Backdrop(pixels=stripes, geometry=Geometry.of((60, 96), (7, 7), "crop"))
+    ground = Background(pixels=stripes, geometry=Geometry.of((60, 96), (7, 7), "crop"))
     heat = np.zeros((7, 7), np.float32)
     heat[3, 5] = 1
     return overlay(heat, ground, PictureOptions(colorbar=True), limits=Limits(), alpha=0.6).data
@@ -73,7 +73,7 @@ def _overlay(**options: object) -> bytes:
 
 def _network() -> bytes:
     """Three layers: one well, one with dead and saturated channels, one with values that are not finite."""
-    density = np.maximum(0, 100 - np.abs(np.arange(STRIP) - 160))
+    density = np.maximum(0, 100 - np.abs(np.arange(HISTOGRAM_WIDTH) - 160))
     rows = [
         LayerRow(
             name="well", density=density, fraction_zero=0.25, channels=8, dead=0, saturated=0, nonfinite=0
@@ -91,7 +91,7 @@ def _network() -> bytes:
             nonfinite=9,
         ),
     ]
-    return network_picture(rows, Axis(-2.0, 6.0, 1.0), limits=Limits(), metadata={"model": "golden@1"})
+    return statistics_picture(rows, Axis(-2.0, 6.0, 1.0), limits=Limits(), metadata={"model": "golden@1"})
 
 
 _DRAWN = {

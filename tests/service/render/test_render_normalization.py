@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import Normalize
 
-from layerscope.render import Picture, palette
+from layerscope.render import Picture, lookup_table
 
 Draw = Callable[..., Picture]
 Decode = Callable[[Picture], np.ndarray]
@@ -186,7 +186,7 @@ def test_values_of_one_sign_are_centred_only_on_demand(draw: Draw) -> None:
 def test_a_constant_map_is_flat_in_the_first_colour(draw: Draw, rgb: Decode, value: float) -> None:
     drawn = draw(np.full((1, 3, 4), value, dtype=np.float32))
 
-    assert (rgb(drawn) == palette("viridis", 256)[0]).all()
+    assert (rgb(drawn) == lookup_table("viridis", 256)[0]).all()
     assert (drawn.value_min, drawn.value_max) == (np.float32(value), np.float32(value))
     assert drawn.notes == ("1 of 1 maps hold one value only, drawn in one colour.",)
 
@@ -216,7 +216,7 @@ def test_nan_and_infinities_take_a_colour_of_their_own(draw: Draw, rgb: Decode) 
 
     pixels = rgb(drawn)[0]
     assert (pixels[1:4] == [255, 0, 255]).all()
-    np.testing.assert_array_equal(pixels[[0, 4]], palette("viridis", 255)[[0, -1]])
+    np.testing.assert_array_equal(pixels[[0, 4]], lookup_table("viridis", 255)[[0, -1]])
     assert (drawn.nonfinite, drawn.value_min, drawn.value_max) == (3, 0, 8)
     assert drawn.notes == ("3 values are NaN or infinite, drawn in magenta.",)
 

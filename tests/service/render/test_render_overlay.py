@@ -7,16 +7,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from layerscope.errors import AnswerTooLarge, NoPicture, OptionInvalid
-from layerscope.images import Backdrop, Geometry
+from layerscope.images import Background, Geometry
 from layerscope.limits import Limits
-from layerscope.render import PictureOptions, overlay, palette
+from layerscope.render import PictureOptions, lookup_table, overlay
 
-VIRIDIS = palette("viridis", 256)
+VIRIDIS = lookup_table("viridis", 256)
 
 
-def backdrop(height=40, width=60, geometry=None):
+def background(height=40, width=60, geometry=None):
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
-    return Backdrop(pixels=pixels, geometry=geometry or Geometry.identity((height, width)))
+    return Background(pixels=pixels, geometry=geometry or Geometry.identity((height, width)))
 
 
 def laid(heat, ground, limits=None, **options):
@@ -32,7 +32,7 @@ def rgb(picture):
 
 
 def test_alpha_0_is_the_picture_and_alpha_1_the_map():
-    ground = backdrop()
+    ground = background()
 
     np.testing.assert_array_equal(rgb(laid([[0, 1]], ground, alpha=0)), ground.pixels)
     covered = rgb(laid([[0, 1]], ground, alpha=1, interpolation="nearest"))
@@ -42,14 +42,14 @@ def test_alpha_0_is_the_picture_and_alpha_1_the_map():
 
 @given(array_shapes(min_dims=2, max_dims=2, max_side=9).flatmap(lambda sides: arrays(np.uint8, (*sides, 3))))
 def test_every_picture_comes_through_a_file_as_it_was(pixels):
-    ground = Backdrop(pixels=pixels, geometry=Geometry.identity(pixels.shape[:2]))
+    ground = Background(pixels=pixels, geometry=Geometry.identity(pixels.shape[:2]))
 
     for form in ("png", "webp"):
         np.testing.assert_array_equal(rgb(laid([[0]], ground, alpha=0, form=form, colorbar=False)), pixels)
 
 
 def test_half_way_is_the_mean_of_both():
-    ground = backdrop()
+    ground = background()
 
     drawn = rgb(laid([[3]], ground, alpha=0.5)).astype(int)
 
@@ -57,7 +57,7 @@ def test_half_way_is_the_mean_of_both():
 
 
 def test_bilinear_runs_from_centre_to_centre():
-    drawn = rgb(laid([[0, 1]], backdrop(1, 256), alpha=1, colormap="gray"))[0, :, 0].astype(int)
+    drawn = rgb(laid([[0, 1]], background(1, 256), alpha=1, colormap="gray"))[0, :, 0].astype(int)
 
     assert (drawn[:64] == 0).all()
     assert (drawn[192:] == 255).all()
@@ -66,7 +66,7 @@ def test_bilinear_runs_from_centre_to_centre():
 
 
 def test_a_crop_leaves_the_rest_of_the_picture_as_it_is():
-    ground = backdrop(40, 60, Geometry.of((40, 60), (8, 8), "crop"))
+    ground = background(40, 60, Geometry.of((40, 60), (8, 8), "crop"))
 
     drawn = rgb(laid(np.zeros((2, 2)), ground, alpha=1))
 
@@ -77,7 +77,7 @@ def test_a_crop_leaves_the_rest_of_the_picture_as_it_is():
 
 def test_of_padding_nothing_is_drawn():
     """The picture lies in the middle rows of the input; only their values come to lie on it."""
-    ground = backdrop(20, 60, Geometry.of((20, 60), (6, 6), "fit"))
+    ground = background(20, 60, Geometry.of((20, 60), (6, 6), "fit"))
 
     drawn = rgb(laid([[5], [5], [0], [1], [5], [5]], ground, alpha=1, interpolation="nearest", range=(0, 1)))
 
@@ -97,7 +97,7 @@ def test_a_picture_seen_as_stored_is_turned_with_its_map(orientation):
     from PIL import ImageOps
 
     upright = np.asarray(ImageOps.exif_transpose(Image.open(file)))
-    ground = backdrop(*upright.shape, Geometry.of(upright.shape, (4, 9), "stretch", orientation))
+    ground = background(*upright.shape, Geometry.of(upright.shape, (4, 9), "stretch", orientation))
 
     drawn = rgb(laid(heat, ground, alpha=1, interpolation="nearest"))
 
@@ -105,7 +105,7 @@ def test_a_picture_seen_as_stored_is_turned_with_its_map(orientation):
 
 
 def test_scale_and_colour_bar():
-    ground = backdrop(30, 20)
+    ground = background(30, 20)
     plain, large = rgb(laid([[1, 2]], ground)), rgb(laid([[1, 2]], ground, scale=3))
     barred = laid([[1, 2]], ground, colorbar=True, alpha=0)
 
@@ -115,8 +115,8 @@ def test_scale_and_colour_bar():
 
 
 def test_both_signs_are_centred_and_what_is_not_finite_is_marked():
-    signed = laid([[-1, 2]], backdrop())
-    damaged = laid([[np.nan, 1], [1, 0]], backdrop(), alpha=1, interpolation="nearest")
+    signed = laid([[-1, 2]], background())
+    damaged = laid([[np.nan, 1], [1, 0]], background(), alpha=1, interpolation="nearest")
 
     assert (signed.colormap, signed.value_min, signed.value_max) == ("vik", -2, 2)
     assert (rgb(damaged)[:20, :30] == (255, 0, 255)).all()
@@ -125,7 +125,7 @@ def test_both_signs_are_centred_and_what_is_not_finite_is_marked():
 
 
 def test_the_same_arguments_give_the_same_bytes_and_nothing_is_changed():
-    heat, ground = np.random.default_rng(2).normal(size=(7, 7)).astype(np.float32), backdrop()
+    heat, ground = np.random.default_rng(2).normal(size=(7, 7)).astype(np.float32), background()
     before = heat.tobytes(), ground.pixels.tobytes()
 
     files = {laid(heat, ground, metadata={"layer": "a"}).data for _ in range(3)}
@@ -143,7 +143,7 @@ def test_the_same_arguments_give_the_same_bytes_and_nothing_is_changed():
 
 
 def test_webp_shows_the_same():
-    heat, ground = np.eye(5), backdrop()
+    heat, ground = np.eye(5), background()
     png, webp = laid(heat, ground), laid(heat, ground, form="webp")
 
     assert (png.media_type, webp.media_type) == ("image/png", "image/webp")
@@ -154,15 +154,15 @@ def test_webp_shows_the_same():
 @pytest.mark.parametrize("heat", [np.zeros((0, 3)), np.zeros(4), np.zeros((2, 2, 2))])
 def test_what_is_no_map_is_refused(heat):
     with pytest.raises(NoPicture, match="no map"):
-        laid(heat, backdrop())
+        laid(heat, background())
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
 def test_alpha_has_bounds(alpha):
     with pytest.raises(OptionInvalid, match="alpha must be from 0 to 1"):
-        laid([[1]], backdrop(), alpha=alpha)
+        laid([[1]], background(), alpha=alpha)
 
 
 def test_the_limit_is_that_of_every_picture():
     with pytest.raises(AnswerTooLarge, match="2,400 pixels, more than 2,399"):
-        laid([[1]], backdrop(), limits=Limits(picture_pixels=2399))
+        laid([[1]], background(), limits=Limits(picture_pixels=2399))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from layerscope.errors import AnswerTooLarge, NoPicture
 from layerscope.limits import Limits
-from layerscope.render import Picture, PictureOptions, palette, render, tiles
+from layerscope.render import Picture, PictureOptions, lookup_table, render, tiles
 
 Draw = Callable[..., Picture]
 Decode = Callable[[Picture], np.ndarray]
@@ -37,11 +37,11 @@ def test_the_file_is_an_8_bit_indexed_png_of_the_native_size(draw: Draw) -> None
 def test_nothing_is_reserved_where_nothing_is_needed(draw: Draw) -> None:
     colours = opened(draw(ramps(1))).getpalette()
 
-    np.testing.assert_array_equal(np.reshape(colours, (-1, 3)), palette("viridis", 256))
+    np.testing.assert_array_equal(np.reshape(colours, (-1, 3)), lookup_table("viridis", 256))
 
 
 def test_a_single_value_is_one_pixel(draw: Draw, rgb: Decode) -> None:
-    np.testing.assert_array_equal(rgb(draw([[[3]]])), [[palette("viridis", 256)[0]]])
+    np.testing.assert_array_equal(rgb(draw([[[3]]])), [[lookup_table("viridis", 256)[0]]])
 
 
 def test_a_vector_of_4096_is_a_square(draw: Draw, palette_indices: Decode) -> None:
@@ -88,7 +88,7 @@ def test_tiles_are_in_reading_order_between_gaps(draw: Draw, rgb: Decode) -> Non
 
     drawn = rgb(draw(levels, columns=3, gap=2, normalize="layer", colormap="gray"))
 
-    gray = palette("gray", 255)[[0, 63, 127, 191, 254]]
+    gray = lookup_table("gray", 255)[[0, 63, 127, 191, 254]]
     assert drawn.shape == (4, 7, 3)
     np.testing.assert_array_equal(drawn[0, [0, 3, 6]], gray[:3])
     np.testing.assert_array_equal(drawn[3, [0, 3]], gray[3:])
@@ -153,11 +153,11 @@ def test_the_colour_bar_runs_from_the_first_colour_up_to_the_last(draw: Draw, rg
     picture = draw(ramps(1, 300, 20), colorbar=True)
     drawn = rgb(picture)
 
-    colours = {tuple(colour) for colour in palette("viridis", 254).tolist()}
+    colours = {tuple(colour) for colour in lookup_table("viridis", 254).tolist()}
     bar = [x for x in range(20, picture.width) if {tuple(p) for p in drawn[:, x].tolist()} == colours]
     assert len(bar) >= 8
-    np.testing.assert_array_equal(drawn[-1, bar[0]], palette("viridis", 254)[0])
-    np.testing.assert_array_equal(drawn[0, bar[0]], palette("viridis", 254)[-1])
+    np.testing.assert_array_equal(drawn[-1, bar[0]], lookup_table("viridis", 254)[0])
+    np.testing.assert_array_equal(drawn[0, bar[0]], lookup_table("viridis", 254)[-1])
 
 
 def test_the_colour_bar_gives_numbers_only_where_one_range_holds(draw: Draw, rgb: Decode) -> None:

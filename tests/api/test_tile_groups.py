@@ -8,7 +8,7 @@ import pytest
 from layerscope.graph.taps.addresses import Address
 from layerscope.graph.taps.tap import LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
-from layerscope_api.serializers.feature_map import places_of, section_of
+from layerscope_api.serializers.feature_map import places_of, tile_group
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
@@ -24,16 +24,16 @@ def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, chann
     whole = activation(2, *((2, 3, 4, 5) if channels_first else (3, 4, 5, 2)), channels_first=channels_first)
 
     chosen = whole.select(channels)
-    section, places = section_of(chosen, labelled=True), places_of(chosen)
+    group, places = tile_group(chosen, labelled=True), places_of(chosen)
 
     by_channel = whole.values if channels_first else np.moveaxis(whole.values, -1, 1)
-    for maps, place in zip(section.maps, places, strict=True):
+    for maps, place in zip(group.maps, places, strict=True):
         np.testing.assert_array_equal(maps, by_channel[place.image, place.channel, place.slice])
-    assert [f"{place.channel}:{place.slice}" for place in places] == section.names
+    assert [f"{place.channel}:{place.slice}" for place in places] == group.names
 
 
 def names_of(activation: Activation) -> Sequence[str] | None:
-    return section_of(activation, labelled=True).names
+    return tile_group(activation, labelled=True).names
 
 
 def test_a_label_is_the_channel_or_the_image_of_what_has_none() -> None:

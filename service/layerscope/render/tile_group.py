@@ -1,4 +1,4 @@
-"""Sections of a picture: the maps of one layer, drawn as one grid."""
+"""Tile group: the maps of one layer, drawn as one grid of a picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """The maps of one layer, to be drawn as one grid.
+class TileGroup:
+    """The maps of one layer, drawn as one grid of tiles.
 
     Attributes:
         maps: Values of shape (tiles, height, width), of any real type.
-        names: A name for each tile, for `labels`; numbers from 0 if left out. They must be as many.
-        heading: What is written above the grid where there are several, for `labels`.
+        names: The name of each tile, drawn with the option `labels`; None numbers the tiles from 0.
+        heading: The text above the grid, drawn with the option `labels` if the picture has several groups.
     """
 
     maps: NDArray[np.floating]
@@ -23,5 +23,5 @@ class Section:
 
     @property
     def labels(self) -> Sequence[str]:
-        """A name for each tile."""
+        """The name of each tile."""
         return [str(number) for number in range(len(self.maps))] if self.names is None else self.names
