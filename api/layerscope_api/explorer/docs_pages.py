@@ -1,11 +1,10 @@
-"""The page that describes the service. Its files are small, are ours and load nothing from elsewhere.
+"""The page of the API documentation, and the OpenAPI document. The page loads nothing from other sites.
 
-A browser cannot send a key when it opens a page. So the files of the page are open, and the contract is not: where keys
-are in use, the page asks for one and fetches the contract with it.
+A browser cannot send a key when it opens a page. So the page needs none, and the OpenAPI document does: the page asks for
+a key and fetches the document with it.
 """
 
 from functools import cache
-from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -13,7 +12,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from layerscope_api.context.scopes import INFER
-from layerscope_api.explorer import PAGE_POLICY
+from layerscope_api.explorer.files import PACKAGE
+from layerscope_api.explorer.page import PAGE_POLICY
 
 router = APIRouter(include_in_schema=False, dependencies=[INFER])
 
@@ -22,19 +22,19 @@ _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 
 @router.get("/docs")
 async def docs() -> Response:
-    """The contract as a page."""
+    """The page."""
     return _page("docs.html")
 
 
 @router.get("/docs/{name}")
 async def docs_file(name: Literal["docs.css", "docs.js"]) -> Response:
-    """What that page is made of."""
+    """A file of the page."""
     return _page(name)
 
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """The contract as a document."""
+    """The OpenAPI document."""
     return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
 
 
@@ -45,4 +45,4 @@ def _page(name: str) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    return files("layerscope_api.explorer").joinpath("docs", name).read_bytes()
+    return PACKAGE.joinpath("docs", name).read_bytes()

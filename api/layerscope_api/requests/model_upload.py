@@ -1,4 +1,4 @@
-"""Receive a model file that somebody sends: as the body itself, or as a part of a form."""
+"""Uploads of model files: the file as the whole body, or as a part of a form, is written to disk while it arrives."""
 
 import shutil
 from pathlib import Path
@@ -13,21 +13,20 @@ from layerscope.limits import Limits
 from layerscope.models.durable import storing
 from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
-from layerscope.models.validation import suffix_of
 from layerscope_api.requests.body import content_type_of
 from layerscope_api.requests.multipart import read_form
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE
 from layerscope_api.schemas.options import read_options
 
 FILE_TYPES = (ANY_TYPE, "application/zip", "application/x-hdf5")
-"""What a model file may be sent as; what it is, its content tells."""
+"""Content types of a body that is a model file. They do not tell its format; its first bytes do, see `ModelStore.add`."""
 
-_FILE, _DECLARATION = "model", "declaration"
-_WRITTEN_AT_ONCE = 1024 * 1024
+_FILE_PART, _DECLARATION_PART = "model", "declaration"
+_WRITE_BYTES = 1024 * 1024
 
 
 class UploadOptions(BaseModel):
-    """What is said of a model that is sent."""
+    """The options of an upload."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,57 +38,55 @@ class UploadOptions(BaseModel):
     )
 
     def manifest(self) -> Manifest | None:
-        """What is declared.
+        """The declaration of the model; None without one.
 
         Raises:
-            ModelRefused: it is wrong, or declares what only an operator may.
+            ModelRefused: the declaration is invalid, or declares what only an operator may.
         """
         return None if self.declaration is None else Manifest.of_stranger(self.declaration)
 
 
 def declared_size(request: Request, limits: Limits) -> int:
-    """How long the model file is at most, from what the request says before it is read."""
+    """The greatest length of the model file in bytes: Content-Length, or the limit if it is missing or greater."""
     length = request.headers.get("content-length", "")
     return min(int(length), limits.model_file_bytes) if length.isdigit() else limits.model_file_bytes
 
 
 async def receive(request: Request, file: Path, limits: Limits) -> tuple[UploadOptions, Path]:
-    """Write the model file that a request sends.
+    """Write the model file of a request to disk.
 
     Args:
         request: not read yet.
-        file: an existing file to write it to.
+        file: an existing file without an ending, which is overwritten.
         limits: `form_parts` bounds a form.
 
     Returns:
-        The options, and where the file is: its name tells what it is.
+        The options and the path of the file. A file of a form has the ending that its name has at the client; the file of
+        a plain body has none.
 
     Raises:
         InvalidRequest: a form without exactly one file named `model`.
-        OptionInvalid: an option is unknown, missing or impossible.
-        ModelRefused: the file is no model file, or the declaration is wrong.
-        StorageFull: the disk has no room for it.
+        OptionInvalid: an option is unknown, missing or invalid.
+        ModelRefused: the declaration is invalid.
+        StorageFull: the disk has no room for the file.
         TooMany: more parts than a form may have.
-        UnsupportedFormat: the content type is none that models are sent as.
+        UnsupportedFormat: the content type is none of those of model files.
     """
     content_type = content_type_of(request)
     given = dict(request.query_params.items())
     if content_type == FORM_TYPE:
-        options, suffix = await _receive_form(request, given, file, limits)
-    elif content_type in FILE_TYPES:
-        options, suffix = _read(given), ""
-        await _receive_body(request, file)
-    else:
+        return await _receive_form(request, given, file, limits)
+    if content_type not in FILE_TYPES:
         raise UnsupportedFormat(
             f"Send a model file as {', '.join(FILE_TYPES)} or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
             content_type=content_type,
         )
-    named = file.with_suffix(suffix or await run_in_threadpool(suffix_of, file))
-    await run_in_threadpool(file.rename, named)
-    return options, named
+    options = _upload_options(given)
+    await _receive_body(request, file)
+    return options, file
 
 
-def _read(given: dict[str, str]) -> UploadOptions:
+def _upload_options(given: dict[str, str]) -> UploadOptions:
     options = read_options(UploadOptions, given)
     require_model_name(options.name)
     options.manifest()
@@ -97,51 +94,52 @@ def _read(given: dict[str, str]) -> UploadOptions:
 
 
 async def _receive_body(request: Request, file: Path) -> None:
-    waiting = bytearray()
+    buffer = bytearray()
     with file.open("r+b") as target:
 
-        def write() -> None:
+        def flush() -> None:
             with storing():
-                target.write(waiting)
-            waiting.clear()
+                target.write(buffer)
+            buffer.clear()
 
         async for chunk in request.stream():
-            waiting += chunk
-            if len(waiting) >= _WRITTEN_AT_ONCE:
-                await run_in_threadpool(write)
-        await run_in_threadpool(write)
+            buffer += chunk
+            if len(buffer) >= _WRITE_BYTES:
+                await run_in_threadpool(flush)
+        await run_in_threadpool(flush)
         target.truncate()
 
 
 async def _receive_form(
     request: Request, given: dict[str, str], file: Path, limits: Limits
-) -> tuple[UploadOptions, str]:
-    """The options, and the suffix that the file is sent with, if any."""
+) -> tuple[UploadOptions, Path]:
     with storing():
         async with read_form(request, limits.form_parts, on_disk=True) as form:
             sent = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
             fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
-            files = [part for name, part in sent if name == _FILE]
-            if len(files) != 1 or {name for name, _ in sent} - {_FILE, _DECLARATION}:
+            files = [part for name, part in sent if name == _FILE_PART]
+            if len(files) != 1 or {name for name, _ in sent} - {_FILE_PART, _DECLARATION_PART}:
                 raise InvalidRequest(
-                    f"The form must have one file named {_FILE}, and may have one named {_DECLARATION}."
+                    f"The form must have one file named {_FILE_PART}, and may have one named {_DECLARATION_PART}."
                 )
             for name, part in sent:
-                if name == _DECLARATION:
+                if name == _DECLARATION_PART:
                     fields[name] = _text(await part.read())
-            options = _read({**given, **fields})
+            options = _upload_options({**given, **fields})
             await run_in_threadpool(_copy, files[0], file)
-            return options, Path(files[0].filename or "").suffix
+            named = file.with_suffix(Path(files[0].filename or "").suffix)
+            await run_in_threadpool(file.rename, named)
+            return options, named
 
 
 def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The {_DECLARATION} is not text in UTF-8.") from error
+        raise InvalidRequest(f"The {_DECLARATION_PART} is not text in UTF-8.") from error
 
 
 def _copy(part: UploadFile, file: Path) -> None:
     with file.open("r+b") as target:
-        shutil.copyfileobj(part.file, target, _WRITTEN_AT_ONCE)
+        shutil.copyfileobj(part.file, target, _WRITE_BYTES)
         target.truncate()

@@ -1,4 +1,4 @@
-"""Models that are sent to the service, and removed from it."""
+"""Uploads: model files that clients send, and versions that they remove."""
 
 from typing import Any
 
@@ -45,8 +45,8 @@ async def add_model(request: Request, response: Response, service: ServiceDepend
     The same file with the same declaration again is the version that it was. Needs `--allow-upload`.
     """
     models, limits = service.engine.models, service.limits
-    async with contextmanager_in_threadpool(models.receiving(declared_size(request, limits))) as came:
-        options, file = await receive(request, came, limits)
+    async with contextmanager_in_threadpool(models.receiving(declared_size(request, limits))) as incoming:
+        options, file = await receive(request, incoming, limits)
         added = await service.admin_pool.run(
             lambda: models.add(file, options.name, options.manifest(), load=options.load)
         )

@@ -195,7 +195,7 @@ class Library(Generic[Model]):
         """Check a model file, try it, and store a fresh one as the next version of a model.
 
         Args:
-            file: what came; its name ends in `.keras`, `.h5` or `.hdf5`.
+            file: a model file, see `ModelStore.add`.
             name: what to call the model.
             declaration: what is declared with it, and is data.
             load: whether to load it, too.

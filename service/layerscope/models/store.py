@@ -27,7 +27,7 @@ from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_
 from layerscope.models.durable import storing, synchronise, synchronise_folder
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import FILE_NAME, Manifest
-from layerscope.models.validation import Report, accept
+from layerscope.models.validation import Report, accept, suffix_of
 
 _INCOMING = ".incoming"
 
@@ -90,7 +90,7 @@ class ModelStore:
         """Check a model file, and store a fresh one of it as the next version.
 
         Args:
-            file: what came; its name ends in `.keras`, `.h5` or `.hdf5`.
+            file: a model file. Its name ends in `.keras`, `.h5` or `.hdf5`; without an ending its first bytes tell the format.
             name: what to call the model.
             declaration: what is declared with it, and is data.
             probe: tries the fresh file, and raises what it is refused for.
@@ -102,7 +102,7 @@ class ModelStore:
         """
         require_model_name(name)
         with storing(), self._arriving() as folder:
-            fresh = folder / f"model{file.suffix}"
+            fresh = folder / f"model{file.suffix or suffix_of(file)}"
             report = accept(file, fresh, self._limits)
             if declaration is not None:
                 (folder / FILE_NAME).write_text(declaration.model_dump_json(exclude_unset=True), "utf-8")

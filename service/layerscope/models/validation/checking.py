@@ -40,8 +40,9 @@ def accept(path: Path, target: Path, limits: Limits) -> Report:
     """Examine a model file and write a fresh one of what was checked.
 
     Args:
-        path: a `.keras`, `.h5` or `.hdf5` file.
-        target: where to write the fresh file; its folder takes the temporary ones, too. Nothing is left there when
+        path: the file.
+        target: where to write the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have;
+            its folder takes the temporary ones, too. Nothing is left there when
             the model is refused.
         limits: what a model, and checking it, may take.
 
@@ -50,7 +51,7 @@ def accept(path: Path, target: Path, limits: Limits) -> Report:
         UnsupportedFormat: it is not a format that is accepted.
         StorageFull: there is no room for the fresh file, or for the temporary ones.
     """
-    if path.is_dir() or path.suffix not in _SUFFIXES:
+    if path.is_dir() or target.suffix not in _SUFFIXES:
         raise UnsupportedFormat(
             "A model must be a .keras or an .h5 file; a SavedModel is a program, and only an operator can serve one.",
             suffixes=list(_SUFFIXES),

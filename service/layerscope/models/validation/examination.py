@@ -28,8 +28,8 @@ def examine(path: Path, target: Path, limits: Limits) -> Report:
     """Check a model file and write it anew.
 
     Args:
-        path: a file whose name ends in `.keras`, `.h5` or `.hdf5`.
-        target: the fresh file, of the same format.
+        path: the file.
+        target: the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have.
         limits: what a model may take.
 
     Raises:
@@ -42,20 +42,20 @@ def examine(path: Path, target: Path, limits: Limits) -> Report:
             size=size,
             limit=limits.model_file_bytes,
         )
-    kind = _kind(path)
+    kind = _kind(path, target)
     with tempfile.TemporaryDirectory() as folder:
         if kind == "keras":
             return _examine_keras(path, target, Path(folder), limits)
         return _examine_hdf5(path, target, limits)
 
 
-def _kind(path: Path) -> Kind:
-    """By the name and the first bytes, which must agree."""
-    named: Kind = "keras" if path.suffix == ".keras" else "hdf5"
+def _kind(path: Path, target: Path) -> Kind:
+    """The format, by the ending of the name and by the first bytes of the file, which must agree."""
+    named: Kind = "keras" if target.suffix == ".keras" else "hdf5"
     kind = kind_of(path)
     if kind != named:
         hint = f"it looks like an {SUFFIXES[kind]} file, so name it that" if kind else "save the model again"
-        raise ModelUnreadable(f"The file is not what its name {path.suffix!r} says: {hint}.")
+        raise ModelUnreadable(f"The file is not what its name {target.suffix!r} says: {hint}.")
     return named
 
 
