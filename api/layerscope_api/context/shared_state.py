@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from layerscope.images import ImageStore
-from layerscope.images.shared import SharedImageStore
+from layerscope.images.shared_store import SharedImageStore
 from layerscope.limits import Limits
 from layerscope.models.durable import write_whole
 from layerscope.models.worker_sync import FellowProcesses

@@ -1,12 +1,12 @@
-"""Bytes to validated pixels and tensors: decoding, preprocessing, tensors and the store of uploaded images."""
+"""Images: from the bytes of a request to pixels and input tensors, and the store of uploaded images."""
 
 from layerscope.images.background import Background
 from layerscope.images.decode import DecodedImage, ImageDescription, decode, describe
 from layerscope.images.geometry import Box, Geometry
+from layerscope.images.npy import read_npy
 from layerscope.images.pixels import true_colors
 from layerscope.images.preprocessing import Preprocessing
 from layerscope.images.store import ImageStore, StoredImage
-from layerscope.images.tensor import read_npy
 
 __all__ = [
     "Background",

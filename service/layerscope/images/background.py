@@ -1,4 +1,4 @@
-"""A picture to draw over, and where the model's input lies in it."""
+"""Background of an overlay: the picture, and the position of the model's input in it."""
 
 from dataclasses import dataclass, field
 
@@ -10,11 +10,11 @@ from layerscope.images.geometry import Geometry
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Background:
-    """A picture and the geometry of what the model sees of it.
+    """A picture to draw over.
 
     Attributes:
         pixels: Red, green and blue, uint8 of shape (height, width, 3).
-        geometry: The way from the model's input to these pixels.
+        geometry: The mapping from the model's input to these pixels.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)

@@ -1,4 +1,7 @@
-"""Image files to pixels: bounded before decoding, the same channels whatever the file holds, every change noted."""
+"""Decoding of image files to 8-bit pixels.
+
+Size and structure are checked before decoding; every conversion is noted in words.
+"""
 
 import io
 from collections.abc import Iterator
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, WebPImagePlugin  # noqa: F401 - or the first WebP makes Pillow load all its plugins
+from PIL import Image, WebPImagePlugin  # noqa: F401 - without it, the first WebP makes Pillow load all its plugins
 
 from layerscope.errors import LayerscopeError
 from layerscope.images.headers import Format, Header, check_size, read_header, unreadable
@@ -24,14 +27,15 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation; all other values mean upright."""
+"""The operation that undoes each EXIF orientation; all other values mean upright."""
 
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
+"""The orientations in which the stored width is the height of the upright picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDescription:
-    """What an image file holds, from its headers alone.
+    """The description of an image file, from its headers alone.
 
     Attributes:
         format: The container, decided by content.
@@ -50,17 +54,17 @@ class ImageDescription:
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """The pixels of an image and how they came about.
+    """The pixels of an image, and how they were decoded.
 
     Attributes:
-        pixels: uint8 of shape (height, width, channels), read-only. 1 channel is grey, 3 are red, green, blue,
-            4 add alpha (not premultiplied). Colour profiles are not applied.
+        pixels: uint8 of shape (height, width, channels), read-only. 1 channel is grey, 3 channels are red, green and
+            blue, 4 channels add alpha (not premultiplied). Colour profiles are not applied.
         format: The container, decided by content.
         mode: Pillow's name of the pixel type in the file, such as "RGB", "P" or "I;16".
         width: Pixels across, after orientation.
         height: Pixels down, after orientation.
         orientation_applied: The EXIF orientation (1 to 8) that was undone; 1 is none.
-        notes: Every conversion made, in words.
+        notes: Every conversion that was made, in words.
     """
 
     pixels: NDArray[np.uint8]
@@ -73,10 +77,10 @@ class DecodedImage:
 
 
 def describe(data: bytes, limits: Limits) -> ImageDescription:
-    """Read what an image file holds without decoding a pixel.
+    """Describe an image file without decoding its pixels.
 
     Raises:
-        UnsupportedImage: The bytes are none of PNG, JPEG, WebP, BMP and GIF.
+        UnsupportedImage: The bytes are none of PNG, JPEG, WebP, BMP and GIF, or a run-length encoded BMP.
         ImageUnreadable: The headers are damaged.
         ImageTooLarge: More pixels, or a longer side, than `limits` allow.
         ImageTooComplex: More scans or blocks than an image of any size needs.
@@ -91,16 +95,16 @@ def describe(data: bytes, limits: Limits) -> ImageDescription:
 def decode(data: bytes, limits: Limits, apply_orientation: bool = True) -> DecodedImage:
     """Decode the first frame of an image file to 8-bit pixels.
 
-    16-bit channels keep their high byte (0..65535 becomes 0..255). CMYK becomes RGB by Pillow's formula,
-    palettes are expanded, and any transparency becomes an alpha channel.
+    16-bit channels keep their high byte (0 to 65535 becomes 0 to 255). CMYK becomes RGB by Pillow's formula, palettes are
+    expanded, and any transparency becomes an alpha channel.
 
     Args:
         data: The file.
-        limits: The bounds in force; size and scans are checked before any pixel is decoded.
-        apply_orientation: Whether to turn the picture upright by its EXIF orientation.
+        limits: The limits in force; size and structure are checked before any pixel is decoded.
+        apply_orientation: Whether to turn the picture upright as its EXIF orientation says.
 
     Raises:
-        UnsupportedImage: The bytes are none of PNG, JPEG, WebP, BMP and GIF.
+        UnsupportedImage: The bytes are none of PNG, JPEG, WebP, BMP and GIF, or a run-length encoded BMP.
         ImageUnreadable: The file is damaged or cut off.
         ImageTooLarge: More pixels, or a longer side, than `limits` allow.
         ImageTooComplex: More scans or blocks than an image of any size needs.
@@ -130,12 +134,13 @@ def _open(data: bytes, header: Header, limits: Limits) -> Iterator[Image.Image]:
 
 
 def _orientation(image: Image.Image) -> int:
-    # Not image.getexif(): for a PNG without EXIF that decodes the pixels.
+    # Not image.getexif(), which decodes the pixels of a PNG file without EXIF data.
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif", b""))
         orientation = exif.get(_ORIENTATION_TAG)
     except Exception:
+        # Damaged EXIF data make Pillow raise many kinds of exceptions; the picture itself may be intact.
         return 1
     return orientation if orientation in _UPRIGHT else 1
 
@@ -159,7 +164,7 @@ def _pixels(image: Image.Image, header: Header) -> tuple[NDArray[np.uint8], tupl
 
 
 def _conversion(image: Image.Image) -> tuple[str, tuple[str, ...]]:
-    """The mode to convert to, one of L, RGB and RGBA, and the note about it."""
+    """The Pillow mode to convert to, one of L, RGB and RGBA, and the note about the conversion."""
     transparent = image.has_transparency_data
     match image.mode:
         case "L" | "RGB" if transparent:
@@ -177,6 +182,7 @@ def _conversion(image: Image.Image) -> tuple[str, tuple[str, ...]]:
 
 
 def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
+    """16-bit grey as 8-bit grey, or as RGBA if one grey value is transparent. Pillow would clip values above 255."""
     values = np.asarray(image)
     grey = (values >> 8).astype(np.uint8)[..., np.newaxis]
     if (transparent := image.info.get("transparency")) is None:

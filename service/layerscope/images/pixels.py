@@ -1,4 +1,4 @@
-"""The steps of preprocessing that work on 8-bit pixels: alpha, grey, size and channel order."""
+"""Steps of preprocessing on 8-bit pixels: alpha, grey, size and channel order."""
 
 from typing import Literal
 
@@ -23,11 +23,11 @@ _FILTERS: dict[Filter, Image.Resampling] = {
 
 
 def flatten(pixels: Pixels, color: Color, background: tuple[int, int, int]) -> Pixels:
-    """Composite alpha over a background and turn colour to grey, where `color` asks for it.
+    """Composite alpha over a background and convert colour to grey, as far as `color` needs it.
 
     Args:
-        pixels: Shape (height, width, 1, 3 or 4).
-        color: "grey" leaves 1 channel, "rgba" leaves alpha as it is, the others leave 1 or 3 channels.
+        pixels: uint8 of shape (height, width, channels) with 1, 3 or 4 channels.
+        color: "grey" gives 1 channel, "rgba" keeps alpha, "rgb" and "bgr" give 1 or 3 channels in the order of RGB.
         background: Red, green and blue, 0 to 255.
     """
     channels = pixels.shape[2]
@@ -42,20 +42,19 @@ def flatten(pixels: Pixels, color: Color, background: tuple[int, int, int]) -> P
 
 
 def resample(pixels: Pixels, size: tuple[int, int], resize: Resize, name: Filter) -> Pixels:
-    """Resize with Pillow, which rounds to 8 bits and weights colour by alpha when there are 4 channels.
+    """Resize with Pillow, which rounds to 8 bits and weights the colours of RGBA pixels by alpha.
 
     Args:
-        pixels: Shape (height, width, channels).
+        pixels: uint8 of shape (height, width, channels).
         size: Height and width of the result.
-        resize: "stretch" changes the proportions; "fit" keeps them, centred and padded with 0; "crop" keeps
-            them by using only the largest centred part that has the proportions of `size`.
-        name: The filter.
+        resize: "stretch" changes the proportions. "fit" keeps them: the whole picture is centred and padded with 0.
+            "crop" keeps them too: only the largest centred part with the proportions of `size` is used.
+        name: The resampling filter.
     """
     if pixels.shape[:2] == size:
         return pixels
-    window, place = framing(pixels.shape[:2], size, resize)
-    left, top, right, bottom = place
-    picture = _picture(pixels).resize((right - left, bottom - top), _FILTERS[name], box=window)
+    source, (left, top, right, bottom) = framing(pixels.shape[:2], size, resize)
+    picture = _picture(pixels).resize((right - left, bottom - top), _FILTERS[name], box=source)
     if (bottom - top, right - left) == size:
         return _pixels(picture)
     canvas = np.zeros((*size, pixels.shape[2]), np.uint8)
@@ -66,7 +65,7 @@ def resample(pixels: Pixels, size: tuple[int, int], resize: Resize, name: Filter
 def framing(
     picture: tuple[int, int], size: tuple[int, int], resize: Resize
 ) -> tuple[tuple[float, float, float, float], tuple[int, int, int, int]]:
-    """Tell which part of a picture is resized, and where in the result it lies.
+    """Compute which box of a picture is resized, and which box of the result it fills.
 
     Args:
         picture: Height and width of the picture.
@@ -74,7 +73,8 @@ def framing(
         resize: As for `resample`.
 
     Returns:
-        Left, top, right and bottom of the part, in pixels of the picture; the same in pixels of the result.
+        Left, top, right and bottom of the source box, in pixels of the picture and possibly fractions of them; the
+        same of the target box, in whole pixels of the result.
     """
     (old_height, old_width), (height, width) = picture, size
     whole, everywhere = (0.0, 0.0, float(old_width), float(old_height)), (0, 0, width, height)
@@ -85,6 +85,7 @@ def framing(
         return (left, top, left + kept_width, top + kept_height), everywhere
     if resize == "stretch":
         return whole, everywhere
+    # fit: the side that needs the smaller scale decides; each side keeps at least one pixel.
     ratio = min(height / old_height, width / old_width)
     inner_height, inner_width = max(1, round(old_height * ratio)), max(1, round(old_width * ratio))
     above, before = (height - inner_height) // 2, (width - inner_width) // 2
@@ -92,7 +93,7 @@ def framing(
 
 
 def arrange(pixels: Pixels, color: Color) -> Pixels:
-    """Bring the channels to the number and order of `color`, as a view where that is possible."""
+    """Bring the channels to the number and order of `color`, as a view where possible."""
     height, width, channels = pixels.shape
     if color == "grey":
         return pixels
@@ -107,7 +108,11 @@ def arrange(pixels: Pixels, color: Color) -> Pixels:
 
 
 def true_colors(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:
-    """Make red, green and blue of 1, 3 or 4 channels in that order: grey is repeated, alpha composited."""
+    """Convert 1, 3 or 4 channels to red, green and blue: grey is repeated, alpha composited over `background`.
+
+    Returns:
+        uint8 of shape (height, width, 3), C-contiguous.
+    """
     return np.ascontiguousarray(arrange(flatten(pixels, "rgb", background), "rgb"))
 
 

@@ -1,4 +1,7 @@
-"""From decoded pixels to the tensor a model was trained on: declared with the model, echoed in every answer."""
+"""Preprocessing: from decoded pixels to the input tensor of a model.
+
+It is declared with the model and repeated in every answer.
+"""
 
 import hashlib
 import json
@@ -14,35 +17,33 @@ from layerscope.errors import OptionInvalid
 from layerscope.images.decode import DecodedImage, ImageDescription
 from layerscope.images.geometry import Geometry
 from layerscope.images.pixels import Color, Filter, Resize, arrange, flatten, resample, true_colors
-from layerscope.images.presets import PRESETS, merge_preset, with_scale_and_offset
+from layerscope.images.presets import LARGEST_FACTOR, PRESETS, merge_preset, with_scale_and_offset
 
 MAX_SIDE = 8_192
 """Most pixels of either side of a model's input."""
 
-_LARGEST = 1e30
-
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, strict=True)]
 Byte = Annotated[int, Field(ge=0, le=255, strict=True)]
-Factor = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=-LARGEST_FACTOR, le=LARGEST_FACTOR, allow_inf_nan=False)]
 
 _CHANNELS: dict[Color, int] = {"grey": 1, "rgb": 3, "bgr": 3, "rgba": 4}
 
 
 class Preprocessing(BaseModel):
-    """How an image becomes a model's input, in this order.
+    """The steps from an image to a model's input, in this order.
 
-    1. The EXIF orientation is undone (`exif`, when decoding).
+    1. The EXIF orientation is undone while decoding (`exif`).
     2. Alpha is composited over `background`, unless `color` is "rgba"; then an image without alpha is opaque.
     3. For "grey", colour becomes luma by ITU-R 601 (0.299 R + 0.587 G + 0.114 B, in Pillow's fixed point).
-    4. The picture is resized by Pillow on 8-bit values, which it rounds to; filters are antialiased when
-       shrinking. Nothing happens when the size is right already.
+    4. The picture is resized by Pillow, which rounds to 8 bits; filters are antialiased when shrinking. A picture that
+       has the size already is not changed.
     5. Channels are put in the order of `color`; grey is repeated.
-    6. value = pixel * scale + offset in float32, with pixels of 0 to 255.
+    6. value = pixel * scale + offset, in float32, with pixels from 0 to 255.
 
     `mean` and `std` may be given instead of `scale` and `offset`: value = (pixel - mean) / std, in pixel units.
 
     Raises:
-        OptionInvalid: A rule between fields is broken; `declared` and `preset` raise it for every mistake.
+        OptionInvalid: Fields contradict each other. `declared` and `preset` raise it for any other mistake, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,10 +79,10 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def declared(cls, declaration: Mapping[str, object]) -> Self:
-        """Read a declaration: any fields, and optionally the `preset` they start from.
+        """Read a declaration: any fields, and optionally the `preset` that they override.
 
         Raises:
-            OptionInvalid: The field and what it must be, in words.
+            OptionInvalid: A field is unknown or has an invalid value; the message names the field and what it must be.
         """
         fields = dict(declaration)
         preset = fields.pop("preset", "none")
@@ -95,26 +96,26 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def preset(cls, name: str, **overrides: object) -> Self:
-        """Start from "none", "unit", "signed", "caffe" or "torch" and change some fields.
+        """Start from "none", "unit", "signed", "caffe" or "torch" and override some fields.
 
         Raises:
-            OptionInvalid: No such preset, or an override that cannot be.
+            OptionInvalid: There is no such preset, or an override is invalid.
         """
         return cls.declared({**overrides, "preset": name})
 
     @property
     def channels(self) -> int:
-        """Channels of the tensor: 1, 3 or 4."""
+        """Number of channels of the tensor: 1, 3 or 4."""
         return _CHANNELS[self.color]
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that stand for every field but `assumed`, which changes no value."""
+        """Sixteen hexadecimal digits, the SHA-256 of all fields except `assumed`, which changes no value."""
         fields = json.dumps(self.model_dump(exclude={"assumed"}), sort_keys=True)
         return hashlib.sha256(fields.encode()).hexdigest()[:16]
 
     def apply(self, image: DecodedImage) -> NDArray[np.float32]:
-        """Make one image's tensor.
+        """Compute the tensor of one image.
 
         Returns:
             float32, C-contiguous, of shape (height, width, channels), or (channels, height, width) for "nchw".
@@ -122,22 +123,22 @@ class Preprocessing(BaseModel):
         return self._values(arrange(self._sized(image), self.color))
 
     def model_view(self, image: DecodedImage) -> NDArray[np.uint8]:
-        """Make the picture that the model sees: `apply` before colours are reordered and become numbers.
+        """The picture that the model sees: cropped and resized as in `apply`, in true colours.
 
         Returns:
-            Red, green and blue, shape (height, width, 3), whatever `color` and `layout` are.
+            Red, green and blue, uint8 of shape (height, width, 3), whatever `color` and `layout` are.
         """
         return true_colors(self._sized(image), self.background)
 
     def picture_of_tensor(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Make a picture of a tensor, as if `apply` had made the tensor of it.
+        """The picture of an input tensor: the inverse of `apply`, apart from its resizing.
 
         Args:
-            values: Shape (height, width, channels), or (channels, height, width) for "nchw", with `channels` as
-                declared. What lies outside of 0 to 255 as a pixel is drawn as the nearer end, NaN as 0.
+            values: Shape (height, width, channels), or (channels, height, width) for "nchw". Values that would be
+                pixels outside 0 to 255 become the nearer end, NaN becomes 0.
 
         Returns:
-            Red, green and blue, shape (height, width, 3).
+            Red, green and blue, uint8 of shape (height, width, 3).
         """
         rows = values.transpose(1, 2, 0) if self.layout == "nchw" else values
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
@@ -147,15 +148,15 @@ class Preprocessing(BaseModel):
         return true_colors(pixels[..., ::-1] if self.color == "bgr" else pixels, self.background)
 
     def grey_values(self, pixel: float) -> NDArray[np.float32]:
-        """What a grey of 0 to 255 is in the tensor: one value a channel."""
+        """The values of a grey pixel, 0 to 255, in the tensor: float32 of shape (channels,)."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
         return np.broadcast_to(np.float32(pixel) * scale + offset, self.channels)
 
     def geometry(self, image: ImageDescription | DecodedImage) -> Geometry:
-        """Tell where the pixels of the input lie in the image; needs no pixel of it.
+        """The mapping between the input and the image, from the size of the image alone.
 
         Args:
-            image: What `describe` finds in the file, or `decode` with its orientation applied.
+            image: The result of `describe`, or of `decode` with the orientation applied.
         """
         orientation = 1 if self.exif else image.orientation_applied
         return Geometry.of((image.height, image.width), self.size, self.resize, orientation)
@@ -174,7 +175,7 @@ class Preprocessing(BaseModel):
             values += offset[:, np.newaxis, np.newaxis]
             return values
         values = pixels.astype(np.float32, order="C")
-        # Whole rows at once: numpy's inner loop over three channels is four times slower.
+        # One multiplication for whole rows: NumPy's inner loop over only three channels takes four times as long.
         rows = values.reshape(len(values), -1)
         rows *= np.tile(scale, width)
         rows += np.tile(offset, width)
@@ -198,7 +199,7 @@ class Preprocessing(BaseModel):
 
 
 def _explained(error: ValidationError, model: type[BaseModel]) -> OptionInvalid:
-    """The first mistake, in the words of the field's own description."""
+    """The error for the first mistake, in the words of the description of its field."""
     mistake = error.errors(include_url=False, include_context=False)[0]
     name = str(mistake["loc"][0])[:40] if mistake["loc"] else ""
     if name not in model.model_fields:

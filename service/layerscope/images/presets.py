@@ -1,4 +1,4 @@
-"""The usual normalisations, and how a declaration is merged with one."""
+"""Presets of preprocessing: the usual normalisations, and how a declaration overrides one."""
 
 import math
 from collections.abc import Mapping
@@ -15,15 +15,22 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "torch": {"color": "rgb", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)},
     }
 )
-"""Fields by preset: values 0..255; 0..1; -1..1; ImageNet means in BGR order (Caffe, VGG); ImageNet means and
-standard deviations in RGB order (torchvision's, times 255)."""
+"""Fields of each preset. They give values of 0 to 255; 0 to 1; -1 to 1; pixels minus the ImageNet means in BGR order (Caffe,
+VGG); pixels minus the ImageNet means, divided by the standard deviations, in RGB order (torchvision's, times 255)."""
+
+LARGEST_FACTOR = 1e30
+"""Bound of all numbers of a declaration: 255 times it is still a finite float32."""
 
 _LINEAR = frozenset({"scale", "offset"})
 _STANDARD = frozenset({"mean", "std"})
 
 
 def merge_preset(name: str, fields: Mapping[str, object]) -> dict[str, object]:
-    """Lay fields over a preset's. `scale` or `offset` take the place of its mean and std, and the reverse."""
+    """Override the fields of a preset. `scale` or `offset` replace its `mean` and `std`, and the other way round.
+
+    Raises:
+        KeyError: There is no such preset.
+    """
     replaced = (_STANDARD if fields.keys() & _LINEAR else frozenset()) | (
         _LINEAR if fields.keys() & _STANDARD else frozenset()
     )
@@ -35,7 +42,7 @@ def with_scale_and_offset(fields: Mapping[str, object]) -> dict[str, object]:
     """Rewrite mean and std as scale and offset, and single numbers as sequences of one.
 
     Raises:
-        OptionInvalid: mean or std are no finite numbers, std has a zero, or scale or offset are there as well.
+        OptionInvalid: mean or std are not finite numbers, std contains 0, or scale or offset are given, too.
     """
     rewritten = {key: value for key, value in fields.items() if key not in _STANDARD}
     if fields.keys() & _STANDARD:
@@ -77,7 +84,4 @@ def _numbers(name: str, value: object) -> tuple[float, ...]:
 
 
 def _is_finite(number: object) -> bool:
-    return isinstance(number, int | float) and abs(number) < _LARGEST and math.isfinite(number)
-
-
-_LARGEST = 1e30
+    return isinstance(number, int | float) and abs(number) < LARGEST_FACTOR and math.isfinite(number)

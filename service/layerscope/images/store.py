@@ -1,4 +1,4 @@
-"""Uploaded images, kept in memory until they are not used for a while."""
+"""Store of uploaded images in memory, bounded in bytes and in time since their last use."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ from layerscope.limits import Limits
 MAX_THUMBNAIL_SIDE = 1_024
 
 ENTRY_BYTES = 1_024
-"""What an entry takes besides its data; without it a flood of tiny images would not be bounded."""
+"""Memory of an entry besides its data, added to the size of each image so that many tiny images are bounded, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class StoredImage:
 
     Attributes:
         id: "sha256-" and the digest of the data, in hexadecimal.
-        data: The file as it was sent.
+        data: The file as it was uploaded.
         width: Pixels across, after orientation.
         height: Pixels down, after orientation.
         mode: Pillow's name of the pixel type in the file.
         format: The container, decided by content.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
-        expires: When it is forgotten if it is not used, in UTC.
+        expires: The time, in UTC, at which it is deleted unless it is used before.
         notes: Every conversion that decoding makes, in words.
     """
 
@@ -51,14 +51,14 @@ class StoredImage:
 
 
 class ImageStore:
-    """Image files by their content's digest, bounded in bytes and in time. Safe to use from many threads.
+    """Image files by the digest of their content. Safe to use from many threads.
 
-    When there is no room, the least recently used images make way.
+    When the store is full, the least recently used images are evicted.
 
     Args:
-        limits: `image_store_bytes` bounds the data plus 1 KiB an image, `image_store_seconds` the time
-            since the last use; the other limits are those of `decode`.
-        clock: Seconds since 1970.
+        limits: `image_store_bytes` bounds the data plus 1 KiB per image, `image_store_seconds` the time since the last
+            use; the other limits are those of `decode`.
+        clock: The current time in seconds since 1970.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
@@ -70,20 +70,20 @@ class ImageStore:
         )
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
-        """Keep an image, after decoding it once so that a stored image is always usable.
+        """Store an image. It is decoded once before, so that a stored image can always be decoded.
 
         Returns:
-            The stored image, and whether it is new. The same bytes again renew the one that is there.
+            The stored image, and whether it is new. The same bytes again renew the time of the stored image.
 
         Raises:
             StorageFull: The image alone is larger than the store.
-            LayerscopeError: Whatever `decode` refuses.
+            LayerscopeError: The image cannot be decoded, see `decode`.
         """
         image_id = f"sha256-{hashlib.sha256(data).hexdigest()}"
         stored = self._renewed(image_id)
         if stored is not None:
             return stored, False
-        self._check_room(data)
+        self._check_size(data)
         stored = self._describe(image_id, data)
         with self._lock:
             created = image_id not in self._images
@@ -94,7 +94,7 @@ class ImageStore:
         """Return an image and renew its time.
 
         Raises:
-            ImageNotFound: Never stored, expired, evicted or deleted.
+            ImageNotFound: The image was never stored, or is expired, evicted or deleted.
         """
         stored = self._renewed(image_id)
         if stored is None:
@@ -102,10 +102,10 @@ class ImageStore:
         return stored
 
     def delete(self, image_id: str) -> None:
-        """Forget an image.
+        """Delete an image.
 
         Raises:
-            ImageNotFound: Never stored, expired, evicted or deleted.
+            ImageNotFound: The image was never stored, or is expired, evicted or deleted.
         """
         with self._lock:
             if self._images.pop(image_id, None) is None:
@@ -144,7 +144,7 @@ class ImageStore:
             image.notes,
         )
 
-    def _check_room(self, data: bytes) -> None:
+    def _check_size(self, data: bytes) -> None:
         limit = self._limits.image_store_bytes
         if _cost(data) > limit:
             message = f"The image takes {_cost(data)} bytes of the store, which has {limit} in all."

@@ -39,7 +39,7 @@ def test_there_and_back_is_where_one_was(geometry, box):
 
 @given(geometries())
 def test_what_the_model_sees_lies_in_the_picture(geometry):
-    left, top, right, bottom = geometry.to_original(geometry.place)
+    left, top, right, bottom = geometry.to_original(geometry.target)
 
     height, width = geometry.original
     assert -1e-9 <= left < right <= width + 1e-9

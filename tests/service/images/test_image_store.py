@@ -9,7 +9,7 @@ from PIL import Image
 
 from layerscope.errors import ImageNotFound, ImageUnreadable, OptionInvalid, StorageFull, UnsupportedImage
 from layerscope.images import ImageStore, decode
-from layerscope.images.shared import SharedImageStore
+from layerscope.images.shared_store import SharedImageStore
 from layerscope.limits import Limits
 
 

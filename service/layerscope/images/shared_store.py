@@ -1,4 +1,4 @@
-"""Uploaded images that several processes have in common."""
+"""Store of uploaded images that several processes share, in a directory."""
 
 import os
 import re
@@ -13,19 +13,20 @@ from layerscope.images.store import ENTRY_BYTES, ImageStore, StoredImage
 from layerscope.limits import Limits
 
 _ID = re.compile(r"sha256-[0-9a-f]{64}")
-_LOOKS = 64
-"""How often the directory is looked through while as much is stored as it may hold."""
+_SCANS_PER_FILL = 64
+"""Number of scans of the directory while it takes in as many bytes as it may hold: a scan for every image would be slow."""
 
 
 class SharedImageStore(ImageStore):
-    """Image files in a directory, where other processes find them by the same id. Safe to use from many threads.
+    """Image files in a directory, where other processes find them by id. Safe to use from many threads.
 
-    A file there is the image, and its time that of its last use; what is in memory besides is only quicker.
+    The name of a file is the id of the image, and its modification time is the time of its last use. The images in
+    memory are a cache of the files.
 
     Args:
-        directory: of all processes that share the images; it is made if it is not there.
-        limits: those of `ImageStore`, in memory and once more for the files.
-        clock: seconds since 1970.
+        directory: The directory of all processes that share the images; created if it does not exist.
+        limits: As for `ImageStore`. The bytes are bounded twice: in the memory of each process, and in the directory.
+        clock: The current time in seconds since 1970.
     """
 
     def __init__(self, directory: Path, limits: Limits, clock: Callable[[], float] = time.time) -> None:
@@ -38,7 +39,7 @@ class SharedImageStore(ImageStore):
         directory.mkdir(exist_ok=True)
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
-        """Keep an image for all processes; see `ImageStore.put`."""
+        """Store an image for all processes; see `ImageStore.put`."""
         stored, _ = super().put(data)
         path = self._directory / stored.id
         if self._renew(path):
@@ -46,40 +47,44 @@ class SharedImageStore(ImageStore):
         if not self._created(path, data):
             return stored, False
         self._grown += len(data) + ENTRY_BYTES
-        if self._grown > self._most_bytes // _LOOKS:
+        if self._grown > self._most_bytes // _SCANS_PER_FILL:
             self._grown = 0
-            self._make_room()
+            self._evict()
         return stored, True
 
     def get(self, image_id: str) -> StoredImage:
-        """An image that any of the processes was sent; see `ImageStore.get`."""
+        """Return an image that any of the processes stored; see `ImageStore.get`."""
         path = self._directory / image_id
         if not _ID.fullmatch(image_id) or not self._renew(path):
-            return self._gone(image_id)
+            return self._raise_not_found(image_id)
         try:
             return super().get(image_id)
         except ImageNotFound:
             with suppress(FileNotFoundError):
                 return super().put(path.read_bytes())[0]
-            return self._gone(image_id)
+            return self._raise_not_found(image_id)
 
     def delete(self, image_id: str) -> None:
-        """Forget an image in all processes; see `ImageStore.delete`."""
+        """Delete an image in all processes; see `ImageStore.delete`."""
         path = self._directory / image_id
         if not _ID.fullmatch(image_id) or not path.exists():
-            self._gone(image_id)
+            self._raise_not_found(image_id)
         path.unlink(missing_ok=True)
         with suppress(ImageNotFound):
             super().delete(image_id)
 
-    def _gone(self, image_id: str) -> StoredImage:
-        """Another process may have let it go: then it is in memory here still."""
+    def _raise_not_found(self, image_id: str) -> StoredImage:
+        """Remove the cached copy of an image whose file another process deleted, and raise ImageNotFound."""
         with suppress(ImageNotFound):
             super().delete(image_id)
         return super().get(image_id)
 
     def _created(self, path: Path, data: bytes) -> bool:
-        """Have a file there, whole at once; whether it was not there before."""
+        """Create a file with all its content at once, so that no process reads half of it.
+
+        Returns:
+            Whether the file is new; False if another process created it first.
+        """
         written = self._directory / f".{secrets.token_hex(8)}"
         written.write_bytes(data)
         os.utime(written, (self._now(), self._now()))
@@ -92,7 +97,7 @@ class SharedImageStore(ImageStore):
         return True
 
     def _renew(self, path: Path) -> bool:
-        """Let the time of an image begin again, unless it is over."""
+        """Set the time of last use to now, unless the image has expired or does not exist; True if it is set."""
         now = self._now()
         try:
             if path.stat().st_mtime + self._seconds <= now:
@@ -103,7 +108,8 @@ class SharedImageStore(ImageStore):
             return False
         return True
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
+        """Delete expired files, and the least recently used ones beyond the bound."""
         taken = 0
         for used, size, path in sorted(self._files(), reverse=True):
             taken += size + ENTRY_BYTES
@@ -111,7 +117,7 @@ class SharedImageStore(ImageStore):
                 path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
-        """When each image was used last, its size, and its file; not those that are being written."""
+        """Time of last use, size and path of every image file, without files that are still being written (hidden ones)."""
         for path in self._directory.glob("[!.]*"):
             with suppress(FileNotFoundError):
                 status = path.stat()

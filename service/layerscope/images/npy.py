@@ -1,4 +1,4 @@
-"""Tensors as .npy files, without pickle."""
+"""Tensors from .npy files (NumPy enhancement proposal 1), without pickle."""
 
 import io
 import math
@@ -13,23 +13,24 @@ from layerscope.limits import Limits
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 _NUMBERS = "biuf"
-"""numpy's kinds of plain numbers: bool, signed, unsigned, floating."""
+"""NumPy's kinds of plain numbers: bool, signed integer, unsigned integer, floating point."""
 
 _MAX_NUMBER_BYTES = 8
 
-_ABSURD = 2**63
+_MAX_SHOWN_BYTES = 2**63
 
 
 def read_npy(data: bytes, limits: Limits) -> NDArray[np.generic]:
     """Read a .npy file (format version 1 or 2).
 
     Returns:
-        The array, C-contiguous and in native byte order; read-only and without a copy of `data` where the file
-        is so already. NaN and infinities pass.
+        The array, C-contiguous and in native byte order. If the file has that form already, the array is a read-only view
+        of `data`. NaN and infinities are kept.
 
     Raises:
         BodyTooLarge: `data` is longer than `limits.body_bytes`.
-        TensorUnreadable: Damaged, pickled, not plain numbers, or longer or shorter than its shape says.
+        TensorUnreadable: The file is damaged, pickled, does not hold plain numbers, or is longer or shorter than its
+            shape demands.
     """
     if len(data) > limits.body_bytes:
         message = f"The tensor takes {len(data):,} bytes; at most {limits.body_bytes:,} are read"
@@ -65,7 +66,7 @@ def _check_length(shape: tuple[int, ...], dtype: np.dtype[np.generic], present: 
     expected = math.prod(shape) * dtype.itemsize
     if present == expected and all(side >= 0 for side in shape):
         return
-    needed = str(expected) if 0 <= expected < _ABSURD else "impossibly many"
+    needed = str(expected) if 0 <= expected < _MAX_SHOWN_BYTES else "impossibly many"
     message = f"The tensor's shape needs {needed} bytes of data, but {present} are there."
     raise TensorUnreadable(message, needed=needed, bytes=present)
 
