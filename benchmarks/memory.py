@@ -60,11 +60,11 @@ def _model(path: str) -> dict[str, float]:
     model = _load(Path(path))
     _run(model)
     ran = _resident()
-    counted = model.executable.plan_bytes
+    counted = model.executable.plans.nbytes
     for tap in model.description.taps.outputs()[-PLANS - 1 : -1]:
-        model.executable.compile([tap])
+        model.executable.plans.compile([tap])
     planned = _resident()
-    counted = model.executable.plan_bytes - counted
+    counted = model.executable.plans.nbytes - counted
     model.close()
     del model
     cost = loaded["VmRSS"] - before["VmRSS"]

@@ -77,11 +77,11 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
         A function of a batch, (batch, *input shape), to one array a layer.
     """
     # Below what the project offers.
-    executable = model.executable
-    weights, inputs = executable._weights, list(executable._placeholders)  # noqa: SLF001
+    plans = model.executable.plans
+    weights, inputs = plans._weights, list(plans._placeholders)  # noqa: SLF001
     fetched = [tap.tensor.name for tap in model.description.taps.select(selectors)]
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(executable._parts.needed_for([*inputs, *fetched]), name="")  # noqa: SLF001
+        tf.import_graph_def(plans._parts.needed_for([*inputs, *fetched]), name="")  # noqa: SLF001
         assignments = weights.assignments_in(graph)
     session = tf.compat.v1.Session(graph=graph)
     weights.assign(session, assignments)
@@ -91,6 +91,6 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
 
 def plan_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
     """The same with the plan that the service would compile, and nothing around it."""
-    executable = model.executable
-    plan = executable._compile(executable._key(model.description.taps.select(selectors)))  # noqa: SLF001
+    taps = model.description.taps.select(selectors)
+    plan = model.executable.plans.for_run(taps, {}, [each.shape for each in model.executable.inputs])
     return lambda batch: plan([batch])

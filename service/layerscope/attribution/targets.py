@@ -19,7 +19,7 @@ import numpy as np
 
 from layerscope.attribution.method import ARGMAX, Array, TargetOptions
 from layerscope.errors import NotDifferentiable, OptionInvalid
-from layerscope.graph.analysis.logits import Head
+from layerscope.graph.analysis.logits import Logits
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Tap
 
@@ -34,13 +34,13 @@ class Output:
 
     name: str
     tap: Tap
-    head: Head
+    logits: Logits
     classes: tuple[str, ...] | None
 
     @property
     def measured(self) -> Tap:
         """Where the score is read and differentiated."""
-        return self.head.logits or self.tap
+        return self.logits.tap or self.tap
 
     @property
     def channel_axis(self) -> int:
@@ -162,7 +162,7 @@ def targets_of(output: Output, options: TargetOptions, values: Array) -> list[Ta
 
 def _target(output: Output, options: TargetOptions, values: Array) -> Target:
     count = values.shape[output.channel_axis] if values.ndim else 1
-    is_binary = count == 1 and output.head.squashing == "sigmoid"
+    is_binary = count == 1 and output.logits.activation == "sigmoid"
     position = _position(output, options.position, values.shape)
     chances = _at(values, output.channel_axis, position)
     if is_binary:
@@ -236,9 +236,9 @@ def _position(
 
 
 def _form(output: Output, values: Array) -> Form:
-    if output.head.logits is not None:
+    if output.logits.tap is not None:
         return "logits"
-    return "log" if output.head.squashing or _are_probabilities(output, values) else "output"
+    return "log" if output.logits.activation or _are_probabilities(output, values) else "output"
 
 
 def _are_probabilities(output: Output, values: Array) -> bool:

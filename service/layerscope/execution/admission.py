@@ -58,14 +58,14 @@ class Demand:
 
     def specs(self) -> list[TensorSpec]:
         """What the values will be."""
-        shapes = self.model.executable.shapes(self.taps, self.sizes)
+        shapes = self.model.executable.inspection.shapes(self.taps, self.sizes)
         return [
             TensorSpec.of(tap, (self.images, *shape)) for tap, shape in zip(self.taps, shapes, strict=True)
         ]
 
     def shapes(self) -> list[Shape]:
         """The shapes that the values will have, batch axis first; None where only a run can tell."""
-        shapes = self.model.executable.inferred_shapes(self.taps, self.sizes)
+        shapes = self.model.executable.inspection.inferred_shapes(self.taps, self.sizes)
         return [(self.images, *shape) for shape in shapes]
 
     def computation(self, specs: Sequence[TensorSpec]) -> Computation:
@@ -75,7 +75,7 @@ class Demand:
         besides = 0
         if images:
             fetched = list(dict.fromkeys([*taps, *self.model.watched]))
-            peak = self.model.executable.peak_bytes(fetched, self.sizes)
+            peak = self.model.executable.inspection.peak_bytes(fetched, self.sizes)
             besides = peak - sum(nbytes[tap.address] for tap in taps) // self.images
         return Computation(sum(nbytes.values()), images * max(0, besides))
 

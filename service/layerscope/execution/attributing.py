@@ -138,14 +138,14 @@ def question_of(model: LoadedModel, method: Method, options: MethodOptions) -> Q
     output = None
     if isinstance(options, TargetOptions):
         name, tap = output_of(described, options.output)
-        output = Output(name, tap, executable.head(tap), described.classes)
+        output = Output(name, tap, executable.inspection.logits(tap), described.classes)
     measured = output.measured if output is not None else described.outputs[0][1]
     chosen_input = input_place(described, getattr(options, "input", None)) if _varies(options) else 0
     place = _place(model, method, options, measured, chosen_input)
-    if method.has_target and not executable.depends(measured, place):
+    if method.has_target and not executable.inspection.depends(measured, place):
         message = f"{measured.address} is not computed from {place.address}, so nothing there explains it."
         raise NotDifferentiable(message, target=measured.address, layer=place.address)
-    if method.is_guided and not executable.is_rectified(measured):
+    if method.is_guided and not executable.inspection.is_rectified(measured):
         message = f"{measured.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
         raise NotDifferentiable(message, target=measured.address)
     return Question(method, options, place, chosen_input, output)
@@ -164,7 +164,7 @@ def _place(
     selector: str | None = getattr(options, "layer", None)
     if selector is not None:
         return layer_of(described, selector)
-    return last_layer(described, measured, model.executable.depends)
+    return last_layer(described, measured, model.executable.inspection.depends)
 
 
 def target_options(options: MethodOptions) -> TargetOptions:

@@ -157,7 +157,7 @@ class AttributionRun:
                 input_channel_axis(self._model.description, question.input),
             )
         else:
-            (shape,) = self._model.executable.shapes([question.place], self._sizes)
+            (shape,) = self._model.executable.inspection.shapes([question.place], self._sizes)
             axis = question.place.channel_axis
         sizes = [size or 1 for size in shape]
         channels = 1 if axis is None else sizes.pop(axis)
@@ -174,8 +174,8 @@ class AttributionRun:
         if question.output is None:
             return 0
         if question.method.is_gradient:
-            return executable.backward_bytes(question.output.tap, self._sizes)
-        return executable.peak_bytes([question.output.tap, question.output.measured], self._sizes)
+            return executable.inspection.backward_bytes(question.output.tap, self._sizes)
+        return executable.inspection.peak_bytes([question.output.tap, question.output.measured], self._sizes)
 
     @cached_property
     def _batch_rows(self) -> int:

@@ -112,12 +112,12 @@ class Batch:
     @cached_property
     def work_per_row(self) -> int:
         """What computing its taps for one row is, see `Executable.work`."""
-        return self.executable.work(self.taps, self.input_shapes)
+        return self.executable.inspection.work(self.taps, self.input_shapes)
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes of all values it computes to hand out."""
-        return len(self.keys) * self.executable.value_bytes(self.taps, self.input_shapes)
+        return len(self.keys) * self.executable.inspection.value_bytes(self.taps, self.input_shapes)
 
     @cached_property
     def is_alone(self) -> bool:
@@ -132,7 +132,7 @@ class Batch:
     @property
     def is_ready(self) -> bool:
         """Whether there is a plan to run it."""
-        return self.executable.is_ready(self.taps, self.input_shapes)
+        return self.executable.plans.is_ready(self.taps, self.input_shapes)
 
     def with_(self, other: "Batch") -> "Batch":
         """Both as one."""
@@ -140,7 +140,7 @@ class Batch:
 
     def compile(self) -> None:
         """Have a plan to run it."""
-        self.executable.compile(self.taps)
+        self.executable.plans.compile(self.taps)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The values of its taps for some rows."""

@@ -46,12 +46,14 @@ class DerivativeBatch(Batch):
     @cached_property
     def work_per_row(self) -> int:
         """What computing the target for one row is: the way back is in proportion."""
-        return self.executable.work([self.derivative.target], self.input_shapes)
+        return self.executable.inspection.work([self.derivative.target], self.input_shapes)
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes of all values that live while it runs, forwards and backwards."""
-        return len(self.keys) * self.executable.backward_bytes(self.derivative.target, self.input_shapes)
+        return len(self.keys) * self.executable.inspection.backward_bytes(
+            self.derivative.target, self.input_shapes
+        )
 
     @cached_property
     def is_alone(self) -> bool:
@@ -62,11 +64,11 @@ class DerivativeBatch(Batch):
     @property
     def is_ready(self) -> bool:
         """Whether there is a plan to run it."""
-        return self.executable.is_derived(self.derivative)
+        return self.executable.plans.is_gradient_ready(self.derivative)
 
     def compile(self) -> None:
         """Have a plan to run it."""
-        self.executable.derive(self.derivative)
+        self.executable.plans.compile_gradient(self.derivative)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The gradient for some rows."""

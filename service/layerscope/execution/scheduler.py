@@ -164,7 +164,7 @@ class Scheduler:
             if self._closed:
                 return None
             executable, taps = self._wishes.granted.popleft()
-            return lambda: _compiled(lambda: executable.compile(taps))
+            return lambda: _compiled(lambda: executable.plans.compile(taps))
 
     def _make_ready(self, batch: Batch) -> None:
         # What cannot be compiled fails when it is run, and says so to whoever wants it.

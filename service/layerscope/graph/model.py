@@ -107,7 +107,7 @@ def assemble(
     executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact)
     fetched_along = tuple(watched(taps))
     for choice in warm_up:
-        executable.compile([*choice, *fetched_along])
+        executable.plans.compile([*choice, *fetched_along])
     description = ModelDescription(
         name=source.name,
         version=source.version,
@@ -117,7 +117,7 @@ def assemble(
         outputs=tuple((name, taps[address]) for name, address in blueprint.outputs),
         classes=manifest.classes,
         parameters=blueprint.parameters,
-        memory_bytes=executable.weight_bytes,
+        memory_bytes=executable.plans.weight_bytes,
         taps=taps,
         unreachable=blueprint.unreachable,
         warnings=warnings,

@@ -44,14 +44,14 @@ def picture(seed, rows=1):
 
 def compiled(model, *choices):
     for choice in choices:
-        model.executable.compile([model.description.taps[address] for address in choice.split(",")])
+        model.executable.plans.compile([model.description.taps[address] for address in choice.split(",")])
 
 
 class Held:
-    """An executable that waits at a door until it is opened, and otherwise is the one it holds."""
+    """An executable, or its plans, of which one method waits until it may go on."""
 
-    def __init__(self, executable, door):
-        self._executable, self._door = executable, door
+    def __init__(self, held, door):
+        self._executable, self._door = held, door
         self.begun, self.go = threading.Event(), threading.Event()
 
     def __getattr__(self, name):
@@ -62,6 +62,16 @@ class Held:
         self.begun.set()
         assert self.go.wait(60)
         return method(*given, **more)
+
+
+class WithPlans:
+    """An executable with other plans."""
+
+    def __init__(self, executable, plans):
+        self._executable, self.plans = executable, plans
+
+    def __getattr__(self, name):
+        return getattr(self._executable, name)
 
 
 class Queue:
@@ -173,16 +183,17 @@ def test_a_plan_that_would_have_helped_twice_is_there_the_third_time(plain, queu
         assert_right(plain, jobs, futures)
         runs.append(queue.scheduler.runs - before)
         queue.hold()
-        while turn == 1 and not plain.executable.is_ready(taps, [(12, 12, 3)]):
+        while turn == 1 and not plain.executable.plans.is_ready(taps, [(12, 12, 3)]):
             time.sleep(0.01)
     assert runs == [2, 2, 1]
 
 
 def test_compiling_holds_up_nobody(plain):
     compiled(plain, "conv1")
-    held = Held(plain.executable, "compile")
+    held = Held(plain.executable.plans, "compile")
+    executable = WithPlans(plain.executable, held)
     scheduler = Scheduler(workers=1, batch_rows=8, batch_bytes=10**9, pending_jobs=20)
-    cold = job(plain, picture(1), "conv2", executable=held)
+    cold = job(plain, picture(1), "conv2", executable=executable)
     waits = scheduler.submit(cold)
     assert held.begun.wait(60)
     warm = [job(plain, picture(seed), "conv1") for seed in range(3)]
@@ -195,9 +206,10 @@ def test_compiling_holds_up_nobody(plain):
 
 def test_what_waits_for_a_plan_of_an_unloaded_model_is_no_fault(plain, caplog):
     """Whoever wanted it has gone away, or the model would be in use."""
-    held = Held(plain.executable, "compile")
+    held = Held(plain.executable.plans, "compile")
+    executable = WithPlans(plain.executable, held)
     scheduler = Scheduler(workers=1, batch_rows=8, batch_bytes=10**9, pending_jobs=20)
-    left = scheduler.submit(job(plain, picture(1), "conv2", executable=held, is_wanted=lambda: False))
+    left = scheduler.submit(job(plain, picture(1), "conv2", executable=executable, is_wanted=lambda: False))
     assert held.begun.wait(60)
     plain.close()
     held.go.set()
@@ -208,9 +220,10 @@ def test_what_waits_for_a_plan_of_an_unloaded_model_is_no_fault(plain, caplog):
 
 def test_a_plan_that_would_have_helped_an_unloaded_model_is_no_fault(plain, queue, caplog):
     compiled(plain, "conv1", "conv3")
-    held = Held(plain.executable, "compile")
+    held = Held(plain.executable.plans, "compile")
+    executable = WithPlans(plain.executable, held)
     for turn in range(2):
-        jobs = [job(plain, picture(turn), address, executable=held) for address in ("conv1", "conv3")]
+        jobs = [job(plain, picture(turn), address, executable=executable) for address in ("conv1", "conv3")]
         futures = queue.submit(*jobs)
         queue.let_go()
         assert_right(plain, jobs, futures)

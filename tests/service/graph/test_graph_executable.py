@@ -30,7 +30,7 @@ def kept_plans():
 def test_weights_are_variables_and_not_in_the_graph():
     start = keras.Input((300,), name="start")
     made = traced(keras.Model(start, layers.Dense(1000, name="dense")(start)))
-    assert made.executable.weight_bytes == 4 * (300 * 1000 + 1000)
+    assert made.executable.plans.weight_bytes == 4 * (300 * 1000 + 1000)
     assert len(made.prepared.graph) < 20_000
 
 
@@ -61,11 +61,11 @@ def test_no_more_plans_are_kept_than_there_is_room_for_and_dropped_ones_compile_
     values = noise(2, 4)
     one = traced(small_model())
     one.value("start", on=[values])
-    made, before = traced(small_model(), plan_bytes=3 * one.executable.plan_bytes), kept_plans()
+    made, before = traced(small_model(), plan_bytes=3 * one.executable.plans.nbytes), kept_plans()
     addresses = ["start", "dense", "dense@input"]
     first = [made.value(address, on=[values]) for address in addresses]
     assert kept_plans() < before + 3
-    assert 0 < made.executable.plan_bytes <= 3 * one.executable.plan_bytes
+    assert 0 < made.executable.plans.nbytes <= 3 * one.executable.plans.nbytes
     second = [made.value(address, on=[values]) for address in addresses]
     for each, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(each, other)
@@ -76,7 +76,7 @@ def test_a_plan_that_has_no_room_is_used_and_not_kept():
     values = noise(2, 4)
     assert_close(made.value("dense", on=[values]), made.model(values))
     assert kept_plans() == before
-    assert made.executable.plan_bytes == 0
+    assert made.executable.plans.nbytes == 0
 
 
 def test_closing_gives_the_plans_back():
@@ -103,7 +103,7 @@ def free_size():
 def test_shapes_of_a_model_of_free_size_are_exact(free_size, size):
     taps = free_size.taps("all", "all@input")
     arrays = free_size.executable.run([noise(2, *size, 3)], taps)
-    assert free_size.executable.shapes(taps, [(*size, 3)]) == [array.shape[1:] for array in arrays]
+    assert free_size.executable.inspection.shapes(taps, [(*size, 3)]) == [array.shape[1:] for array in arrays]
 
 
 def test_a_new_size_is_no_new_trace(free_size):

@@ -135,15 +135,15 @@ def test_plans_share_what_is_computed_of_weights_and_count_what_they_keep_arrang
     hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(256, 3, name="conv")(start))
     model = keras.Model(start, layers.ReLU(name="act")(hidden))
     made, images = traced(scatter_statistics(model)), noise(1, 8, 8, 64)
-    before, kernel = made.executable.weight_bytes, 9 * 64 * 256 * 4
+    before, kernel = made.executable.plans.weight_bytes, 9 * 64 * 256 * 4
 
     first = made.value("act", on=[images])
-    once, plan = made.executable.weight_bytes, made.executable.plan_bytes
+    once, plan = made.executable.plans.weight_bytes, made.executable.plans.nbytes
     both = made.values("norm", "act", on=[images])
 
     assert before + kernel < once < before + 1.1 * kernel
-    assert made.executable.weight_bytes == once
-    assert kernel < plan < made.executable.plan_bytes - kernel
+    assert made.executable.plans.weight_bytes == once
+    assert kernel < plan < made.executable.plans.nbytes - kernel
     np.testing.assert_array_equal(first, both["act"])
     assert_close(first, model(images))
 
@@ -155,11 +155,11 @@ def test_kernels_of_a_large_network_stay_as_they_are():
     wide = layers.Dense(3000, kernel_initializer="zeros", name="wide")(layers.Dense(3000)(hidden))
     model = scatter_statistics(keras.Model(start, wide))
     made, images = traced(model), noise(2, 8, 8, 3)
-    before = made.executable.weight_bytes
+    before = made.executable.plans.weight_bytes
 
     assert is_fused(made, "norm") == ["_FusedConv2D"]
     assert_close(made.value("norm", on=[images]), model.get_layer("norm")(model.get_layer("conv")(images)))
-    assert made.executable.weight_bytes == before
+    assert made.executable.plans.weight_bytes == before
 
 
 @needs_fusion

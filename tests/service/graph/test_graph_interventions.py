@@ -204,15 +204,15 @@ def test_rectifiers_that_are_guided_let_back_only_what_is_positive(residual):
         scores = model.get_layer("scores")(model.get_layer("flat")(guided(added)))[:, 2]
     found = residual.gradient([IMAGES], residual.index["scores"], residual.index["images"], 2, guided=True)
     assert_close(found, tape.gradient(scores, images), 1e-5)
-    assert residual.executable.is_rectified(residual.index["scores"])
-    assert not residual.executable.is_rectified(residual.index["images"])
+    assert residual.executable.inspection.is_rectified(residual.index["scores"])
+    assert not residual.executable.inspection.is_rectified(residual.index["images"])
 
 
 def test_the_logits_of_an_output_are_found(residual):
-    head = residual.executable.head(residual.index["scores"])
-    assert head.squashing == "softmax"
-    assert head.logits.address == "scores@preactivation"
-    assert residual.executable.head(residual.index["stem"]).squashing is None
+    logits = residual.executable.inspection.logits(residual.index["scores"])
+    assert logits.activation == "softmax"
+    assert logits.tap.address == "scores@preactivation"
+    assert residual.executable.inspection.logits(residual.index["stem"]).activation is None
 
 
 def test_no_plans_are_made_for_units_or_after_failures(residual):
@@ -220,12 +220,12 @@ def test_no_plans_are_made_for_units_or_after_failures(residual):
     residual.gradient([IMAGES], scores, stem, 0)
     with pytest.raises(NotDifferentiable):
         residual.gradient([IMAGES], stem, scores)
-    plans = residual.executable.plan_bytes
+    plans = residual.executable.plans.nbytes
     for unit in range(5):
         residual.gradient([IMAGES], scores, stem, unit)
         with pytest.raises(NotDifferentiable):
             residual.gradient([IMAGES], stem, scores)
-    assert residual.executable.plan_bytes == plans
+    assert residual.executable.plans.nbytes == plans
 
 
 def test_gradients_are_delivered_like_values():

@@ -133,7 +133,7 @@ def test_weights_of_every_type():
     made = traced(model)
     assert_close(made.value("mixed", on=[noise(2, 4)]), model(noise(2, 4)))
     sizes = [np.dtype(tf.as_dtype(each).as_numpy_dtype).itemsize for each in Mixed.TYPES]
-    assert made.executable.weight_bytes == 15 * sum(sizes) + 4
+    assert made.executable.plans.weight_bytes == 15 * sum(sizes) + 4
 
 
 def test_a_model_without_weights(tmp_path):

@@ -8,7 +8,11 @@ from graph_models import noise, residual_model, traced
 from keras import layers
 from tensorflow.core.protobuf import config_pb2
 
+from layerscope.graph.analysis.cost_model import CostModel
+from layerscope.graph.analysis.shapes import TapShapes
+from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.weights import Weights
+from layerscope.graph.runtime.inspection import GraphInspection
 
 
 class Patches(layers.Layer):
@@ -34,8 +38,8 @@ def test_rows_that_are_folded_into_the_batch_axis_are_counted_before_the_run(row
     taps = made.taps("all")
     for batch in (1, 3):
         arrays = made.executable.run([noise(batch, 4, 3)], taps)
-        assert made.executable.shapes(taps, [(4, 3)]) == [array.shape[1:] for array in arrays]
-    assert made.executable.shapes(made.taps("patches/inside"), [(4, 3)]) == [(4, 5)]
+        assert made.executable.inspection.shapes(taps, [(4, 3)]) == [array.shape[1:] for array in arrays]
+    assert made.executable.inspection.shapes(made.taps("patches/inside"), [(4, 3)]) == [(4, 5)]
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +50,22 @@ def any_steps():
 
 
 def test_a_size_that_only_a_run_can_tell_is_measured_once(any_steps):
-    executable, taps = any_steps.executable, any_steps.taps("head")
-    runs = []
-    original = executable.run
+    taps, runs = any_steps.taps("head"), []
 
-    def counted(*arguments, **options):
-        runs.append(arguments)
-        return original(*arguments, **options)
+    def counted(inputs, taps):
+        runs.append(inputs)
+        return any_steps.executable.run(inputs, taps)
 
-    executable.run = counted
-    assert executable.inferred_shapes(taps, [(7, 3)]) == [(None, 2)]
+    prepared = any_steps.prepared
+    shapes = TapShapes(prepared, sizes=4)
+    costs = CostModel(prepared.blueprint.calls, shapes)
+    inspection = GraphInspection(prepared, GraphParts(prepared.graph), shapes, costs, counted)
+    assert inspection.inferred_shapes(taps, [(7, 3)]) == [(None, 2)]
     assert not runs
-    assert [executable.shapes(taps, [(7, 3)]) for _ in range(3)] == [[(7, 2)]] * 3
+    assert [inspection.shapes(taps, [(7, 3)]) for _ in range(3)] == [[(7, 2)]] * 3
     assert len(runs) == 1
-    assert executable.inferred_shapes(taps, [(7, 3)]) == [(7, 2)]
-    assert executable.shapes(taps, [(4, 3)]) == [(4, 2)]
-    executable.run = original
+    assert inspection.inferred_shapes(taps, [(7, 3)]) == [(7, 2)]
+    assert inspection.shapes(taps, [(4, 3)]) == [(4, 2)]
 
 
 def chain():
@@ -92,15 +96,15 @@ PIXELS = 32 * 32 * 4
 )
 def test_a_value_lives_from_its_call_to_its_last_reader(wanted, channels):
     made = traced(chain())
-    assert made.executable.peak_bytes(made.taps(*wanted), [(32, 32, 3)]) == channels * PIXELS
+    assert made.executable.inspection.peak_bytes(made.taps(*wanted), [(32, 32, 3)]) == channels * PIXELS
 
 
 def test_a_shortcut_keeps_its_value_alive_and_what_is_not_needed_is_not_computed():
     made = traced(residual_model())
     value = 6 * 6 * 4 * 4
-    assert made.executable.peak_bytes(made.taps("branch"), [(6, 6, 4)]) == 2 * value
-    assert made.executable.peak_bytes(made.taps("add"), [(6, 6, 4)]) == 3 * value
-    assert made.executable.peak_bytes(made.taps("stem"), [(6, 6, 4)]) == 2 * value
+    assert made.executable.inspection.peak_bytes(made.taps("branch"), [(6, 6, 4)]) == 2 * value
+    assert made.executable.inspection.peak_bytes(made.taps("add"), [(6, 6, 4)]) == 3 * value
+    assert made.executable.inspection.peak_bytes(made.taps("stem"), [(6, 6, 4)]) == 2 * value
 
 
 def nested():
@@ -115,8 +119,8 @@ def nested():
 
 def test_a_layer_made_of_others_takes_nothing_besides_them():
     made = traced(nested())
-    assert made.executable.peak_bytes(made.taps("block"), [(32, 32, 8)]) == (16 + 16) * PIXELS
-    assert made.executable.peak_bytes(made.taps("pool"), [(32, 32, 8)]) == (16 + 16 + 16) * PIXELS
+    assert made.executable.inspection.peak_bytes(made.taps("block"), [(32, 32, 8)]) == (16 + 16) * PIXELS
+    assert made.executable.inspection.peak_bytes(made.taps("pool"), [(32, 32, 8)]) == (16 + 16 + 16) * PIXELS
 
 
 def branches():
@@ -150,7 +154,7 @@ def test_the_estimate_is_near_what_tensorflow_allocates(build, wanted):
     taps, size = made.taps(*wanted), made.trace.inputs[0].shape
     values = noise(8, *size)
     allocated = most_allocated(made, taps, values) + values.nbytes
-    estimated = 8 * made.executable.peak_bytes(taps, [size])
+    estimated = 8 * made.executable.inspection.peak_bytes(taps, [size])
     assert 0.9 * allocated <= estimated <= 1.6 * allocated
 
 

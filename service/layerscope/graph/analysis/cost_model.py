@@ -14,7 +14,7 @@ from layerscope.graph.taps.tap import LayerCall, Shape, Tap
 _KEPT = 1024
 
 
-class Estimates:
+class CostModel:
     """Estimates for one image on inputs of `input_shapes`, of one model. Safe to use from many threads.
 
     Values whose size only a run can tell are not counted.

@@ -1,6 +1,6 @@
-"""What an output is computed from: the logits before a softmax or a sigmoid, where the graph shows them.
+"""Logits of an output: the values before its softmax or sigmoid, where the graph shows them.
 
-Near certainty a softmax is flat, and so is every map that is made of its gradient. Its logits are not.
+Attributions differentiate logits: near certainty a softmax is flat, and so is every map that is made of its gradient.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,27 +10,27 @@ from typing import Any, Literal
 from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.taps.tap import Tap
 
-Squashing = Literal["softmax", "sigmoid"]
+FlatActivation = Literal["softmax", "sigmoid"]
 
-_SQUASHING: dict[str, Squashing] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_ACTIVATIONS: dict[str, FlatActivation] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _SAME = frozenset({"Identity", "Cast", "StopGradient"})
 
 
 @dataclass(frozen=True)
-class Head:
-    """The last step of an output.
+class Logits:
+    """The logits of an output.
 
     Attributes:
-        squashing: the function that made it, if it is one of those that flatten.
-        logits: what that function got, where it can be tapped.
+        activation: the function that turns the logits into the output, if it is a softmax or a sigmoid.
+        tap: the logits, where they can be tapped.
     """
 
-    squashing: Squashing | None
-    logits: Tap | None
+    activation: FlatActivation | None
+    tap: Tap | None
 
 
-def head_of(output: Tap, nodes: Mapping[str, Any], taps: Iterable[Tap]) -> Head:
-    """Find out what an output comes from.
+def find_logits(output: Tap, nodes: Mapping[str, Any], taps: Iterable[Tap]) -> Logits:
+    """Find the logits of an output.
 
     Args:
         output: the tap that holds it.
@@ -38,17 +38,17 @@ def head_of(output: Tap, nodes: Mapping[str, Any], taps: Iterable[Tap]) -> Head:
         taps: those of the model.
     """
     last = nodes[node_of(_source(output.tensor.name, nodes))]
-    squashing = _SQUASHING.get(last.op)
-    if squashing is None:
-        return Head(None, None)
+    activation = _ACTIVATIONS.get(last.op)
+    if activation is None:
+        return Logits(None, None)
     before = _source(last.input[0], nodes)
     candidates = (tap for tap in taps if _source(tap.tensor.name, nodes) == before)
     logits = next((tap for tap in candidates if _stands_for(tap, output)), None)
-    return Head(squashing, logits)
+    return Logits(activation, logits)
 
 
 def _source(tensor: str, nodes: Mapping[str, Any]) -> str:
-    """The tensor that this one only hands on."""
+    """The tensor whose values a chain of operations hands on unchanged."""
     name = tensor.removesuffix(":0")
     while nodes[node_of(name)].op in _SAME:
         name = nodes[node_of(name)].input[0].removesuffix(":0")

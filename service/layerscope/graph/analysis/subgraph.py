@@ -38,7 +38,7 @@ class GraphParts:
         part.node.extend(node for node in self._whole.node if node.name in needed)
         return part
 
-    def separators(self, source: str, target: str) -> set[str]:
+    def dominators(self, source: str, target: str) -> set[str]:
         """The names of the nodes that every way from a tensor to another leads through, both among them."""
         start = node_of(source)
         places: dict[str, int] = {}

@@ -87,12 +87,12 @@ class LocalChanges:
     @property
     def is_ready(self) -> bool:
         """Whether all plans are there."""
-        return all(self._executable.is_ready_between(*part) for part in self._parts())
+        return all(self._executable.plans.is_part_ready(*part) for part in self._parts())
 
     def compile(self) -> None:
         """Have all plans."""
         for part in self._parts():
-            self._executable.compile_between(*part)
+            self._executable.plans.compile_part(*part)
 
     def run(self, versions: Sequence[int], tap: Tap) -> Array:
         """Values of some versions, (versions, *tap shape): of the route's target or its last stop.

@@ -105,8 +105,10 @@ class Routes:
             for axis, side in zip(start.axes, sides, strict=True)
         )
         candidates = list(self._stops(start, target, input_shapes, middle))
-        work = {each: self._executable.work([each.tap], input_shapes) for each in candidates} | {start: 0}
-        total = self._executable.work([target], input_shapes)
+        work = {each: self._executable.inspection.work([each.tap], input_shapes) for each in candidates} | {
+            start: 0
+        }
+        total = self._executable.inspection.work([target], input_shapes)
         chosen, least = [start], float(total)
         while candidates:
             ways = {each: sorted([*chosen, each], key=work.__getitem__) for each in candidates}
@@ -123,15 +125,15 @@ class Routes:
     ) -> Iterator[Stop]:
         """The values that every way from the input to the target leads through, as far as changes stay boxes."""
         number = self._inputs.index(start.tap)
-        separators = self._executable.separators(start.tap, target)
+        dominators = self._executable.inspection.dominators(start.tap, target)
         seen = {start.tap.tensor.name, target.tensor.name}
         for tap in self._taps:
             own = tap.tensor.batched and not tap.tensor.mixed
-            if tap.tensor.name in seen or not own or node_of(tap.tensor.name) not in separators:
+            if tap.tensor.name in seen or not own or node_of(tap.tensor.name) not in dominators:
                 continue
             seen.add(tap.tensor.name)
             lines = self._fields.of(tap, {}, input_shapes).inputs[number].lines
-            (shape,) = self._executable.shapes([tap], input_shapes)
+            (shape,) = self._executable.inspection.shapes([tap], input_shapes)
             stop = _stop(tap, shape, start.axes, lines)
             if stop is None or all(map(_is_whole, stop.axes, changed(stop.axes, box))):
                 return

@@ -1,0 +1,112 @@
+"""Inspection: questions about a traced model that its graph answers without computing an image."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from layerscope.graph.analysis.cost_model import CostModel
+from layerscope.graph.analysis.logits import Logits, find_logits
+from layerscope.graph.analysis.shapes import TapShapes
+from layerscope.graph.analysis.subgraph import GraphParts, node_of
+from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.rewrites.guided_relu import RECTIFIERS
+from layerscope.graph.taps.tap import Shape, Tap
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class GraphInspection:
+    """Shapes, cost estimates and dependencies of one model. Safe to use from many threads.
+
+    Args:
+        prepared: the model.
+        parts: its graph.
+        shapes: of its taps.
+        costs: estimates what runs cost.
+        run: runs the model once on one array an input and fetches taps, for shapes that only a run can tell.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        parts: GraphParts,
+        shapes: TapShapes,
+        costs: CostModel,
+        run: Callable[[Sequence[Array], Sequence[Tap]], list[Array]],
+    ) -> None:
+        self._inputs = prepared.blueprint.inputs
+        self._taps = {tap.tensor.name: tap for call in prepared.blueprint.calls for tap in call.taps}
+        self._parts = parts
+        self._shapes = shapes
+        self._costs = costs
+        self._run = run
+
+    def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
+        """The shape of each tap for one image, on inputs of `input_shapes`, all without batch axis.
+
+        Where a layer folds other axes into the batch axis, the number of rows of one image comes first. None stands
+        for a size that only a run can tell, as behind a loop of unknown length.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
+        """
+        known = self._shapes.on(input_shapes)
+        return [known[tap.tensor.name] for tap in taps]
+
+    def shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[tuple[int, ...]]:
+        """As `inferred_shapes`, without a None: unknown sizes are measured with one blank image, once for each size.
+
+        Raises:
+            InputMismatch: the model cannot run on inputs of these sizes.
+        """
+        known = self._shapes.on(input_shapes)
+        unknown = [tap for tap in taps if None in known[tap.tensor.name]]
+        if unknown:
+            known.update(self._measured(unknown, input_shapes))
+        return [cast("tuple[int, ...]", known[tap.tensor.name]) for tap in taps]
+
+    def logits(self, output: Tap) -> Logits:
+        """The logits behind an output and the activation function between, as far as the graph tells."""
+        return find_logits(output, self._parts.nodes, self._taps.values())
+
+    def depends(self, target: Tap, source: Tap) -> bool:
+        """Whether the value of `target` is computed from that of `source`."""
+        return node_of(source.tensor.name) in self._parts.needed(target.tensor.name)
+
+    def dominators(self, source: Tap, target: Tap) -> set[str]:
+        """The names of the nodes on every path from one tap to another, see `GraphParts.dominators`."""
+        return self._parts.dominators(source.tensor.name, target.tensor.name)
+
+    def is_rectified(self, target: Tap) -> bool:
+        """Whether `target` is computed through a ReLU that guided backpropagation changes."""
+        return any(
+            self._parts.nodes[name].op in RECTIFIERS for name in self._parts.needed(target.tensor.name)
+        )
+
+    def backward_bytes(self, target: Tap, input_shapes: Sequence[Shape]) -> int:
+        """Bytes of a gradient of one image, about: all values on the way, forwards and backwards."""
+        return 2 * self._costs.total([target], input_shapes)
+
+    def peak_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """Bytes of a run for one image at its fullest moment, about, the values of `taps` among them.
+
+        Estimated, see `layerscope.graph.analysis.liveness`. Values whose size only a run can tell are not counted.
+        """
+        return self._costs.peak(taps, input_shapes)
+
+    def value_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """Bytes of the values of `taps` for one image, where their size is known before a run."""
+        return self._costs.values(taps, input_shapes)
+
+    def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
+        """Multiplications of a run for one image, about; estimated as `peak_bytes`."""
+        return self._costs.work(taps, input_shapes)
+
+    def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+        blank = [
+            np.zeros(cast("tuple[int, ...]", (1, *shape)), np.dtype(each.dtype))
+            for each, shape in zip(self._inputs, input_shapes, strict=True)
+        ]
+        arrays = self._run(blank, taps)
+        return {tap.tensor.name: array.shape[1:] for tap, array in zip(taps, arrays, strict=True)}

@@ -1,0 +1,162 @@
+"""Plan selection: which compiled plan runs for some taps, for a gradient, or for the part between some taps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from layerscope.errors import InputMismatch, ModelNotLoaded, NotDifferentiable
+from layerscope.graph.analysis.cost_model import CostModel
+from layerscope.graph.analysis.subgraph import GraphParts
+from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.weights import Weights, release
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.runtime.plans import Plan, PlanCache, PlanKey, Slope, compile_plan
+from layerscope.graph.taps.tap import Shape, Tap
+
+_COVERING_WORK = 1.05
+"""A plan that fetches more than a run needs is used if it is at most so many times the work."""
+
+
+class PlanSelection:
+    """The plans of one model: compiled when they are first needed, kept in a cache. Safe to use from many threads.
+
+    Args:
+        prepared: the model. Its memory holds the weights that all plans compute from.
+        parts: its graph.
+        costs: estimates the work of a plan.
+        plan_bytes: memory for the plans that are kept.
+    """
+
+    def __init__(self, prepared: Prepared, parts: GraphParts, costs: CostModel, *, plan_bytes: int) -> None:
+        self._placeholders = prepared.blueprint.placeholders
+        self._taps = {tap.tensor.name: tap for call in prepared.blueprint.calls for tap in call.taps}
+        self._parts = parts
+        self._costs = costs
+        self._weights: Weights | None = Weights(prepared)
+        self._cache = PlanCache(self._compile, plan_bytes)
+        self._not_differentiable: set[PlanKey] = set()
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights in memory."""
+        return self._weights.nbytes if self._weights else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the plans that are kept, about."""
+        return self._cache.nbytes
+
+    def for_run(self, taps: Sequence[Tap], feeds: Mapping[Tap, object], fed_shapes: Sequence[Shape]) -> Plan:
+        """The plan that fetches `taps`, or one in the cache that fetches more at little more work.
+
+        Args:
+            taps: what to fetch.
+            feeds: the taps whose values are replaced.
+            fed_shapes: shapes of one image of all that is fed, the inputs first.
+
+        Raises:
+            ModelNotLoaded: the model is closed.
+        """
+        key = self._run_key(taps, feeds)
+        return self._find(key, taps, fed_shapes) or self._cache.get(key)
+
+    def find(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
+        """The plan in the cache that a run for `taps` would use, if there is one."""
+        return self._find(self._run_key(taps), taps, input_shapes)
+
+    def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
+        """Whether a run for `taps` needs no compilation."""
+        return self.find(taps, input_shapes) is not None
+
+    def compile(self, taps: Sequence[Tap]) -> None:
+        """Compile the plan for `taps`, unless it is in the cache.
+
+        Raises:
+            ModelNotLoaded: the model is closed.
+        """
+        self._cache.get(self._run_key(taps))
+
+    def for_gradient(self, derivative: Derivative) -> Plan:
+        """The plan of a gradient.
+
+        Raises:
+            NotDifferentiable: no gradient flows from its target to its source.
+            ModelNotLoaded: the model is closed.
+        """
+        key = self._gradient_key(derivative)
+        # A gradient that does not exist is remembered too: finding that out takes half the time of compiling.
+        if key not in self._not_differentiable:
+            try:
+                return self._cache.get(key)
+            except (LookupError, ValueError, TypeError):
+                self._not_differentiable.add(key)
+        target, source = derivative.target.address, derivative.source.address
+        raise NotDifferentiable(
+            f"No gradient flows from {target} back to {source}.", target=target, layer=source
+        )
+
+    def is_gradient_ready(self, derivative: Derivative) -> bool:
+        """Whether a gradient needs no compilation."""
+        return self._cache.kept(self._gradient_key(derivative)) is not None
+
+    def compile_gradient(self, derivative: Derivative) -> None:
+        """Compile the plan of a gradient, unless it is in the cache. Raises as `for_gradient`."""
+        self.for_gradient(derivative)
+
+    def for_part(self, sources: Iterable[Tap], target: Tap) -> Plan:
+        """The plan that computes a target from some taps, and nothing before these.
+
+        Raises:
+            InputMismatch: the layers between cannot run on part of their input.
+            ModelNotLoaded: the model is closed.
+        """
+        try:
+            return self._cache.get(_part_key(sources, target))
+        except (LookupError, ValueError, TypeError) as error:
+            message = f"What lies before {target.address} cannot run on part of its input."
+            raise InputMismatch(message, layer=target.address) from error
+
+    def is_part_ready(self, sources: Iterable[Tap], target: Tap) -> bool:
+        """Whether `Executable.run_between` needs no compilation."""
+        return self._cache.kept(_part_key(sources, target)) is not None
+
+    def compile_part(self, sources: Iterable[Tap], target: Tap) -> None:
+        """Compile the plan for `Executable.run_between`, unless it is in the cache. Raises as `for_part`."""
+        self.for_part(sources, target)
+
+    def close(self) -> None:
+        """Free the plans and let go of the weights."""
+        self._cache.clear()
+        self._weights = None
+        release()
+
+    def _compile(self, key: PlanKey) -> Plan:
+        if self._weights is None:
+            raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
+        return compile_plan(self._parts, self._weights, self._taps, key)
+
+    def _find(self, key: PlanKey, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
+        plan = self._cache.kept(key)
+        if plan is None and (covering := self._cache.covering(key)):
+            work = {each: self._costs.work(self._fetched_by(each), input_shapes) for each in covering}
+            least = min(covering, key=work.__getitem__)
+            if work[least] <= _COVERING_WORK * self._costs.work(taps, input_shapes):
+                plan = self._cache.kept(least.key)
+        return plan
+
+    def _fetched_by(self, plan: Plan) -> list[Tap]:
+        return [self._taps[name] for name in plan.key.fetched]
+
+    def _run_key(self, taps: Iterable[Tap], feeds: Iterable[Tap] = ()) -> PlanKey:
+        replaced = [tap.tensor.name for tap in feeds]
+        # A fed tensor is fetched too, or TensorFlow might fuse it away and compute the original value behind it.
+        fetched = {*(tap.tensor.name for tap in taps), *replaced}
+        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)))
+
+    def _gradient_key(self, derivative: Derivative) -> PlanKey:
+        source = derivative.source.tensor.name
+        replaced = (source,) if derivative.is_fed else ()
+        gradient = Slope(derivative.target.tensor.name, source, derivative.guided)
+        return PlanKey((*self._placeholders, *replaced), replaced, gradient)
+
+
+def _part_key(sources: Iterable[Tap], target: Tap) -> PlanKey:
+    return PlanKey(tuple(tap.tensor.name for tap in sources), (target.tensor.name,), is_cut=True)
