@@ -1,7 +1,7 @@
-"""Every bound of the service, in one place.
+"""Limits: every bound of the service.
 
-A limit is enforced before the work it bounds, from sizes known up front. Each field is a setting
-(`LAYERSCOPE_LIMITS__<NAME>`), is shown at `/v1/limits` and documented from its metadata here.
+A limit is checked before the work that it bounds, from sizes that are known beforehand. Each field is a setting
+(`LAYERSCOPE_LIMITS__<NAME>`), and `/v1/limits` and the documentation show its metadata.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ def _limit(default: int, unit: str, meaning: str) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The bounds in force. All are integers greater than zero; each field's metadata gives unit and meaning."""
+    """The limits in force. All are integers above zero; the metadata of each field give its unit and meaning."""
 
     header_bytes: int = _limit(16 * 1024, "bytes", "longest request line and headers, together")
     sender_milliseconds: int = _limit(

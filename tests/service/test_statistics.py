@@ -5,7 +5,8 @@ import pytest
 from activation_examples import arrays, make_activation
 from hypothesis import given
 
-from layerscope.tensors.statistics import statistics_of, tallies_of
+from layerscope.tensors.statistics import statistics_of
+from layerscope.tensors.totals import totals_of
 
 FIGURES = ("min", "max", "mean", "std", "fraction_zero")
 
@@ -45,19 +46,19 @@ def test_the_answer_is_always_valid_json(values):
 
 
 @given(arrays(dtypes=("float16", "float32", "int32", "bool")))
-def test_tallies_add_up_to_the_statistics(values):
+def test_totals_add_up_to_the_statistics(values):
     activation = make_activation(values)
-    tallies, layer = tallies_of(activation), statistics_of(activation).layer
+    totals, layer = totals_of(activation), statistics_of(activation).layer
 
-    assert len(tallies) == len(values)
-    finite, total = (sum(getattr(each, name) for each in tallies) for name in ("finite", "total"))
-    assert (finite, sum(each.nonfinite for each in tallies)) == (layer.count, layer.nonfinite)
+    assert len(totals) == len(values)
+    finite, total = (sum(getattr(each, name) for each in totals) for name in ("finite", "total"))
+    assert (finite, sum(each.nonfinite for each in totals)) == (layer.count, layer.nonfinite)
     if finite:
         reach = float(np.max(np.abs(values[np.isfinite(values)]).astype(np.float64)))
         assert total / finite == pytest.approx(layer.mean.item(), rel=1e-9, abs=1e-12 * reach)
-        assert sum(each.zeros for each in tallies) / finite == pytest.approx(layer.fraction_zero.item())
+        assert sum(each.zeros for each in totals) / finite == pytest.approx(layer.fraction_zero.item())
     active = (values[:, None] if values.ndim == 1 else values).any(axis=tuple(range(1, values.ndim - 1)))
-    np.testing.assert_array_equal([each.active for each in tallies] or active, active)
+    np.testing.assert_array_equal([each.active for each in totals] or active, active)
 
 
 def test_without_a_finite_value_there_are_no_figures():

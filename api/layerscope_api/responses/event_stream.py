@@ -12,11 +12,11 @@ import orjson
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from layerscope.encode import quality_of
 from layerscope.errors import LayerscopeError
 from layerscope.execution.attributing import Progress
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.observability.request_metrics import request_metrics
+from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.disconnect import IsWanted, watched
 from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 from layerscope_api.responses.respond import Answer

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
-from layerscope.encode import quality_of
 from layerscope.execution.attributing import Attribution
 from layerscope.execution.interface import Result
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
 from layerscope.tensors.timing import Stage
+from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.respond import Answer, ascii_address
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
-from layerscope.encode import encode, format_for
+from layerscope.encode import encode
 from layerscope.execution.interface import Query
 from layerscope.tensors.statistics import statistics_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.content_negotiation import format_for
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, ascii_address, respond, timed
 from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from layerscope import encode
 from layerscope.attribution import METHODS, method_of
-from layerscope.encode import Format, format_for
+from layerscope.encode import Format
 from layerscope.errors import OptionInvalid
 from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
 from layerscope.execution.overlay_background import Ground
@@ -18,6 +18,7 @@ from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
+from layerscope_api.responses.content_negotiation import format_for
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.event_stream import STREAMS, StreamedAnswer, stream_for
 from layerscope_api.responses.images import picture_answer, picture_format

@@ -17,8 +17,9 @@ from layerscope.render import (
     statistics_picture_size,
 )
 from layerscope.tensors.activations import Activation
+from layerscope.tensors.asinh_axis import AsinhAxis
+from layerscope.tensors.report import Report, report_of
 from layerscope.tensors.spec import TensorSpec
-from layerscope.tensors.statistics import Axis, Report, report_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
@@ -163,14 +164,14 @@ def _body(result: Result, options: StatisticsOptions) -> bytes:
 def _draw(result: Result, limits: Limits, form: PictureFormat) -> bytes:
     found = result.activations
     reports = {address: report_of(each, bins=1) for address, each in found.items()}
-    axis = Axis.of([report.statistics.layer for report in reports.values()])
+    axis = AsinhAxis.of([report.statistics.layer for report in reports.values()])
     rows = [_row(each, reports[address], axis) for address, each in found.items()]
     model = result.model
     metadata = {"model": f"{model.name}@{model.version}", "digest": model.digest, "layers": str(len(rows))}
     return statistics_picture(rows, axis, limits=limits, metadata=metadata, form=form)
 
 
-def _row(activation: Activation, report: Report, axis: Axis) -> LayerRow:
+def _row(activation: Activation, report: Report, axis: AsinhAxis) -> LayerRow:
     channels = report.statistics.channels
     return LayerRow(
         name=activation.tap.address,

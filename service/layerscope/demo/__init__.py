@@ -1,8 +1,7 @@
-"""The model that ships: a small network that reads handwritten digits, and one picture of each digit.
+"""Demo model: a small network that classifies handwritten digits, and one sample image of each digit.
 
-`MODELS` is an ordinary model directory with one model, `digits` version 1: 28x28 grey images, white on black,
-to ten probabilities. The files are made by `examples/train_demo_model.py`; the pictures come from the digits it
-never trains on.
+`MODELS` is an ordinary model directory with one model, `digits` version 1, which maps grey images of 28x28 pixels, white on
+black, to ten probabilities. `examples/train_demo_model.py` made the files; the samples are digits that it was not trained on.
 """
 
 from pathlib import Path
@@ -22,6 +21,6 @@ def samples() -> dict[str, Path]:
     """The sample images by the name of their digit, `zero` to `nine` in that order.
 
     Returns:
-        One PNG file a digit; the position in the dictionary is the model's class.
+        One PNG file per digit; its position in the dictionary is its class.
     """
     return {name: SAMPLES / f"{name}.png" for name in _NAMES}

@@ -1,8 +1,8 @@
-"""Activations as bytes: JSON, .npy, .npz and safetensors, and how large each will be."""
+"""Encoding of activations as JSON, .npy, .npz and safetensors, and the size of each encoding before a run."""
 
 from layerscope.encode.arrays import Piece
 from layerscope.encode.encoder import Encoded, encode
-from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format, format_for, quality_of
+from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format
 from layerscope.encode.metadata import Metadata
 from layerscope.encode.response_size import ResponseSize, response_size
 from layerscope.encode.size_check import building_bytes, estimate, require_fits
@@ -19,8 +19,6 @@ __all__ = [
     "building_bytes",
     "encode",
     "estimate",
-    "format_for",
-    "quality_of",
     "require_fits",
     "response_size",
 ]

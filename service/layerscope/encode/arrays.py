@@ -1,4 +1,4 @@
-"""The arrays of an answer, by the name each has in a binary file."""
+"""Arrays of an answer, by their names in binary files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,10 @@ Piece = bytes | memoryview
 
 
 def named_arrays(activations: Activations) -> dict[str, Array]:
-    """Values by address, in graph order; uint8 ones are followed by `<address>@scale` and `<address>@offset`."""
+    """The values of each layer by address, in graph order. Quantized ones are followed by `@scale` and `@offset` arrays.
+
+    Their names are `<address>@scale` and `<address>@offset`.
+    """
     arrays = {}
     for address, activation in activations.items():
         arrays[address] = activation.values
@@ -24,12 +27,12 @@ def named_arrays(activations: Activations) -> dict[str, Array]:
 
 
 def in_order(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The same, all C-contiguous and little-endian, and copied only if they were not so."""
+    """The arrays, C-contiguous and little-endian; those that are so already are not copied."""
     return {
         name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()
     }
 
 
 def array_data(array: Array) -> memoryview:
-    """The bytes of a C-contiguous array, not copied."""
+    """The bytes of a C-contiguous array, without a copy."""
     return array.reshape(-1).view(np.uint8).data

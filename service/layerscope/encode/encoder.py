@@ -1,4 +1,4 @@
-"""One way out for activations, whatever the format."""
+"""Encoder: activations to the body of an answer, in any format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,14 +32,14 @@ class Encoded:
 
 
 def encode(activations: Activations, form: Format, metadata: Metadata, limits: Limits) -> Encoded:
-    """Write activations in a format. The same activations always give the same bytes.
+    """Encode activations. The same activations always give the same bytes.
 
-    Binary formats carry every bit, NaN payloads included; JSON carries every finite value exactly.
+    Binary formats carry every bit, including the payloads of NaN. JSON carries every finite value exactly.
 
     Raises:
-        AnswerTooLarge: more values than JSON may carry, or more bytes than any answer may have.
-        UnsupportedFormat: the format cannot hold these activations, as .npy cannot hold two layers.
-        OptionInvalid: without values the format has nothing to send.
+        AnswerTooLarge: There are more values than JSON may carry, or more bytes than an answer may have.
+        UnsupportedFormat: The format cannot hold these activations; .npy, for example, cannot hold two layers.
+        OptionInvalid: The values are left out, and the format can send nothing else.
     """
     specs = [activation.spec for activation in activations.values()]
     require_fits(specs, form, limits, values=metadata.values)

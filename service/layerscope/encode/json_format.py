@@ -1,4 +1,4 @@
-"""Activations as JSON: one document, values as nested lists. NaN and infinities, which JSON lacks, are null."""
+"""JSON: one document, values as nested lists; NaN and infinities, which JSON lacks, become null."""
 
 import numpy as np
 import orjson
@@ -9,11 +9,11 @@ from layerscope.encode.size_check import json_bytes
 from layerscope.tensors.activations import Activations
 
 _KEY_BYTES = 64
-"""More than the keys of a layer's values, scale and offset take."""
+"""Upper bound of the bytes of the keys `values`, `scale` and `offset` of a layer."""
 
 
 def encode_json(activations: Activations, metadata: Metadata) -> list[Piece]:
-    """Write the whole answer. Floating-point values have as few digits as read back to the same value."""
+    """Encode activations as JSON. A floating-point number has the fewest digits that read back to the same value."""
     answer = document(activations, metadata)
     for row, activation in zip(answer["layers"], activations.values(), strict=True):
         if activation.quantization is not None:
@@ -25,6 +25,8 @@ def encode_json(activations: Activations, metadata: Metadata) -> list[Piece]:
 
 
 def json_size(activations: Activations, metadata: Metadata) -> int:
-    """The bytes that `encode_json` writes at most. The values are not looked at."""
-    said = len(orjson.dumps(document(activations, metadata)))
-    return said + sum(_KEY_BYTES + json_bytes(each.spec, metadata.values) for each in activations.values())
+    """Most bytes that `encode_json` returns, without reading the values."""
+    metadata_bytes = len(orjson.dumps(document(activations, metadata)))
+    return metadata_bytes + sum(
+        _KEY_BYTES + json_bytes(each.spec, metadata.values) for each in activations.values()
+    )

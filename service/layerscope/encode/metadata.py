@@ -1,4 +1,4 @@
-"""What travels with the values: the model, the images, and one row a layer."""
+"""Metadata of an answer: the model, the images, and one row per layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from layerscope.tensors.statistics import Statistics
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """Where activations come from, and what of them is wanted.
+    """The origin of activations, and which parts of them are sent.
 
     Attributes:
-        model: the model's name.
-        version: its version.
-        digest: of the model's file, "sha256-" and hexadecimal digits.
-        preprocessing: what was done to the images, by the name of the model's input; None where nothing was.
-        values: whether the values themselves are sent; only JSON can leave them out.
-        attribution: what the values explain, and how, if they are maps of an attribution.
-        statistics: of the layers, by address, as they were before any option made them smaller.
+        model: The name of the model.
+        version: The version of the model.
+        digest: The digest of the model's file, "sha256-" and hexadecimal digits.
+        preprocessing: The preprocessing of the images, by name of the model's input; None for an input without one.
+        values: Whether the values themselves are sent; only JSON can leave them out.
+        attribution: The method, options and targets, if the values are heat maps of an attribution.
+        statistics: The statistics of the layers by address, computed before any option made the values smaller.
     """
 
     model: str
@@ -32,7 +32,7 @@ class Metadata:
 
 
 def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
-    """Everything but the values, as JSON has it."""
+    """The metadata as a JSON object."""
     return {
         "model": {"name": metadata.model, "version": metadata.version, "digest": metadata.digest},
         "images": list(activations.images),

@@ -1,4 +1,4 @@
-"""The values of one layer as a .npy file (NEP 1), which names no layer: the answer's headers do."""
+"""npy: the values of one layer (NumPy enhancement proposal 1). The layer is named in the headers of the answer."""
 
 import io
 
@@ -10,19 +10,19 @@ from layerscope.tensors.activations import Activations
 
 
 def encode_npy(activations: Activations, metadata: Metadata) -> list[Piece]:  # noqa: ARG001
-    """Write the only layer there is."""
+    """Encode activations of exactly one layer."""
     (array,) = in_order(named_arrays(activations)).values()
     return [npy_header(array), array_data(array)]
 
 
 def npy_size(activations: Activations, metadata: Metadata) -> int:  # noqa: ARG001
-    """The bytes that `encode_npy` writes. The values are not looked at."""
+    """The exact number of bytes that `encode_npy` returns, without reading the values."""
     (array,) = named_arrays(activations).values()
     return len(npy_header(array)) + array.nbytes
 
 
 def npy_header(array: Array) -> bytes:
-    """What stands before the data in a .npy file."""
+    """The header of a .npy file, version 1.0: everything before the data."""
     file = io.BytesIO()
     npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Activations as an .npz file: a zip archive of one `<address>.npy` a layer, and `metadata.json`."""
+"""npz: a zip archive with one `<address>.npy` per layer, and `metadata.json`."""
 
 import io
 import zipfile
@@ -11,13 +11,14 @@ from layerscope.encode.npy_format import npy_header
 from layerscope.tensors.activations import Activations
 
 _MEMBER_BYTES = 256
-"""More than an archive says of a member, apart from its name, which it has twice."""
+"""Upper bound of the bytes of a member's two zip headers, without its name, which each of them repeats."""
 
 
 def encode_npz(activations: Activations, metadata: Metadata) -> list[Piece]:
-    """Write the archive: uncompressed, because activations hardly shrink, and without the time of day.
+    """Encode activations as an archive, uncompressed because activations hardly shrink.
 
-    `numpy.savez` would refuse layers that are called as its own parameters are.
+    Written here because `numpy.savez` takes layers as keyword arguments and refuses those named like its own parameters,
+    such as `file`. Members have the date 1980-01-01, so that the same activations give the same bytes.
     """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -30,7 +31,7 @@ def encode_npz(activations: Activations, metadata: Metadata) -> list[Piece]:
 
 
 def npz_size(activations: Activations, metadata: Metadata) -> int:
-    """The bytes that `encode_npz` writes at most. The values are not looked at."""
+    """Most bytes that `encode_npz` returns, without reading the values."""
     arrays = named_arrays(activations)
     members = sum(
         _MEMBER_BYTES + 2 * len(name.encode()) + len(npy_header(array)) + array.nbytes

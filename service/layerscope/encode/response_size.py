@@ -1,4 +1,8 @@
-"""How long an answer will be, told from shapes before there is a value: exactly, where its format allows that."""
+"""Response size: the length of an answer from shapes, before any value is computed; exact where the format allows it.
+
+The encoders' own size functions are applied to arrays of the right shapes that take no memory, so that an answer and the
+prediction of its size come from the same code.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,15 +29,15 @@ _SIZES: dict[Format, Callable[[Activations, Metadata], int]] = {
 }
 
 _COUNT_BYTES = 20
-"""The most digits that the number of non-finite values can have."""
+"""Most digits of the number of non-finite values."""
 
-_FIGURES, _FIGURE_BYTES, _FIGURE_KEYS = 6, 25, 512
-"""Statistics are so many figures of a layer and of each channel, each so long at most, and the keys before them."""
+_STATISTICS, _STATISTIC_BYTES, _STATISTIC_KEYS_BYTES = 6, 25, 512
+"""Number of statistics of a layer and of each channel, most bytes of each, and most bytes of their keys."""
 
 
 @dataclass(frozen=True)
 class ResponseSize:
-    """Bytes of an answer; at most so many, unless `exact`: then just so many if all its values are finite."""
+    """Number of bytes of an answer: exact if all its values are finite and `exact` is set, otherwise an upper bound."""
 
     nbytes: int
     exact: bool
@@ -49,22 +53,22 @@ def response_size(
     statistics: bool = False,
     warnings: tuple[str, ...] = (),
 ) -> ResponseSize:
-    """Tell the length of an answer that `require_fits` lets through in that format, whatever its size.
+    """Compute the length of an answer. The format must be able to hold the layers, see `require_fits`; limits are not checked.
 
     Args:
-        layers: the taps and their values, before options.
-        images: ids of the images, or others of their length.
-        options: what makes the values smaller.
-        form: the format they are sent in.
-        metadata: what comes with them, but for statistics.
-        statistics: whether statistics of the layers come too.
-        warnings: of the model.
+        layers: The taps, and the shapes and types of their values before options.
+        images: The ids of the images, or placeholders of the same length.
+        options: The options that make the values smaller.
+        form: The format.
+        metadata: The metadata of the answer, without statistics.
+        statistics: Whether statistics of the layers are sent.
+        warnings: The warnings of the model.
 
     Raises:
-        ChannelNotFound, OptionInvalid: an option that a layer's shape has no room for.
+        ChannelNotFound, OptionInvalid: An option does not fit the shape of a layer.
     """
-    blanks = {spec.address: _blank(tap, spec, options) for tap, spec in layers}
-    nbytes = _SIZES[form](Activations(blanks, tuple(images), warnings), metadata)
+    placeholders = {spec.address: _placeholder(tap, spec, options) for tap, spec in layers}
+    nbytes = _SIZES[form](Activations(placeholders, tuple(images), warnings), metadata)
     depends = statistics or ChannelSelection.parse(options.channels).top is not None
     exact = form == "npy" or (form == "safetensors" and not depends)
     if exact:
@@ -72,27 +76,27 @@ def response_size(
     return ResponseSize(nbytes + sum(_unknown(spec, statistics) for _, spec in layers), exact=False)
 
 
-class _Blank(Activation):
-    """Values that are not there yet: taken to be finite, and of no memory."""
+class _Placeholder(Activation):
+    """Values that are not computed yet. They count as finite."""
 
     @property
     def nonfinite(self) -> int:
-        """None that is known of."""
+        """Number of non-finite values: 0 is assumed."""
         return 0
 
 
-def _blank(tap: Tap, whole: TensorSpec, options: TensorOptions) -> Activation:
+def _placeholder(tap: Tap, whole: TensorSpec, options: TensorOptions) -> Activation:
     spec = whole.reduced(options)
-    values = np.broadcast_to(np.zeros((), spec.dtype), spec.shape)
+    values = np.broadcast_to(np.zeros((), spec.dtype), spec.shape)  # one value in memory, whatever the shape
     scales = np.zeros(spec.channels, np.float32)
     quantization = Quantization(scales, scales, 0) if spec.quantized else None
-    return _Blank(tap, values, spec.channel_axis, _channels(whole, options), quantization)
+    return _Placeholder(tap, values, spec.channel_axis, _channels(whole, options), quantization)
 
 
 def _channels(
     whole: TensorSpec, options: TensorOptions
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]] | None":
-    """The numbers of the channels; those that depend on the values are as long as they can be."""
+    """The numbers of the selected channels; for `top:k`, which depends on values, numbers with the most digits."""
     selection = ChannelSelection.parse(options.channels)
     if selection.is_all:
         return None
@@ -102,6 +106,6 @@ def _channels(
 
 
 def _unknown(whole: TensorSpec, statistics: bool) -> int:
-    """The most bytes that is said of a layer and depends on its values."""
-    figures = _FIGURES * _FIGURE_BYTES * (1 + whole.channels) + _FIGURE_KEYS
-    return _COUNT_BYTES + (figures if statistics else 0)
+    """Most bytes of the metadata of a layer that depend on its values."""
+    statistic_bytes = _STATISTICS * _STATISTIC_BYTES * (1 + whole.channels) + _STATISTIC_KEYS_BYTES
+    return _COUNT_BYTES + (statistic_bytes if statistics else 0)

@@ -1,7 +1,7 @@
-"""Activations as a safetensors file (https://github.com/huggingface/safetensors#format).
+"""safetensors: 8 bytes of header length, a JSON header, then the data (https://github.com/huggingface/safetensors#format).
 
-Written here because the library, as of 0.8, puts metadata in an order that changes from run to run (its issue
-584), while the same answer must be the same bytes. The library reads what is written.
+Written here because the library, as of 0.8, writes metadata in an order that changes from run to run (its issue 584),
+while the same answer must have the same bytes. The library can read the result.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,11 @@ from layerscope.encode.metadata import Metadata, document
 from layerscope.tensors.activations import Activations
 
 METADATA_KEY = "__metadata__"
-"""The one name that the format keeps for itself."""
+"""The key of the metadata in the header, which no tensor may have."""
 
 _ALIGNMENT = 64
-"""The data begin at a multiple of this, and every tensor at one of its item size: typed arrays can view them."""
+"""The data begin at a multiple of this many bytes. Since tensors with wider items come first, every tensor begins at a
+multiple of its item size: a typed array (JavaScript) or a NumPy view needs that alignment to use the bytes in place."""
 
 _LENGTH_BYTES = 8
 
@@ -33,13 +34,13 @@ _DTYPES = {
 
 
 def encode_safetensors(activations: Activations, metadata: Metadata) -> list[Piece]:
-    """Write the tensors, those with the widest items first, after a header that says what and where they are."""
+    """Encode activations, the tensors with the widest items first. The header gives dtype, shape and position of each."""
     arrays = _widest_first(in_order(named_arrays(activations)))
     return [_header(arrays, activations, metadata), *map(array_data, arrays.values())]
 
 
 def safetensors_size(activations: Activations, metadata: Metadata) -> int:
-    """The bytes that `encode_safetensors` writes. The values are not looked at."""
+    """The exact number of bytes that `encode_safetensors` returns, without reading the values."""
     arrays = _widest_first(named_arrays(activations))
     return len(_header(arrays, activations, metadata)) + sum(array.nbytes for array in arrays.values())
 
@@ -50,11 +51,13 @@ def _widest_first(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _header(arrays: Mapping[str, Array], activations: Activations, metadata: Metadata) -> bytes:
     header = orjson.dumps({METADATA_KEY: _metadata(activations, metadata), **_entries(arrays)})
+    # The format allows spaces at the end of the header.
     header += b" " * (-(_LENGTH_BYTES + len(header)) % _ALIGNMENT)
     return len(header).to_bytes(_LENGTH_BYTES, "little") + header
 
 
 def _metadata(activations: Activations, metadata: Metadata) -> dict[str, str]:
+    """The metadata as the format demands them: strings only, so that objects and lists are JSON texts."""
     known = document(activations, metadata)
     nested = ("preprocessing", "images", "layers", "warnings", "attribution")
     return {

@@ -1,4 +1,4 @@
-"""How large an answer will be, and whether it may be sent: known from shapes alone, before anything runs."""
+"""Size check: an upper bound of the size of an answer, from shapes alone, compared with the limits before anything runs."""
 
 from collections.abc import Sequence
 from math import prod
@@ -11,34 +11,34 @@ from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
 
 _ROW_BYTES = 2_048
-"""More than what is said of a layer takes, apart from its address, statistics and chosen channels."""
+"""Upper bound of the metadata of a layer, without its address, statistics and selected channels."""
 
 _ADDRESSES = 8
-"""How often an address can stand in an answer: in an archive, twice for each of values, scale and offset."""
+"""Most occurrences of an address in an answer: twice for each of values, scale and offset in an archive, and in the rows."""
 
 _JSON_WIDTHS = {
     "bool": 5, "int8": 4, "int16": 6, "int32": 11, "int64": 20, "uint8": 3, "uint16": 5, "uint32": 10, "uint64": 20,
     "float16": 16, "float32": 16, "float64": 24,
 }  # fmt: skip
-"""The most characters that a number of each dtype takes."""
+"""Most characters of a number of each dtype."""
 
 _COPIES: dict[Format, int] = {"json": 3, "npy": 1, "npz": 3, "safetensors": 1}
-"""How often an answer is there while it is written: its values in order for the format, and bytes that grow."""
+"""Copies of an answer in memory while it is encoded: values rearranged for the format, and buffers that grow."""
 
 _QUANTIZED, _SUMMARIZED, _REDUCED = 24, 16, 12
-"""The most bytes for each value of a layer while it becomes uint8, while its statistics or its reduction are computed."""
+"""Most bytes of memory per value of a layer while it is quantized, summarized as statistics, or reduced."""
 
 _FEWER_CHANNELS = "ask for fewer channels (channels=)"
 _SMALLER_MAP = "for a smaller map (reduce=, region= or stride=)"
 
 
 def estimate(specs: Sequence[TensorSpec], form: Format, *, values: bool = True) -> int:
-    """Bytes that an answer takes at most, but for statistics, warnings and the lists of images and channels.
+    """Most bytes of an answer, without statistics, warnings and the lists of images and channels.
 
     Args:
-        specs: what is sent, after all options.
-        form: the format it is sent in.
-        values: whether the values are sent; only JSON can leave them out.
+        specs: The tensors that are sent, after all options.
+        form: The format.
+        values: Whether the values are sent; only JSON can leave them out.
     """
     rows = _ROW_BYTES + sum(_ROW_BYTES + _ADDRESSES * len(spec.address.encode()) for spec in specs)
     if form != "json":
@@ -54,14 +54,14 @@ def building_bytes(
     values: bool = True,
     statistics: bool = False,
 ) -> int:
-    """Bytes of memory that making an answer takes at most, besides the values it is made of.
+    """Most bytes of memory that making an answer takes, without the computed values that it is made of.
 
     Args:
-        specs: those values.
-        options: what makes them smaller.
-        form: the format they are sent in.
-        values: whether the values are sent.
-        statistics: whether statistics of the layers are.
+        specs: The computed values, before options.
+        options: The options that make them smaller.
+        form: The format.
+        values: Whether the values are sent.
+        statistics: Whether statistics of the layers are sent.
     """
     smaller = [spec.reduced(options) for spec in specs]
     written = _COPIES[form] * estimate(smaller, form, values=values)
@@ -78,11 +78,11 @@ def require_fits(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, v
     """Check that an answer can be sent in a format.
 
     Raises:
-        AnswerTooLarge: it has more values than JSON may carry, or more bytes than any answer may have.
-        UnsupportedFormat: the format cannot hold what is asked for.
-        OptionInvalid: without values the format has nothing to send.
+        AnswerTooLarge: The answer has more values than JSON may carry, or more bytes than an answer may have.
+        UnsupportedFormat: The format cannot hold these tensors.
+        OptionInvalid: The values are left out, and the format can send nothing else.
     """
-    _require_form(specs, form, values)
+    _require_format_holds(specs, form, values)
     elements = sum(spec.size for spec in specs) if values else 0
     if form == "json" and elements > limits.json_elements:
         raise AnswerTooLarge(
@@ -105,7 +105,7 @@ def require_fits(specs: Sequence[TensorSpec], form: Format, limits: Limits, *, v
         )
 
 
-def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> None:
+def _require_format_holds(specs: Sequence[TensorSpec], form: Format, values: bool) -> None:
     if form != "json" and not values:
         message = f"values=false leaves nothing to send as {form}: use format=json."
         raise OptionInvalid(message, option="values")
@@ -123,7 +123,7 @@ def _require_form(specs: Sequence[TensorSpec], form: Format, values: bool) -> No
 
 
 def json_bytes(spec: TensorSpec, values: bool) -> int:
-    """The most bytes that the numbers of a layer take in JSON."""
+    """Most bytes of the numbers of a layer in JSON: values, scales and offsets, with brackets and commas."""
     scales = 2 * _scales(spec) * (_JSON_WIDTHS["float32"] + 1)
     if not values:
         return scales

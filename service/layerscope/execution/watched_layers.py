@@ -17,7 +17,7 @@ from layerscope.graph.taps.tap import Tap
 from layerscope.models.control import EVERY
 from layerscope.models.directory import ModelSource
 from layerscope.tensors.activations import Activation
-from layerscope.tensors.statistics import Tally, tallies_of
+from layerscope.tensors.totals import Totals, totals_of
 
 if TYPE_CHECKING:
     from layerscope.graph.runtime.executable import Executable
@@ -117,12 +117,12 @@ class WatchedLayers:
 
     def saw(self, model: LoadedModel, arrays: Mapping[Tap, Array]) -> None:
         """Look at the values of watched layers, each (images, *shape)."""
-        tallies = {tap: tallies_of(Activation.of(tap, values)) for tap, values in arrays.items()}
+        totals = {tap: totals_of(Activation.of(tap, values)) for tap, values in arrays.items()}
         with self._lock:
             windows = self._windows_of(model)
-            for tap, of_images in tallies.items():
-                for tally in of_images:
-                    windows[tap].add(tally)
+            for tap, of_images in totals.items():
+                for each in of_images:
+                    windows[tap].add(each)
 
     def figures(self, model: LoadedModel) -> list[WatchedLayer]:
         """What the watched layers of a version are like; none of those that nothing was run for yet."""
@@ -131,7 +131,7 @@ class WatchedLayers:
             return [
                 window.figures(described.name, described.version, tap.address)
                 for tap, window in self._windows_of(model).items()
-                if window.tallies
+                if window.totals
             ]
 
     def _windows_of(self, model: LoadedModel) -> dict[Tap, "_Window"]:
@@ -147,20 +147,20 @@ class _Window:
     """The last images of one layer. It takes no more than a few numbers an image, and one a channel."""
 
     def __init__(self, images: int) -> None:
-        self.tallies: deque[tuple[int, float, int, int]] = deque(maxlen=images)
+        self.totals: deque[tuple[int, float, int, int]] = deque(maxlen=images)
         self._seen = 0
         self._last_active = np.zeros(0, np.int64)
 
-    def add(self, tally: Tally) -> None:
-        if len(self._last_active) != len(tally.active):
-            self._last_active = np.zeros(len(tally.active), np.int64)
+    def add(self, totals: Totals) -> None:
+        if len(self._last_active) != len(totals.active):
+            self._last_active = np.zeros(len(totals.active), np.int64)
         self._seen += 1
-        self._last_active[tally.active] = self._seen
-        self.tallies.append((tally.finite, tally.total, tally.zeros, tally.nonfinite))
+        self._last_active[totals.active] = self._seen
+        self.totals.append((totals.finite, totals.total, totals.zeros, totals.nonfinite))
 
     def figures(self, model: str, version: int, address: str) -> WatchedLayer:
-        images = len(self.tallies)
-        finite, total, zeros, nonfinite = (sum(column) for column in zip(*self.tallies, strict=True))
+        images = len(self.totals)
+        finite, total, zeros, nonfinite = (sum(column) for column in zip(*self.totals, strict=True))
         return WatchedLayer(
             model=model,
             version=version,

@@ -15,7 +15,7 @@ from layerscope.render.image_files import PictureFormat
 from layerscope.render.palette import BACKGROUND, TEXT
 
 if TYPE_CHECKING:
-    from layerscope.tensors.statistics import Axis
+    from layerscope.tensors.asinh_axis import AsinhAxis
 
 Canvas = NDArray[np.uint8]
 
@@ -66,7 +66,7 @@ class LayerRow:
 
 def statistics_picture(
     rows: Sequence[LayerRow],
-    axis: "Axis",
+    axis: "AsinhAxis",
     *,
     limits: Limits,
     metadata: Mapping[str, str] | None = None,
@@ -87,7 +87,7 @@ def statistics_picture(
     left = _strip_left([row.name for row in rows])
     for number, row in enumerate(rows):
         _draw(canvas[_HEAD + number * _ROW :][:_BAR], row, left)
-    zero = left + round(float(axis.places(np.array(0.0))) * (HISTOGRAM_WIDTH - 1))
+    zero = left + round(float(axis.positions(np.array(0.0))) * (HISTOGRAM_WIDTH - 1))
     canvas[_HEAD - 4 : height, zero] = np.where(
         canvas[_HEAD - 4 : height, zero] == _BACKGROUND, _TRACK_INDEX, canvas[_HEAD - 4 : height, zero]
     )
@@ -147,7 +147,7 @@ def _fill(band: Canvas, left: int, share: float, color: int) -> None:
     band[:, left : left + int(np.ceil(share * _BAR_SPACE))] = color
 
 
-def _write_head(image: Image.Image, axis: "Axis", left: int, zero: int) -> None:
+def _write_head(image: Image.Image, axis: "AsinhAxis", left: int, zero: int) -> None:
     zeros, channels = _bars(left)
     font.draw_text(image, "layer", left=_SPACE // 2, top=2, color=_TEXT_INDEX)
     font.draw_text(image, "values other than 0 (asinh axis)", left=left, top=2, color=_TEXT_INDEX)

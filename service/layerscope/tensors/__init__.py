@@ -1,1 +1,1 @@
-"""Tensors: activations, what they will look like before a run, and what makes them smaller."""
+"""Tensors: activations, their specification before a run, the options that make them smaller, and their statistics."""

@@ -1,4 +1,4 @@
-"""Which channels of a layer: `all`, `0,3,5-8`, or `top:16`."""
+"""Channel selection: `all`, a list such as `0,3,5-8`, or `top:16`."""
 
 import re
 from dataclasses import dataclass
@@ -12,24 +12,29 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _TOP = re.compile(r"top:(\d{1,9})")
-_MOST = 65_536
+_MAX_CHANNELS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSelection:
-    """`ranges` of channels, both ends included; or the `top` channels by mean magnitude; or, with neither, all."""
+    """A selection of channels: by number, the largest ones, or all.
+
+    Attributes:
+        ranges: First and last number of each range, both included.
+        top: Number of channels, those with the largest mean magnitude of each image. With neither, all are selected.
+    """
 
     ranges: tuple[tuple[int, int], ...] = ()
     top: int | None = None
 
     @property
     def is_all(self) -> bool:
-        """Whether every channel is taken."""
+        """Whether all channels are selected."""
         return not self.ranges and self.top is None
 
     @classmethod
     def parse(cls, text: str) -> "ChannelSelection":
-        """Read a selection.
+        """Parse a selection.
 
         Raises:
             OptionInvalid: `text` does not follow the grammar, or names more than 65,536 channels.
@@ -44,17 +49,17 @@ class ChannelSelection:
         if len(ranges) != len(matches) or any(low > high for low, high in ranges):
             message = f"channels={text[:100]!r} is not all, top:k, or a list such as 0,3,5-8."
             raise OptionInvalid(message, option="channels")
-        if sum(high - low + 1 for low, high in ranges) > _MOST:
-            raise OptionInvalid(f"channels names more than {_MOST} channels.", option="channels")
+        if sum(high - low + 1 for low, high in ranges) > _MAX_CHANNELS:
+            raise OptionInvalid(f"channels names more than {_MAX_CHANNELS} channels.", option="channels")
         return cls(ranges)
 
     @property
     def listed(self) -> list[int]:
-        """The channels that are named one by one, in order; none for `all` and `top`."""
+        """The numbers of the channels of `ranges`, in their order; empty for `all` and `top`."""
         return [number for low, high in self.ranges for number in range(low, high + 1)]
 
     def count(self, available: int) -> int:
-        """How many channels are taken of `available`."""
+        """Number of selected channels of a layer with `available` channels."""
         if self.is_all:
             return available
         if self.top is not None:
@@ -62,19 +67,22 @@ class ChannelSelection:
         return sum(high - low + 1 for low, high in self.ranges)
 
     def resolve(self, values: Array, layer: str) -> Array:
-        """The channel numbers, (batch, count).
+        """The numbers of the selected channels for each image.
 
         Args:
-            values: (batch, channels, ...).
-            layer: the layer's address, for messages.
+            values: Array of shape (batch, channels, ...).
+            layer: The address of the layer, for messages.
+
+        Returns:
+            Integers of shape (batch, count).
 
         Raises:
-            ChannelNotFound: a channel outside `values`.
+            ChannelNotFound: The layer does not have a selected channel.
         """
         available = values.shape[1]
         self.require(available, layer)
         if self.top is not None:
-            # The sum orders channels as the mean does, and an empty map has one.
+            # The sum gives the same order as the mean, and is defined for an empty map.
             with np.errstate(over="ignore", invalid="ignore"):
                 sizes = np.abs(values.astype(np.float32, copy=False))
                 magnitude = sizes.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
@@ -83,10 +91,10 @@ class ChannelSelection:
         return np.tile(np.asarray(self.listed or range(available)), (len(values), 1))
 
     def require(self, available: int, layer: str) -> None:
-        """Check that a layer with `available` channels has them all.
+        """Check that a layer with `available` channels has all that are named.
 
         Raises:
-            ChannelNotFound: it does not.
+            ChannelNotFound: The layer does not have one of them.
         """
         highest = max((high for _, high in self.ranges), default=-1)
         if highest >= available:

@@ -1,4 +1,4 @@
-"""What is sent of each tensor: the options every tensor answer takes."""
+"""Tensor options: channels, region, stride, reduction, dtype and layout of every tensor in an answer."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,18 +14,19 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class TensorOptions:
-    """What is sent of each tensor. The defaults send all of it as it was computed.
+    """The options of a tensor in an answer. The defaults send all values as they were computed.
 
     Attributes:
-        channels: which channels, as `0,3,5-8`, `top:16` (largest mean magnitude) or `all`.
+        channels: The selected channels: `0,3,5-8`, `top:16` (largest mean magnitude) or `all`.
         region: (x0, y0, x1, y1) in pixels of the map, x1 and y1 excluded; only for layers with rows and columns.
-        stride: every n-th pixel of the map along each spatial axis.
-        reduce: one number a channel instead of a map: `mean`, `max` or `l2` over the spatial axes.
+        stride: Keep every n-th pixel of the map along each spatial axis, n at least 1.
+        reduce: One number per channel instead of a map: `mean`, `max` or `l2` (Euclidean norm) over the spatial axes.
         dtype: `float32`, `float16`, or `uint8`, which is affine for each channel: value = scale * stored + offset.
-        layout: `nhwc` or `nchw` for layers with spatial axes; left out, as the layer computed it.
+            `native` keeps the type that the layer computes.
+        layout: `nhwc` or `nchw` for layers with spatial axes; `native` keeps the layout that the layer computes.
 
     Raises:
-        OptionInvalid: an option is outside what it may be.
+        OptionInvalid: An option has a value that it cannot have.
     """
 
     channels: str = "all"

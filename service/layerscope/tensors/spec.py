@@ -1,7 +1,7 @@
-"""What a tensor will be before it exists: its shape and dtype, inferred through the options.
+"""Tensor specification: shape and dtype of a tensor before it is computed, inferred through the options.
 
-Every check of the options that depends on a layer's shape is here, so that a request that cannot be answered
-is refused before anything runs. `Activation` has the same verbs and asks here for the same checks.
+Every check of an option that depends on the shape of a layer is here, so that a request that cannot be answered is refused
+before anything runs. `Activation` has the same operations and calls these for the checks.
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +20,14 @@ _FLOAT = np.dtype(np.float32)
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """The shape (batch axis first) and dtype of one tap's values, and which axis counts channels, if one does.
+    """Shape and dtype of the values of one tap.
 
-    `quantized` says that a scale and an offset a channel come along.
+    Attributes:
+        address: The address of the tap.
+        shape: The shape, batch axis first.
+        dtype: The type of the values.
+        channel_axis: The axis of `shape` that counts channels; None if there is none.
+        quantized: Whether a scale and an offset per channel belong to the values.
     """
 
     address: str
@@ -33,25 +38,26 @@ class TensorSpec:
 
     @classmethod
     def of(cls, tap: Tap, shape: tuple[int, ...]) -> "TensorSpec":
-        """All of a tap's values in an array of `shape`, (batch, *tap shape)."""
+        """The specification of all values of a tap, in an array of `shape`, (batch, *tap shape)."""
         if tap.channel_axis is None:
             return cls(tap.address, shape, tap.dtype, None)
-        # Counted from the end: images folded into the batch axis come back as axes before the tap's own.
+        # Counted from the end, because an array can have more axes between the batch axis and those of the tap, where a
+        # model folds other axes into the batch.
         return cls(tap.address, shape, tap.dtype, len(shape) - len(tap.shape) + tap.channel_axis)
 
     @property
     def size(self) -> int:
-        """The number of values."""
+        """Number of values."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the values."""
+        """Number of bytes of the values."""
         return self.size * self.dtype.itemsize
 
     @property
     def channels(self) -> int:
-        """The number of channels; 0 where no axis counts them."""
+        """Number of channels; 0 without a channel axis."""
         return 0 if self.channel_axis is None else self.shape[self.channel_axis]
 
     @property
@@ -60,11 +66,11 @@ class TensorSpec:
         return tuple(axis for axis in range(1, len(self.shape)) if axis != self.channel_axis)
 
     def reduced(self, options: TensorOptions) -> "TensorSpec":
-        """What `Activation.reduced` makes of values of this shape.
+        """The specification of the result of `Activation.reduced`.
 
         Raises:
-            ChannelNotFound: a channel this layer does not have.
-            OptionInvalid: an option that this layer's shape has no room for.
+            ChannelNotFound: The layer does not have a selected channel.
+            OptionInvalid: An option does not fit the shape of the layer.
         """
         result = (
             self.select(options.channels).cropped(options.region, options.stride).summarized(options.reduce)
@@ -72,7 +78,12 @@ class TensorSpec:
         return result.arranged(options.layout).converted(options.dtype)
 
     def select(self, channels: str) -> "TensorSpec":
-        """Keep some channels."""
+        """Keep some channels; see `ChannelSelection`.
+
+        Raises:
+            ChannelNotFound: The layer does not have a selected channel.
+            OptionInvalid: The layer has no channels, or `channels` cannot be parsed.
+        """
         selection = ChannelSelection.parse(channels)
         if selection.is_all:
             return self
@@ -86,7 +97,11 @@ class TensorSpec:
         return replace(self, shape=tuple(sizes))
 
     def cropped(self, region: Region | None, stride: int = 1) -> "TensorSpec":
-        """Keep a window of the map, or every n-th pixel of it."""
+        """Keep a region of the map, or every n-th pixel of it.
+
+        Raises:
+            OptionInvalid: The region does not fit the map.
+        """
         if region is None and stride == 1:
             return self
         window = self.window(region, stride)
@@ -95,7 +110,11 @@ class TensorSpec:
         )
 
     def window(self, region: Region | None, stride: int) -> tuple[slice, ...]:
-        """The slice of each axis that a region and a stride keep."""
+        """The slice of each axis that a region and a stride keep.
+
+        Raises:
+            OptionInvalid: The region does not fit the map.
+        """
         kept = {axis: slice(None, None, stride) for axis in self.spatial_axes}
         if region is not None:
             self._require_region(region)
@@ -105,7 +124,11 @@ class TensorSpec:
         return tuple(kept.get(axis, slice(None)) for axis in range(len(self.shape)))
 
     def summarized(self, reduction: Reduction) -> "TensorSpec":
-        """One float32 a channel."""
+        """Reduce each channel to one float32.
+
+        Raises:
+            OptionInvalid: The map has no values.
+        """
         if reduction == "none" or not self.spatial_axes:
             return self
         if 0 in self.shape:
@@ -116,7 +139,7 @@ class TensorSpec:
         return replace(self, shape=kept, dtype=_FLOAT, channel_axis=None if self.channel_axis is None else 1)
 
     def arranged(self, layout: Layout) -> "TensorSpec":
-        """Put the channel axis last (`nhwc`) or first (`nchw`). Vectors have only one layout."""
+        """Move the channel axis to the end (`nhwc`) or to the front (`nchw`). Vectors have only one layout."""
         if layout == "native" or self.channel_axis is None or not self.spatial_axes:
             return self
         sizes = [self.shape[axis] for axis in (0, *self.spatial_axes)]
@@ -125,7 +148,11 @@ class TensorSpec:
         return replace(self, shape=tuple(sizes), channel_axis=axis)
 
     def converted(self, dtype: DataType) -> "TensorSpec":
-        """Convert to float32 or float16, or to uint8 with a scale and an offset a channel."""
+        """Convert to float32 or float16, or to uint8 with a scale and an offset per channel.
+
+        Raises:
+            OptionInvalid: The values cannot be quantized, because the layer has no channels.
+        """
         if dtype == "native":
             return self
         if dtype == "uint8" and self.channel_axis is None:

@@ -22,7 +22,7 @@ from layerscope.render import (
     statistics_picture,
     tiles,
 )
-from layerscope.tensors.statistics import Axis
+from layerscope.tensors.asinh_axis import AsinhAxis
 
 FOLDER = Path(__file__).parents[2] / "data" / "golden"
 
@@ -91,7 +91,9 @@ def _network() -> bytes:
             nonfinite=9,
         ),
     ]
-    return statistics_picture(rows, Axis(-2.0, 6.0, 1.0), limits=Limits(), metadata={"model": "golden@1"})
+    return statistics_picture(
+        rows, AsinhAxis(-2.0, 6.0, 1.0), limits=Limits(), metadata={"model": "golden@1"}
+    )
 
 
 _DRAWN = {

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.encode import FORMATS, MEDIA_TYPES, format_for
+from layerscope.encode import FORMATS, MEDIA_TYPES
 from layerscope.errors import UnsupportedFormat
+from layerscope_api.responses.content_negotiation import format_for
 
 NPZ, NPY, SAFETENSORS = MEDIA_TYPES["npz"], MEDIA_TYPES["npy"], MEDIA_TYPES["safetensors"]
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
