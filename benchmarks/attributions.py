@@ -1,14 +1,14 @@
-"""Heat maps over HTTP, beside the libraries that people explain networks with in process.
+"""Heat maps over HTTP, beside the libraries that explain networks in process.
 
-tf-keras-vis gives arrays and tf-explain pictures, so the service is asked for the same: a tensor as `.npy`, or the map
-over the picture as PNG. All have the same network, the same weights, the same JPEG and explain the same class.
-tf-explain has no Score-CAM and tf-keras-vis no occlusion.
+tf-keras-vis returns arrays and tf-explain pictures, so the service returns the same: a tensor as `.npy`, or the map over
+the picture as PNG. All use the same network, weights, JPEG and class. tf-explain has no Score-CAM and tf-keras-vis no
+occlusion.
 
-Occlusion runs only what a patch changes, so that what it takes depends on how far the network's units see: those of
+Occlusion runs only what a patch changes. Its time therefore depends on the receptive fields of the network: the units of
 MobileNetV2 see half of the image after a third of the work, those of VGG16 after nine tenths of it.
 
-Beside the bare session call is said what the network itself costs: TensorFlow's own call, on the graph as it was traced
-and in batches of 32, as the libraries run theirs. The libraries' Score-CAM takes long besides to make masks.
+The comparison with the bare session call shows the cost of the network itself: TensorFlow's own call, on the graph as it
+was traced, in batches of 32 as in the libraries. In the libraries, Score-CAM also takes long to make masks.
 """
 
 import tempfile
@@ -53,7 +53,7 @@ def _path(model: str, method: str, **options: object) -> str:
 
 @dataclass(frozen=True)
 class _Row:
-    """What is asked of the service and, by the name of its task, of a peer."""
+    """One comparison: the request to the service, and the task of the peer by name."""
 
     task: str
     path: str
@@ -136,7 +136,7 @@ def _against_peers(
 
 
 def _against_the_session(models: Path) -> Iterator[tuple[str, Figure]]:
-    """What the network itself costs, for as many versions of an image as a method runs."""
+    """Cost of the network itself, for as many versions of an image as a method runs."""
     call = bare_call(load(models), ["outputs"])
     rows = {
         "scorecam_session": (_path(MODEL, "scorecam", layer=NARROW, format="npy"), CHANNELS, "Score-CAM"),

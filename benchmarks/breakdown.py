@@ -1,8 +1,8 @@
-"""Where the processor's time of a request goes: what bounds the figures above that have not reached their goal.
+"""Processor time of a request by part, which explains the figures above that have not reached their goal.
 
-The whole is what the service's processes took for a request; the parts are its own code, called bare in this process
-on the same images. What is left over is HTTP, scheduling, checks, the copy into the socket, and what threads of Python
-and TensorFlow cost each other. The share of the plan is what a service around TensorFlow cannot take away.
+The whole is the time of the service's processes for a request. The parts are the service's own functions, called alone in
+this process on the same images. The rest is HTTP, scheduling, checks, the copy into the socket, and the contention
+between threads of Python and TensorFlow. A service around TensorFlow cannot reduce the share of the plan.
 """
 
 import tempfile
@@ -72,7 +72,7 @@ def _tensor(model: LoadedModel, jpeg: bytes) -> Array:
 
 
 def _cpu(call: Callable[[Any], object], inputs: Sequence[Any]) -> float:
-    """CPU milliseconds a call of this process, after a few that do not count."""
+    """CPU milliseconds of this process for each call, after a few warm-up calls."""
     for each in inputs[:WARM_UP]:
         call(each)
     before = time.process_time()
@@ -82,7 +82,7 @@ def _cpu(call: Callable[[Any], object], inputs: Sequence[Any]) -> float:
 
 
 def _at_once(service: Service, images: Iterator[bytes]) -> float:
-    """CPU milliseconds of the service a request, all callers asking at once."""
+    """CPU milliseconds of the service for each request, with all callers at once."""
     path = activations_path(MODEL, layers=MIDDLE)
 
     def ask() -> float:
@@ -96,7 +96,7 @@ def _at_once(service: Service, images: Iterator[bytes]) -> float:
 
 
 def _one_by_one(service: Service, images: Iterator[bytes]) -> float:
-    """CPU milliseconds of the service a request for all layers."""
+    """CPU milliseconds of the service for each request for all layers."""
     path = activations_path(MODEL, layers="all", dtype="float16")
     with Connection(service.address) as connection:
         for jpeg in islice(images, WARM_UP):

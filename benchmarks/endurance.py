@@ -1,7 +1,7 @@
-"""What many requests of many image sizes leave behind, on a model that takes images of any size.
+"""Memory and graphs that remain after many requests of many image sizes, on a model that takes images of any size.
 
-Resident memory is that of the service and all it started, read after every thousand requests; the slope is a line
-through the readings of the second half. Caches are kept small, so that filling them is not taken for a leak.
+Resident memory is that of the service and all its child processes, read after every thousand requests. The slope is a line
+through the readings of the second half. Caches are small, so that filling them does not look like a leak.
 """
 
 import gc
@@ -36,7 +36,7 @@ PATH = activations_path(MODEL, layers="all")
 
 
 def measure() -> dict[str, Figure]:
-    """The slope of memory, the graphs that are left, and whether a size that is new takes longer."""
+    """The slope of memory, the number of graphs, and the time of a new image size."""
     with tempfile.TemporaryDirectory() as folder:
         save(_model(), Path(folder), MODEL)
         with serve(Path(folder), SMALL) as service:
@@ -76,13 +76,13 @@ def _second_request(service: Service) -> Figure:
     return ratio(
         pairs,
         what="a second image of the size of the one before",
-        against="the first, of a size that was not asked for lately",
+        against="the first, of a size without recent requests",
         unit="x the time",
     )
 
 
 def _graphs(models: Path) -> Figure:
-    """In this process, because only here can be counted: every graph there is, whoever holds it."""
+    """Growth of all graphs, counted in this process, because only here can the graphs be counted."""
     engine = LocalEngine(models)
     engine.load_all()
     images = list(islice(_images(), 2 * SIZES))

@@ -1,8 +1,9 @@
-"""Showing a layer in a browser as the explorer does, beside the pictures that the service draws of the same maps.
+"""A layer shown in a browser as the explorer does, beside the pictures that the service draws of the same maps.
 
-A layer of 64 maps of 112x112 pixels is shown in Chromium, all of it in view, from the first request until it is painted:
-from raw values drawn on one canvas, and as 64 `<img>`. Images differ from turn to turn, and the layer's values are in the
-service's cache before, so that no way waits for the model. Another palette is drawn from values that are there.
+Chromium shows a layer of 64 maps of 112x112 pixels, all of it in view, timed from the first request until it is painted:
+once from raw values drawn on one canvas, and once as 64 `<img>`. Images differ from turn to turn. The values of the layer
+are in the service's cache beforehand, so neither way waits for the model. The other palette is drawn from values that the
+page already has.
 """
 
 import json
@@ -33,7 +34,7 @@ WAYS = Path(__file__).with_suffix(".js")
 
 
 def measure() -> dict[str, Figure]:
-    """A layer that is seen for the first time, and another palette for it."""
+    """A layer that is shown for the first time, and another palette for it."""
     with tempfile.TemporaryDirectory() as folder:
         save(_model(), Path(folder), MODEL)
         with serve(Path(folder)) as service, _page(service) as page:
@@ -72,7 +73,7 @@ def _model() -> keras.Model:
 
 @contextmanager
 def _page(service: Service) -> Iterator[Page]:
-    """An empty page of the service's origin that knows the ways."""
+    """An empty page of the service's origin with both ways to draw a layer."""
     browser_path = which("chromium") or which("chromium-browser") or which("google-chrome")
     if browser_path is None:
         raise SystemExit("There is no Chromium here. Install it: apt install chromium.")

@@ -1,12 +1,13 @@
-"""Do heat maps find what the model looks at? Deletion and insertion curves (Petsiuk et al. 2018, RISE, section 4.2).
+"""Faithfulness of heat maps by deletion and insertion curves (Petsiuk et al. 2018, RISE, section 4.2).
 
-Pixels are taken out of a picture, or put into a blurred one, beginning with those that the map says matter most, while
-the model tells how likely the class is that it found at first. Good maps make the probability fall soon (a small area
-under the deletion curve) and rise soon (a large one under the insertion curve). The pictures are digits that the demo
-model has not seen in training; maps of its last convolution, of 7x7 places, are coarse beside their strokes. What is
-taken out becomes black, which is the ground of a digit. Where a map says the same of several pixels, chance decides, as
-it does of all pixels in the row *random order*. The last two columns say of how many pictures the map is better than
-chance.
+Pixels are removed from a picture, or inserted into a blurred one, in the order of their map, largest values first. After
+each step the model gives the probability of the class that it found in the whole picture. With a good map the probability
+falls early (a small area under the deletion curve) and rises early (a large area under the insertion curve).
+
+The pictures are digits that the demo model has not seen in training; maps of its last convolution, of 7x7 places, are
+coarse beside their strokes. Removed pixels become black, the background of a digit. Pixels with equal values are in
+random order, as are all pixels in the row *random order*. The last two columns give the share of pictures for which the
+map is better than random order.
 """
 
 from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ def _ranks(heat: Array, random: np.random.Generator) -> Array:
 
 
 def _replaced(start: Array, end: Array, ranks: Array) -> Array:
-    """Versions on the way from one picture to another, (steps + 1, height, width, channels)."""
+    """Versions between one picture and another, (steps + 1, height, width, channels)."""
     counts = np.linspace(0, ranks.size, STEPS + 1).round()
     return np.where(ranks[..., np.newaxis] < counts[:, np.newaxis, np.newaxis, np.newaxis], end, start)
 
@@ -128,7 +129,7 @@ def _probabilities(engine: LocalEngine, versions: Array) -> Array:
 
 
 def _is_better(areas: Array, chance: Array) -> Array:
-    """Whether pixels that matter go first: both axes end with deletion, insertion."""
+    """Whether the map is better than random order; the last axis is (deletion, insertion)."""
     return (areas[..., 0] < chance[..., 0]) & (areas[..., 1] > chance[..., 1])
 
 

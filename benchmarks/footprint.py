@@ -1,6 +1,6 @@
-"""The memory that loaded models take, beside the size of their weights, and what closing them gives back.
+"""Memory that loaded models take, beside the size of their weights, and the share that closing gives back.
 
-Resident memory after garbage collection and malloc_trim, of a process that has had the model before; see
+Resident memory after garbage collection and malloc_trim, of a process that has loaded the model before; see
 `benchmarks/memory.py`.
 """
 

@@ -1,7 +1,7 @@
-"""What it costs to let in only who may come.
+"""Cost of authentication, host and origin checks, and logs.
 
-The same service twice: as it starts on one's own machine, and as in a network, with keys, names it may be called by, an
-origin whose pages may read, orders and uploads of models, and a log of one JSON line a request.
+The same service twice: with its defaults, and configured for a network, with keys, allowed hosts, an allowed origin,
+control and uploads of models, and a log of one JSON line for each request.
 """
 
 import subprocess
@@ -51,7 +51,7 @@ def _compared(plain: Service, guarded: Service, bare: Connection, through: Conne
     theirs = Way.timed(lambda jpeg: bare.post(path, jpeg, "image/jpeg"), plain.cpu)
     return ratio(
         compare("keys, hosts, origins, uploads, logs", ours, theirs, islice(pictures(SIDE, SIDE), TURNS)),
-        what=f"{MIDDLE} of MobileNetV2 over HTTP with keys, names of hosts, origins, orders, uploads and JSON logs",
+        what=f"{MIDDLE} of MobileNetV2 over HTTP with keys, allowed hosts and origins, control, uploads and JSON logs",
         against="the same without",
         unit="x the time",
         most=1.1,
@@ -59,7 +59,7 @@ def _compared(plain: Service, guarded: Service, bare: Connection, through: Conne
 
 
 def _key(keys: Path) -> str:
-    """A key that may ask for inference."""
+    """A key with the scope `infer`."""
     command = [
         sys.executable,
         "-m",

@@ -1,7 +1,7 @@
-"""How the time of a request grows with what is asked for, beside the bare session call on the same decoded images.
+"""Time of a request as the request grows, beside the bare session call on the same decoded images.
 
-Each curve is one table below: the figure above it is that of its last point. Limits are raised where a curve goes
-beyond them.
+Each curve is one table below; the figure in the first table is its last point. Limits are raised where a curve exceeds
+them.
 """
 
 import tempfile
@@ -49,17 +49,17 @@ Multipart = tuple[bytes, Sequence[bytes]]
 
 @dataclass
 class Curve:
-    """The comparisons along one axis."""
+    """Comparisons along one axis of growth."""
 
     axis: str
     points: list[tuple[float, Figure]] = field(default_factory=list)
 
-    def add(self, x: float, pairs: Pairs, **asked: Any) -> None:
-        """One more point; `asked` as `rig.figures.ratio` takes it."""
-        self.points.append((x, ratio(pairs, **asked)))
+    def add(self, x: float, pairs: Pairs, **options: Any) -> None:
+        """Add a point; `options` are those of `rig.figures.ratio`."""
+        self.points.append((x, ratio(pairs, **options)))
 
     def figure(self) -> Figure:
-        """The last point, with all of them in its details."""
+        """Figure of the last point, with all points in its details."""
         last = self.points[-1][1]
         columns = {
             self.axis: [x for x, _ in self.points],
@@ -96,7 +96,7 @@ def _layers(service: Service, models: Path) -> Curve:
     model = load(models)
     for layers in LAYERS:
         selector = f"index:0..{layers - 1}"
-        ours = _asked(service, activations_path(MODEL, layers=selector))
+        ours = _request_way(service, activations_path(MODEL, layers=selector))
         theirs = _decoded(bare_call(model, [selector]))
         pairs = compare(f"{layers} layers", ours, theirs, _jpegs(SIDE), warm_up=WARM_UP)
         curve.add(
@@ -112,7 +112,7 @@ def _layers(service: Service, models: Path) -> Curve:
 def _image_size(service: Service, models: Path) -> Curve:
     curve = Curve("pixels a side")
     theirs = _decoded(bare_call(load(models), [MIDDLE]))
-    ours = _asked(service, activations_path(MODEL, layers=MIDDLE))
+    ours = _request_way(service, activations_path(MODEL, layers=MIDDLE))
     for side in SIDES:
         pairs = compare(f"{side} pixels", ours, theirs, _jpegs(side), warm_up=WARM_UP)
         curve.add(
@@ -148,7 +148,7 @@ def _images(service: Service, models: Path) -> Curve:
 def _payload(service: Service, models: Path) -> Curve:
     curve = Curve("bytes of the answer")
     theirs = _decoded(bare_call(load(models), ["payload"]))
-    ours = _asked(service, activations_path(MODEL, layers="payload"), "image/png")
+    ours = _request_way(service, activations_path(MODEL, layers="payload"), "image/png")
     for side in PAYLOAD_SIDES:
         images = pictures(side, side, channels=1, file_format="PNG")
         size = side * side * 16 * 4
@@ -164,12 +164,12 @@ def _payload(service: Service, models: Path) -> Curve:
 
 
 def _callers(service: Service) -> Curve:
-    """All callers together send the same number of requests as the one they are compared with."""
+    """Throughput by the number of callers; together they send as many requests as the single caller."""
     curve = Curve("callers")
     path = activations_path(MODEL, layers=MIDDLE)
     files = pictures(SIDE, SIDE, seed=4)
 
-    def asked_by(callers: int) -> Way:
+    def with_callers(callers: int) -> Way:
         def run(images: Sequence[bytes]) -> float:
             requests = [Request(path, image, "image/jpeg") for image in images]
             return burst(service.address, [requests[number::callers] for number in range(callers)]).seconds
@@ -179,7 +179,7 @@ def _callers(service: Service) -> Curve:
     halves = [list(islice(files, 2 * REQUESTS)) for _ in range(4)]
     for callers in CALLERS:
         halves = [list(islice(files, 2 * REQUESTS)) for _ in range(TURNS // 2)]
-        many, one = asked_by(callers), asked_by(1)
+        many, one = with_callers(callers), with_callers(1)
         pairs = compare(
             f"{callers} callers",
             Way(lambda images, many=many: many.run(images[:REQUESTS]), service.cpu),
@@ -199,7 +199,7 @@ def _callers(service: Service) -> Curve:
 
 
 def _models(root: Path) -> Curve:
-    """Requests go round the models, one to each in turn."""
+    """Time of a request by the number of loaded models; requests go to each model in turn."""
     curve = Curve("models loaded")
     with ExitStack() as running:
         directories = {count: _copies(root, count) for count in (1, *MODELS)}
@@ -236,7 +236,7 @@ def _round(service: Service, count: int) -> Way:
     return Way.timed(lambda jpeg: connection.post(next(paths), jpeg, "image/jpeg"), service.cpu)
 
 
-def _asked(service: Service, path: str, content_type: str = "image/jpeg") -> Way:
+def _request_way(service: Service, path: str, content_type: str = "image/jpeg") -> Way:
     connection = Connection(service.address)
     return Way.timed(lambda image: connection.post(path, image, content_type), service.cpu)
 
@@ -253,7 +253,7 @@ _SEEDS = iter(range(1_000_000))
 
 
 def _numbered(side: int) -> Iterator[bytes]:
-    """Other pictures for every point of a curve, for an answer must not come from a cache."""
+    """Different pictures for every point of a curve, so that no answer comes from a cache."""
     return pictures(side, side, seed=next(_SEEDS))
 
 
@@ -271,6 +271,6 @@ def _multipart(images: Sequence[bytes]) -> Multipart:
 
 
 def _payload_model() -> keras.Model:
-    """One layer whose output has as many bytes as the image has pixels, times 64."""
+    """A model of one layer, whose output has 64 bytes for each pixel of the image."""
     image = keras.Input((None, None, 1))
     return keras.Model(image, keras.layers.Conv2D(16, 1, name="payload")(image))

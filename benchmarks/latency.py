@@ -1,8 +1,8 @@
-"""How long one caller waits, beside what TensorFlow and Keras need for the same in process.
+"""Time that one caller waits, beside the time that TensorFlow and Keras need for the same in process.
 
-The bare session call is TensorFlow's own, on the graph as it was traced and an image that was decoded with Pillow. The
-service's own plan is faster, because it fuses more; beside that, the figure is what HTTP, scheduling and checks cost.
-One connection is kept, images are JPEG, and each is another one.
+The bare session call is TensorFlow's own, on the graph as it was traced and on an image decoded with Pillow. The plan of
+the service is faster, because it fuses more; the comparison with the bare plan shows the cost of HTTP, scheduling and
+checks. One connection is kept open. Every image is a different JPEG.
 """
 
 import tempfile
@@ -119,7 +119,7 @@ def _against_keras(ask: Ask, model: keras.Model) -> dict[str, Figure]:
 
 
 def _cached_grid(connection: Connection, service: Service) -> Figure:
-    """The second request wants other colours, so that it is drawn and not merely sent again."""
+    """The second request has another colormap, so that the picture is drawn again."""
     first, second = (feature_map_path(MODEL, layer=MIDDLE, colormap=name) for name in ("viridis", "magma"))
     pairs = compare(
         "grid of a cached layer",

@@ -1,7 +1,8 @@
-"""What a loaded model costs in memory, and what closing it gives back: resident memory, after garbage collection and malloc_trim.
+"""Memory of a loaded model, and the share that closing gives back: resident memory after garbage collection and malloc_trim.
 
-Each model is measured in a process of its own, which has loaded and closed it once before, so that what TensorFlow and
-Python take for themselves, some of it with the first graph, counts for nobody. Linux only. `python benchmarks/memory.py` prints the measurements.
+Each model is measured in a process of its own that has loaded and closed it once before. What TensorFlow and Python allocate
+once, some of it with the first graph, is therefore not counted. Linux only. `python benchmarks/memory.py` prints the
+measurements.
 """
 
 import ctypes
@@ -85,7 +86,7 @@ def _model(path: str) -> dict[str, float]:
 
 
 def _cycles(path: str | None = None) -> dict[str, float]:
-    """The resident memory after the first few cycles, when all is compiled once, and after the last."""
+    """Resident memory after the first few cycles, when everything is compiled, and after the last."""
     from layerscope import demo
     from layerscope.graph.loading.loader import SHARED_LOADER
 
@@ -120,7 +121,7 @@ def _run(model: Any) -> None:
 
 
 def _settled(path: Path) -> dict[str, float]:
-    """The memory of a process that has had the model before."""
+    """Memory of a process that has loaded the model before."""
     _load(path).close()
     return _resident()
 

@@ -1,6 +1,6 @@
-"""What the processor could do: OpenVINO on the same graph, for one image, in float32.
+"""OpenVINO on the same graph, for one image in float32, as an estimate of what the processor can do.
 
-For information: it says how far TensorFlow itself is from the limit, which no service around it can change.
+For information: the figures show how far TensorFlow itself is from the limit, which no service around it can change.
 """
 
 import tempfile

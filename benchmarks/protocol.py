@@ -1,7 +1,7 @@
-"""What the Open Inference Protocol costs beside the service's own routes.
+"""The Open Inference Protocol, beside the service's own routes.
 
-Both ways ask for the same layer of the same image, over connections that are kept; the second asked finds nothing in a
-cache. Through clients, two images go in as 1.2 MB of numbers and a layer of 3.2 MB comes back, FP32 and binary: Triton's
+Both ways request the same layer of the same image, over connections that are kept open; the second request finds nothing
+in a cache. With clients, two images go in as 1.2 MB of numbers and a layer of 3.2 MB comes back, FP32 and binary: Triton's
 own client beside that of the service.
 """
 
@@ -42,10 +42,10 @@ def _routes(service: Service) -> Figure:
     with Connection(service.address) as one, Connection(service.address) as other:
         ours = Way.timed(lambda pair: one.post(f"/v2/models/{MODEL}/infer", *pair[0]), service.cpu)
         path = activations_path(MODEL, layers=MIDDLE)
-        asked = ((_request(first), second) for first, second in _pairs())
+        requests = ((_request(first), second) for first, second in _pairs())
         theirs = Way.timed(lambda pair: other.post(path, pair[1], "image/jpeg"), service.cpu)
         return ratio(
-            compare("protocol and native route", ours, theirs, islice(asked, TURNS)),
+            compare("protocol and native route", ours, theirs, islice(requests, TURNS)),
             what=f"{MIDDLE} of MobileNetV2 by the Open Inference Protocol, JPEG in, binary FP32 out",
             against="the activations route, JPEG in, safetensors out",
             unit="x the time",
@@ -85,7 +85,7 @@ def _clients(service: Service) -> Figure:
 
 
 def _pairs(seed: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Two images for each turn: what one way has asked for would be cached for the other."""
+    """Two images for each turn: the request of one way would be cached for the other."""
     images = pictures(SIDE, SIDE, seed=seed)
     return zip(images, images, strict=False)
 

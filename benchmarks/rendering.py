@@ -1,6 +1,6 @@
 """Drawing feature maps, beside matplotlib, both in this process and on the same array.
 
-`matshow` and `subplots` are what people paste; `imsave` of maps that are laid out in one array is the least that
+`matshow` and `subplots` are the usual code. `imsave` of maps that are laid out in one array is the least work that
 matplotlib can do, without axes or text.
 """
 
@@ -62,7 +62,7 @@ def _figure(
 
 
 def _maps(channels: int, seed: int) -> Maps:
-    """What a convolution and a ReLU make of a picture: smooth, and zero in half of the places."""
+    """Maps like those of a convolution with ReLU: smooth, and zero in half of the places."""
     random = np.random.default_rng(seed)
     coarse = random.normal(size=(channels, SIDE // 4, SIDE // 4)).astype(np.float32)
     return np.maximum(coarse.repeat(4, axis=1).repeat(4, axis=2), 0)

@@ -1,6 +1,6 @@
-"""Measure: `python benchmarks/run.py [family …]` prints a table and writes `benchmarks/results/<family>.json`.
+"""Run benchmarks: `python benchmarks/run.py [family …]` prints a table and writes `benchmarks/results/<family>.json`.
 
-Without a name it runs what needs nothing but the development environment, as `make bench` does. Each family is a
+Without a name it runs the families that need only the development environment, as `make bench` does. Each family is a
 module beside this one with a `measure()`, and runs in a process of its own.
 """
 

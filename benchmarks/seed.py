@@ -1,7 +1,7 @@
-"""The snippet people paste, in process, beside the requests over HTTP that replace it.
+"""The usual snippet in process, beside the requests over HTTP that replace it.
 
-As it is written everywhere: a new `Model` over the first eight layers, `predict`, and `matshow` of one channel, for
-each image. Over HTTP: the same tensors as safetensors, the same picture as PNG.
+The snippet is the one of many tutorials: a new `Model` over the first eight layers, `predict`, and `matshow` of one
+channel, for each image. Over HTTP: the same tensors as safetensors, the same picture as PNG.
 """
 
 import io

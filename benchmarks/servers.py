@@ -1,8 +1,8 @@
-"""Servers that somebody would write instead: LitServe and MLServer with a model that exports one layer.
+"""Other model servers: LitServe and MLServer, with a model that exports one layer.
 
-Both have a prebuilt function with a fixed signature for this layer, their batching on, and the settings that were
-fastest here; Layerscope takes the layer from the request. Sixteen callers with connections that are kept ask all three
-in turn, by the same generator, each time with other images, and all answer the same numbers: that is checked first.
+Both have a prebuilt function with a fixed signature for this layer, their batching on, and the settings that were fastest
+here; Layerscope takes the layer from the request. The same generator loads all three in turn with sixteen callers, over
+connections that are kept open, each time with other images. It first checks that all answer the same numbers.
 """
 
 import base64
@@ -36,7 +36,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Contender:
-    """A server: where it is, how it is asked about an image, and how its answer is read."""
+    """A server: its address, its request for an image, and the reader of its answer."""
 
     address: str
     cpu: Callable[[], float]
@@ -45,7 +45,7 @@ class Contender:
     loads: list[Load] = field(default_factory=list)
 
     def run(self, images: Sequence[bytes]) -> float:
-        """Ask about all images at once, and give the seconds it took."""
+        """Send all images at once, and return the seconds it took."""
         requests = [self.ask(image) for image in images]
         load = burst(self.address, [requests[number::CALLERS] for number in range(CALLERS)])
         self.loads.append(load)

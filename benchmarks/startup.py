@@ -1,7 +1,7 @@
-"""How long it takes from starting the process to its first answer.
+"""Time from starting the process to its first answer.
 
-Beside what no service that runs TensorFlow can do without: importing it. Each start is a new process; the files are
-in the page cache, as after any first start.
+It is compared with importing TensorFlow, which no service that runs TensorFlow can avoid. Each start is a new process; the
+files are in the page cache, as after any first start.
 """
 
 import resource
@@ -37,7 +37,7 @@ def measure() -> dict[str, Figure]:
 
 
 def _start(_: object) -> float:
-    """What it takes to end is not counted in the seconds, only in the CPU seconds."""
+    """One start. The time to end counts only in the CPU seconds."""
     with serve(None) as service:
         return service.started_in
 

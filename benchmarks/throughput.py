@@ -1,8 +1,8 @@
-"""What sixteen callers get together, each asking for another layer, beside the best loop over the bare session.
+"""Throughput of sixteen callers, each with another layer, beside the best loop over the bare session.
 
-The loop has all images at hand and nobody to answer: it decodes, stacks and runs them with whatever batch size,
-number of threads and way to fetch (all sixteen layers of every image, or only the one that is wanted) is fastest on
-this machine. The callers are another process, whose share of the processor counts against the service.
+The loop has all images at hand and sends no answers. It decodes, stacks and runs them with the batch size, the number of
+threads and the choice of fetches (all sixteen layers of every image, or only the requested one) that are fastest on this
+machine. The callers are another process, whose processor time counts against the service.
 """
 
 import statistics
@@ -69,14 +69,14 @@ def measure() -> dict[str, Figure]:
 
 @dataclass
 class Callers:
-    """Sixteen callers, each with a layer of its own, and what the generator said of each burst."""
+    """Sixteen callers, each with another layer, and the generator's result of each burst."""
 
     service: Service
     layers: Sequence[str]
     loads: list[Load] = field(default_factory=list)
 
     def run(self, images: Sequence[bytes]) -> float:
-        """Ask about all images and give the seconds it took."""
+        """Send all images and return the seconds it took."""
         paths = [activations_path(MODEL, layers=layer) for layer in self.layers]
         shares = [images[number::CALLERS] for number in range(CALLERS)]
         load = burst(
@@ -90,7 +90,7 @@ class Callers:
         return load.seconds
 
     def details(self) -> dict[str, float]:
-        """What a caller waits, and the generator's share of one processor."""
+        """Waiting time of a caller, and the generator's share of one processor."""
         latencies = [seconds for load in self.loads[WARM_UP:] for seconds in load.latencies]
         percentiles = statistics.quantiles(latencies, n=20)
         return {

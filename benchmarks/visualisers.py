@@ -1,7 +1,7 @@
 """Libraries that show activations in process, beside the service over HTTP.
 
-tf-explain draws a grid of a layer's channels; keract gives arrays, and draws them with matplotlib. Both build what they
-need for every image. tf-keras-vis has nothing that shows the activations of an image. All get the same JPEG.
+tf-explain draws a grid of a layer's channels; keract returns arrays, and draws them with matplotlib. Both build what they
+need for every image. tf-keras-vis has nothing that shows the activations of an image. All use the same JPEG.
 """
 
 import tempfile

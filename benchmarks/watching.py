@@ -1,7 +1,7 @@
-"""What it costs to watch layers.
+"""Cost of watched layers.
 
-The same service twice: as it starts, and with `watch_layers`. What is watched is fetched along with every run, and looked
-at before the answer is made. So a request for an early layer takes as long as the last one that is watched.
+The same service twice: with its defaults, and with `watch_layers`. Watched layers are computed with every run, and their
+statistics before the answer is made. A request for an early layer therefore takes as long as the last watched layer.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Draw the curves of growth as one SVG: milliseconds over what grows, both axes logarithmic."""
+"""Draw the curves of growth as one SVG: milliseconds over the size that grows, both axes logarithmic."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Curve = Mapping[str, Sequence[float]]
 
 
 class Axis(NamedTuple):
-    """A logarithmic axis: the values at its ends and the pixels where these are."""
+    """Logarithmic axis: the values at its two ends, and the pixels of these ends."""
 
     low: float
     high: float
@@ -22,16 +22,16 @@ class Axis(NamedTuple):
     end: float
 
     def place(self, value: float) -> float:
-        """The pixel of a value."""
+        """Pixel of a value."""
         span = math.log(self.high / self.low) or 1.0
         return self.start + (self.end - self.start) * math.log(value / self.low) / span
 
 
 def draw(curves: Mapping[str, Curve]) -> str:
-    """The picture of all curves, a panel each.
+    """SVG of all curves, one panel for each.
 
     Args:
-        curves: by name; each has its axis first, then `ours_ms` and `theirs_ms`.
+        curves: curves by name; each has its axis first, then `ours_ms` and `theirs_ms`, in milliseconds.
     """
     width, height = COLUMNS * WIDTH, math.ceil(len(curves) / COLUMNS) * HEIGHT
     panels = (
@@ -67,7 +67,7 @@ def _legend() -> Iterator[str]:
 
 
 def _ends(axis: str, across: Axis, up: Axis) -> Iterator[str]:
-    """The two axes, each with the values at its ends."""
+    """Both axes, each with the values at its ends."""
     bottom = HEIGHT - BOTTOM
     yield f'<path d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" fill="none" stroke="#d0d7de"/>'
     for value in (across.low, across.high):

@@ -1,7 +1,7 @@
-"""Draw the pictures of the gallery with the service itself: `make gallery`, after rendering changes.
+"""Draw the pictures of the gallery with the service itself: run `make gallery` after rendering changes.
 
-With a directory of models and photos of others, which has `models/` and `images/`, theirs are drawn again too. What
-is written beside the pictures is written by `make generate`.
+With a directory of third-party models and photos (`models/` and `images/`), their pictures are drawn again, too. The text
+beside the pictures is written by `make generate`.
 """
 
 import io
@@ -28,7 +28,7 @@ LOCAL = "http://127.0.0.1:8000"
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture: where it is kept, what it shows, and the request that draws it."""
+    """Picture of the gallery: its file, its caption, and the request that draws it."""
 
     file: str
     words: str
@@ -39,7 +39,7 @@ class Drawn:
 
     @property
     def request(self) -> str:
-        """The request, as it stands in the page."""
+        """Text of the request, as the page shows it."""
         options = "&".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.model}/{self.resource}?{options}"
 
@@ -59,60 +59,60 @@ def _heat(file: str, words: str, model: str, image: str, method: str, **options:
 DEMO = [
     _maps("digits-conv1", "All channels of a convolution, each with its own range of values.", "digits", "seven",
          layer="conv1", columns=8, scale=4, gap=4),
-    _maps("gallery/channel", "One channel, with what its colours mean.", "digits", "seven",
+    _maps("gallery/channel", "One channel, with a colour bar.", "digits", "seven",
          layer="conv1", channel=1, scale=8, colorbar="true"),
     _maps("gallery/layer", "The four channels of largest mean magnitude, with one range for all.", "digits", "seven",
          layer="conv2", channels="top:4", normalize="layer", columns=4, scale=8, gap=8, labels="true", colorbar="true"),
-    _maps("gallery/layers", "Three layers, with one range for all of them: the later ones answer more strongly.", "digits", "seven",
+    _maps("gallery/layers", "Three layers, with one range for all of them: the later layers have larger activations.", "digits", "seven",
          layer="conv*", channels="0-7", range="shared", columns=8, scale=3, gap=6, labels="true", colorbar="true"),
     _maps("gallery/diverging", "Before the activation function values have both signs: zero is the middle of the colours.",
          "digits", "three", layer="conv2@preactivation", channels="0-7", columns=4, scale=6, gap=6, labels="true",
          colorbar="true"),
-    _maps("gallery/percentile", "The same layer, its outermost values clipped, in another colormap.", "digits", "three",
+    _maps("gallery/percentile", "The same layer in another colormap, with its outermost values clipped.", "digits", "three",
          layer="conv2@preactivation", channels="0-7", columns=4, scale=6, gap=6, percentile="2,98", colormap="magma"),
-    _maps("gallery/vector", "A vector is a strip.", "digits", "seven", layer="dense", scale=16),
+    _maps("gallery/vector", "The activations of a dense layer: a vector is drawn as a strip.", "digits", "seven", layer="dense", scale=16),
     _over("gallery/overlay", "The mean magnitude of a layer over the digit, enlarged.", "digits", "seven",
          layer="conv3", scale=8, colormap="inferno", colorbar="true"),
-    _over("gallery/nearest", "One channel of it, each value where it is.", "digits", "seven",
+    _over("gallery/nearest", "One channel of the same layer, without interpolation.", "digits", "seven",
          layer="conv3", channel=3, interpolation="nearest", scale=8, colormap="inferno"),
 ]  # fmt: skip
 
 _SEVEN: dict[str, Any] = {"scale": 6, "colorbar": "true"}
 
 DEMO_REASONS = [
-    _heat("seven-gradcam", "Grad-CAM: which places of the last convolution speak for a seven.", "digits", "seven",
+    _heat("seven-gradcam", "Grad-CAM: the places of the last convolution that speak for a seven.", "digits", "seven",
           "gradcam", **_SEVEN),
-    _heat("seven-gradcam-one", "The same for a one: what of this seven could be one.", "digits", "seven",
+    _heat("seven-gradcam-one", "Grad-CAM for the class one: the parts of this seven that could belong to a one.", "digits", "seven",
           "gradcam", target=1, **_SEVEN),
     _heat("seven-gradcam-plus-plus", "Grad-CAM++.", "digits", "seven", "gradcam++", **_SEVEN),
-    _heat("seven-hirescam", "HiResCAM: what the score was made of, place by place, for and against.", "digits", "seven",
+    _heat("seven-hirescam", "HiResCAM: the contribution of each place to the score, for and against.", "digits", "seven",
           "hirescam", **_SEVEN),
-    _heat("seven-layercam", "LayerCAM, of an earlier and finer layer.", "digits", "seven",
+    _heat("seven-layercam", "LayerCAM, over an earlier and finer layer.", "digits", "seven",
           "layercam", layer="conv2", **_SEVEN),
-    _heat("seven-eigencam", "EigenCAM: what is strongest in the layer, whatever the class.", "digits", "seven",
+    _heat("seven-eigencam", "EigenCAM: the strongest component of the layer, whatever the class.", "digits", "seven",
           "eigencam", **_SEVEN),
-    _heat("seven-scorecam", "Score-CAM: no gradients, but a run for each channel.", "digits", "seven", "scorecam", **_SEVEN),
-    _heat("seven-saliency", "Saliency: pixels whose change would change the score most.", "digits", "seven",
+    _heat("seven-scorecam", "Score-CAM: no gradients, but one run for each channel.", "digits", "seven", "scorecam", **_SEVEN),
+    _heat("seven-saliency", "Saliency: the pixels whose change would change the score most.", "digits", "seven",
           "saliency", **_SEVEN),
     _heat("seven-smoothgrad", "SmoothGrad: the same, over noisy versions of the image.", "digits", "seven",
           "smoothgrad", **_SEVEN),
-    _heat("seven-integrated-gradients", "Integrated gradients: each pixel's share of the score, for and against.",
+    _heat("seven-integrated-gradients", "Integrated gradients: the share of each pixel in the score, for and against.",
           "digits", "seven", "integrated-gradients", **_SEVEN),
-    _heat("seven-guided-saliency", "Guided saliency: sharp, and more of edges than of reasons.", "digits", "seven",
+    _heat("seven-guided-saliency", "Guided saliency: sharp, and closer to edges than to reasons.", "digits", "seven",
           "guided-saliency", **_SEVEN),
-    _heat("seven-occlusion", "Occlusion: what the probability loses where a patch is covered with black.", "digits", "seven",
+    _heat("seven-occlusion", "Occlusion: the loss of probability where a black patch covers the image.", "digits", "seven",
           "occlusion", patch=6,
         stride=1, baseline="black", **_SEVEN),
 ]  # fmt: skip
 
 OTHERS = [
-    _maps("gallery/mobilenet-early", "An early layer of a MobileNetV2 of 2019, of a photo of a cat.", "mobilenet", "chelsea",
+    _maps("gallery/mobilenet-early", "An early layer of a MobileNetV2 of 2019, for a photo of a cat.", "mobilenet", "chelsea",
          layer="Conv1_relu", channels="top:8", columns=4, gap=4),
-    _over("gallery/mobilenet-early-overlay", "A channel of it over the photo as it was sent: the colours end where the model sees nothing.",
+    _over("gallery/mobilenet-early-overlay", "One channel of it over the original photo: the colours end where the input of the model ends.",
          "mobilenet", "chelsea", layer="Conv1_relu", channel=9, alpha=0.6, colormap="inferno"),
-    _over("gallery/mobilenet-late-overlay", "The mean magnitude of a late layer, over what the model saw.",
+    _over("gallery/mobilenet-late-overlay", "The mean magnitude of a late layer, over the input of the model.",
          "mobilenet", "chelsea", layer="block_13_expand_relu", on="input", colormap="inferno", colorbar="true"),
-    _over("gallery/coffee", "The same layer, of another photo.",
+    _over("gallery/coffee", "The same layer, for another photo.",
          "mobilenet", "coffee", layer="block_13_expand_relu", on="input", colormap="inferno", colorbar="true"),
     _maps("gallery/emotions", "A convolution of a network for faces, from a file of Keras 2.0.", "emotions", "astronaut",
          layer="activation_1", channels="all", columns=4, scale=2, gap=4, labels="true"),
@@ -140,8 +140,8 @@ OTHERS_REASONS = [
             ("occlusion", "Occlusion", {}),
         )
     ),
-    _heat("coffee-gradcam", "Another photo, and what makes it harmless.", "mobilenet", "coffee", "gradcam", **_ON_INPUT),
-    _heat("face-gradcam", "What makes a face happy: Grad-CAM.", "emotions", "face", "gradcam", target="happy", scale=2),
+    _heat("coffee-gradcam", "Grad-CAM of another photo, for the class of harmless photos.", "mobilenet", "coffee", "gradcam", **_ON_INPUT),
+    _heat("face-gradcam", "Grad-CAM of a face, for the class happy.", "emotions", "face", "gradcam", target="happy", scale=2),
     _heat("face-occlusion", "The same, by occlusion.", "emotions", "face", "occlusion", target="happy", scale=2,
           stride=4, colorbar="true"),
 ]  # fmt: skip
@@ -156,29 +156,28 @@ DECLARED: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-"""By the name in the page, the file of a model of others, and what is declared with it."""
+"""File and declaration of each third-party model, by its name in the page."""
 
 _THEIRS = (
-    "The models are those of nsfwjs 4.3.0 and of fer 25.10.3 (both MIT licence); the photos, in the public domain,"
-    " come with scikit-image 0.26."
+    "The models are from nsfwjs 4.3.0 and fer 25.10.3 (both MIT licence). The photos are in the public domain and come"
+    " with scikit-image 0.26."
 )
 
 
 def page() -> Iterator[str]:
-    """The lines of the page: every picture that is there."""
+    """Lines of the page `gallery.md`: every picture that exists."""
     yield "# Gallery\n"
-    yield "Each picture is what the service answers to the request above it; `make gallery` draws them."
-    yield "All options are in [options](options.md).\n"
+    yield "Pictures that the service draws, each below its request. `make gallery` draws them again. [Options](options.md) lists\nall options.\n"
     yield "## The demo model\n"
     yield from _entries(DEMO)
-    yield "## Reasons of the demo model\n"
-    yield "What the methods are, and what their maps say and do not say, is in [attributions](attributions.md).\n"
+    yield "## Attributions of the demo model\n"
+    yield "[Attributions](attributions.md) explains the methods, and how to read their maps.\n"
     yield from _entries(DEMO_REASONS)
-    yield "## Models of others\n"
+    yield "## Third-party models\n"
     yield f"{_THEIRS}\n"
     yield from _entries(OTHERS)
-    yield "## Reasons of models of others\n"
-    yield "The MobileNetV2 tells drawings and photos of five kinds apart; it calls the cat a harmless photo.\n"
+    yield "## Attributions of third-party models\n"
+    yield "The MobileNetV2 distinguishes five classes of drawings and photos. It classifies the cat as a harmless photo.\n"
     yield from _entries(OTHERS_REASONS)
 
 
@@ -191,7 +190,7 @@ def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Draw the demo model's pictures, and those of a directory if one is given."""
+    """Draw the pictures of the demo model, and those of third-party models if a directory is given."""
     _draw(
         [*DEMO, *DEMO_REASONS],
         demo.MODELS,
@@ -205,7 +204,7 @@ def main() -> None:
 
 
 def _face(astronaut: bytes) -> bytes:
-    """What the network for faces was made for."""
+    """Crop of the face in the photo, which is the input that the network for faces expects."""
     file = io.BytesIO()
     Image.open(io.BytesIO(astronaut)).crop((160, 40, 300, 180)).save(file, "PNG")
     return file.getvalue()
@@ -227,7 +226,7 @@ def _draw(pictures: Sequence[Drawn], models: Path, photos: Mapping[str, bytes]) 
 
 @contextmanager
 def _model_directory(files: Path) -> Iterator[Path]:
-    """The models of others as the service wants them, with what is declared."""
+    """Model directory with the third-party models and their declarations."""
     with tempfile.TemporaryDirectory() as directory:
         for name, (file, declaration) in DECLARED.items():
             folder = Path(directory, name, "1")

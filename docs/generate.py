@@ -1,6 +1,6 @@
-"""Write the pages that are made from code, and what is made from the results of the benchmarks.
+"""Generate the pages that follow from the code and from the results of the benchmarks.
 
-`make generate` runs it; with `--check` it writes nothing and fails where a page is not what it would write.
+`make generate` runs this script. With `--check` it writes nothing and fails if a page differs from the code.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ _MEASURED = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.
 
 
 def main() -> None:
-    """Write every page, or with `--check` compare."""
+    """Write every page, or compare every page with `--check`."""
     pages = {DOCS / f"{name}.md": _NOTE + "\n".join(lines) + "\n" for name, lines in _pages().items()}
     readme = ROOT / "README.md"
     pages[readme] = _MEASURED.sub(lambda _: measured.readme(), readme.read_text("utf-8"))
@@ -72,8 +72,8 @@ def _pages() -> dict[str, Iterator[str]]:
 
 def _limits() -> Iterator[str]:
     yield "# Limits\n"
-    yield "Every bound of the service, enforced before the work it bounds, and shown with its value at `/v1/limits`."
-    yield "Set one with the environment variable `LAYERSCOPE_LIMITS__<NAME>`.\n"
+    yield "Every limit of the service. A limit is enforced before the work that it bounds. `/v1/limits` shows the values in"
+    yield "force; the environment variable `LAYERSCOPE_LIMITS__<NAME>` sets one.\n"
     fields = dataclasses.fields(Limits)
     rows = (
         (f"`{each.name}`", f"{each.default:,}", each.metadata["unit"], each.metadata["meaning"])
@@ -84,7 +84,7 @@ def _limits() -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     yield "# Settings\n"
-    yield "Each is an environment variable; those that `layerscope serve --help` lists are options too.\n"
+    yield "Every setting of the service. Each is an environment variable; `layerscope serve --help` lists those that are also options.\n"
     rows = (
         (
             f"`LAYERSCOPE_{name.upper()}`",
@@ -98,17 +98,17 @@ def _settings() -> Iterator[str]:
 
 def _errors() -> Iterator[str]:
     yield "# Errors\n"
-    yield "Every error has the same body, with a stable `code`, one sentence to act on, and the figures in it:\n"
+    yield "Every error has the same body: one sentence that says what to do, a stable `code`, and `details` with its numbers.\n"
     yield '```json\n{"error": "…", "code": "layer_not_found", "request_id": "…", "details": {"near": ["conv1"]}}\n```\n'
     leaves = [kind for kind in vars(errors).values() if inspect.isclass(kind) and hasattr(kind, "code")]
     rows = ((f"`{kind.code}`", status_of(kind("")), inspect.getdoc(kind)) for kind in leaves)
     yield from table(("code", "status", "meaning"), sorted(rows, key=lambda row: (row[1], row[0])))
-    yield f"\nThe statuses of its own causes are {', '.join(map(str, STATUSES.values()))}; 500 is a bug."
+    yield f"\nThe service itself answers with the statuses {', '.join(map(str, STATUSES.values()))}; 500 is a bug."
 
 
 def _options() -> Iterator[str]:
     yield "# Options\n"
-    yield "The same names in a query string, a form and a JSON body.\n"
+    yield "Options have the same names in a query string, a form and a JSON body.\n"
     routes: dict[str, type[ImageOptions]] = {
         "activations": ActivationOptions,
         "plan": PlanOptions,

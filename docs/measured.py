@@ -1,4 +1,4 @@
-"""What the benchmarks found, from `benchmarks/results`: the page `performance.md` and the table of the README."""
+"""Results of the benchmarks from `benchmarks/results`: the page `performance.md` and the table of the README."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,26 +14,26 @@ FAMILIES = {
     "watching": "Watched layers",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
-    "servers": "Servers somebody would write instead",
+    "servers": "Other model servers",
     "breakdown": "Where the time goes",
     "startup": "Starting",
     "endurance": "Many requests, many sizes",
     "growth": "Growth",
     "footprint": "Memory",
-    "seed": "The snippet people paste",
+    "seed": "The usual snippet",
     "rendering": "Drawing",
     "explorer": "The explorer in a browser",
     "visualisers": "Libraries that show activations",
     "attributions": "Libraries that explain networks",
-    "faithfulness": "Whether heat maps are faithful",
-    "processor": "What the processor could do",
+    "faithfulness": "Faithfulness of heat maps",
+    "processor": "The limit of the processor",
 }
 
 _SERVED = {"digits": "the demo model", "mobilenetv2": "MobileNetV2"}
 
 
 def readme() -> str:
-    """The table of the README: the snippet against the requests that replace it."""
+    """Markdown of the README's table: the usual snippet beside the requests that replace it."""
     result = _results()["seed"]
     figures, machine = result["figures"], result["machine"]
     rows = (
@@ -42,13 +42,13 @@ def readme() -> str:
     )
     lines = "\n".join(table(("model", "eight layers as tensors", "one channel as a picture"), rows))
     return (
-        f"{lines}\n\nMeasured on {machine['cores']} cores, Keras {machine['keras']}, by `make bench`."
-        " [More figures](docs/performance.md), with what they were measured against.\n"
+        f"{lines}\n\nMeasured on {machine['cores']} cores with Keras {machine['keras']}, by `make bench`."
+        " [Performance](docs/performance.md) has all figures and says what each was compared with.\n"
     )
 
 
 def performance() -> Iterator[str]:
-    """The page."""
+    """Lines of the page `performance.md`."""
     results = _results()
     yield "# Performance\n"
     yield from _method()
@@ -61,41 +61,41 @@ def performance() -> Iterator[str]:
         yield f"{result['about']}\n"
         yield from _figures(result["figures"].values())
         yield from _curves(result["figures"].values())
-        yield f"\nAgain: `python benchmarks/run.py {family}`. {_machine(result['machine'])}"
+        yield f"\nTo repeat: `python benchmarks/run.py {family}`. {_machine(result['machine'])}"
 
 
 def curves() -> dict[str, dict[str, list[float]]]:
-    """The curves of growth by name; each has its axis first, then milliseconds of ours and of theirs."""
+    """Curves of growth by name; each has its axis first, then `ours_ms` and `theirs_ms` in milliseconds."""
     figures = _results().get("growth", {"figures": {}})["figures"]
     return {name: figure["details"]["curve"] for name, figure in figures.items()}
 
 
 def _results() -> dict[str, Any]:
-    """What has been measured, by family, in the order of the page."""
+    """Results by benchmark family, in the order of the page."""
     paths = {family: RESULTS / f"{family}.json" for family in FAMILIES}
     return {family: json.loads(path.read_text("utf-8")) for family, path in paths.items() if path.is_file()}
 
 
 def _method() -> Iterator[str]:
-    yield "Every figure is a ratio of two things that were measured side by side in one run. They take turns, each turn"
-    yield "gives one ratio, and the figure is the median of these; half of all turns were between the two numbers beside"
-    yield "it. A machine that is slow for a while is slow for both, so ratios can be compared where times cannot. CPU is"
-    yield "the same ratio of processor seconds: of the service's processes, or of the process that computes without it.\n"
-    yield "Over HTTP means a connection that is kept to a service in a process of its own, on the same machine, and an"
-    yield "image that no request had before, unless the figure says that something is cached. Networks have random"
-    yield "weights, which are as fast as trained ones.\n"
-    yield "What the figures do not say:\n"
-    yield "- how fast it is on other machines: with more cores, the share of HTTP and Python grows. Run them there."
-    yield "- anything about a network between client and service; large tensors are bound by it."
-    yield "- how another server does with another model. The peers are in `benchmarks/peers`, to be improved."
-    yield "- how long the first request for a choice of layers takes, which compiles it: turns for warming up are not"
-    yield "  counted.\n"
-    yield "`make bench` measures what needs only the development environment, `make bench-peers` what is compared with"
-    yield "other software, each in an environment of its own; `growth`, `endurance`, `faithfulness` and `explorer` (with Chromium) are run by name.\n"
+    yield "Every figure is a ratio of two measurements that were made side by side in one run. The two alternate; each turn"
+    yield "gives one ratio, and the figure is the median of the ratios. The middle half of the ratios lies between the two"
+    yield "numbers beside it. A machine that is slow for a while is slow for both, so ratios are comparable where times are"
+    yield "not. CPU is the same ratio in processor seconds: of the service's processes, or of the process that is compared.\n"
+    yield "*Over HTTP* means a connection that is kept open to a service in a process of its own, on the same machine, with an"
+    yield "image that no request had before, unless the figure says that something is cached. Networks have random weights,"
+    yield "which are as fast as trained ones.\n"
+    yield "The figures do not show:\n"
+    yield "- the speed on other machines: with more cores, the share of HTTP and Python grows. Run the benchmarks there."
+    yield "- the network between client and service; it limits large tensors."
+    yield "- other servers with other models. The peers are in `benchmarks/peers`; improvements are welcome."
+    yield "- the time of the first request for a choice of layers, which compiles its plan: warm-up turns do not count.\n"
+    yield "`make bench` measures what needs only the development environment. `make bench-peers` compares with other software,"
+    yield "each in an environment of its own. `growth`, `endurance`, `faithfulness` and `explorer` (with Chromium) run by name,"
+    yield "as in `python benchmarks/run.py growth`.\n"
 
 
 def _figures(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
-    columns = ("what", "against", "figure", "half of the turns", "CPU", "goal", "")
+    columns = ("what", "against", "figure", "middle half of the turns", "CPU", "goal", "")
     yield from table(columns, map(_row, figures))
 
 
@@ -123,7 +123,7 @@ _COLUMNS = {"ours_ms": "Layerscope, ms", "theirs_ms": "compared with, ms"}
 
 
 def _number(value: object) -> str:
-    """Three digits, without a power of ten."""
+    """Text of a number: three digits, without a power of ten."""
     if not isinstance(value, (int, float)):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

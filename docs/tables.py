@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 
 def table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
-    """The lines of a table; cells may hold any text without line breaks."""
+    """Lines of a Markdown table; cells may hold any text without line breaks."""
     yield f"| {' | '.join(columns)} |"
     yield f"|{'---|' * len(columns)}"
     for row in rows:

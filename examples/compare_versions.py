@@ -1,9 +1,9 @@
-"""Compare what the layers of two versions of a model make of the same images, and fail if one of them drifted.
+"""Compare the activations of two versions of a model for the same images, and fail if a layer drifted.
 
     python examples/compare_versions.py digits@1 digits@2 images/*.png --layers 'type:Conv2D' --most 0.01
 
-A layer's change is the norm of the difference over the norm of what it was, over all images together: 0 is the same, 1 as
-far as from all zeros. The status is 0 if no layer changed by more than `--most`, 1 if one did, is in one version only, has
+A layer's change is the norm of the difference divided by the norm of the old values, over all images together: 0 means the
+same, 1 means as different as all zeros. The status is 0 if no layer changed by more than `--most`, 1 if one did, is in one version only, has
 another shape, or gives NaN or infinite values in other places, and 2 if they could not be compared. The table is Markdown.
 
 It needs the Python client and a running service that has both versions: see docs/ci.md. A key is read from the environment
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Comparison:
-    """What is known of one layer so far; channels are `active` in a version once they were not zero somewhere."""
+    """Comparison of one layer so far; a channel is `active` in a version if it was not zero somewhere."""
 
     squared_difference: float = 0.0
     squared_before: float = 0.0
@@ -38,7 +38,7 @@ class Comparison:
 
     @property
     def change(self) -> float:
-        """The norm of the difference over the norm of what it was."""
+        """Norm of the difference divided by the norm of the old values."""
         if self.squared_difference == 0:
             return 0.0
         return (
@@ -70,21 +70,21 @@ class Comparison:
 
 def main() -> int:
     """Compare, print, and return the status."""
-    asked = _arguments()
+    options = _arguments()
     try:
-        with Client(asked.service, api_key=os.environ.get("LAYERSCOPE_API_KEY")) as scope:
-            layers = compare(scope, asked.before, asked.after, asked.images, asked.layers)
+        with Client(options.service, api_key=os.environ.get("LAYERSCOPE_API_KEY")) as scope:
+            layers = compare(scope, options.before, options.after, options.images, options.layers)
     except (LayerscopeError, OSError) as error:
         print(f"They cannot be compared: {error}", file=sys.stderr)
         return 2
-    drifted = [address for address, layer in layers.items() if layer.reason or layer.change > asked.most]
+    drifted = [address for address, layer in layers.items() if layer.reason or layer.change > options.most]
     print(
-        f"| layer | change | silent channels | {asked.before} → {asked.after}, {len(asked.images)} images |"
+        f"| layer | change | silent channels | {options.before} → {options.after}, {len(options.images)} images |"
     )
     print("|---|---|---|---|")
     for address, layer in layers.items():
-        print(layer.row(address, asked.most))
-    print(f"\n{len(drifted)} of {len(layers)} layers changed by more than {asked.most:g}.")
+        print(layer.row(address, options.most))
+    print(f"\n{len(drifted)} of {len(layers)} layers changed by more than {options.most:g}.")
     return 1 if drifted else 0
 
 
@@ -111,7 +111,7 @@ def compare(
 def _activations(
     scope: Client, versions: Sequence[str], images: Sequence[str], selectors: Sequence[str]
 ) -> Iterator[list[Activations]]:
-    """Those of both versions for a few images at a time. An image is sent once."""
+    """Activations of both versions for a few images at a time. Each image is sent once."""
     for start in range(0, len(images), _IMAGES_AT_ONCE):
         some = list(images[start : start + _IMAGES_AT_ONCE])
         yield [scope.model(version).activations(some, layers=selectors) for version in versions]
@@ -125,13 +125,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("before", help="the version that is trusted, as name@version or name@label")
-    parser.add_argument("after", help="the version that is new")
-    parser.add_argument("images", nargs="+", help="image files; more say more")
+    parser.add_argument("before", help="the trusted version, as name@version or name@label")
+    parser.add_argument("after", help="the new version")
+    parser.add_argument("images", nargs="+", help="image files; more images give more evidence")
     parser.add_argument("--layers", nargs="+", default=["all"], help="layer selectors; all layers by default")
-    parser.add_argument("--most", type=float, default=0.01, help="the most that a layer may change (0.01)")
     parser.add_argument(
-        "--service", default="http://127.0.0.1:8000", help="where the service is (http://127.0.0.1:8000)"
+        "--most", type=float, default=0.01, help="largest change of a layer that is no drift (0.01)"
+    )
+    parser.add_argument(
+        "--service", default="http://127.0.0.1:8000", help="address of the service (http://127.0.0.1:8000)"
     )
     return parser.parse_args()
 

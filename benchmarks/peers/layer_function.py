@@ -1,4 +1,4 @@
-"""What somebody who writes a server for one layer writes: the model cut at that layer, as one prebuilt function."""
+"""The model cut at one layer, as one prebuilt function: the usual code of a server for that layer."""
 
 import io
 from collections.abc import Callable

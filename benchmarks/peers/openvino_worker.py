@@ -1,4 +1,4 @@
-"""OpenVINO, for one layer of the model that the service serves: what the processor could do with the same graph."""
+"""OpenVINO worker for one layer of the model that the service serves."""
 
 import sys
 

@@ -19,11 +19,11 @@ mpl.use("Agg")
 
 
 class OneLayer(ExtractActivations):
-    """tf-explain asks for a list of outputs and expects one array, which TensorFlow stopped to answer."""
+    """tf-explain for one layer: it passes a list of one output and expects an array, which TensorFlow no longer returns."""
 
     @staticmethod
     def generate_activations_graph(model: tf_keras.Model, layer: str) -> tf_keras.Model:
-        """As the original, with one output instead of a list of one."""
+        """The original method, with one output instead of a list of one."""
         inside = tf_keras.Model(model.inputs, model.get_layer(layer).output)
         inside.compile(optimizer="sgd", loss="categorical_crossentropy")
         return inside

@@ -16,10 +16,10 @@ def read_image(path: str) -> np.ndarray:
 
 
 def work(tasks: Mapping[str, Callable[[str], object]]) -> None:
-    """Do what is asked for until the input ends.
+    """Run the requested tasks until the input ends.
 
     Args:
-        tasks: by name, what is done to the path of an image.
+        tasks: functions of an image's path, by name.
     """
     answers = os.fdopen(os.dup(1), "w")
     # Some libraries print to the output, which is the protocol's here.

@@ -1,1 +1,1 @@
-"""What every benchmark is made with: the method, the service under measurement, models, pictures and load."""
+"""Tools of all benchmarks: the method, the service under measurement, models, pictures and load."""

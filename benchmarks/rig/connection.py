@@ -1,4 +1,4 @@
-"""A light HTTP client: one connection that is kept, so that what is measured is the server."""
+"""Light HTTP client with one connection that is kept open, so that the server dominates the measurement."""
 
 import http.client
 import socket
@@ -45,7 +45,7 @@ class Connection:
     def post(
         self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
     ) -> memoryview:
-        """The body of the answer, which is there until the next one comes.
+        """Body of the answer, valid until the next call.
 
         Raises:
             RuntimeError: the status is not 200.
@@ -76,7 +76,7 @@ class Connection:
 
 
 def activations_path(model: str, **options: object) -> str:
-    """The path of a request for activations as safetensors, with its options."""
+    """Path of a request for activations as safetensors, with its options."""
     return f"/v1/models/{model}/activations?{urlencode({'format': 'safetensors', **options})}"
 
 

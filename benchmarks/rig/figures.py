@@ -1,4 +1,4 @@
-"""A figure: one measured number, what it was measured against, and the goal it has."""
+"""Figures: a measured number, what it was compared with, and its goal."""
 
 import statistics
 from dataclasses import asdict, dataclass
@@ -17,11 +17,11 @@ class Figure:
         what: what was measured.
         against: what it was measured against.
         value: the median.
-        unit: what the value counts; it says which way round a ratio is.
+        unit: unit of the value; it also says which way round a ratio is.
         low, high: the quartiles around the median, where there are several turns.
         cpu: the same ratio of CPU seconds.
         most, least: the goal, if there is one.
-        details: the medians behind a ratio, and whatever explains it.
+        details: the medians behind a ratio, and other values that explain it.
     """
 
     what: str
@@ -43,7 +43,7 @@ class Figure:
         return None if self.least is None else self.value >= self.least
 
     def row(self) -> dict[str, Any]:
-        """As JSON takes it, numbers with three digits."""
+        """Row as JSON, numbers with three digits."""
         present = {name: value for name, value in asdict(self).items() if value is not None}
         goal = {} if self.reached is None else {"reached": self.reached}
         return {**{name: _rounded(value) for name, value in present.items()}, **goal}
@@ -70,7 +70,7 @@ def ratio(
         most: the goal, for times.
         least: the goal, for speed and throughput.
         requests: how many requests a turn had.
-        details: what else explains the figure.
+        details: other values that explain the figure.
     """
     low, value, high = pairs.ratios()
     cpu = pairs.ours.cpu / pairs.theirs.cpu if pairs.ours.cpu and pairs.theirs.cpu else None

@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a burst.
+    """Result of a burst.
 
     Attributes:
         seconds: from the first request to the last answer.
@@ -70,7 +70,7 @@ def burst(address: str, callers: Sequence[Sequence[Request]]) -> Load:
 
 
 class _Caller(threading.Thread):
-    """One caller: connected when the others are, then asking until it has no more requests."""
+    """One caller: it connects together with the others, then sends its requests one after the other."""
 
     def __init__(self, address: str, requests: Sequence[Request], start_line: threading.Barrier) -> None:
         super().__init__()

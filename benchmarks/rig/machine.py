@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine that the figures were measured on."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ _GIB = 1 << 30
 
 
 def describe_machine() -> dict[str, object]:
-    """The machine and the versions of what ran, without a date: the history of the file has that."""
+    """The machine and the versions of the software. The date is in the history of the file."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""The models under measurement, and the bare way to run one: what TensorFlow itself does for a request."""
+"""Models under measurement, and the bare way to run one with TensorFlow alone."""
 
 import io
 import json
@@ -24,9 +24,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def mobilenet(**options: Any) -> keras.Model:
-    """MobileNetV2 with random weights, for nothing is downloaded, and values of the size that trained ones have.
+    """MobileNetV2 with random weights, so that nothing is downloaded, and activations as large as in a trained model.
 
-    Without that, values fade from layer to layer to numbers that are slow to convert, as no trained model's do.
+    The weights are scaled for that. Otherwise activations shrink from layer to layer, to numbers that are slow to convert.
     """
     model = keras.applications.MobileNetV2(weights=None, **options)
     for layer in model.layers:
@@ -62,12 +62,12 @@ def load(directory: Path) -> LoadedModel:
 
 
 def decode(data: bytes) -> Array:
-    """What the preset "signed" makes of an image, written as people write it: (height, width, channels)."""
+    """Image in the range -1 to 1, as the preset "signed" makes it, in the usual code: (height, width, channels)."""
     return np.atleast_3d(np.asarray(Image.open(io.BytesIO(data)), np.float32) / 127.5 - 1)
 
 
 def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
-    """A session's callable for some layers of the graph as it was traced: what TensorFlow offers, with no copies.
+    """Callable of a TensorFlow session for some layers of the graph as it was traced, without copies.
 
     Args:
         model: a model with one input.
@@ -90,7 +90,7 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
 
 
 def plan_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array], list[Array]]:
-    """The same with the plan that the service would compile, and nothing around it."""
+    """The same with the plan that the service would compile, without the service."""
     taps = model.description.taps.select(selectors)
     plan = model.executable.plans.for_run(taps, {}, [each.shape for each in model.executable.inputs])
     return lambda batch: plan([batch])

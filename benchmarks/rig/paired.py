@@ -1,4 +1,4 @@
-"""The method: two ways to the same answer take turns, and each turn gives one ratio.
+"""The method: two ways to the same result alternate, and each turn gives one ratio.
 
 A machine that is slow for a while is slow for both, so ratios hold where times do not. What is reported is the median
 of the ratios and the quartiles around it. CPU seconds are those of the processes that do the work: the service's, or
@@ -16,7 +16,7 @@ from rich.progress import track
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the answer.
+    """One way to the result.
 
     Attributes:
         run: does it for one input and returns the seconds it took.
@@ -40,7 +40,7 @@ class Way:
 
 @dataclass
 class Turns:
-    """What one way took: seconds a turn, and CPU seconds over all turns."""
+    """Measurements of one way: seconds for each turn, and CPU seconds over all turns."""
 
     seconds: list[float] = field(default_factory=list)
     cpu: float = 0.0
@@ -54,7 +54,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What both ways took."""
+    """Measurements of both ways."""
 
     ours: Turns
     theirs: Turns
@@ -67,13 +67,13 @@ class Pairs:
 
 
 def compare(name: str, ours: Way, theirs: Way, inputs: Iterable[Any], *, warm_up: int = 5) -> Pairs:
-    """Let both ways do each of `inputs`, theirs first.
+    """Run both ways on each of `inputs`, theirs first.
 
     Args:
         name: shown with the progress.
         ours: what is measured.
         theirs: what it is measured against.
-        inputs: one a turn; none twice, or caches would be measured.
+        inputs: one input for each turn, all different, so that no cache is measured.
         warm_up: how many turns at the start do not count.
     """
     pairs = Pairs(Turns(), Turns())

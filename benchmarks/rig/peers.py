@@ -1,4 +1,4 @@
-"""What is measured against and needs an environment of its own: made once, from pinned requirements.
+"""Peers of a comparison that need an environment of their own, made once from pinned requirements.
 
 `peers/<name>.txt` holds the pins, `.venv-bench/<name>` the environment. A peer that is a library runs as a *worker*: a
 process that does one task for each line it is sent, and answers with the seconds that took.
@@ -48,7 +48,7 @@ class Worker:
     answers: IO[str]
 
     def way(self, task: str) -> Way:
-        """One of the worker's tasks, done to an image file."""
+        """One task of the worker, run on an image file."""
 
         def run(image: bytes) -> float:
             with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
@@ -98,7 +98,7 @@ def server(
 def _running(
     peer: str, command: list[str], extra: Mapping[str, str], *, piped: bool
 ) -> "Iterator[subprocess.Popen[str]]":
-    """What a peer says is shown only when it fails to begin."""
+    """Run a peer; its output is shown only if it fails to start."""
     program, *arguments = command
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE} if piped else {"stdout": subprocess.DEVNULL}
     with (
@@ -123,7 +123,7 @@ def _running(
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """End it and all it started, which not every server does by itself."""
+    """End the process and all its children, because not every server ends its children."""
     process.terminate()
     for _ in range(100):
         if process.poll() is not None:

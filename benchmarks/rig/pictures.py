@@ -1,4 +1,4 @@
-"""Pictures to ask about, each another one, so that nothing comes from a cache."""
+"""Different pictures for every request, so that no answer comes from a cache."""
 
 import io
 from collections.abc import Iterator

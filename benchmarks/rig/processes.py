@@ -1,4 +1,4 @@
-"""What processes use, read from /proc: CPU seconds and resident memory of a process and all it started."""
+"""CPU seconds and resident memory of a process and all its children, read from /proc."""
 
 import os
 import socket

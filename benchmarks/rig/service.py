@@ -1,4 +1,4 @@
-"""The service under measurement: a process of its own over a directory of models, asked over a real socket."""
+"""The service under measurement: a process of its own over a model directory, reached over a real socket."""
 
 import os
 import re
@@ -40,7 +40,7 @@ class Service:
 def serve(
     models: Path | None, limits: Mapping[str, int] | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
-    """Run `layerscope serve` until the block ends; what it said is shown if the block fails.
+    """Run `layerscope serve` until the block ends; its output is shown if the block fails.
 
     Args:
         models: the model directory; the demo model without it.

@@ -7,10 +7,10 @@
  * Another service or model is named in the address: `layer.html?service=http://127.0.0.1:9000&model=mobilenet`.
  */
 
-const asked = new URLSearchParams(location.search);
-const service = asked.get("service") ?? "http://127.0.0.1:8000";
+const query = new URLSearchParams(location.search);
+const service = query.get("service") ?? "http://127.0.0.1:8000";
 const { Client } = await import(`${service}/ui/client/layerscope.js`);
-const model = new Client(service).model(asked.get("model") ?? "digits");
+const model = new Client(service).model(query.get("model") ?? "digits");
 
 const file = /** @type {HTMLInputElement} */ (document.getElementById("file"));
 const layer = /** @type {HTMLSelectElement} */ (document.getElementById("layer"));
@@ -26,7 +26,7 @@ async function show() {
   const image = file.files?.[0];
   if (!image) return;
   try {
-    // The image is sent once, however often it is asked about.
+    // The image is sent once, however many requests use it.
     const [{ blob, minimum, maximum }, activations] = await Promise.all([
       model.featureMap(image, { layer: layer.value, scale: 4, labels: true }),
       model.activations(image, { layers: layer.value }),

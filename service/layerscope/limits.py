@@ -18,13 +18,13 @@ def _limit(default: int, unit: str, meaning: str) -> int:
 class Limits:
     """The limits in force. All are integers above zero; the metadata of each field give its unit and meaning."""
 
-    header_bytes: int = _limit(16 * 1024, "bytes", "longest request line and headers, together")
+    header_bytes: int = _limit(16 * 1024, "bytes", "longest request line and headers together")
     sender_milliseconds: int = _limit(
         10_000,
         "milliseconds",
-        "longest wait for the headers of a request, and for each further 64 KiB of its body or its end",
+        "longest wait for the headers of a request, for each further 64 KiB of its body, and for the end of the body",
     )
-    body_bytes: int = _limit(64 * MIB, "bytes", "longest request body that is read")
+    body_bytes: int = _limit(64 * MIB, "bytes", "longest request body")
     form_parts: int = _limit(256, "parts", "most parts in one multipart form")
     images_per_request: int = _limit(64, "images", "most images in one request")
     image_pixels: int = _limit(40_000_000, "pixels", "largest image that is decoded, width x height")
@@ -34,27 +34,27 @@ class Limits:
     run_bytes: int = _limit(
         2048 * MIB,
         "bytes",
-        "most memory to compute one request in: the layers asked for and those on the way",
+        "most memory to compute one request: the requested layers and those they are computed from",
     )
     working_bytes: int = _limit(
-        4096 * MIB, "bytes", "most memory in which all requests together are computed and answered"
+        4096 * MIB, "bytes", "most memory to compute and answer all requests together"
     )
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
-    picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is rendered, width x height")
-    pending_requests: int = _limit(64, "requests", "most requests being worked on or waiting")
-    requests_per_key: int = _limit(
-        32, "requests", "most requests of one API key being answered at the same time"
-    )
+    picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is drawn, width x height")
+    pending_requests: int = _limit(64, "requests", "most requests that run or wait")
+    requests_per_key: int = _limit(32, "requests", "most concurrent requests of one API key")
     batch_rows: int = _limit(
         32,
         "images",
-        "most images of several requests run through a model together; without a GPU also no more than each of the two"
-        " workers has processors",
+        "most images of several requests in one run of a model; without a GPU, also no more than the processors"
+        " of each of the two worker threads",
     )
-    batch_bytes: int = _limit(256 * MIB, "bytes", "largest values computed together for several requests")
+    batch_bytes: int = _limit(256 * MIB, "bytes", "largest values that one run computes for several requests")
     deadline_milliseconds: int = _limit(
-        30_000, "milliseconds", "longest a request may take from when its body is there, waiting included"
+        30_000,
+        "milliseconds",
+        "longest time from the end of a request's body to its answer, waiting included",
     )
     attribution_runs: int = _limit(
         10_000,
@@ -62,38 +62,34 @@ class Limits:
         "most runs of a model, or of its gradient, for one attribution of all images of a request",
     )
     attribution_milliseconds: int = _limit(
-        300_000, "milliseconds", "longest that one attribution may take besides"
+        300_000, "milliseconds", "longest time of one attribution, in addition to the deadline"
     )
     watched_layers: int = _limit(
-        32, "layers", "most layers of one model that are watched, see the setting `watch_layers`"
+        32, "layers", "most watched layers of one model, see the setting `watch_layers`"
     )
     plan_bytes: int = _limit(
-        512 * MIB, "bytes", "memory for compiled plans, one a choice of layers, kept per model"
+        512 * MIB, "bytes", "memory for the compiled plans of each model, one plan for each choice of layers"
     )
-    activation_cache_bytes: int = _limit(
-        512 * MIB, "bytes", "memory for activations kept for the next request"
-    )
+    activation_cache_bytes: int = _limit(512 * MIB, "bytes", "memory for cached activations")
     image_store_bytes: int = _limit(256 * MIB, "bytes", "memory for stored images")
     image_store_seconds: int = _limit(3_600, "seconds", "how long a stored image is kept after its last use")
     models_bytes: int = _limit(
         65_536 * MIB,
         "bytes",
-        "most memory that the weights of loaded models take together; those that were not used for longest make way",
+        "most memory for the weights of all loaded models; beyond it, the models unused for longest are unloaded",
     )
     pending_changes: int = _limit(
-        8, "requests", "most requests that load, unload, upload or remove models being worked on or waiting"
+        8, "requests", "most requests that load, unload, upload or remove models and run or wait"
     )
     model_file_bytes: int = _limit(2048 * MIB, "bytes", "longest model file that is accepted")
     model_config_bytes: int = _limit(16 * MIB, "bytes", "longest configuration of a model that is accepted")
     model_layers: int = _limit(
-        4_000, "layers", "most layers of a model that is accepted, nested ones included"
+        4_000, "layers", "most layers of a model that is accepted, nested layers included"
     )
     model_parameters: int = _limit(500_000_000, "numbers", "most parameters of a model that is accepted")
-    model_check_seconds: int = _limit(180, "seconds", "longest that checking a model file may take")
-    model_open_seconds: int = _limit(120, "seconds", "longest that opening a model from a stranger may take")
-    model_open_bytes: int = _limit(
-        8192 * MIB, "bytes", "most address space for opening a model from a stranger"
-    )
+    model_check_seconds: int = _limit(180, "seconds", "longest time to check a model file")
+    model_open_seconds: int = _limit(120, "seconds", "longest time to open an uploaded model")
+    model_open_bytes: int = _limit(8192 * MIB, "bytes", "most address space to open an uploaded model")
     model_store_bytes: int = _limit(
-        20_480 * MIB, "bytes", "most that the accepted models of a directory may take on disk together"
+        20_480 * MIB, "bytes", "most disk space for the accepted models of a directory together"
     )

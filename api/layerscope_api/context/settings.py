@@ -25,88 +25,94 @@ class Settings(BaseSettings):
 
     models: Path | str | None = Field(
         default=None,
-        description="directory of models, or where they are fetched from: a URL such as `s3://bucket/models`,"
-        " `models:/NAME` of MLflow, or `keras.applications:NAME`; without it the demo model is served",
+        description="model directory, or a source to fetch models from: a URL such as `s3://bucket/models`,"
+        " `models:/NAME` of MLflow, or `keras.applications:NAME`; the default is the demo model",
     )
     weights: Weights = Field(
         default="none",
-        description="for `keras.applications:NAME`: `none` are random, `imagenet` those that Keras downloads",
+        description="weights of `keras.applications:NAME`: `none` (random) or `imagenet` (downloaded by Keras)",
     )
     models_cache: Path | None = Field(
         default=None,
-        description="directory in which models that are fetched are kept; without it `layerscope` in the user's cache,"
+        description="directory for fetched models; the default is `layerscope` in the user's cache,"
         " `$XDG_CACHE_HOME` or `~/.cache`",
     )
     control: Mode = Field(
         default="none",
-        description="what decides which models are in memory: `none` loads all of the directory at the start, `explicit` those"
-        " that it is told to, `poll` all, as the directory is now",
+        description="which models are in memory: `none` loads all models of the directory at the start,"
+        " `explicit` loads and unloads them on request, `poll` follows the directory",
     )
     load: tuple[str, ...] = Field(
         default=(),
-        description="with `explicit`, what is loaded at the start: names, `name@version`, or `*` for all",
+        description="models that `explicit` loads at the start: names, `name@version`, or `*` for all",
     )
     poll_seconds: float = Field(
-        default=5.0, gt=0, description="with `poll`, how long from one look at the directory to the next"
+        default=5.0, gt=0, description="time between two reads of the directory by `poll`, in seconds"
     )
     allow_upload: bool = Field(
         default=False,
-        description="take model files over HTTP into `models`, and remove them; with keys, from those with `models:write`",
+        description="accept model files over HTTP into `models`, and remove them on request; if keys are in"
+        " use, from keys with `models:write`",
     )
     trust_savedmodel: bool = Field(
-        default=False, description="open SavedModel folders too: they are programs, trust whoever made them"
+        default=False, description="open SavedModel folders, too: they are programs, so trust their authors"
     )
     exact: bool = Field(
         default=True,
-        description="answer with values that are the same to the last bit whatever is computed with them; without,"
-        " images run together also where that changes the last bits, which is faster on many processors and on GPUs",
+        description="give values that are the same to the last bit, whatever is computed together with them;"
+        " off, images share batches even where that changes the last bits, which is faster on many processors"
+        " and on GPUs",
     )
     workers: int = Field(
         default=1,
         ge=1,
         le=64,
-        description="how many processes answer requests, each with all models in its memory",
+        description="number of processes that answer requests, each with all models in its memory",
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
     api_keys: FilePath | None = Field(
         default=None,
-        description="file of the API keys that are let in, see `layerscope keys`; without it everybody is",
+        description="file of the API keys that are accepted, see `layerscope keys`; without it, no key is needed",
     )
     insecure_no_auth: bool = Field(
-        default=False, description="let everybody in who reaches this machine, also from the network"
+        default=False,
+        description="accept everybody who can reach this machine, also from the network, without a key",
     )
     allowed_hosts: tuple[str, ...] = Field(
         (),
-        description="names by which callers may call the service, besides this machine's own and `host`; `*` allows all",
+        description="host names that callers may use for the service, besides those of this machine and `host`;"
+        " `*` allows all",
     )
     cors_origins: tuple[str, ...] = Field(
-        (), description="origins whose pages may read the answers and ask for changes; none by default"
+        (), description="origins whose pages may read answers and send changes; none by default"
     )
     log_format: LogFormat = Field(
-        default="text", description="how a line of the log is written, one a request: `text` or `json`"
+        default="text", description="format of the log, one line for each request: `text` or `json`"
     )
     watch_layers: tuple[WatchedLayer, ...] = Field(
         (),
-        description="layers that are looked at whatever is asked of a model, and told of at `/metrics`: `model:selector`, the"
-        " model by name, `name@version`, or `*` for all; see docs/monitoring.md",
+        description="layers whose statistics `/metrics` gives, over all images that run through a model:"
+        " `model:selector`, where the model is a name, `name@version`, or `*` for all; see docs/monitoring.md",
     )
     watch_images: int = Field(
-        default=256, ge=1, description="how many of the images that were run last `watch_layers` looks at"
+        default=256, ge=1, description="number of most recent images that `watch_layers` covers"
     )
     drain_seconds: int = Field(
         default=1,
         ge=0,
-        description="after SIGTERM, how long the service goes on while it says that it is not ready, so that no new work is"
-        " sent to it",
+        description="time after SIGTERM during which the service still answers but reports that it is not"
+        " ready, so that it gets no new work, in seconds",
     )
     grace_seconds: int = Field(
-        default=30, ge=1, description="how long, after that, work in flight may take to finish"
+        default=30, ge=1, description="time after that for requests to finish, in seconds"
     )
     max_age_seconds: int = Field(
-        default=86_400, ge=0, description="how long clients may keep an answer for an exact version, name@3"
+        default=86_400,
+        ge=0,
+        description="time for which clients may cache an answer for an exact version, `name@3`, in seconds",
     )
-    limits: Limits = Field(default_factory=Limits, description="the bounds in force, see docs/limits.md")
+    limits: Limits = Field(default_factory=Limits, description="the limits in force, see docs/limits.md")
 
     @field_validator("models", mode="before")
     @classmethod

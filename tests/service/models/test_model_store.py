@@ -247,5 +247,5 @@ def test_r04_killed_at_200_random_points(files, tmp_path, keep_figures):
         require_exact(directory, said)
         committed += len(said)
     keep_figures(
-        "R04", "killed while five models are added", kills=len(moments), models_told_and_found=committed
+        "R04", "killed while five models are added", kills=len(moments), models_confirmed_and_found=committed
     )
