@@ -26,7 +26,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def mobilenet(**options: Any) -> keras.Model:
     """MobileNetV2 with random weights, so that nothing is downloaded, and activations as large as in a trained model.
 
-    The weights are scaled for that. Otherwise activations shrink from layer to layer, to numbers that are slow to convert.
+    Batch normalization takes its statistics from random images for that. Otherwise activations shrink from layer to layer,
+    to numbers that are slow to convert.
     """
     model = keras.applications.MobileNetV2(weights=None, **options)
     for layer in model.layers:
