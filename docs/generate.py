@@ -24,18 +24,17 @@ from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES, status_of
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
+from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
-    FeatureMapOptions,
     ImageOptions,
-    InspectOptions,
     LayersOptions,
-    OverlayOptions,
     PlanOptions,
     PredictionOptions,
     ReceptiveFieldOptions,
     StatisticsOptions,
 )
+from layerscope_api.schemas.picture_options import FeatureMapOptions, OverlayOptions
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

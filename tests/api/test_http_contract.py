@@ -12,18 +12,17 @@ from served_models import WIRINGS, Gallery
 from starlette.testclient import TestClient
 
 from layerscope.encode import MEDIA_TYPES
-from layerscope_api import schemas
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES
+from layerscope_api.schemas import models, results, service
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.schemas.options import (
     ActivationOptions,
-    FeatureMapOptions,
     LayersOptions,
-    OverlayOptions,
     PredictionOptions,
     StatisticsOptions,
 )
+from layerscope_api.schemas.picture_options import FeatureMapOptions, OverlayOptions
 from layerscope_api.server.app import create_app
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -189,24 +188,24 @@ def test_the_document_is_served_as_it_is_printed(http: TestClient, document: dic
 @pytest.mark.parametrize(
     ("url", "schema"),
     [
-        ("/v1/models", schemas.ModelList),
-        ("/v1/models/digits", schemas.ModelBody),
-        ("/v1/models/digits/layers", schemas.LayerList),
-        ("/v1/models/digits/graph", schemas.GraphBody),
-        (f"/v1/images/{SEVEN_ID}", schemas.ImageBody),
-        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=dense&statistics=true", schemas.ActivationsBody),
-        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&dtype=uint8", schemas.ActivationsBody),
-        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&channels=top:2", schemas.ActivationsBody),
-        (f"{PREDICTIONS}?image={SEVEN_ID}", schemas.PredictionsBody),
-        ("/v1/limits", schemas.LimitList),
-        ("/v1/colormaps", schemas.ColormapList),
-        ("/v1/version", schemas.VersionInfo),
-        ("/v2/health/live", schemas.Liveness),
-        ("/v2/health/ready", schemas.Readiness),
-        ("/v1/models/none", schemas.ErrorBody),
-        ("/v1/models/digits/layers?layers=zzz", schemas.ErrorBody),
-        ("/nowhere", schemas.ErrorBody),
-        (f"/v1/images/{SEVEN_ID}/thumbnail.png?side=x", schemas.ErrorBody),
+        ("/v1/models", models.ModelList),
+        ("/v1/models/digits", models.ModelBody),
+        ("/v1/models/digits/layers", models.LayerList),
+        ("/v1/models/digits/graph", models.GraphBody),
+        (f"/v1/images/{SEVEN_ID}", service.ImageBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=dense&statistics=true", results.ActivationsBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&dtype=uint8", results.ActivationsBody),
+        (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&channels=top:2", results.ActivationsBody),
+        (f"{PREDICTIONS}?image={SEVEN_ID}", results.PredictionsBody),
+        ("/v1/limits", service.LimitList),
+        ("/v1/colormaps", service.ColormapList),
+        ("/v1/version", service.VersionInfo),
+        ("/v2/health/live", service.Liveness),
+        ("/v2/health/ready", service.Readiness),
+        ("/v1/models/none", service.ErrorBody),
+        ("/v1/models/digits/layers?layers=zzz", service.ErrorBody),
+        ("/nowhere", service.ErrorBody),
+        (f"/v1/images/{SEVEN_ID}/thumbnail.png?side=x", service.ErrorBody),
     ],
 )
 @pytest.mark.usefixtures("seven")
@@ -220,16 +219,16 @@ def test_answers_follow_their_schema(http: TestClient, url: str, schema: type[Ba
 @pytest.mark.parametrize("name", WIRINGS)
 def test_answers_about_every_wiring_follow_their_schema(gallery: Gallery, name: str) -> None:
     for suffix, schema in (
-        ("", schemas.ModelBody),
-        ("/layers", schemas.LayerList),
-        ("/graph", schemas.GraphBody),
+        ("", models.ModelBody),
+        ("/layers", models.LayerList),
+        ("/graph", models.GraphBody),
     ):
         _check(schema, gallery.http.get(f"/v1/models/{name}{suffix}").json())
     if name == "odd":
         send = {"content": SEVEN, "headers": PNG}
         for route, schema in (
-            ("activations", schemas.ActivationsBody),
-            ("predictions", schemas.PredictionsBody),
+            ("activations", results.ActivationsBody),
+            ("predictions", results.PredictionsBody),
         ):
             _check(schema, gallery.http.post(f"/v1/models/{name}/{route}", **send).json())
 

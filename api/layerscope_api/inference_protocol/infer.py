@@ -31,7 +31,8 @@ from layerscope_api.inference_protocol.request import (
 from layerscope_api.inference_protocol.response import OutputTensor, write_inference_response
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, timed
-from layerscope_api.schemas.options import ActivationOptions, FeatureMapOptions, Options, read_options
+from layerscope_api.schemas.options import ActivationOptions, Options, read_options
+from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import drawing_bytes, tile_group
 from layerscope_api.serializers.models import layers_metadata
 

@@ -18,7 +18,8 @@ from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
 from layerscope_api.requests.multipart import read_form
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
-from layerscope_api.schemas.options import REPEATABLE, ImageOptions, read_options
+from layerscope_api.schemas.option_types import REPEATABLE
+from layerscope_api.schemas.options import ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
 

@@ -15,8 +15,8 @@ from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.images import picture_answer, picture_format
 from layerscope_api.responses.respond import Answer, respond, timed
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
-from layerscope_api.schemas.options import FeatureMapOptions
-from layerscope_api.schemas.results import AtlasBody
+from layerscope_api.schemas.picture_options import FeatureMapOptions
+from layerscope_api.schemas.sprite_atlas import AtlasBody
 from layerscope_api.serializers.feature_map import drawing_bytes, tile_group
 from layerscope_api.serializers.models import layers_metadata
 from layerscope_api.serializers.sprite_atlas import atlas_bytes, atlas_json

@@ -9,7 +9,7 @@ from layerscope_api.context.service import ServiceDependency
 from layerscope_api.requests.body import read_image
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES
 from layerscope_api.schemas.openapi import LOCATION, PNG_TYPE, THUMBNAIL, errors
-from layerscope_api.schemas.results import ImageBody
+from layerscope_api.schemas.service import ImageBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[INFER])
 

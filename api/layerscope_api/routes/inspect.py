@@ -17,8 +17,8 @@ from layerscope_api.requests.body import Asked, read_request
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, respond, timed
 from layerscope_api.schemas.attributions import InspectionBody
+from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.openapi import RUN_ERRORS, errors, query_and_body
-from layerscope_api.schemas.options import InspectOptions
 from layerscope_api.serializers.inspection import Links, explained, inspected
 from layerscope_api.serializers.models import identity, preprocessing_body
 from layerscope_api.serializers.predictions import building_bytes, predicted

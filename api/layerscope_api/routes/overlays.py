@@ -21,7 +21,7 @@ from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.images import picture_answer, picture_format
 from layerscope_api.responses.respond import Answer, respond, timed
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
-from layerscope_api.schemas.options import OverlayOptions
+from layerscope_api.schemas.picture_options import OverlayOptions
 from layerscope_api.serializers.models import layers_metadata
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])

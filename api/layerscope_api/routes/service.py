@@ -12,7 +12,7 @@ from layerscope.render import names
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.schemas.openapi import errors
-from layerscope_api.schemas.results import ColormapList, LimitList, LimitRow, VersionInfo
+from layerscope_api.schemas.service import ColormapList, LimitList, LimitRow, VersionInfo
 
 router = APIRouter(prefix="/v1", tags=["service"], dependencies=[INFER])
 

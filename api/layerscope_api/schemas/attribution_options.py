@@ -8,7 +8,8 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from layerscope.attribution import METHODS, Method, MethodOptions
-from layerscope_api.schemas.options import GroundOptions, ImageOptions
+from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.picture_options import BackgroundOptions
 
 Kind = TypeVar("Kind", bound=ImageOptions)
 
@@ -22,7 +23,7 @@ class HeatMapOptions(ImageOptions):
     )
 
 
-class HeatPictureOptions(GroundOptions):
+class HeatPictureOptions(BackgroundOptions):
     """How a heat map is laid over the picture."""
 
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from layerscope.encode import MEDIA_TYPES
 from layerscope.render import MEDIA_TYPES as PICTURE_TYPES
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
-from layerscope_api.schemas.options import REPEATABLE, ImageOptions
-from layerscope_api.schemas.results import ErrorBody
+from layerscope_api.schemas.option_types import REPEATABLE
+from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.service import ErrorBody
 
 PNG_TYPE = "image/png"
 

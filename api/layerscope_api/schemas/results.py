@@ -1,37 +1,10 @@
-"""The JSON that the service answers with."""
+"""The JSON of results: activations, plans, predictions, statistics and receptive fields."""
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from layerscope_api.schemas.models import ModelIdentity
-
-
-class ErrorBody(BaseModel):
-    """What every error looks like."""
-
-    error: str = Field(description="one sentence a person can act on")
-    code: str = Field(description="a stable name of what went wrong")
-    request_id: str
-    details: dict[str, Any] = Field(description="the figures and names in the sentence")
-
-
-class ImageBody(BaseModel):
-    """A stored image."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: str
-    width: int
-    height: int
-    mode: str
-    format: str
-    orientation_applied: int
-    expires: datetime
-    notes: list[str] = Field(
-        description="what decoding does to it: frames left out, depths and modes converted"
-    )
 
 
 class LayerValues(BaseModel):
@@ -196,90 +169,3 @@ class ReceptiveFieldBody(BaseModel):
     unit: dict[str, int]
     exact: bool = Field(description="if not, it may see less")
     inputs: list[InputField]
-
-
-class LimitRow(BaseModel):
-    """One bound in force."""
-
-    name: str
-    value: int
-    unit: str
-    meaning: str
-
-
-class LimitList(BaseModel):
-    """Every bound in force."""
-
-    limits: list[LimitRow]
-
-
-class ColormapList(BaseModel):
-    """The names that `colormap=` takes."""
-
-    colormaps: list[str]
-
-
-class VersionInfo(BaseModel):
-    """The versions of what computes."""
-
-    layerscope: str
-    keras: str
-    tensorflow: str
-    numpy: str
-    python: str
-
-
-class Liveness(BaseModel):
-    """The process answers."""
-
-    live: bool
-
-
-class Readiness(Liveness):
-    """Every model is loaded or has failed."""
-
-    ready: bool
-
-
-class AtlasTile(BaseModel):
-    """A rectangle of the picture, in pixels from its upper left corner, and what it shows.
-
-    The first of the colours stands for `value_min`, the last for `value_max`; both are null where no value is finite.
-    """
-
-    image: int = Field(description="the number of the image in the request")
-    channel: int | None = Field(description="null where all channels are in the tile, as of a vector")
-    slice: int | None = Field(description="of maps of three axes; else null")
-    x: int
-    y: int
-    width: int
-    height: int
-    value_min: float | None
-    value_max: float | None
-
-
-class AtlasLayer(BaseModel):
-    """One layer in the picture: image after image, in each channel after channel, in each slice after slice."""
-
-    address: str
-    shape: list[int] = Field(description="of its values, batch axis first")
-    tiles: list[AtlasTile]
-
-
-class AtlasBody(BaseModel):
-    """What lies where in the picture of feature maps that has the same options."""
-
-    model: ModelIdentity
-    images: list[str]
-    warnings: list[str]
-    width: int = Field(description="of the picture, in pixels")
-    height: int
-    colormap: str
-    levels: int = Field(
-        description="how many colours of it: equal parts of the range from value_min to value_max"
-    )
-    value_min: float | None = Field(description="over all tiles")
-    value_max: float | None
-    nonfinite: int = Field(description="how many values are NaN or infinite, drawn in a colour of their own")
-    notes: list[str] = Field(description="what the picture cannot show")
-    layers: list[AtlasLayer]

@@ -11,7 +11,7 @@ from layerscope.render.layout import Layout, require_fits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
-from layerscope_api.schemas.options import FeatureMapOptions
+from layerscope_api.schemas.picture_options import FeatureMapOptions
 
 
 class Place(NamedTuple):

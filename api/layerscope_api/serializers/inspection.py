@@ -12,7 +12,8 @@ from layerscope.limits import Limits
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope.tensors.statistics import statistics_of
-from layerscope_api.schemas.options import FeatureMapOptions, InspectOptions
+from layerscope_api.schemas.inspection_options import InspectOptions
+from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.attributions import attribution_row
 from layerscope_api.serializers.feature_map import drawing_bytes
 

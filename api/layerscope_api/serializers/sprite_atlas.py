@@ -12,7 +12,7 @@ from layerscope.limits import Limits
 from layerscope.render import TileBox, building_bytes, sprite_atlas
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
-from layerscope_api.schemas.options import FeatureMapOptions
+from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import Place, places_of, planned, tile_group
 from layerscope_api.serializers.models import identity
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.schemas.openapi import open_errors
-from layerscope_api.schemas.results import Liveness, Readiness
+from layerscope_api.schemas.service import Liveness, Readiness
 
 router = APIRouter(prefix="/v2/health", tags=["health"])
 

@@ -1,0 +1,70 @@
+"""The types of options: how a value is written in a query, a form and JSON, and when it is valid."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from layerscope.attribution import method_of
+from layerscope.errors import InvalidSelector
+from layerscope.graph.taps.selectors import split_selectors
+
+REPEATABLE = frozenset({"image", "layers", "methods"})
+"""The options that may be repeated in a query or a form."""
+
+
+def _split_numbers(value: object) -> object:
+    """`0,1,2` in a query means the JSON list [0, 1, 2]."""
+    return value.split(",") if isinstance(value, str) and value != "shared" else value
+
+
+def _as_list(value: object) -> object:
+    """A single value means a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _join_channels(value: object) -> object:
+    """A number or a list of numbers in JSON means `0,3,5` in a query."""
+    numbers = value if isinstance(value, list) else [value]
+    return ",".join(map(str, numbers)) if all(type(number) is int for number in numbers) else value
+
+
+def read_selectors(values: Sequence[str]) -> list[str]:
+    """Split comma separated selectors.
+
+    Raises:
+        InvalidSelector: there is no selector.
+    """
+    selectors = split_selectors(values)
+    if not selectors:
+        raise InvalidSelector("There is no layer selector: give addresses, patterns, or all.")
+    return selectors
+
+
+def _require_selector(value: str) -> str:
+    read_selectors([value])
+    return value
+
+
+def read_methods(values: Sequence[str]) -> list[str]:
+    """Split comma separated names of attribution methods.
+
+    Raises:
+        OptionInvalid: a method does not exist.
+    """
+    names = [name.strip() for value in values for name in value.split(",")]
+    return [method_of(name).name for name in dict.fromkeys(names) if name]
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+Selector = Annotated[str, AfterValidator(_require_selector), Field(json_schema_extra={"minLength": 1})]
+Selectors = Annotated[
+    list[str],
+    BeforeValidator(_as_list),
+    AfterValidator(read_selectors),
+    Field(json_schema_extra={"items": {"type": "string", "minLength": 1}, "minItems": 1}),
+]
+Methods = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(read_methods)]
+Region = Annotated[tuple[int, int, int, int], BeforeValidator(_split_numbers)]
+Pair = Annotated[tuple[float, float], BeforeValidator(_split_numbers)]
+Channels = Annotated[str, BeforeValidator(_join_channels), Field(max_length=10_000)]

@@ -1,0 +1,103 @@
+"""The options of pictures: colours, feature maps and overlays."""
+
+from dataclasses import fields
+from typing import Literal
+
+from pydantic import Field
+
+from layerscope.errors import OptionInvalid
+from layerscope.render import PictureOptions
+from layerscope_api.schemas.option_types import Channels, Pair, Selector
+from layerscope_api.schemas.options import ImageOptions
+
+
+class ColorOptions(ImageOptions):
+    """What colours mean in a picture."""
+
+    colormap: str | None = Field(
+        default=None, description="a name of /v1/colormaps; left out, viridis or a diverging one"
+    )
+    centered: Literal["auto", "true", "false"] = Field(
+        default="auto", description="whether zero is the middle of the colours"
+    )
+    range: Pair | None = Field(
+        default=None, description="`lo,hi`: the values the colours span, instead of normalize"
+    )
+    percentile: Pair | None = Field(default=None, description="`lo,hi`: clip the range to these percentiles")
+    scale: int = Field(default=1, ge=1, description="integer enlargement, nearest neighbour")
+    colorbar: bool = Field(default=False, description="draw the colours' values beside the maps")
+
+    def picture_options(self) -> PictureOptions:
+        """The part of the options that says how it looks."""
+        names = {each.name for each in fields(PictureOptions)} & set(type(self).model_fields)
+        return PictureOptions(**{name: getattr(self, name) for name in names})
+
+
+class FeatureMapOptions(ColorOptions):
+    """Which layer's feature maps, and how they are drawn."""
+
+    layer: Selector = Field(
+        description="selectors of one layer or several, comma separated; they are drawn one below the other"
+    )
+    channel: int | None = Field(default=None, ge=0, description="one channel")
+    channels: Channels = Field(
+        default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
+    )
+    normalize: Literal["channel", "layer", "none"] = Field(
+        default="channel",
+        description="what shares one range of values: each channel, or all channels and images of a layer",
+    )
+    range: Pair | Literal["shared"] | None = Field(  # type: ignore[assignment]
+        default=None,
+        description="`lo,hi`: the values the colours span, instead of normalize; `shared`: one range for all layers,"
+        " channels and images of the request",
+    )
+    columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
+    gap: int = Field(default=1, ge=0, description="pixels between tiles")
+    labels: bool = Field(default=False, description="draw each channel's number")
+
+    def picture_options(self) -> PictureOptions:
+        """The part of the options that says how it looks."""
+        if self.range != "shared":
+            return super().picture_options()
+        return self.model_copy(update={"range": None, "normalize": "picture"}).picture_options()
+
+    def selected_channels(self) -> str:
+        """`channel` where it is given, else `channels`.
+
+        Raises:
+            OptionInvalid: both are given.
+        """
+        if self.channel is None:
+            return self.channels
+        if self.channels != "all":
+            raise OptionInvalid("Give channel or channels, not both.", option="channel")
+        return str(self.channel)
+
+
+class BackgroundOptions(ColorOptions):
+    """Which picture a map is laid over, and how."""
+
+    on: Literal["original", "input"] = Field(
+        default="original", description="the picture as it was sent, upright, or as it went into the model"
+    )
+    input: str | None = Field(
+        default=None,
+        max_length=200,
+        description="the input whose picture it is; left out, the first that takes images",
+    )
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="how much the colours cover the picture, from 0 to 1"
+    )
+    interpolation: Literal["bilinear", "nearest"] = Field(
+        default="bilinear", description="how the map is enlarged; nearest shows which value is where"
+    )
+
+
+class OverlayOptions(BackgroundOptions):
+    """Which feature map is laid over the picture."""
+
+    layer: Selector = Field(description="a selector of exactly one layer")
+    channel: int | None = Field(
+        default=None, ge=0, description="one channel; left out, the mean magnitude over all"
+    )
