@@ -16,11 +16,11 @@ from tritonclient.http import InferResult
 
 from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, UnsupportedFormat
 from layerscope.limits import Limits
-from layerscope_api.inference_protocol.compression import asked_encoding, deflated, inflated
+from layerscope_api.inference_protocol.compression import accepted_encoding, compress, decompress
 from layerscope_api.inference_protocol.datatypes import DTYPES
 from layerscope_api.inference_protocol.request import (
     InferenceRequest,
-    put_together,
+    join_aligned,
     read_inference_request,
 )
 from layerscope_api.inference_protocol.response import OutputTensor, write_inference_response
@@ -69,7 +69,7 @@ def body_of(inputs: list[Sent], **more: Any) -> tuple[bytes, int]:
 
 def read(body: bytes, header: object = None) -> InferenceRequest:
     text = None if header is None else str(header)
-    return read_inference_request(put_together([body], text), text, LIMITS)
+    return read_inference_request(join_aligned([body], text), text, LIMITS)
 
 
 @given(st.lists(sent(), max_size=4))
@@ -125,7 +125,7 @@ def test_what_is_written_a_client_reads(outputs: list[tuple[Any, bool]]) -> None
 def test_tensors_are_not_copied() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     body, length = body_of([Sent(values, binary=True)])
-    whole = put_together([body], str(length))
+    whole = join_aligned([body], str(length))
 
     (tensor,) = read_inference_request(whole, str(length), LIMITS).inputs
     response = write_inference_response({}, [OutputTensor("x", values, binary=True)])
@@ -136,27 +136,27 @@ def test_tensors_are_not_copied() -> None:
 
 @given(st.lists(st.binary(max_size=2000), max_size=4), st.sampled_from(["gzip", "deflate"]))
 def test_what_is_compressed_is_inflated(pieces: list[bytes], encoding: str) -> None:
-    packed = b"".join(bytes(piece) for piece in deflated(pieces, encoding))
+    packed = b"".join(bytes(piece) for piece in compress(pieces, encoding))
     unpack = gzip.decompress if encoding == "gzip" else zlib.decompress
 
     assert unpack(packed) == b"".join(pieces)
-    assert b"".join(inflated([packed[:5], packed[5:]], encoding, 10_000)) == b"".join(pieces)
+    assert b"".join(decompress([packed[:5], packed[5:]], encoding, 10_000)) == b"".join(pieces)
 
 
 @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
 def test_what_is_no_compressed_data_is_refused(data: bytes, encoding: str) -> None:
-    packed = b"".join(bytes(piece) for piece in deflated([b"some text " * 9], encoding))
+    packed = b"".join(bytes(piece) for piece in compress([b"some text " * 9], encoding))
     for damaged in (data, packed[:-1], packed + b"x", packed[: len(packed) // 2] + data):
         with pytest.raises((InvalidRequest, BodyTooLarge)):
-            inflated([damaged], encoding, 1000)
+            decompress([damaged], encoding, 1000)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_bomb_is_not_inflated(encoding: str) -> None:
-    bomb = [bytes(piece) for piece in deflated([bytes(1 << 26)], encoding)]
+    bomb = [bytes(piece) for piece in compress([bytes(1 << 26)], encoding)]
 
     with pytest.raises(BodyTooLarge) as refused:
-        inflated(bomb, encoding, 1 << 20)
+        decompress(bomb, encoding, 1 << 20)
 
     assert refused.value.details["bytes"] <= 1 << 22
 
@@ -173,7 +173,7 @@ def test_a_bomb_is_not_inflated(encoding: str) -> None:
     ],
 )
 def test_only_who_asks_gets_it_compressed(accept: str, encoding: str | None) -> None:
-    assert asked_encoding(accept) == encoding
+    assert accepted_encoding(accept) == encoding
 
 
 def one(**entry: Any) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The Open Inference Protocol, version 2, with its binary extension: what is read and what is written.
+"""The Open Inference Protocol, version 2, with the binary tensor data extension: its routes, requests and responses.
 
-The protocol is that of https://github.com/kserve/open-inference-protocol, the extensions are those of Triton. What is
-added: layers are outputs that a client can name, and so are their pictures.
+The protocol is defined at https://github.com/kserve/open-inference-protocol, the extensions by Triton Inference Server.
+Layerscope adds that any layer, and the picture of any layer, can be requested as an output.
 """

@@ -1,4 +1,4 @@
-"""Tensors of datatype BYTES: each element is its length, 4 bytes little-endian, and its bytes."""
+"""Tensors of the datatype BYTES: each element is its length, as 4 bytes little-endian, and its bytes."""
 
 import base64
 import binascii
@@ -11,32 +11,32 @@ _LENGTH = 4
 
 
 def split(data: memoryview) -> list[bytes]:
-    """Take the elements apart.
+    """Split the data of a tensor into its elements.
 
     Raises:
-        InvalidRequest: a length is cut off, or goes past the end.
+        InvalidRequest: a length is cut off, or an element is longer than the rest of the data.
     """
-    elements, place = [], 0
-    while place < len(data):
-        start = place + _LENGTH
-        length = int.from_bytes(data[place:start], "little")
-        place = start + length
-        if place > len(data):
+    elements, end = [], 0
+    while end < len(data):
+        start = end + _LENGTH
+        length = int.from_bytes(data[end:start], "little")
+        end = start + length
+        if end > len(data):
             raise InvalidRequest("An element of a BYTES tensor is longer than the bytes that are left.")
-        elements.append(bytes(data[start:place]))
+        elements.append(bytes(data[start:end]))
     return elements
 
 
 def join(elements: Iterable[bytes]) -> list[Piece]:
-    """Put elements together; they are not copied."""
-    return [piece for each in elements for piece in (len(each).to_bytes(_LENGTH, "little"), each)]
+    """The data of a tensor, as a list of buffers: the elements are not copied."""
+    return [buffer for each in elements for buffer in (len(each).to_bytes(_LENGTH, "little"), each)]
 
 
 def from_text(text: object) -> bytes:
-    """An element as it stands in JSON, which has no bytes: base64.
+    """Decode an element from JSON, where it is written in base64.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: the element is not a string in base64.
     """
     try:
         return base64.b64decode(text if isinstance(text, str) else "!", validate=True)
@@ -45,5 +45,5 @@ def from_text(text: object) -> bytes:
 
 
 def to_text(element: bytes) -> str:
-    """The reverse."""
+    """Encode an element in base64, for JSON."""
     return base64.b64encode(element).decode()

@@ -1,4 +1,4 @@
-"""The datatypes of the protocol, and what each is in numpy."""
+"""The datatypes of the protocol, and the numpy dtype of each."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BYTES = "BYTES"
-"""The datatype of strings of bytes: here, of image files and pictures."""
+"""The datatype of byte strings: here, image files and pictures."""
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -15,11 +15,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
     **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
     **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
 }
-"""Datatypes of fixed size; on the wire they are little-endian."""
+"""The datatypes of a fixed size; binary tensors are little-endian."""
 
 _NAMES = {dtype.name: name for name, dtype in DTYPES.items()} | {"bfloat16": "FP32"}
 
 
 def datatype_of(dtype: str) -> str | None:
-    """The datatype of a numpy dtype, by its name; that of float32 for bfloat16, and None for what has none."""
+    """The datatype for the name of a numpy dtype: FP32 for bfloat16, None if the protocol has none."""
     return _NAMES.get(dtype)

@@ -18,16 +18,13 @@ from layerscope.render import render_groups
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.service import Service
-from layerscope_api.inference_protocol.compression import deflated
+from layerscope_api.inference_protocol.compression import compress
 from layerscope_api.inference_protocol.datatypes import DTYPES, datatype_of
-from layerscope_api.inference_protocol.models import described, familiar_errors, output_tap
+from layerscope_api.inference_protocol.input_tensors import InputTensor
+from layerscope_api.inference_protocol.models import described, output_tap, protocol_errors
 from layerscope_api.inference_protocol.openapi import HEADER_LENGTH
-from layerscope_api.inference_protocol.request import (
-    InferenceRequest,
-    InputTensor,
-    Parameters,
-    RequestedOutput,
-)
+from layerscope_api.inference_protocol.parameters import Parameters
+from layerscope_api.inference_protocol.request import InferenceRequest, RequestedOutput
 from layerscope_api.inference_protocol.response import OutputTensor, write_inference_response
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, timed
@@ -88,7 +85,7 @@ def infer(
         reference: the model that was asked for.
         request: what was asked.
         is_wanted: tells whether somebody still waits.
-        encoding: how the answer is compressed, if it is.
+        encoding: how the answer is compress, if it is.
     """
     model = described(service.engine, reference)
     require_few([each.name for each in request.outputs], service.limits)
@@ -101,7 +98,7 @@ def infer(
         timeout=_timeout(request.parameters),
         admit=lambda specs: _admit(outputs, specs, service.limits),
     )
-    with familiar_errors(reference), service.engine.admitted(query) as result:
+    with protocol_errors(reference), service.engine.admitted(query) as result:
         (pieces, media_type, headers), written_in = timed(
             lambda: _written(service, result, request, outputs, encoding)
         )
@@ -222,4 +219,4 @@ def _written(
     headers = {} if response.json_length is None else {HEADER_LENGTH: str(response.json_length)}
     if encoding is None:
         return response.pieces, response.media_type, headers
-    return deflated(response.pieces, encoding), response.media_type, {**headers, "Content-Encoding": encoding}
+    return compress(response.pieces, encoding), response.media_type, {**headers, "Content-Encoding": encoding}

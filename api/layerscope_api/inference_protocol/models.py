@@ -1,4 +1,4 @@
-"""Models as the protocol describes them, and the sentences its users know when there is none."""
+"""Models as the protocol describes them, and its error messages for unknown models and outputs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from layerscope_api.inference_protocol.datatypes import datatype_of
 from layerscope_api.observability.request_metrics import request_metrics
 
 BATCH = -1
-"""How the protocol writes an axis of any size, as that of the batch is."""
+"""The size of an axis of any length, such as the batch axis, in the protocol."""
 
 _STATES: dict[State, str] = {
     "loading": "LOADING",
@@ -35,19 +35,19 @@ _STATES: dict[State, str] = {
 
 
 async def _reference(request: Request) -> str:
-    """Taken from the path by hand: the framework answers 422 to what it checks itself, which no client here expects."""
+    """Read from the path by hand: FastAPI answers 422 to invalid parameters, a status that clients of the protocol do not expect."""
     name, version = (request.path_params.get(part, "") for part in ("model", "version"))
     reference = request_metrics(request.scope).reference = f"{name}@{version}" if version else str(name)
     return reference
 
 
 ProtocolModel = Depends(_reference)
-"""The model that a route's path names, with its version if it names one."""
+"""The model in the path of a route, with the version if the path has one."""
 
 
 @contextmanager
-def familiar_errors(reference: str) -> Iterator[None]:
-    """Say of an unknown model what people search their logs for."""
+def protocol_errors(reference: str) -> Iterator[None]:
+    """Begin the message for an unknown model as Triton does, because users search their logs for it."""
     try:
         yield
     except ModelNotFound as error:
@@ -62,15 +62,15 @@ def described(engine: Engine, reference: str) -> ModelDescription:
     Raises:
         ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
     """
-    with familiar_errors(reference):
+    with protocol_errors(reference):
         return engine.describe(reference)
 
 
 def output_tap(model: ModelDescription, name: str) -> Tap:
-    """The tap that an output's name means: one of the model's own outputs, or a selector of one layer.
+    """The tap that the name of an output selects: an output of the model, or a layer.
 
     Raises:
-        LayerNotFound, OptionInvalid: it means none, or several.
+        LayerNotFound, OptionInvalid: the name selects no layer, or several.
     """
     for own, tap in model.outputs:
         if own == name:
@@ -84,7 +84,7 @@ def output_tap(model: ModelDescription, name: str) -> Tap:
 
 
 def metadata(model: ModelDescription, versions: list[int], *, with_layers: bool) -> dict[str, Any]:
-    """Inputs and outputs; with layers, every tap that can be asked for as an output."""
+    """The inputs and outputs of a model; `with_layers` adds every tap, since any can be requested as an output."""
     outputs = [(tap.address, tap) for tap in model.taps.outputs()] if with_layers else list(model.outputs)
     return {
         "name": model.name,
@@ -101,8 +101,8 @@ def metadata(model: ModelDescription, versions: list[int], *, with_layers: bool)
     }
 
 
-def configuration(model: ModelDescription, most_images: int) -> dict[str, Any]:
-    """The same as Triton's model configuration has it: the batch axis is left out of the dimensions."""
+def configuration(model: ModelDescription, max_images: int) -> dict[str, Any]:
+    """The model configuration of Triton, whose dimensions leave out the batch axis."""
     inputs = [(each.name, each.dtype, each.shape) for each in model.inputs]
     outputs = [(name, tap.dtype.name, tap.shape) for name, tap in model.outputs]
     return {
@@ -110,14 +110,14 @@ def configuration(model: ModelDescription, most_images: int) -> dict[str, Any]:
         "platform": "keras",
         "backend": "layerscope",
         "version_policy": {"specific": {"versions": [model.version]}},
-        "max_batch_size": most_images,
+        "max_batch_size": max_images,
         "input": [_configured(*each) for each in inputs],
         "output": [_configured(*each) for each in outputs],
     }
 
 
 def index(entries: list[Entry[LoadedModel]], *, only_ready: bool) -> list[dict[str, str]]:
-    """Every version of every model, and why one is not ready."""
+    """The state of every version of every model, with the reason if it is not ready."""
     return [
         {
             "name": entry.source.name,

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the protocol's routes, which read their paths and bodies themselves."""
+"""The OpenAPI descriptions of the protocol's routes, which read their paths and bodies themselves."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -8,17 +8,20 @@ from pydantic import BaseModel
 from layerscope_api.inference_protocol.schemas import InferenceRequestBody, InferenceResponseBody
 from layerscope_api.schemas.openapi import Responses, errors
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-"""The header that says how many bytes of a body are JSON; what follows them is binary."""
+"""The header with the number of bytes of a body that are JSON; binary tensors follow them."""
 
 MODEL_ERRORS = errors(404, 409, 429, 503, 504)
 INFER_ERRORS = errors(404, 408, 409, 413, 415, 429, 503, 504)
 
 
 def _schema(kind: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model with those that it names put where they are named: the document knows none of them."""
+    """The JSON schema of a model with its references replaced by the schemas themselves.
+
+    The OpenAPI document has no components for bodies that FastAPI does not read.
+    """
     schema = kind.model_json_schema()
     named = schema.pop("$defs", {})
 
@@ -57,37 +60,37 @@ INFER_BODY = {
 
 
 def model_paths(
-    method: Callable[..., Callable[[Endpoint], Endpoint]],
+    method: Callable[..., Callable[[Handler], Handler]],
     suffix: str,
     *,
     query: Sequence[str] = (),
     extra: dict[str, Any] | None = None,
     **options: Any,
-) -> Callable[[Endpoint], Endpoint]:
-    """Register an endpoint for a model, and for one version of it.
+) -> Callable[[Handler], Handler]:
+    """Register a route handler under two paths: that of a model, and that of one version of it.
 
     Args:
         method: `get` or `post` of a router.
-        suffix: what stands behind the model.
-        query: the names of parameters in the query.
-        extra: more of the OpenAPI document.
-        options: those of the router's method.
+        suffix: the end of the path, behind the model.
+        query: the names of query parameters.
+        extra: further keys of the operation in the OpenAPI document.
+        options: further arguments of `method`.
     """
 
-    def register(endpoint: Endpoint) -> Endpoint:
+    def register(handler: Handler) -> Handler:
         for names in (("model",), ("model", "version")):
             path = "/{model}" + ("/versions/{version}" if "version" in names else "") + suffix
-            name = endpoint.__name__ + ("_of_version" if "version" in names else "")
+            name = handler.__name__ + ("_of_version" if "version" in names else "")
             parameters = [parameter(each, "path") for each in names] + [
                 parameter(each, "query") for each in query
             ]
             described = {**(extra or {}), "parameters": parameters}
-            method(path, name=name, openapi_extra=described, **options)(endpoint)
-        return endpoint
+            method(path, name=name, openapi_extra=described, **options)(handler)
+        return handler
 
     return register
 
 
 def parameter(name: str, place: str) -> dict[str, Any]:
-    """A text in the path, or one in the query that may be left out."""
+    """The description of a string parameter: required in the path, optional in the query."""
     return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}

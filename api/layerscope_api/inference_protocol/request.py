@@ -1,45 +1,27 @@
-"""A request for inference, read: JSON, and behind it the tensors that are sent as they lie in memory.
+"""The request for inference: its JSON, which may be followed by tensors in binary (the binary tensor data extension).
 
-Nothing here knows a model. Every size is checked before anything of that size is made, and tensors are views of the body.
+This module knows no model. Sizes are checked before memory of that size is allocated, and binary tensors are views of the body.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
-import numpy as np
 import orjson
 
 from layerscope.errors import BodyTooLarge, InvalidRequest
 from layerscope.limits import Limits
-from layerscope_api.inference_protocol import byte_strings
-from layerscope_api.inference_protocol.datatypes import BYTES, DTYPES, Array
+from layerscope_api.inference_protocol.input_tensors import InputTensor, read_input_tensors
+from layerscope_api.inference_protocol.parameters import Parameters, read_parameters
 
-Parameters = Mapping[str, Any]
-
-_MOST_AXES = 16
-_MOST_DIGITS = 12
+_MAX_LENGTH_DIGITS = 12
 _ALIGNMENT = 16
-
-_UNSUPPORTED = {
-    "shared_memory_region": "Shared memory",
-    "sequence_id": "A sequence of requests",
-    "classification": "Classification",
-}
-
-
-@dataclass(frozen=True)
-class InputTensor:
-    """An input: numbers of `shape`, the batch axis first, or for datatype BYTES the elements of that many strings."""
-
-    name: str
-    values: Array | list[bytes]
+"""Bytes: at least the alignment of every datatype."""
 
 
 @dataclass(frozen=True)
 class RequestedOutput:
-    """An output that is asked for, whether in binary, and on what terms: the request's, and those of its own."""
+    """A requested output: its name, whether it is sent in binary, and its parameters, which are joined with the request's."""
 
     name: str
     binary: bool
@@ -48,14 +30,15 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """What is asked. Without `outputs`, the model's own are.
+    """A request for inference.
 
     Attributes:
-        inputs: the tensors, in the order they came; a body that is nothing but the model's input is `raw` instead.
-        outputs: what is wanted.
-        parameters: the terms of all outputs.
-        binary: whether outputs are binary that do not say.
-        id: what the caller calls the request.
+        inputs: the input tensors, in the order of the request.
+        outputs: the requested outputs; if empty, the outputs of the model are answered.
+        parameters: the parameters of all outputs.
+        binary: whether outputs are sent in binary if their own parameters do not say.
+        id: the id that the caller gave the request.
+        raw: the whole body, if it is the model's only input and there is no JSON.
     """
 
     inputs: tuple[InputTensor, ...] = ()
@@ -66,37 +49,37 @@ class InferenceRequest:
     raw: memoryview | None = None
 
 
-def put_together(chunks: Sequence[bytes], header: str | None) -> memoryview:
-    """The body in one piece, so that what follows the JSON, whose length is in the header, lies aligned in memory."""
+def join_aligned(chunks: Sequence[bytes], header: str | None) -> memoryview:
+    """Join the chunks of a body so that the binary data behind the JSON is aligned in memory, as numpy arrays need it."""
     length = int(header) if header is not None and _is_number(header) else 0
     padding = -length % _ALIGNMENT
     return memoryview(b"".join([bytes(padding), *chunks]))[padding:]
 
 
 def read_inference_request(body: memoryview, header: str | None, limits: Limits) -> InferenceRequest:
-    """Take a body apart.
+    """Parse the body of a request.
 
     Args:
-        body: all of it, uncompressed.
-        header: the `Inference-Header-Content-Length`: how much of the body is JSON. With None, all of it is; with `0` nothing
-            is, and the body is the model's only input.
+        body: the whole body, decompressed.
+        header: the header `Inference-Header-Content-Length`, the bytes of the body that are JSON. None: the whole body is
+            JSON; `0`: there is no JSON, and the body is the model's only input.
         limits: the bounds in force.
 
     Raises:
-        InvalidRequest: it does not follow the protocol, or asks for a part of it that is not supported.
-        BodyTooLarge: more numbers than JSON may carry.
+        InvalidRequest: the body does not follow the protocol, or asks for a feature that is not supported.
+        BodyTooLarge: the JSON has more values than `json_elements`.
     """
     length = len(body) if header is None else _json_length(header, len(body))
     if length == 0 and header is not None:
         return InferenceRequest(raw=body, binary=True)
     document = _parsed(body[:length], limits)
-    parameters = _parameters(document)
+    parameters = read_parameters(document)
     binary = parameters.get("binary_data_output") is True
     identity = document.get("id")
     if not isinstance(identity, str | None):
         raise InvalidRequest("id must be a string.")
     return InferenceRequest(
-        inputs=tuple(_inputs(_objects(document, "inputs"), body[length:])),
+        inputs=tuple(read_input_tensors(_objects(document, "inputs"), body[length:])),
         outputs=tuple(
             _output(each, parameters, binary=binary) for each in _objects(document, "outputs", required=False)
         ),
@@ -107,7 +90,7 @@ def read_inference_request(body: memoryview, header: str | None, limits: Limits)
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_LENGTH_DIGITS
 
 
 def _json_length(header: str, available: int) -> int:
@@ -137,7 +120,7 @@ def _parsed(text: memoryview, limits: Limits) -> dict[str, Any]:
 
 
 def _objects(document: Mapping[str, Any], key: str, *, required: bool = True) -> list[dict[str, Any]]:
-    """A list of objects that each have a name."""
+    """The list of objects under a key, each of which has a name."""
     found = document.get(key)
     if found is None and not required:
         return []
@@ -149,149 +132,6 @@ def _objects(document: Mapping[str, Any], key: str, *, required: bool = True) ->
     return found
 
 
-def _parameters(document: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = document.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise InvalidRequest("parameters must be an object.")
-    for name, feature in _UNSUPPORTED.items():
-        if parameters.get(name):
-            raise InvalidRequest(f"{feature} ({name}) is not supported.", parameter=name)
-    return parameters
-
-
 def _output(entry: Mapping[str, Any], parameters: Parameters, *, binary: bool) -> RequestedOutput:
-    own = _parameters(entry)
+    own = read_parameters(entry)
     return RequestedOutput(entry["name"], own.get("binary_data", binary) is True, {**parameters, **own})
-
-
-def _inputs(entries: Sequence[Mapping[str, Any]], data: memoryview) -> list[InputTensor]:
-    sizes = [_binary_size(entry) for entry in entries]
-    names = [entry["name"] for entry in entries]
-    if len(set(names)) < len(names):
-        raise InvalidRequest("An input is given twice.")
-    total = sum(size or 0 for size in sizes)
-    if total != len(data):
-        raise InvalidRequest(
-            f"The inputs' binary_data_size sum up to {total} bytes; {len(data)} follow the JSON.",
-            declared=total,
-            bytes=len(data),
-        )
-    inputs, start = [], 0
-    for entry, size in zip(entries, sizes, strict=True):
-        end = start + (size or 0)
-        inputs.append(_input(entry, None if size is None else data[start:end]))
-        start = end
-    return inputs
-
-
-def _binary_size(entry: Mapping[str, Any]) -> int | None:
-    size = _parameters(entry).get("binary_data_size")
-    if size is None:
-        return None
-    if not _is_size(size):
-        raise InvalidRequest(
-            f"The binary_data_size of input {entry['name'][:80]!r} must be a number of bytes."
-        )
-    return int(size)
-
-
-def _input(entry: Mapping[str, Any], data: memoryview | None) -> InputTensor:
-    name, datatype, shape = entry["name"], entry.get("datatype"), _shape(entry)
-    if datatype == BYTES:
-        values = byte_strings.split(data) if data is not None else _texts(entry)
-        if len(values) != prod(shape):
-            raise _wrong_count(name, shape, len(values))
-        return InputTensor(name, values)
-    dtype = DTYPES.get(datatype) if isinstance(datatype, str) else None
-    if dtype is None:
-        raise InvalidRequest(
-            f"The datatype of input {name[:80]!r} must be one of {', '.join((*DTYPES, BYTES))}.",
-            input=name[:80],
-        )
-    return InputTensor(
-        name, _view(name, data, dtype, shape) if data is not None else _numbers(entry, dtype, shape)
-    )
-
-
-def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
-    match entry.get("shape"):
-        case list(sizes) if len(sizes) <= _MOST_AXES and all(_is_size(size) for size in sizes):
-            return tuple(sizes)
-    name = entry["name"][:80]
-    raise InvalidRequest(
-        f"The shape of input {name!r} must be a list of at most {_MOST_AXES} sizes.", input=name
-    )
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _view(name: str, data: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    if prod(shape) * dtype.itemsize != len(data):
-        raise InvalidRequest(
-            f"Input {name[:80]!r} of shape {list(shape)} and {dtype.itemsize} bytes a value has {len(data)} bytes.",
-            input=name[:80],
-            bytes=len(data),
-        )
-    if dtype.kind == "b":
-        # Any other byte than 0 and 1 is an invalid numpy bool.
-        values: Array = np.frombuffer(data, np.uint8) != 0
-    else:
-        values = np.frombuffer(data, dtype)
-    return np.require(values.reshape(shape), values.dtype.newbyteorder("="), ["ALIGNED"])
-
-
-def _numbers(entry: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """The values in JSON, flat or nested."""
-    name = entry["name"][:80]
-    try:
-        # As objects: numpy would make room for the longest text in each place.
-        values = np.array(_data(entry), object).reshape(-1)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"The data of input {name!r} is nested in lists of different lengths."
-        ) from error
-    if values.size != prod(shape):
-        raise _wrong_count(name, shape, values.size)
-    if not set(map(type, values)) <= ({bool} if dtype.kind == "b" else {int, float}):
-        raise InvalidRequest(f"The data of input {name!r} must be {dtype.name} values.", input=name)
-    if dtype.kind in "iu":
-        return _integers(name, values.tolist(), dtype).reshape(shape)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.array(values.tolist()).astype(dtype).reshape(shape)
-
-
-def _integers(name: str, values: list[float], dtype: np.dtype[Any]) -> Array:
-    try:
-        # One by one: in one array, numpy makes floating-point numbers of small and of large ones.
-        whole = [int(value) for value in values]
-        converted = np.array(whole, dtype)
-    except (OverflowError, ValueError):
-        whole, converted = [], np.empty(0, dtype)
-    if whole != values:
-        raise InvalidRequest(
-            f"The data of input {name!r} has numbers that {dtype.name} cannot hold.", input=name
-        )
-    return converted
-
-
-def _data(entry: Mapping[str, Any]) -> list[Any]:
-    data = entry.get("data")
-    if not isinstance(data, list):
-        raise InvalidRequest(f"Input {entry['name'][:80]!r} has neither data nor a binary_data_size.")
-    return data
-
-
-def _texts(entry: Mapping[str, Any]) -> list[bytes]:
-    return [byte_strings.from_text(each) for each in _data(entry)]
-
-
-def _wrong_count(name: str, shape: tuple[int, ...], count: int) -> InvalidRequest:
-    return InvalidRequest(
-        f"Input {name[:80]!r} of shape {list(shape)} has {count} elements.",
-        input=name[:80],
-        shape=list(shape),
-    )

@@ -1,6 +1,6 @@
-"""An answer to a request for inference, written: JSON, and behind it the tensors that are wanted in binary.
+"""The response to a request for inference: its JSON, followed by the tensors in binary.
 
-Tensors are sent from where they lie in memory. NaN and infinities, which JSON lacks, are null there.
+Binary tensors are not copied. JSON has no NaN and no infinities: they become null.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from layerscope_api.inference_protocol.datatypes import BYTES, Array, datatype_o
 
 @dataclass(frozen=True)
 class OutputTensor:
-    """An output: numbers, the batch axis first, or one string of bytes an image; and whether it is sent in binary."""
+    """An output tensor: an array with the batch axis first, or one byte string for each image. `binary`: not in the JSON."""
 
     name: str
     values: Array | Sequence[bytes]
@@ -28,36 +28,36 @@ class OutputTensor:
 
 @dataclass(frozen=True)
 class InferenceResponse:
-    """A body, piece by piece. `json_length` is how much of it is JSON; None if all of it is."""
+    """The body of a response as a list of buffers. `json_length`: the bytes of JSON; None if the whole body is JSON."""
 
     pieces: list[Piece]
     json_length: int | None
 
     @property
     def media_type(self) -> str:
-        """What the body is."""
+        """The media type of the body."""
         return "application/json" if self.json_length is None else "application/octet-stream"
 
 
 def write_inference_response(head: Mapping[str, Any], outputs: Sequence[OutputTensor]) -> InferenceResponse:
-    """Put an answer together.
+    """Write the response with its outputs.
 
     Args:
-        head: what comes before the outputs: the model's name and version, and the request's id.
-        outputs: in the order they were asked for.
+        head: the keys before `outputs`: the model's name and version, and the id of the request.
+        outputs: the output tensors, in the order of the request.
 
     Raises:
-        UnsupportedFormat: halves in JSON, which the protocol does not have.
+        UnsupportedFormat: an output in JSON is FP16, which the protocol allows in binary only.
     """
-    tensors: list[Piece] = []
+    binary_data: list[Piece] = []
     entries = []
     for output in outputs:
         is_bytes = not isinstance(output.values, np.ndarray)
         entry = _described(output)
         if output.binary:
-            pieces = _bytes(output.values)
-            entry["parameters"] = {"binary_data_size": sum(memoryview(piece).nbytes for piece in pieces)}
-            tensors += pieces
+            data = _bytes(output.values)
+            entry["parameters"] = {"binary_data_size": sum(memoryview(each).nbytes for each in data)}
+            binary_data += data
         elif is_bytes:
             entry["data"] = [byte_strings.to_text(each) for each in output.values]
         else:
@@ -65,7 +65,7 @@ def write_inference_response(head: Mapping[str, Any], outputs: Sequence[OutputTe
         entries.append(entry)
     text = orjson.dumps({**head, "outputs": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
     has_tensors = any(output.binary for output in outputs)
-    return InferenceResponse([text, *tensors], len(text) if has_tensors else None)
+    return InferenceResponse([text, *binary_data], len(text) if has_tensors else None)
 
 
 def _described(output: OutputTensor) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The statistics of models as Triton counts them, from the metrics: times in nanoseconds, by model and version."""
+"""The statistics extension of Triton, computed from the metrics: counts and times in nanoseconds, for each version."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _STAGES = {
 
 
 def model_statistics(entries: Sequence[Entry[LoadedModel]], metrics: Metrics) -> dict[str, Any]:
-    """What was asked of loaded versions since the service started."""
+    """The statistics of the loaded versions since the start of the service."""
     samples = metrics.samples()
     return {"model_stats": [_version(entry, samples) for entry in entries if entry.model is not None]}
 
@@ -64,7 +64,7 @@ def _histogram(samples: Samples, name: str, **labels: str) -> dict[str, int]:
 
 
 def _batches(samples: Samples, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """How often a model was run for how many images: up to so many, for large batches."""
+    """How many runs there were of each batch size; large sizes are counted together, under the greatest of them."""
     counts = {
         float(dict(others)["le"]): value
         for (name, others), value in samples.values.items()

@@ -102,7 +102,7 @@ class ModelStore:
         """
         require_model_name(name)
         with storing(), self._arriving() as folder:
-            fresh = folder / f"model{file.suffix or suffix_of(file)}"
+            fresh = folder / f"model{suffix_of(file)}"
             report = accept(file, fresh, self._limits)
             if declaration is not None:
                 (folder / FILE_NAME).write_text(declaration.model_dump_json(exclude_unset=True), "utf-8")

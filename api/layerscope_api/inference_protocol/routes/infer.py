@@ -4,11 +4,11 @@ from fastapi import APIRouter, Request, Response
 
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
-from layerscope_api.inference_protocol.compression import asked_encoding, inflated
+from layerscope_api.inference_protocol.compression import accepted_encoding, decompress
 from layerscope_api.inference_protocol.infer import infer as answer_to
 from layerscope_api.inference_protocol.models import ProtocolModel
 from layerscope_api.inference_protocol.openapi import HEADER_LENGTH, INFER_BODY, INFER_RESPONSES, model_paths
-from layerscope_api.inference_protocol.request import put_together, read_inference_request
+from layerscope_api.inference_protocol.request import join_aligned, read_inference_request
 from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.respond import Answer, send
 
@@ -26,11 +26,11 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
     """Run a model and answer with the outputs asked for."""
     chunks = [chunk async for chunk in request.stream()]
     header = request.headers.get(HEADER_LENGTH)
-    encoding = asked_encoding(request.headers.get("accept-encoding", ""))
+    encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
 
     def answer(is_wanted: IsWanted) -> Answer:
-        whole = inflated(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
-        asked = read_inference_request(put_together(whole, header), header, service.limits)
+        whole = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
+        asked = read_inference_request(join_aligned(whole, header), header, service.limits)
         return answer_to(service, reference, asked, is_wanted, encoding)
 
     return await send(request, service, answer)

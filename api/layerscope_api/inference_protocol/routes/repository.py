@@ -11,7 +11,7 @@ from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
 from layerscope_api.context.scopes import INFER, MODELS_WRITE
 from layerscope_api.context.service import ServiceDependency
-from layerscope_api.inference_protocol.models import ProtocolModel, familiar_errors, index
+from layerscope_api.inference_protocol.models import ProtocolModel, index, protocol_errors
 from layerscope_api.inference_protocol.openapi import parameter
 from layerscope_api.inference_protocol.schemas import RepositoryChange, RepositoryModel
 from layerscope_api.schemas.openapi import errors
@@ -38,7 +38,7 @@ async def repository_index(request: Request, service: ServiceDependency) -> obje
 )
 async def repository_load(service: ServiceDependency, reference: str = ProtocolModel) -> object:
     """Load a model as its files are now: of a plain name the highest version."""
-    with familiar_errors(reference):
+    with protocol_errors(reference):
         entry = await service.admin_pool.run(lambda: service.engine.models.load(reference))
     return RepositoryChange(name=entry.source.name, versions=[str(entry.source.version)])
 
@@ -53,7 +53,7 @@ async def repository_load(service: ServiceDependency, reference: str = ProtocolM
 )
 async def repository_unload(service: ServiceDependency, reference: str = ProtocolModel) -> object:
     """Take a model out of memory: of a plain name every version that is there."""
-    with familiar_errors(reference):
+    with protocol_errors(reference):
         entries = await service.admin_pool.run(lambda: _unload(service.engine, reference))
     return RepositoryChange(
         name=reference.partition("@")[0], versions=[str(entry.source.version) for entry in entries]

@@ -17,11 +17,13 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def suffix_of(path: Path) -> str:
-    """The end of the name that a file should have.
+    """The ending of a model file's name; for a file without one, the ending of the format that its first bytes tell.
 
     Raises:
-        ModelUnreadable: it is no model file.
+        ModelUnreadable: the name has no ending, and the file is no model file.
     """
+    if path.suffix or path.is_dir():
+        return path.suffix
     kind = kind_of(path)
     if kind is None:
         raise ModelUnreadable(
