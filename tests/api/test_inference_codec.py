@@ -109,7 +109,7 @@ def test_what_is_written_a_client_reads(outputs: list[tuple[Any, bool]]) -> None
         return
     response = write_inference_response({"model_name": "m"}, tensors)
 
-    body = b"".join(bytes(piece) for piece in response.pieces)
+    body = b"".join(bytes(buffer) for buffer in response.buffers)
     result = InferResult.from_response_body(body, header_length=response.json_length)
     for tensor in tensors:
         got = result.as_numpy(tensor.name)
@@ -131,21 +131,21 @@ def test_tensors_are_not_copied() -> None:
     response = write_inference_response({}, [OutputTensor("x", values, binary=True)])
 
     assert np.shares_memory(tensor.values, np.frombuffer(whole, np.uint8))
-    assert np.shares_memory(np.frombuffer(response.pieces[1], np.uint8), values)
+    assert np.shares_memory(np.frombuffer(response.buffers[1], np.uint8), values)
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=4), st.sampled_from(["gzip", "deflate"]))
-def test_what_is_compressed_is_inflated(pieces: list[bytes], encoding: str) -> None:
-    packed = b"".join(bytes(piece) for piece in compress(pieces, encoding))
+def test_what_is_compressed_is_inflated(buffers: list[bytes], encoding: str) -> None:
+    packed = b"".join(bytes(buffer) for buffer in compress(buffers, encoding))
     unpack = gzip.decompress if encoding == "gzip" else zlib.decompress
 
-    assert unpack(packed) == b"".join(pieces)
-    assert b"".join(decompress([packed[:5], packed[5:]], encoding, 10_000)) == b"".join(pieces)
+    assert unpack(packed) == b"".join(buffers)
+    assert b"".join(decompress([packed[:5], packed[5:]], encoding, 10_000)) == b"".join(buffers)
 
 
 @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
 def test_what_is_no_compressed_data_is_refused(data: bytes, encoding: str) -> None:
-    packed = b"".join(bytes(piece) for piece in compress([b"some text " * 9], encoding))
+    packed = b"".join(bytes(buffer) for buffer in compress([b"some text " * 9], encoding))
     for damaged in (data, packed[:-1], packed + b"x", packed[: len(packed) // 2] + data):
         with pytest.raises((InvalidRequest, BodyTooLarge)):
             decompress([damaged], encoding, 1000)
@@ -153,7 +153,7 @@ def test_what_is_no_compressed_data_is_refused(data: bytes, encoding: str) -> No
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_bomb_is_not_inflated(encoding: str) -> None:
-    bomb = [bytes(piece) for piece in compress([bytes(1 << 26)], encoding)]
+    bomb = [bytes(buffer) for buffer in compress([bytes(1 << 26)], encoding)]
 
     with pytest.raises(BodyTooLarge) as refused:
         decompress(bomb, encoding, 1 << 20)

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 
-from layerscope.encode import Piece
+from layerscope.encode import Buffer
 from layerscope.errors import InvalidRequest
 
 _LENGTH = 4
@@ -27,7 +27,7 @@ def split(data: memoryview) -> list[bytes]:
     return elements
 
 
-def join(elements: Iterable[bytes]) -> list[Piece]:
+def join(elements: Iterable[bytes]) -> list[Buffer]:
     """The data of a tensor, as a list of buffers: the elements are not copied."""
     return [buffer for each in elements for buffer in (len(each).to_bytes(_LENGTH, "little"), each)]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from isal import isal_zlib
 
-from layerscope.encode import Piece
+from layerscope.encode import Buffer
 from layerscope.errors import BodyTooLarge, InvalidRequest, UnsupportedFormat
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
@@ -41,7 +41,7 @@ def decompress(chunks: Sequence[bytes], encoding: str, max_bytes: int) -> Sequen
         raise _damaged(encoding) from error
 
 
-def compress(buffers: Iterable[Piece], encoding: str) -> list[Piece]:
+def compress(buffers: Iterable[Buffer], encoding: str) -> list[Buffer]:
     """Compress the body of a response, at the fastest level."""
     compressor = isal_zlib.compressobj(_LEVEL, wbits=_WINDOW_BITS[encoding])
     return [*(compressor.compress(each) for each in buffers), compressor.flush()]

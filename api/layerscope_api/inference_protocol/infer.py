@@ -99,10 +99,10 @@ def infer(
         admit=lambda specs: _admit(outputs, specs, service.limits),
     )
     with protocol_errors(reference), service.engine.admitted(query) as result:
-        (pieces, media_type, headers), written_in = timed(
+        (buffers, media_type, headers), written_in = timed(
             lambda: _written(service, result, request, outputs, encoding)
         )
-        return Answer(pieces, media_type, result.model, result.activations, written_in, headers)
+        return Answer(buffers, media_type, result.model, result.activations, written_in, headers)
 
 
 def _outputs(model: ModelDescription, request: InferenceRequest) -> list[_Output]:
@@ -218,5 +218,9 @@ def _written(
     response = write_inference_response(head, tensors)
     headers = {} if response.json_length is None else {HEADER_LENGTH: str(response.json_length)}
     if encoding is None:
-        return response.pieces, response.media_type, headers
-    return compress(response.pieces, encoding), response.media_type, {**headers, "Content-Encoding": encoding}
+        return response.buffers, response.media_type, headers
+    return (
+        compress(response.buffers, encoding),
+        response.media_type,
+        {**headers, "Content-Encoding": encoding},
+    )

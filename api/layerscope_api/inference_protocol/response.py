@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layerscope.encode import Piece
+from layerscope.encode import Buffer
 from layerscope.encode.arrays import array_data
 from layerscope.errors import UnsupportedFormat
 from layerscope_api.inference_protocol import byte_strings
@@ -30,7 +30,7 @@ class OutputTensor:
 class InferenceResponse:
     """The body of a response as a list of buffers. `json_length`: the bytes of JSON; None if the whole body is JSON."""
 
-    pieces: list[Piece]
+    buffers: list[Buffer]
     json_length: int | None
 
     @property
@@ -49,7 +49,7 @@ def write_inference_response(head: Mapping[str, Any], outputs: Sequence[OutputTe
     Raises:
         UnsupportedFormat: an output in JSON is FP16, which the protocol allows in binary only.
     """
-    binary_data: list[Piece] = []
+    binary_data: list[Buffer] = []
     entries = []
     for output in outputs:
         is_bytes = not isinstance(output.values, np.ndarray)
@@ -75,7 +75,7 @@ def _described(output: OutputTensor) -> dict[str, Any]:
     return {"name": output.name, "datatype": datatype_of(values.dtype.name), "shape": list(values.shape)}
 
 
-def _bytes(values: Array | Sequence[bytes]) -> list[Piece]:
+def _bytes(values: Array | Sequence[bytes]) -> list[Buffer]:
     if not isinstance(values, np.ndarray):
         return byte_strings.join(values)
     return [array_data(np.asarray(values, values.dtype.newbyteorder("<"), order="C"))]

@@ -1,44 +1,48 @@
-"""A response whose body is sent from where it lies in memory, without being put together first."""
+"""A response that sends its body from a list of buffers, without joining them in memory first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from layerscope.encode import Piece
+from layerscope.encode import Buffer
 
 _CHUNK_BYTES = 1024 * 1024
 
 
-class PiecesResponse(Response):
-    """A response that knows its length.
+class BuffersResponse(Response):
+    """A response of known length whose body is a list of buffers.
 
     Args:
-        pieces: the body; they must not change until it is sent.
-        media_type: what the body is.
+        buffers: the body; they must not change until it is sent.
+        media_type: the media type of the body.
         headers: further headers.
     """
 
-    def __init__(self, pieces: Sequence[Piece], media_type: str, headers: Mapping[str, str]) -> None:
-        self._pieces = pieces
-        self._length = sum(memoryview(piece).nbytes for piece in pieces)
+    def __init__(self, buffers: Sequence[Buffer], media_type: str, headers: Mapping[str, str]) -> None:
+        self._buffers = buffers
+        self._length = sum(memoryview(buffer).nbytes for buffer in buffers)
         super().__init__(headers={**headers, "Content-Length": str(self._length)}, media_type=media_type)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it, one chunk in the hands of the server at a time."""
+        """Send the body in chunks; the server holds one chunk at a time."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         left = self._length
-        for chunk in _chunks(self._pieces):
+        for chunk in _chunks(self._buffers):
             left -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
 
 
-def _chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """The same bytes, cut and put together so that no chunk is too long, and only the last one short or empty."""
+def _chunks(buffers: Sequence[Buffer]) -> Iterator[bytes]:
+    """The same bytes in chunks of equal size; only the last chunk may be shorter or empty.
+
+    Small buffers are joined, since each chunk is one call of the server; large ones are split, so that not the whole body
+    is copied at once.
+    """
     parts: list[memoryview] = []
     room = _CHUNK_BYTES
-    for piece in pieces:
-        rest = memoryview(piece)
+    for buffer in buffers:
+        rest = memoryview(buffer)
         while rest:
             if not room:
                 yield b"".join(parts)

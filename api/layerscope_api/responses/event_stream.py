@@ -110,7 +110,7 @@ class StreamedAnswer(Response):
             return self._event("error", bytes(self._failure(error).body))
         done = working.result()
         request_metrics(self._request.scope).answered(done.model, done.activations, done.encoding)
-        return self._event("result", b"".join(bytes(piece) for piece in done.pieces))
+        return self._event("result", b"".join(bytes(buffer) for buffer in done.buffers))
 
     def _failure(self, error: BaseException) -> Response:
         if isinstance(error, LayerscopeError):

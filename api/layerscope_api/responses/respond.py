@@ -12,14 +12,14 @@ import orjson
 from fastapi import Request, Response
 
 from layerscope import __version__
-from layerscope.encode import Piece
+from layerscope.encode import Buffer
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activations
 from layerscope.tensors.timing import Stage, seconds_by_stage
 from layerscope_api.context.service import Service
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import Asked, Stored
-from layerscope_api.responses.buffers import PiecesResponse
+from layerscope_api.responses.buffers import BuffersResponse
 from layerscope_api.responses.disconnect import IsWanted, watched
 from layerscope_api.schemas.options import ImageOptions
 
@@ -29,9 +29,9 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Answer:
-    """A body, piece by piece, when it was written, and what the headers say of it."""
+    """A body as a list of buffers, when it was written, and what the headers say of it."""
 
-    pieces: Sequence[Piece]
+    buffers: Sequence[Buffer]
     media_type: str
     model: ModelDescription
     activations: Activations
@@ -93,7 +93,7 @@ async def send(
         **done.headers,
         **(headers or {}),
     }
-    return PiecesResponse(done.pieces, done.media_type, every)
+    return BuffersResponse(done.buffers, done.media_type, every)
 
 
 def ascii_address(address: str) -> str:

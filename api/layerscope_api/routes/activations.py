@@ -73,4 +73,4 @@ def _answer(
         reduced = found.reduced(options.tensor_options())
         encoded, encoding = timed(lambda: encode(reduced, form, metadata, service.limits))
         headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
-        return Answer(encoded.pieces, encoded.media_type, result.model, found, encoding, headers)
+        return Answer(encoded.buffers, encoded.media_type, result.model, found, encoding, headers)

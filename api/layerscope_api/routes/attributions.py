@@ -188,7 +188,7 @@ def _encoded(
     maps, metadata = found.activations, attribution_metadata(found, values=values)
     encoded, encoding = timed(lambda: encode.encode(maps, form, metadata, limits))
     headers = {"X-Layer": ascii_address(found.place.address)}
-    return Answer(encoded.pieces, encoded.media_type, found.model, maps, encoding, headers)
+    return Answer(encoded.buffers, encoded.media_type, found.model, maps, encoding, headers)
 
 
 def _drawn(

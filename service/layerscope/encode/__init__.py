@@ -1,6 +1,6 @@
 """Encoding of activations as JSON, .npy, .npz and safetensors, and the size of each encoding before a run."""
 
-from layerscope.encode.arrays import Piece
+from layerscope.encode.arrays import Buffer
 from layerscope.encode.encoder import Encoded, encode
 from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format
 from layerscope.encode.metadata import Metadata
@@ -11,10 +11,10 @@ __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "MEDIA_TYPES",
+    "Buffer",
     "Encoded",
     "Format",
     "Metadata",
-    "Piece",
     "ResponseSize",
     "building_bytes",
     "encode",

@@ -8,8 +8,8 @@ import numpy as np
 from layerscope.tensors.activations import Activations
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Piece = bytes | memoryview
-"""Some of the bytes of an answer. Those of large arrays are never put together: they lie where they were computed."""
+Buffer = bytes | memoryview
+"""A part of the body of an answer. Large arrays are sent from the memory in which they were computed, without a copy."""
 
 
 def named_arrays(activations: Activations) -> dict[str, Array]:

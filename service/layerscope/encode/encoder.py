@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from layerscope.encode.arrays import Piece
+from layerscope.encode.arrays import Buffer
 from layerscope.encode.formats import EXTENSIONS, MEDIA_TYPES, Format
 from layerscope.encode.json_format import encode_json
 from layerscope.encode.metadata import Metadata
@@ -14,7 +14,7 @@ from layerscope.encode.size_check import require_fits
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activations
 
-_ENCODERS: dict[Format, Callable[[Activations, Metadata], list[Piece]]] = {
+_ENCODERS: dict[Format, Callable[[Activations, Metadata], list[Buffer]]] = {
     "json": encode_json,
     "npy": encode_npy,
     "npz": encode_npz,
@@ -24,9 +24,9 @@ _ENCODERS: dict[Format, Callable[[Activations, Metadata], list[Piece]]] = {
 
 @dataclass(frozen=True)
 class Encoded:
-    """An answer's body, piece by piece, its media type, and the ending its file name has."""
+    """The body of an answer as a list of buffers, its media type, and the ending of its file name."""
 
-    pieces: list[Piece]
+    buffers: list[Buffer]
     media_type: str
     extension: str
 

@@ -3,7 +3,7 @@
 import numpy as np
 import orjson
 
-from layerscope.encode.arrays import Piece
+from layerscope.encode.arrays import Buffer
 from layerscope.encode.metadata import Metadata, document
 from layerscope.encode.size_check import json_bytes
 from layerscope.tensors.activations import Activations
@@ -12,7 +12,7 @@ _KEY_BYTES = 64
 """Upper bound of the bytes of the keys `values`, `scale` and `offset` of a layer."""
 
 
-def encode_json(activations: Activations, metadata: Metadata) -> list[Piece]:
+def encode_json(activations: Activations, metadata: Metadata) -> list[Buffer]:
     """Encode activations as JSON. A floating-point number has the fewest digits that read back to the same value."""
     answer = document(activations, metadata)
     for row, activation in zip(answer["layers"], activations.values(), strict=True):

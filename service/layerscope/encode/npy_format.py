@@ -4,12 +4,12 @@ import io
 
 from numpy.lib import format as npy
 
-from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.encode.arrays import Array, Buffer, array_data, in_order, named_arrays
 from layerscope.encode.metadata import Metadata
 from layerscope.tensors.activations import Activations
 
 
-def encode_npy(activations: Activations, metadata: Metadata) -> list[Piece]:  # noqa: ARG001
+def encode_npy(activations: Activations, metadata: Metadata) -> list[Buffer]:  # noqa: ARG001
     """Encode activations of exactly one layer."""
     (array,) = in_order(named_arrays(activations)).values()
     return [npy_header(array), array_data(array)]

@@ -5,7 +5,7 @@ import zipfile
 
 import orjson
 
-from layerscope.encode.arrays import Piece, array_data, in_order, named_arrays
+from layerscope.encode.arrays import Buffer, array_data, in_order, named_arrays
 from layerscope.encode.metadata import Metadata, document
 from layerscope.encode.npy_format import npy_header
 from layerscope.tensors.activations import Activations
@@ -14,7 +14,7 @@ _MEMBER_BYTES = 256
 """Upper bound of the bytes of a member's two zip headers, without its name, which each of them repeats."""
 
 
-def encode_npz(activations: Activations, metadata: Metadata) -> list[Piece]:
+def encode_npz(activations: Activations, metadata: Metadata) -> list[Buffer]:
     """Encode activations as an archive, uncompressed because activations hardly shrink.
 
     Written here because `numpy.savez` takes layers as keyword arguments and refuses those named like its own parameters,

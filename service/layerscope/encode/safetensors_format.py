@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from layerscope.encode.arrays import Array, Piece, array_data, in_order, named_arrays
+from layerscope.encode.arrays import Array, Buffer, array_data, in_order, named_arrays
 from layerscope.encode.metadata import Metadata, document
 from layerscope.tensors.activations import Activations
 
@@ -33,7 +33,7 @@ _DTYPES = {
 }
 
 
-def encode_safetensors(activations: Activations, metadata: Metadata) -> list[Piece]:
+def encode_safetensors(activations: Activations, metadata: Metadata) -> list[Buffer]:
     """Encode activations, the tensors with the widest items first. The header gives dtype, shape and position of each."""
     arrays = _widest_first(in_order(named_arrays(activations)))
     return [_header(arrays, activations, metadata), *map(array_data, arrays.values())]

@@ -26,7 +26,7 @@ UINT8 = TensorOptions(dtype="uint8")
 
 
 def encoded(activations, form, metadata=METADATA):
-    return b"".join(encode(activations, form, metadata, LIMITS).pieces)
+    return b"".join(encode(activations, form, metadata, LIMITS).buffers)
 
 
 def refuse_constant(name):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from layerscope_api.responses.buffers import PiecesResponse
+from layerscope_api.responses.buffers import BuffersResponse
 
 KIB = 1024
 
@@ -17,12 +17,12 @@ def random_bytes(size: int) -> bytes:
     "sizes",
     [[], [0], [5], [3, 0, 4], [256 * KIB], [256 * KIB - 1, 2], [100 * KIB] * 7, [10, 1_000_000, 0, 700_001]],
 )
-def test_pieces_arrive_as_one_body_of_known_length(sizes: list[int]) -> None:
+def test_buffers_arrive_as_one_body_of_known_length(sizes: list[int]) -> None:
     parts = [random_bytes(size) for size in sizes]
-    pieces = [part if number % 2 else memoryview(part) for number, part in enumerate(parts)]
+    buffers = [part if number % 2 else memoryview(part) for number, part in enumerate(parts)]
     whole = b"".join(parts)
 
-    answer = TestClient(PiecesResponse(pieces, "application/x-npy", {"X-Layer": "conv1"})).get("/")
+    answer = TestClient(BuffersResponse(buffers, "application/x-npy", {"X-Layer": "conv1"})).get("/")
 
     assert answer.content == whole
     assert answer.headers["content-length"] == str(len(whole))
