@@ -22,6 +22,17 @@ from layerscope.demo import MODELS
 
 DEMO = MODELS / "digits" / "1" / "model.keras"
 
+SLOW = """
+import os, pathlib, time
+folder = pathlib.Path(__file__).parent
+with open(folder / "loads.txt", "a", encoding="utf-8") as file:
+    file.write(f"{os.getpid()}\\n")
+loads = (folder / "loads.txt").read_text("utf-8").count("\\n")
+while loads == 2 and not (folder / "go").exists():
+    time.sleep(0.02)
+"""
+"""A plugin that holds up the second load of its model until a file is there."""
+
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
 
 
@@ -143,6 +154,34 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_the_others_k
     wait_for(lambda: len(workers.processes) == 2)
     (place,) = [place for place, each in enumerate(workers.processes) if each != second]
     assert workers.states(place) == {1: "unloaded", 2: "ready"}
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_command_costs_no_command(workers: Workers) -> None:
+    """The first worker is killed while it loads what the second was asked to load and answers only afterwards."""
+    folder = workers.models / "slow" / "1"
+    folder.mkdir(parents=True)
+    shutil.copy(DEMO, folder)
+    (folder / "slow.py").write_text(SLOW, "utf-8")
+    (folder / "layerscope.json").write_text('{"plugins": ["slow.py"]}', "utf-8")
+    loads = folder / "loads.txt"
+
+    first, second = workers.processes
+    answers: list[int] = []
+    ask = Thread(target=lambda: answers.append(workers.ask(1, "POST", "/v1/models/slow@1/load")[0]))
+    ask.start()
+    wait_for(lambda: loads.exists() and loads.read_text("utf-8").count("\n") == 2)
+    assert answers == []
+    os.kill(first, signal.SIGKILL)
+    # It is answered although one worker is gone, and before that is replaced.
+    ask.join(60)
+    assert answers == [200]
+    (folder / "go").touch()
+    wait_for(lambda: len(workers.processes) == 2 and first not in workers.processes)
+    assert second in workers.processes
+    assert [workers.states(worker, "slow") for worker in (0, 1)] == [{1: "ready"}] * 2
+    assert workers.states(0) == workers.states(1)
+    assert workers.ask(0, "POST", "/v1/models/slow@1/unload")[0] == 200
+    assert [workers.states(worker, "slow") for worker in (0, 1)] == [{1: "unloaded"}] * 2
 
 
 def test_a_service_that_cannot_start_ends(tmp_path: Path) -> None:

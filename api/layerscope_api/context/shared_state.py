@@ -1,4 +1,4 @@
-"""What the processes of one service have in common: orders about models, stored images, and figures."""
+"""State that the workers of one service share: commands about models over sockets, images and metrics in files."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,37 +14,30 @@ from layerscope.images import ImageStore
 from layerscope.images.shared_store import SharedImageStore
 from layerscope.limits import Limits
 from layerscope.models.durable import write_whole
-from layerscope.models.worker_sync import FellowProcesses
+from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.observability.metrics import Metrics
 
 _FIGURES_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What one of the processes shares with the others.
+class SharedState:
+    """What one worker shares with the others.
 
     Attributes:
-        directory: theirs alone.
-        worker: its number, from 0 on; it keeps it when it is started again.
+        directory: where they share files.
+        worker: its number, from 0 on; a replacement has the number of the worker it replaces.
+        sync: how it agrees with the others about models.
     """
 
     directory: Path
     worker: int
-
-    @property
-    def is_served(self) -> bool:
-        """Whether any of them has loaded the models."""
-        return self.fellows().is_late
+    sync: SupervisedSync
 
     @property
     def is_late(self) -> bool:
-        """Whether this one answers only when it has loaded: others do so until then, or will."""
-        return self.worker > 0 or self.is_served
-
-    def fellows(self) -> FellowProcesses:
-        """The others; the first looks at the directory of models for all of them."""
-        return FellowProcesses(self.directory, leads=self.worker == 0)
+        """Whether this worker answers only once it has loaded its models: others answer until then, or will."""
+        return self.sync.is_late or not self.sync.is_leader
 
     def images(self, limits: Limits) -> ImageStore:
         """The images that any of them was sent."""

@@ -17,11 +17,11 @@ from layerscope.images import ImageStore
 from layerscope.models.control import Control
 from layerscope.models.mirrors import mirror_of
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
-from layerscope.models.worker_sync import ALONE
+from layerscope.models.worker_sync import SINGLE_PROCESS
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
-from layerscope_api.context.shared_state import Shared
+from layerscope_api.context.shared_state import SharedState
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.explorer import docs_pages
 from layerscope_api.explorer import routes as explorer_routes
@@ -55,7 +55,7 @@ _EXPOSED_HEADERS = [
 
 
 def create_app(
-    settings: Settings | None = None, engine: Engine | None = None, shared: Shared | None = None
+    settings: Settings | None = None, engine: Engine | None = None, shared: SharedState | None = None
 ) -> FastAPI:
     """The application, not yet running.
 
@@ -125,14 +125,14 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         app.add_middleware(TracingMiddleware, provider=tracing)
 
 
-def local_engine(settings: Settings, shared: Shared | None = None) -> LocalEngine:
+def local_engine(settings: Settings, shared: SharedState | None = None) -> LocalEngine:
     """An engine in this process, with no model loaded yet."""
     directory, refresh = _models(settings)
     return LocalEngine(
         directory,
         settings.limits,
         refresh=refresh,
-        fellows=ALONE if shared is None else shared.fellows(),
+        worker_sync=SINGLE_PROCESS if shared is None else shared.sync,
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
         control=Control(
@@ -158,7 +158,7 @@ def _models(settings: Settings) -> tuple[Path, Refresh]:
 
 
 def _lifespan(
-    settings: Settings, given: Engine | None, metrics: Metrics, shared: Shared | None
+    settings: Settings, given: Engine | None, metrics: Metrics, shared: SharedState | None
 ) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ from layerscope.graph.model import LoadedModel
 from layerscope.models.registry import Entry
 from layerscope_api.context.service import lifecycle_of
 from layerscope_api.context.settings import Settings
-from layerscope_api.context.shared_state import Shared
+from layerscope_api.context.shared_state import SharedState
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app, local_engine
 from layerscope_api.server.http11 import BoundedProtocol
@@ -37,8 +37,7 @@ def run(
     settings: Settings,
     console: Console,
     listener: socket.socket | None = None,
-    shared: Shared | None = None,
-    begin: Callable[[], None] = lambda: None,
+    shared: SharedState | None = None,
 ) -> None:
     """Serve, and load the models meanwhile. Returns when the process is told to stop.
 
@@ -48,11 +47,11 @@ def run(
         listener: what to accept connections from; left out, one of this process alone.
         shared: what this process has in common with others that accept from it. They answer when they have loaded, but for
             the first, which says until then that it is not ready.
-        begin: called as soon as there may be threads.
     """
     # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
     SHARED_LOADER.start()
-    begin()
+    if shared is not None:
+        shared.sync.start()
     configure_logs(settings.log_format)
     listener = listener or listen(settings)
     engine = local_engine(settings, shared)

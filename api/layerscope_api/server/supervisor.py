@@ -1,9 +1,20 @@
-"""Several processes that answer at one address, and the one that watches over them.
+"""The supervisor of several worker processes that answer at one address.
 
-    layerscope serve ── listens, forks ──▶ worker 0 … N-1: each accepts from the same socket, with all models in its memory
+    layerscope serve: listens, forks, restarts
+      ├── socket pair ── worker 0, the leader: polls the directory of models
+      ├── socket pair ── worker 1
+      └── socket pair ── worker N-1          each accepts from the same listening socket, with all models in its memory
 
-A connection goes to whichever worker accepts it first, so that one that is not ready, or is gone, gets none. A worker that
-ends is started again; if it ends by itself before any has loaded the models, all end.
+A connection goes to the first worker that accepts it, so that one that is not ready, or is gone, gets none. A worker that
+ends is started again; if one ends with an exit code before any has loaded the models, all end.
+
+What one worker is asked to change about models, the others carry out: it applies the change, publishes it as a command to
+the supervisor, and answers its caller when the supervisor reports that all others have acknowledged the command, or
+ended. The supervisor numbers the commands and keeps the last about each version, for workers that are started later; it
+sends each worker one command at a time. `command_log` decides what is sent, `command_router` has the sockets, and
+`context.worker_sync` is the worker's side.
+
+The supervisor is one thread over one selector: sockets of workers, signals, and the time of the next restart.
 """
 
 import logging
@@ -13,29 +24,33 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
 
 from rich.console import Console
 
 from layerscope.errors import LayerscopeError
-from layerscope.models.worker_sync import forget_process
 from layerscope_api.context.settings import Settings
-from layerscope_api.context.shared_state import Shared
+from layerscope_api.context.shared_state import SharedState
+from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.observability.logs import configure_logs
+from layerscope_api.server.command_router import CommandRouter
 from layerscope_api.server.process import listen, run
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_END_SIGNALS, signal.SIGCHLD)
 
 
 def serve_with(settings: Settings, console: Console) -> int:
-    """Serve with as many processes as there shall be, until told to stop; the exit code.
+    """Serve with as many processes as the settings say, until a signal ends them; the exit code.
 
     Raises:
         LayerscopeError: with one process, why it cannot start.
@@ -47,19 +62,19 @@ def serve_with(settings: Settings, console: Console) -> int:
     directory = Path(tempfile.mkdtemp(prefix="layerscope-"))
     try:
         with listen(settings) as listener:
-            return _Watch(settings, console, listener, directory).run()
+            return _Supervisor(settings, console, listener, directory).run()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-class _Watch:
-    """Watches over workers.
+class _Supervisor:
+    """Starts workers, restarts them, and carries commands between them.
 
     Args:
-        settings: how many, and how they are set up.
+        settings: how many workers, and how they are set up.
         console: where the first says what is served.
         listener: what they accept from.
-        directory: what they share.
+        directory: where they share stored images and samples of metrics.
     """
 
     def __init__(
@@ -69,55 +84,117 @@ class _Watch:
         self._console = console
         self._listener = listener
         self._directory = directory
-        self._workers: dict[int, int] = {}
+        self._selector = DefaultSelector()
+        self._router = CommandRouter(self._selector)
+        self._wakeup = socket.socketpair()
+        self._processes: dict[int, tuple[int, Connection]] = {}
+        self._restarts: list[tuple[float, int]] = []
         self._is_ending = False
-        # Closed when this process ends, however that happens.
-        self._alive = os.pipe()
+        self._code = 0
 
     def run(self) -> int:
         """Start workers, and end when they have ended; the exit code of the first that failed."""
-        for number in _SIGNALS:
-            signal.signal(number, self._pass_on)
-        for worker in range(self._settings.workers):
-            self._start(worker)
-        code = 0
-        while self._workers:
-            process, status = os.wait()
-            worker = self._workers.pop(process)
-            forget_process(self._directory, process)
-            ended = os.waitstatus_to_exitcode(status)
-            if not self._is_ending and (ended < 0 or Shared(self._directory, worker).is_served):
-                how = signal.Signals(-ended).name if ended < 0 else f"code {ended}"
-                logger.error("worker %d ended with %s, and is started again", worker, how)
-                time.sleep(_PAUSE_SECONDS)
+        with self._signals_as_events():
+            for worker in range(self._settings.workers):
                 self._start(worker)
-                continue
-            code = code or max(ended, 0)
-            if not self._is_ending:
-                self._pass_on(signal.SIGTERM, None)
-        return code
+            while self._processes or self._restarts:
+                for key, events in self._selector.select(self._seconds_to_restart()):
+                    key.data(events)
+                self._restart()
+        return self._code
+
+    @contextmanager
+    def _signals_as_events(self) -> Iterator[None]:
+        """Have signals written to a socket that the selector watches, so that none interrupts what is being done."""
+        receiver, sender = self._wakeup
+        for end in self._wakeup:
+            end.setblocking(False)
+        self._selector.register(receiver, EVENT_READ, self._handle_signals)
+        # Only a signal with a handler in Python is written.
+        before = {each: signal.signal(each, _do_nothing) for each in _SIGNALS}
+        wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._close()
+
+    def _handle_signals(self, _: int) -> None:
+        with suppress(BlockingIOError):
+            for number in self._wakeup[0].recv(4096):
+                if number in _END_SIGNALS:
+                    self._pass_on(number)
+        # One SIGCHLD may stand for many workers.
+        self._reap()
+
+    def _reap(self) -> None:
+        while self._processes:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                return
+            worker, connection = self._processes.pop(process)
+            self._router.disconnect(connection)
+            self._take_end_of(worker, os.waitstatus_to_exitcode(status))
+
+    def _take_end_of(self, worker: int, code: int) -> None:
+        if not self._is_ending and (code < 0 or self._router.is_serving):
+            how = signal.Signals(-code).name if code < 0 else f"code {code}"
+            logger.error("worker %d ended with %s, and is started again", worker, how)
+            self._restarts.append((time.monotonic() + _PAUSE_SECONDS, worker))
+            return
+        self._code = self._code or max(code, 0)
+        if not self._is_ending:
+            self._pass_on(signal.SIGTERM)
+
+    def _seconds_to_restart(self) -> float | None:
+        return max(0.0, min(self._restarts)[0] - time.monotonic()) if self._restarts else None
+
+    def _restart(self) -> None:
+        now = time.monotonic()
+        due = [worker for at, worker in self._restarts if at <= now]
+        self._restarts = [(at, worker) for at, worker in self._restarts if at > now]
+        for worker in due:
+            self._start(worker)
+
+    def _pass_on(self, number: int) -> None:
+        """Pass a signal to all workers, and start none again."""
+        self._is_ending = True
+        self._restarts.clear()
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def _start(self, worker: int) -> None:
-        # A signal that comes meanwhile is for all of them, this one too.
+        own, other = self._router.connect()
+        # Blocked until the fork has its own handlers: a signal to the whole process group is for it, too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        if not self._is_ending:
-            process = os.fork()
-            if process == 0:
-                os._exit(self._begin(worker))
-            self._workers[process] = worker
+        process = os.fork()
+        if process == 0:
+            os._exit(self._begin(worker, other))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        # The worker must have the only one, so that the socket ends when the worker does.
+        other.close()
+        self._processes[process] = worker, own
 
-    def _begin(self, worker: int) -> int:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    def _begin(self, worker: int, connection: Connection) -> int:
+        """Be a worker, in a fork of the supervisor; the exit code."""
+        signal.set_wakeup_fd(-1)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        # What is typed at a terminal goes to whoever watches over it, and from there to it once.
+        # Keys typed at a terminal send a signal to the supervisor only, which passes it on once.
         os.setpgid(0, 0)
-        os.close(self._alive[1])
-        shared = Shared(self._directory, worker)
+        is_late = self._router.is_serving
+        # The sockets of other workers must end when the supervisor does.
+        self._close()
+        sync = SupervisedSync(connection, is_leader=worker == 0, is_late=is_late)
+        shared = SharedState(self._directory, worker, sync)
         console = Console(quiet=True) if shared.is_late else self._console
         try:
-            run(self._settings, console, self._listener, shared, self._end_with_parent)
+            run(self._settings, console, self._listener, shared)
         except LayerscopeError as error:
             self._console.print(f"[red]{error.message}[/red]", highlight=False)
             return 1
@@ -130,15 +207,12 @@ class _Watch:
             sys.stdout.flush()
             sys.stderr.flush()
 
-    def _end_with_parent(self) -> None:
-        def wait() -> None:
-            os.read(self._alive[0], 1)
-            os.kill(os.getpid(), signal.SIGTERM)
+    def _close(self) -> None:
+        self._selector.close()
+        self._router.close()
+        for end in self._wakeup:
+            end.close()
 
-        threading.Thread(target=wait, name="layerscope-parent", daemon=True).start()
 
-    def _pass_on(self, number: int, _: FrameType | None) -> None:
-        self._is_ending = True
-        for process in list(self._workers):
-            with suppress(ProcessLookupError):
-                os.kill(process, number)
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Let a signal do nothing but wake the selector."""

@@ -38,7 +38,7 @@ from layerscope.models.directory import ModelSource
 from layerscope.models.library import Library
 from layerscope.models.registry import Entry
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
-from layerscope.models.worker_sync import ALONE, Fellows
+from layerscope.models.worker_sync import SINGLE_PROCESS, WorkerSync
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +57,7 @@ class LocalEngine:
         control: what decides which models are in memory.
         watch: the layers that are looked at whatever is asked of a model.
         refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
-        fellows: the other processes that serve the same models.
+        worker_sync: the other processes that serve the same models.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LocalEngine:
         control: Control | None = None,
         watch: Watch | None = None,
         refresh: Refresh = nothing_to_fetch,
-        fellows: Fellows = ALONE,
+        worker_sync: WorkerSync = SINGLE_PROCESS,
     ) -> None:
         self.limits = limits or Limits()
         self._control = control or Control()
@@ -87,7 +87,7 @@ class LocalEngine:
             self._control,
             trusted=trusted,
             refresh=refresh,
-            fellows=fellows,
+            worker_sync=worker_sync,
         )
         self._registry = self.models.registry
         self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)

@@ -26,7 +26,7 @@ from layerscope.models.registry import Entry, Model, Registry
 from layerscope.models.source_sync import Refresh, Supply, nothing_to_fetch
 from layerscope.models.store import ModelStore
 from layerscope.models.watching import DirectoryWatch
-from layerscope.models.worker_sync import ALONE, Fellows, Order
+from layerscope.models.worker_sync import SINGLE_PROCESS, Command, WorkerSync
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Library(Generic[Model]):
         control: what decides which are in memory.
         trusted: whether to trust whoever made them: SavedModels are programs.
         refresh: what brings the directory up to date before it is looked at, where it is the mirror of a place elsewhere.
-        fellows: the other processes that serve the same models.
+        worker_sync: the other processes that serve the same models.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Library(Generic[Model]):
         *,
         trusted: bool,
         refresh: Refresh = nothing_to_fetch,
-        fellows: Fellows = ALONE,
+        worker_sync: WorkerSync = SINGLE_PROCESS,
     ) -> None:
         self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
         self._directory = directory
         self._store = ModelStore(directory, limits) if control.uploads else None
         self._make = load
         self._control = control
-        self._fellows = fellows
+        self._sync = worker_sync
         self._trusted = trusted
         self._bounds = OpeningBounds.of(limits)
         self._watch = DirectoryWatch()
@@ -87,14 +87,16 @@ class Library(Generic[Model]):
         Raises:
             SourceUnreachable: the models are elsewhere, and nothing was fetched before.
         """
-        self._fellows.await_first(lambda: not self._closed.is_set())
+        self._sync.wait_for_leader()
+        if self._closed.is_set():
+            return False
         try:
             self._supply.renew()
         except SourceUnreachable:
             if not self._sources():
                 raise
         # What changed while nobody looked at the directory, nobody else has.
-        is_news = self._control.mode == "poll" and self._fellows.leads and self._fellows.is_late
+        is_news = self._control.mode == "poll" and self._sync.is_leader and self._sync.is_late
         sources = self._sources()
         wanted = [each for each in sources if self._control.starts(each)]
         for source in sources:
@@ -106,8 +108,8 @@ class Library(Generic[Model]):
                 entry = self._load(source, is_news=is_news)
             progress(entry)
         self._supply.list_refused()
-        self._fellows.follow(self._carry_out)
-        if self._control.mode == "poll" and self._fellows.leads:
+        self._sync.follow(self._carry_out)
+        if self._control.mode == "poll" and self._sync.is_leader:
             self._poller.start()
         return True
 
@@ -129,7 +131,7 @@ class Library(Generic[Model]):
             self._supply.renew()
             self._supply.list_refused()
             entry = self._load(self._source(reference))
-        self._fellows.settle()
+        self._sync.wait_for_peers()
         if entry.cause is not None:
             raise entry.cause
         return entry
@@ -143,10 +145,10 @@ class Library(Generic[Model]):
         """
         self._require_explicit()
         # With others, nothing that one of them was told may come in between; alone, it waits for no load.
-        with nullcontext() if self._fellows is ALONE else self._changing:
+        with self._changing if self._sync.has_peers else nullcontext():
             entry = self.registry.unload(reference)
-            self._fellows.tell(Order("unload", *entry.source.key))
-        self._fellows.settle()
+            self._sync.publish(Command("unload", *entry.source.key))
+        self._sync.wait_for_peers()
         return entry
 
     def label(self, reference: str, label: str) -> Entry[Model]:
@@ -163,8 +165,8 @@ class Library(Generic[Model]):
             source = self.registry.find(reference).source
             self._ledger(source.name).with_label(label, source.version).write(self._directory, source.name)
             entry = self.registry.label(f"{source.name}@{source.version}", label)
-            self._fellows.tell(Order("labels", source.name))
-        self._fellows.settle()
+            self._sync.publish(Command("labels", source.name))
+        self._sync.wait_for_peers()
         return entry
 
     def unlabel(self, name: str, label: str) -> None:
@@ -179,8 +181,8 @@ class Library(Generic[Model]):
             self.registry.find(f"{name}@{label}")
             self._ledger(name).with_label(label, None).write(self._directory, name)
             self.registry.unlabel(name, label)
-            self._fellows.tell(Order("labels", name))
-        self._fellows.settle()
+            self._sync.publish(Command("labels", name))
+        self._sync.wait_for_peers()
 
     def receiving(self, size: int) -> AbstractContextManager[Path]:
         """A file to receive a model in, gone with the context; see `ModelStore.receiving`.
@@ -214,8 +216,8 @@ class Library(Generic[Model]):
                 if load:
                     entry = self._load(source)
                 else:
-                    self._fellows.tell(Order("unload", *source.key))
-        self._fellows.settle()
+                    self._sync.publish(Command("unload", *source.key))
+        self._sync.wait_for_peers()
         return Addition(entry, added.report, added.is_new)
 
     def remove(self, reference: str) -> None:
@@ -239,8 +241,8 @@ class Library(Generic[Model]):
                 )
             store.remove(source.name, source.version)
             self.registry.remove(source)
-            self._fellows.tell(Order("remove", *source.key))
-        self._fellows.settle()
+            self._sync.publish(Command("remove", *source.key))
+        self._sync.wait_for_peers()
 
     def poll(self) -> None:
         """Load what has come or changed in the directory since it was looked at last, and remove what is gone."""
@@ -254,7 +256,7 @@ class Library(Generic[Model]):
                 self._load(source)
             for source in changes.gone:
                 self.registry.remove(source)
-                self._fellows.tell(Order("remove", *source.key))
+                self._sync.publish(Command("remove", *source.key))
             self._supply.list_refused()
 
     def close(self) -> None:
@@ -262,7 +264,7 @@ class Library(Generic[Model]):
         self._closed.set()
         with self._changing:
             pass
-        self._fellows.close()
+        self._sync.close()
 
     def _load(self, source: ModelSource, *, is_news: bool = True) -> Entry[Model]:
         """Load a version, and tell the others unless they know."""
@@ -272,13 +274,13 @@ class Library(Generic[Model]):
         entry = self.registry.load(source)
         if is_news:
             made_way = before - self._ready() - {source.key}
-            self._fellows.tell(*(Order("unload", *key) for key in made_way), Order("load", *source.key))
+            self._sync.publish(*(Command("unload", *key) for key in made_way), Command("load", *source.key))
         return entry
 
     def _ready(self) -> set[Key]:
         return {each.source.key for each in self.registry.entries() if each.state == "ready"}
 
-    def _carry_out(self, order: Order) -> None:
+    def _carry_out(self, command: Command) -> None:
         """Do what another process was told, and has done."""
         with self._changing:
             if self._closed.is_set():
@@ -287,14 +289,17 @@ class Library(Generic[Model]):
             listed = {each.source.key: each.source for each in self.registry.entries()}
             for key in found.keys() - listed.keys():
                 self.registry.announce(found[key], "unloaded")
-            if order.kind == "load" and order.key in found:
-                self._load(found[order.key], is_news=False)
-            elif order.kind == "unload" and order.key in self._ready():
-                self.registry.unload("{}@{}".format(*order.key))
-            elif order.kind == "remove" and order.key in listed:
-                self.registry.remove(listed[order.key])
-            elif order.kind == "labels":
-                self.registry.relabel(order.name, self._ledger(order.name).labels)
+            if command.kind == "load" and command.key in found:
+                self._load(found[command.key], is_news=False)
+            elif command.kind == "load" and command.key in listed:
+                # Another worker removed it at the same time.
+                self.registry.remove(listed[command.key])
+            elif command.kind == "unload" and command.key in self._ready():
+                self.registry.unload("{}@{}".format(*command.key))
+            elif command.kind == "remove" and command.key in listed:
+                self.registry.remove(listed[command.key])
+            elif command.kind == "labels":
+                self.registry.relabel(command.name, self._ledger(command.name).labels)
 
     def _labels_of(self, source: ModelSource, model: Model) -> Iterable[str]:
         """Those that were made to point at a version, and those declared with it that were not made to do otherwise."""

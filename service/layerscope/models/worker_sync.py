@@ -1,233 +1,102 @@
-"""Processes that serve the same models: what one of them is told, all carry out.
+"""The agreement between worker processes that serve the same models: what one of them changed, the others carry out.
 
-    DIR/orders.json      the last order about each version, and about the labels of each model, numbered
-    DIR/loaded           is there once the first process has loaded what is to be loaded at the start
-    DIR/done-<process>   the number of the last order that a process has carried out
-
-Only the last order about a version counts, so that a process that comes later carries out few, and those that are given
-at the same time end alike everywhere.
+This module has what a library needs to know of it: the commands, and a protocol to publish and follow them. How commands
+get from process to process is not its business; the service carries them over sockets.
 """
 
-import fcntl
-import logging
-import os
-import secrets
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import TypeAdapter
-
 from layerscope.models.directory import Key
-from layerscope.models.durable import write_whole
 
-logger = logging.getLogger(__name__)
-
-_LOOK_SECONDS = 0.1
-_SETTLE_SECONDS = 120.0
+Subject = tuple[bool, Key]
+"""What a command is about: a version, or the labels of a model. Only the last command about a subject counts."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """Something to do with a version of a model, or with the labels of all of them.
+class Command:
+    """A change of one version of a model, or of a model's labels.
 
     Attributes:
-        kind: `unload` is also for a version that is there and not loaded; `labels` for labels that were written down.
+        kind: `load` as the files are now; `unload`, also for a version that is in the directory and not loaded; `remove`
+            for one whose files are gone; `labels` for labels that were written to the model's ledger.
         name: the model.
         version: its version; 0 for labels.
-        number: later orders have higher ones.
-        told: the process that was told.
     """
 
     kind: Literal["load", "unload", "remove", "labels"]
     name: str
     version: int = 0
-    number: int = 0
-    told: str = ""
 
     @property
     def key(self) -> Key:
         """The model's name and version."""
         return self.name, self.version
 
-
-class Fellows(Protocol):
-    """The other processes that serve the same models."""
+    @property
+    def subject(self) -> Subject:
+        """What it is about."""
+        return self.kind == "labels", self.key
 
     @property
-    def leads(self) -> bool:
-        """Whether this one looks at the directory for all of them."""
+    def is_kept_on_disk(self) -> bool:
+        """Whether a process that starts later finds the result in the directory of models, and needs no command."""
+        return self.kind in {"remove", "labels"}
+
+
+class WorkerSync(Protocol):
+    """The other workers, as one of them sees them. Safe to use from many threads."""
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether there are other workers."""
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this worker is the one that polls the directory of models, for all of them."""
 
     @property
     def is_late(self) -> bool:
-        """Whether others serve already."""
+        """Whether workers served already when this one was started, as the replacement of one that ended."""
 
-    def await_first(self, is_wanted: Callable[[], bool]) -> None:
-        """Wait until the first has loaded what is to be loaded at the start."""
+    def wait_for_leader(self) -> None:
+        """Wait until a first worker has loaded its models, or `close` is called. The leader does not wait."""
 
-    def follow(self, carry_out: Callable[[Order], None]) -> None:
-        """Carry out what others were told until now, and from now on, in a thread."""
+    def follow(self, apply: Callable[[Command], None]) -> None:
+        """Apply the last command about each subject, then return, and apply in a thread what peers publish."""
 
-    def tell(self, *orders: Order) -> None:
-        """Tell the others what was done here, in this order."""
+    def publish(self, *commands: Command) -> None:
+        """Have all peers apply what was applied here, in this order."""
 
-    def settle(self) -> None:
-        """Wait until the others have done all that they were told from here, or for two minutes."""
+    def wait_for_peers(self) -> None:
+        """Wait until the peers have applied all that was published here, have ended, or two minutes are over."""
 
     def close(self) -> None:
-        """Follow no more."""
+        """Follow no more, and wait for nobody."""
 
 
-class Alone:
-    """No fellows."""
+class SingleProcess:
+    """The only worker: there is nobody to tell, and nobody to wait for."""
 
-    leads = True
+    has_peers = False
+    is_leader = True
     is_late = False
 
-    def await_first(self, is_wanted: Callable[[], bool]) -> None:
-        """There is nobody to wait for."""
+    def wait_for_leader(self) -> None:
+        """Return at once."""
 
-    def follow(self, carry_out: Callable[[Order], None]) -> None:
-        """There is nobody to follow."""
+    def follow(self, apply: Callable[[Command], None]) -> None:
+        """Do nothing."""
 
-    def tell(self, *orders: Order) -> None:
-        """There is nobody to tell."""
+    def publish(self, *commands: Command) -> None:
+        """Do nothing."""
 
-    def settle(self) -> None:
-        """There is nobody to wait for."""
-
-    def close(self) -> None:
-        """There is nothing to end."""
-
-
-ALONE = Alone()
-
-
-class FellowProcesses:
-    """Processes on one machine that share a directory. Safe to use from many threads.
-
-    Args:
-        directory: theirs alone, and empty when the first of them starts.
-        leads: whether this process looks at the directory of models for all.
-    """
-
-    def __init__(self, directory: Path, *, leads: bool) -> None:
-        self.leads = leads
-        self._directory = directory
-        self._orders = directory / "orders.json"
-        self._loaded = directory / "loaded"
-        # Of a process only: what it was told before it ended and was started again, it has yet to do.
-        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._done = directory / f"done-{self._name}"
-        self._seen = 0
-        self._told = 0
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    @property
-    def is_late(self) -> bool:
-        """Whether others serve already."""
-        return self._loaded.exists()
-
-    def await_first(self, is_wanted: Callable[[], bool]) -> None:
-        """Wait until the first has loaded what is to be loaded at the start; the first does not wait."""
-        while not (self.leads or self.is_late) and is_wanted():
-            time.sleep(_LOOK_SECONDS)
-
-    def follow(self, carry_out: Callable[[Order], None]) -> None:
-        """Carry out what others were told until now, and from now on, in a thread."""
-        # First of all, so that whoever is told something from now on waits for this process too.
-        write_whole(self._done, "0")
-        self._catch_up(carry_out)
-        self._loaded.touch()
-        self._thread = threading.Thread(
-            target=self._keep_following, args=(carry_out,), name="layerscope-follow", daemon=True
-        )
-        self._thread.start()
-
-    def tell(self, *orders: Order) -> None:
-        """Tell the others what was done here, in this order."""
-        with self._alone():
-            given = {_about(each): each for each in self._read()}
-            for order in orders:
-                self._told = 1 + max((each.number for each in given.values()), default=0)
-                given[_about(order)] = replace(order, number=self._told, told=self._name)
-            write_whole(self._orders, _GIVEN.dump_json(list(given.values())).decode())
-
-    def settle(self) -> None:
-        """Wait until the others have done all that they were told from here, or for two minutes."""
-        last = time.monotonic() + _SETTLE_SECONDS
-        while time.monotonic() < last and not self._closed.is_set() and self._are_behind():
-            time.sleep(_LOOK_SECONDS / 2)
+    def wait_for_peers(self) -> None:
+        """Return at once."""
 
     def close(self) -> None:
-        """Follow no more."""
-        self._closed.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._done.unlink(missing_ok=True)
-
-    def _keep_following(self, carry_out: Callable[[Order], None]) -> None:
-        while not self._closed.wait(_LOOK_SECONDS):
-            self._catch_up(carry_out)
-
-    def _catch_up(self, carry_out: Callable[[Order], None]) -> None:
-        orders = sorted(self._read(), key=lambda each: each.number)
-        for order in orders:
-            if order.number > self._seen and order.told != self._name:
-                self._try(carry_out, order)
-        last = orders[-1].number if orders else 0
-        if last > self._seen:
-            self._seen = last
-            write_whole(self._done, str(last))
-
-    def _try(self, carry_out: Callable[[Order], None], order: Order) -> None:
-        try:
-            carry_out(order)
-        except Exception:
-            logger.exception(
-                "what another process was told was not done here: %s %s@%d", order.kind, *order.key
-            )
-
-    def _are_behind(self) -> bool:
-        others = [path for path in self._directory.glob("done-*") if path != self._done]
-        return any(_number(path) < self._told for path in others)
-
-    def _read(self) -> list[Order]:
-        with suppress(FileNotFoundError):
-            return _GIVEN.validate_json(self._orders.read_bytes())
-        return []
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        """Do nothing."""
 
 
-_GIVEN = TypeAdapter(list[Order])
-
-
-def forget_process(directory: Path, process: int) -> None:
-    """Let nobody wait any more for a process that has ended."""
-    for path in directory.glob(f"done-{process}-*"):
-        path.unlink(missing_ok=True)
-
-
-def _about(order: Order) -> tuple[bool, Key]:
-    return order.kind == "labels", order.key
-
-
-def _number(path: Path) -> int:
-    """What a process has done; without limit if it ends meanwhile."""
-    try:
-        return int(path.read_text("ascii"))
-    except FileNotFoundError:
-        return 2**62
+SINGLE_PROCESS = SingleProcess()
