@@ -14,6 +14,7 @@ from typing import Any
 
 import curves
 import gallery
+import house
 import measured
 import robustness
 from tables import table
@@ -49,6 +50,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     pages[readme] = _MEASURED.sub(lambda _: measured.readme(), readme.read_text("utf-8"))
     pages[DOCS / "images" / "growth.svg"] = curves.draw(measured.curves())
+    pages[DOCS / "images" / "house.svg"] = house.draw()
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text]
     if "--check" in sys.argv and stale:
         sys.exit(f"Not what the code says: {', '.join(path.name for path in stale)}. Run make generate.")
