@@ -1,7 +1,8 @@
 /**
- * Tensors, and the two formats they travel in: `.npy` and safetensors.
+ * Tensors, and the formats `.npy` and safetensors.
  *
- * What is read is a view of the bytes that came: nothing is copied, unless a tensor lies where no typed array can.
+ * A tensor that is read is a view of the bytes of the file. It is copied only where its position is no multiple of its item
+ * size, since a typed array cannot begin there.
  *
  * @module
  */
@@ -11,7 +12,7 @@
 /** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
 /** @typedef {"bool" | "int8" | "uint8" | "int16" | "uint16" | "int32" | "uint32" | "int64" | "uint64" | "float16" | "float32" | "float64"} Dtype */
 
-/** How each dtype is written in either format, and the array that views it; `float16` is viewed as its bits.
+/** The name of each dtype in both formats, and the array type that views it; `float16` is viewed as its bits.
  * @type {Record<Dtype, {npy: string, safetensors: string, array: ArrayType & {BYTES_PER_ELEMENT: number}}>} */
 const DTYPES = {
   bool: { npy: "|b1", safetensors: "BOOL", array: Uint8Array },
@@ -30,12 +31,12 @@ const DTYPES = {
 
 const NPY_MAGIC = "\x93NUMPY";
 
-/** Numbers in rows and columns, the last axis the fastest. */
+/** An array of numbers in row-major order. */
 export class Tensor {
   /**
    * @param {TypedArray} data - The numbers; `float16` is given as `Float32Array`, `bool` as `Uint8Array`.
    * @param {readonly number[]} shape - The sides; their product is `data.length`.
-   * @param {Dtype} [dtype] - What the service computed them as; by default, what `data` holds.
+   * @param {Dtype} [dtype] - The type that the service computed; by default the type of `data`.
    */
   constructor(data, shape, dtype = dtypeOf(data)) {
     if (shape.reduce((product, side) => product * side, 1) !== data.length) {
@@ -59,7 +60,7 @@ function dtypeOf(data) {
  *
  * @param {ArrayBuffer} buffer
  * @returns {Tensor}
- * @throws {SyntaxError} It is no such file, or its numbers are of a kind that JavaScript has not.
+ * @throws {SyntaxError} The file is no .npy file, or has a type of numbers that JavaScript lacks.
  */
 export function readNpy(buffer) {
   const bytes = new Uint8Array(buffer);
@@ -87,6 +88,7 @@ export function readNpy(buffer) {
 export function writeNpy({ data, shape }) {
   const sides = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '${DTYPES[dtypeOf(data)].npy}', 'fortran_order': False, 'shape': (${sides}), }`;
+  // The format pads the header so that the data begin at a multiple of 64 bytes.
   const start = Math.ceil((10 + text.length + 1) / 64) * 64;
   const file = new Uint8Array(start + data.byteLength);
   const header = `${NPY_MAGIC}\x01\x00\x00\x00${text.padEnd(start - 11)}\n`;
@@ -102,7 +104,7 @@ export function writeNpy({ data, shape }) {
  *
  * @param {ArrayBuffer} buffer
  * @returns {{tensors: Map<string, Tensor>, metadata: Record<string, string>}}
- * @throws {SyntaxError} It is no such file, is cut off, or holds numbers of a kind that JavaScript has not.
+ * @throws {SyntaxError} The file is no safetensors file, is cut off, or has a type of numbers that JavaScript lacks.
  */
 export function readSafetensors(buffer) {
   const bytes = new Uint8Array(buffer);
@@ -121,17 +123,17 @@ export function readSafetensors(buffer) {
   return { tensors, metadata: /** @type {Record<string, string>} */ (/** @type {unknown} */ (metadata)) };
 }
 
-/** The values of layers by address, and what they are. @extends {Map<string, Tensor>} */
+/** The values of layers by address, and their metadata. @extends {Map<string, Tensor>} */
 export class Activations extends Map {
-  /** Which model computed them. @type {{name: string, version: number, digest: string}} */
+  /** The model that computed them. @type {{name: string, version: number, digest: string}} */
   model = { name: "", version: 0, digest: "" };
   /** The ids of the images. @type {string[]} */
   images = [];
   /** @type {string[]} */
   warnings = [];
-  /** By address. @type {Map<string, Omit<Schemas["LayerValues"], "values">>} */
+  /** The metadata of each layer, by address. @type {Map<string, Omit<Schemas["LayerValues"], "values">>} */
   layers = new Map();
-  /** What heat maps explain. @type {Schemas["AttributionRow"] | undefined} */
+  /** The method and targets of heat maps; undefined for other values. @type {Schemas["AttributionRow"] | undefined} */
   attribution;
   /** @type {Map<string, Tensor>} */
   #stored = new Map();
@@ -141,17 +143,17 @@ export class Activations extends Map {
     const { tensors, metadata } = readSafetensors(buffer);
     const { model, version, digest, ...nested } = metadata;
     const { layers, images, warnings, attribution } = nested;
-    const about = {
+    const fields = {
       model: { name: model, version: Number(version), digest },
       layers: JSON.parse(layers),
       images: JSON.parse(images),
       warnings: JSON.parse(warnings),
       attribution: attribution && JSON.parse(attribution),
     };
-    return new Activations().#filled(about, tensors);
+    return new Activations().#filled(fields, tensors);
   }
 
-  /** What was asked for without its values has rows only. @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
+  /** Activations from a JSON answer. Layers whose values were left out have metadata only. @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
   static ofJson(body) {
     const carried = body.layers.filter(({ values }) => values);
     const tensors = carried.map(({ address, values, shape, dtype }) => {
@@ -161,7 +163,7 @@ export class Activations extends Map {
     return new Activations().#filled(body, new Map(tensors), carried);
   }
 
-  /** @param {any} about @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. */
+  /** @param {any} fields @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. */
   #filled({ model, layers, images, warnings, attribution }, tensors, carried = layers) {
     Object.assign(this, { model, images, warnings, attribution });
     this.#stored = tensors;
@@ -175,8 +177,8 @@ export class Activations extends Map {
   }
 
   /**
-   * The scale and offset of each channel of a layer sent as `uint8`: a value is scale * stored + offset, off by at
-   * most half a scale. Undefined for layers sent otherwise.
+   * The scale and offset of each channel of a layer that was sent as `uint8`: value = scale * stored + offset, with an
+   * error of at most half a scale. Undefined for other layers.
    *
    * @param {string} address
    */
@@ -197,7 +199,7 @@ function tensorAt(buffer, start, shape, dtype) {
   return new Tensor(dtype === "float16" ? widened(/** @type {Uint16Array} */ (stored)) : stored, shape, dtype);
 }
 
-/** Half precision as single: sign, five bits of exponent, ten of fraction. @param {Uint16Array} bits */
+/** Half precision to single precision: 1 bit of sign, 5 of exponent, 10 of fraction (IEEE 754). @param {Uint16Array} bits */
 function widened(bits) {
   return Float32Array.from(bits, (half) => {
     const sign = half & 0x8000 ? -1 : 1;

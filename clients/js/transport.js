@@ -1,0 +1,168 @@
+/**
+ * Transport: requests, retries while the service is busy, and the reading of answers.
+ *
+ * @module
+ */
+
+import { LayerscopeError } from "./errors.js";
+
+/** The longest pause before a retry, in seconds. If the service asks for a longer one, the request is not sent again. */
+const MAX_PAUSE = 30;
+
+const FIRST_PAUSE = 0.5;
+const BUSY = new Set([429, 503]);
+
+/**
+ * @typedef {object} Request
+ * @property {string} [method] - By default GET.
+ * @property {Record<string, unknown>} [query] - Parameters; those that are null or undefined are left out.
+ * @property {BodyInit} [body]
+ * @property {string} [type] - The media type of the body.
+ * @property {string} [accept] - The Accept header.
+ * @property {AbortSignal} [signal]
+ */
+
+/** Sends requests to the resources below one address. */
+export class Transport {
+  /**
+   * @param {string | URL} address
+   * @param {{apiKey?: string, retries?: number, fetch?: typeof fetch}} options - See `Client`.
+   */
+  constructor(address, { apiKey, retries = 3, fetch = globalThis.fetch }) {
+    this.address = String(address).replace(/\/+$/, "");
+    this.apiKey = apiKey;
+    this.retries = retries;
+    this.fetch = fetch.bind(globalThis);
+  }
+
+  /**
+   * The address of a resource.
+   *
+   * @param {string} path
+   * @param {Record<string, unknown>} [query]
+   */
+  url(path, query = {}) {
+    const text = new URLSearchParams(Object.entries(query).flatMap(parameters)).toString();
+    return `${this.address}${path}${text && "?"}${text}`;
+  }
+
+  /**
+   * Send a request, again while the service is busy, and return the answer.
+   *
+   * @param {string} path
+   * @param {Request} request
+   * @returns {Promise<Response>}
+   * @throws {LayerscopeError} The answer is an error, or none comes.
+   */
+  async send(path, { method = "GET", query, body, type, accept, signal }) {
+    const headers = new Headers();
+    if (type) headers.set("Content-Type", type);
+    if (accept) headers.set("Accept", accept);
+    if (this.apiKey) headers.set("Authorization", `Bearer ${this.apiKey}`);
+    for (let attempt = 0; ; attempt += 1) {
+      const response = await this.#once(this.url(path, query), { method, headers, body, signal });
+      const seconds = pauseAfter(response, attempt, this.retries);
+      if (response.ok) return response;
+      if (seconds === undefined) throw LayerscopeError.of(await response.json().catch(() => undefined), response);
+      await response.body?.cancel();
+      await waited(seconds, signal);
+    }
+  }
+
+  /**
+   * Send a request and return the JSON of its answer.
+   *
+   * @param {string} path
+   * @param {Request} [request]
+   * @returns {Promise<any>}
+   * @throws {LayerscopeError} The answer is an error or no JSON, or none comes.
+   */
+  async json(path, request = {}) {
+    const response = await this.send(path, { accept: "application/json", ...request });
+    return read(request.signal, () => response.json());
+  }
+
+  /** @param {string} url @param {RequestInit} init */
+  async #once(url, init) {
+    try {
+      return await this.fetch(url, init);
+    } catch (cause) {
+      if (init.signal?.aborted) throw cause;
+      const message = `No answer from ${new URL(url, globalThis.location?.href).origin}: check that the service runs there, and that it lets this page in.`;
+      throw new LayerscopeError("connection_failed", message, { cause });
+    }
+  }
+}
+
+/**
+ * Read an answer.
+ *
+ * @template T
+ * @param {AbortSignal | undefined} signal
+ * @param {() => T | Promise<T>} reading
+ * @returns {Promise<T>}
+ * @throws {LayerscopeError} The answer has an unexpected content or is cut off.
+ */
+export async function read(signal, reading) {
+  try {
+    return await reading();
+  } catch (cause) {
+    if (signal?.aborted || cause instanceof LayerscopeError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `The answer cannot be read: ${reason} Is this the address of a Layerscope service?`;
+    throw new LayerscopeError("answer_unreadable", message, { cause });
+  }
+}
+
+/**
+ * Read a stream of JSON lines, each as soon as it has arrived.
+ *
+ * @param {Response} response
+ * @returns {AsyncGenerator<any>}
+ */
+export async function* jsonLines(response) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    const lines = (rest + decoder.decode(chunk.value, { stream: true })).split("\n");
+    rest = /** @type {string} */ (lines.pop());
+    for (const line of lines) yield JSON.parse(line);
+  }
+  if (rest) throw new SyntaxError("The stream is cut off.");
+}
+
+/** Query parameters of an option. Lists are joined by commas; `layers` and `image` are repeated, since a pattern of layers can
+ * contain commas.
+ * @param {[string, unknown]} option @returns {[string, string][]} */
+function parameters([name, value]) {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && (name === "layers" || name === "image")) return value.map((each) => [name, String(each)]);
+  return [[name, String(value)]];
+}
+
+/** Seconds to wait before a request is sent again; undefined if its answer is final.
+ * @param {Response} response @param {number} attempt @param {number} retries */
+function pauseAfter(response, attempt, retries) {
+  if (!BUSY.has(response.status) || attempt >= retries) return undefined;
+  const retryAfter = response.headers.get("retry-after");
+  if (retryAfter === null) return Math.min(FIRST_PAUSE * 2 ** attempt, MAX_PAUSE);
+  const seconds = Number.isFinite(Number(retryAfter)) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
+  return seconds > MAX_PAUSE || Number.isNaN(seconds) ? undefined : Math.max(seconds, 0);
+}
+
+/** @param {number} seconds @param {AbortSignal} [signal] @returns {Promise<void>} */
+function waited(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, seconds * 1000);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
