@@ -22,8 +22,9 @@ install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the 
 run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
 	$(BIN)/layerscope serve
 
+# A third of the time a test waits, for a browser, a process or a deadline: three workers keep two cores busy.
 test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 3
 
 soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications, long attacks
 	$(BIN)/pytest -m soak

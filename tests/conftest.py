@@ -1,4 +1,4 @@
-"""One process opens the models of all tests: each would import TensorFlow anew. And what the soak measures is kept."""
+"""How the tests share their work between processes, one process that loads the models of all tests, and the figures of the soak."""
 
 import json
 import os
@@ -13,6 +13,20 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The name under which Starlette's TestClient calls.
 os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
 
+_FOLDERS = ("tests/ui", "tests/service/attribution", "tests/clients", "tests/docs")
+"""Each folder is run by one worker: its session fixtures take seconds. Elsewhere a file is."""
+
+_LONGEST = (
+    "tests/ui/test_explorer_wheel.py",
+    *_FOLDERS,
+    "tests/api/test_http_uploads.py",
+    "tests/service/graph/test_graph_saved_model.py",
+    "tests/service/graph/test_graph_differential.py",
+    "tests/service/models/test_model_architectures.py",
+    "tests/service/models/test_model_store.py",
+)
+"""They begin first: one that began last would run alone in the end."""
+
 _FIGURES = Path(__file__).parents[1] / "benchmarks" / "results" / "soak.json"
 
 
@@ -20,6 +34,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--unmeasured", action="store_true", help="go on with a soak: leave out what there are figures of"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Gives each worker one unit after the other, in the order of the collection."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest units first."""
+    places = {unit: place for place, unit in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(_unit(item.nodeid), len(places)))
+
+
+def _unit(nodeid: str) -> str:
+    """The file of a test or, for some, its folder."""
+    path = nodeid.partition("::")[0]
+    if path in _LONGEST:
+        return path
+    return next((folder for folder in _FOLDERS if path.startswith(f"{folder}/")), path)
 
 
 @pytest.fixture

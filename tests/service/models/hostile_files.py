@@ -2,9 +2,13 @@
 
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,46 @@ def examined(path: Path, limits: Limits | None = None) -> Report:
     """What `check` finds out, in this process: where a process for each would take too long."""
     with tempfile.TemporaryDirectory() as folder:
         return examine(path, Path(folder) / f"fresh{path.suffix}", limits or Limits())
+
+
+_FORKS = """
+import os, sys
+from layerscope.models.validation import examination, worker
+
+for request in sys.stdin:
+    child = os.fork()
+    if not child:
+        with open(request.strip()) as sys.stdin, open(request.strip() + ".answer", "w") as sys.stdout:
+            worker.main()
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@contextmanager
+def forked_workers(folder: Path, limits: Limits) -> Iterator[Callable[[Path], dict[str, Any] | int]]:
+    """The process that examines files, forked for each from one that has imported all it needs.
+
+    A call gives the answer of the worker, or the signal that ended it: HDF5 takes its process along at some files.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", _FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        requests, statuses = process.stdin, process.stdout
+
+        def ask(path: Path) -> dict[str, Any] | int:
+            request, target = folder / "request", folder / f"fresh{path.suffix}"
+            about = {"path": str(path), "target": str(target), "limits": asdict(limits)}
+            request.write_text(json.dumps(about), "utf-8")
+            print(request, file=requests, flush=True)
+            status = int(statuses.readline())
+            answer = Path(f"{request}.answer").read_text("utf-8")
+            return status or dict(json.loads(answer))
+
+        yield ask
+        requests.close()
 
 
 def parts_of(path: Path) -> dict[str, bytes]:
