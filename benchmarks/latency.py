@@ -98,7 +98,7 @@ def _against_keras(ask: Ask, model: keras.Model) -> dict[str, Figure]:
         "middle_snippet": ratio(
             compare("seed snippet", one_layer, Way.timed(snippet), islice(images, SLOW_TURNS)),
             what=f"{MIDDLE} of MobileNetV2 over HTTP",
-            against="the seed snippet: a new Model over it and predict, for each image",
+            against="the usual snippet: a new Model over it and predict, for each image",
             unit="x as fast",
             least=10,
         ),
