@@ -21,7 +21,6 @@ from rig.figures import Figure
 from layerscope import demo
 from layerscope.attribution import METHODS
 from layerscope.attribution.maps import enlarged
-from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.inputs import ANY_INPUT, TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
@@ -74,7 +73,8 @@ def _pictures() -> Array:
 def _explained(engine: LocalEngine, method: str) -> Explain:
     def explain(pictures: Array) -> Array:
         sources = {ANY_INPUT: [TensorSource(pictures)]}
-        return engine.attribute(AttributionQuery(model=MODEL, sources=sources, method=METHODS[method])).maps
+        query = Query(model=MODEL, sources=sources, methods={method: METHODS[method].options()})
+        return engine.run(query).attribution(method).maps
 
     return explain
 

@@ -56,7 +56,7 @@ def load(directory: Path) -> LoadedModel:
     """Load the one model of a model directory into this process, as the service does."""
     engine = LocalEngine(directory)
     engine.load_all()
-    (entry,) = engine.catalogue()
+    (entry,) = engine.models.registry.entries()
     if entry.model is None:
         raise SystemExit(entry.reason)
     return entry.model

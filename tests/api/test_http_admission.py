@@ -13,8 +13,9 @@ from requests_made import ACTIVATIONS, FEATURE_MAP, NPY, PNG, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope import demo
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.prepared_query import LocalPreparedQuery
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
@@ -85,9 +86,9 @@ class Gated(LocalEngine):
         super().__init__(demo.MODELS, limits)
         self.gate = threading.Event()
 
-    def admitted(self, query: Query) -> AbstractContextManager[Result]:
+    def prepare(self, query: Query) -> AbstractContextManager[LocalPreparedQuery]:
         assert self.gate.wait(30)
-        return super().admitted(query)
+        return super().prepare(query)
 
 
 def test_what_is_more_than_may_wait_is_told_to_come_again() -> None:

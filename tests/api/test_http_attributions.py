@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 
 from layerscope import demo
 from layerscope.attribution import METHODS
-from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.inputs import ImageSource
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
@@ -49,8 +49,8 @@ def image(served: TestClient) -> str:
 def expected(engine: LocalEngine, method: str) -> np.ndarray:
     options = METHODS[method].options(**CHEAP.get(method, {}))
     sources = {"image": [ImageSource(SEVEN)]}
-    query = AttributionQuery(model="digits", sources=sources, method=METHODS[method], options=options)
-    return engine.attribute(query).maps
+    query = Query(model="digits", sources=sources, methods={method: options})
+    return engine.run(query).attribution(method).maps
 
 
 @pytest.mark.parametrize("form", ["json", "npy", "npz", "safetensors"])

@@ -12,15 +12,15 @@ import uvicorn
 from answers_read import npy
 from requests_made import ACTIVATIONS, FEATURE_MAP, PREDICTIONS
 
+from intercepted_engine import InterceptedEngine, Run
 from layerscope import demo
 from layerscope.errors import LayerscopeError
-from layerscope.execution.interface import Query, Result
-from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.interface import CancellationToken, Progress, Result
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
 
-class Patient(LocalEngine):
+class Patient(InterceptedEngine):
     """An engine that begins with a query when its gate is open, or nobody wants the answer any more."""
 
     def __init__(self) -> None:
@@ -30,12 +30,14 @@ class Patient(LocalEngine):
         self.dropped = threading.Event()
 
     @contextmanager
-    def admitted(self, query: Query) -> Iterator[Result]:
+    def running(
+        self, run: Run, cancellation: CancellationToken, progress: Progress | None
+    ) -> Iterator[Result]:
         self.arrived.set()
-        while query.is_wanted() and not self.gate.wait(0.01):
+        while not cancellation.is_cancelled and not self.gate.wait(0.01):
             pass
         try:
-            with super().admitted(query) as result:
+            with run(cancellation, progress) as result:
                 yield result
         except LayerscopeError:
             self.dropped.set()

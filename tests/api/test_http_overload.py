@@ -14,8 +14,9 @@ from requests_made import PREDICTIONS, SEVEN
 
 from layerscope import demo
 from layerscope.demo import samples
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.prepared_query import LocalPreparedQuery
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
@@ -47,13 +48,13 @@ class Gated(LocalEngine):
         self._counting = threading.Lock()
 
     @contextmanager
-    def admitted(self, query: Query) -> Iterator[Result]:
+    def prepare(self, query: Query) -> Iterator[LocalPreparedQuery]:
         with self._counting:
             self.taken_up += 1
         assert self.gate.wait(60)
         try:
-            with super().admitted(query) as result:
-                yield result
+            with super().prepare(query) as prepared:
+                yield prepared
         finally:
             with self._counting:
                 self.ended += 1

@@ -188,7 +188,7 @@ def test_who_finds_the_memory_taken_for_too_long_is_told_to_come_again(planned: 
         started(limits) as engine,
         TestClient(create_app(Settings(models=None, limits=limits), engine)) as http,
     ):
-        with engine.admitted(held):
+        with engine.prepare(held) as prepared, prepared.run():
             taken = engine.working_bytes
             busy = http.post(ACTIVATIONS, params=asked, content=never_seen(1, 12), headers=NPY)
         again = http.post(ACTIVATIONS, params=asked, content=never_seen(1, 12), headers=NPY)

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from answers_read import npy
 from requests_made import PNG, SEVEN
 from starlette.testclient import TestClient
 
+from intercepted_engine import InterceptedEngine, Run
 from layerscope import demo
 from layerscope.errors import LayerscopeError, QueueFull
-from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.interface import CancellationToken, Progress, Result
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -100,13 +100,16 @@ def test_what_is_refused_before_it_begins_has_a_status(http: TestClient, accept:
     assert missing.status_code == 404
 
 
-class Breaking(LocalEngine):
+class Breaking(InterceptedEngine):
     """An engine that is interrupted when it has begun: by too many others, or by a bug."""
 
     error: Exception = QueueFull("Too many others.")
 
-    def attribute(self, query: AttributionQuery) -> Attribution:
-        query.progress(1, 2)
+    def running(
+        self, run: Run, cancellation: CancellationToken, progress: Progress | None
+    ) -> AbstractContextManager[Result]:
+        assert progress is not None
+        progress(1, 2)
         raise self.error
 
 
@@ -130,21 +133,26 @@ def test_an_error_on_the_way_has_the_one_shape(error: Exception, code: str, acce
     assert set(body) == {"error", "code", "request_id", "details"}
 
 
-class Watched(LocalEngine):
+class Watched(InterceptedEngine):
     """An engine that goes on after its first progress when nobody waits any more, and tells that it has ended."""
 
     def __init__(self) -> None:
         super().__init__(demo.MODELS)
         self.ended = threading.Event()
 
-    def attribute(self, query: AttributionQuery) -> Attribution:
-        def progress(done: int, total: int) -> None:
-            query.progress(done, total)
-            while query.is_wanted():
+    @contextmanager
+    def running(
+        self, run: Run, cancellation: CancellationToken, progress: Progress | None
+    ) -> Iterator[Result]:
+        def slow_progress(done: int, total: int) -> None:
+            assert progress is not None
+            progress(done, total)
+            while not cancellation.is_cancelled:
                 self.ended.wait(0.01)
 
         try:
-            return super().attribute(replace(query, progress=progress))
+            with run(cancellation, slow_progress) as result:
+                yield result
         except LayerscopeError:
             self.ended.set()
             raise

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx2
@@ -10,12 +11,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from intercepted_engine import InterceptedEngine, Run
 from layerscope import demo
 from layerscope.attribution import METHODS
 from layerscope.demo import samples
 from layerscope.errors import QueueFull
-from layerscope.execution.attributing import Attribution, AttributionQuery
-from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.interface import CancellationToken, Progress, Result
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, Model, errors
@@ -88,11 +89,14 @@ def test_what_is_refused_is_raised_with_and_without_progress(digits: Model) -> N
             digits.attribution(SEVEN, method)
 
 
-class Breaking(LocalEngine):
+class Breaking(InterceptedEngine):
     """An engine in which others come in between once an attribution has begun."""
 
-    def attribute(self, query: AttributionQuery) -> Attribution:
-        query.progress(1, 2)
+    def running(
+        self, run: Run, cancellation: CancellationToken, progress: Progress | None
+    ) -> AbstractContextManager[Result]:
+        assert progress is not None
+        progress(1, 2)
         raise QueueFull("Too many others.")
 
 

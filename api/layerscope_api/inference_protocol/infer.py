@@ -9,7 +9,7 @@ import numpy as np
 from layerscope.encode import building_bytes, require_fits
 from layerscope.errors import InputMismatch
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
@@ -26,8 +26,8 @@ from layerscope_api.inference_protocol.openapi import HEADER_LENGTH
 from layerscope_api.inference_protocol.parameters import Parameters
 from layerscope_api.inference_protocol.request import InferenceRequest, RequestedOutput
 from layerscope_api.inference_protocol.response import OutputTensor, write_inference_response
-from layerscope_api.responses.disconnect import IsWanted
-from layerscope_api.responses.respond import Answer, timed
+from layerscope_api.responses.execution import Execution
+from layerscope_api.responses.respond import Answer
 from layerscope_api.schemas.options import ActivationOptions, Options, read_options
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import drawing_bytes, tile_group
@@ -76,7 +76,7 @@ class _Output:
 
 
 def infer(
-    service: Service, reference: str, request: InferenceRequest, is_wanted: IsWanted, encoding: str | None
+    service: Service, reference: str, request: InferenceRequest, execution: Execution, encoding: str | None
 ) -> Answer:
     """Answer a request. It may block.
 
@@ -84,8 +84,8 @@ def infer(
         service: who answers.
         reference: the model that was asked for.
         request: what was asked.
-        is_wanted: tells whether somebody still waits.
-        encoding: how the answer is compress, if it is.
+        execution: the work on the request.
+        encoding: how the answer is compressed, if it is.
     """
     model = described(service.engine, reference)
     require_few([each.name for each in request.outputs], service.limits)
@@ -94,15 +94,17 @@ def infer(
         model=f"{model.name}@{model.version}",
         sources=_sources(model, request),
         layers=list(dict.fromkeys(each.address for each in outputs)),
-        is_wanted=is_wanted,
         timeout=_timeout(request.parameters),
-        admit=lambda specs: _admit(outputs, specs, service.limits),
     )
-    with protocol_errors(reference), service.engine.admitted(query) as result:
-        (buffers, media_type, headers), written_in = timed(
+
+    def answer_bytes(plan: QueryPlan) -> int:
+        return _admit(outputs, plan.specs, service.limits)
+
+    with protocol_errors(reference), execution.run(service.engine, query, answer_bytes) as result:
+        buffers, media_type, headers = execution.encoded(
             lambda: _written(service, result, request, outputs, encoding)
         )
-        return Answer(buffers, media_type, result.model, result.activations, written_in, headers)
+        return Answer(buffers, media_type, result.model, result.activations, headers)
 
 
 def _outputs(model: ModelDescription, request: InferenceRequest) -> list[_Output]:

@@ -1,6 +1,6 @@
 """Models as the protocol describes them, and its error messages for unknown models and outputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,11 +14,11 @@ from layerscope.errors import (
     ModelNotFound,
     OptionInvalid,
 )
-from layerscope.execution.interface import Engine
-from layerscope.graph.model import LoadedModel, ModelDescription
+from layerscope.execution.interface import Engine, ModelRecord
+from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_one
 from layerscope.graph.taps.tap import Shape, Tap
-from layerscope.models.registry import Entry, State
+from layerscope.models.registry import State
 from layerscope_api.inference_protocol.datatypes import datatype_of
 from layerscope_api.observability.request_metrics import request_metrics
 
@@ -116,17 +116,17 @@ def configuration(model: ModelDescription, max_images: int) -> dict[str, Any]:
     }
 
 
-def index(entries: list[Entry[LoadedModel]], *, only_ready: bool) -> list[dict[str, str]]:
+def index(records: Sequence[ModelRecord], *, only_ready: bool) -> list[dict[str, str]]:
     """The state of every version of every model, with the reason if it is not ready."""
     return [
         {
-            "name": entry.source.name,
-            "version": str(entry.source.version),
-            "state": _STATES[entry.state],
-            "reason": entry.reason or ("unloaded" if entry.state == "unloaded" else ""),
+            "name": record.name,
+            "version": str(record.version),
+            "state": _STATES[record.state],
+            "reason": record.reason or ("unloaded" if record.state == "unloaded" else ""),
         }
-        for entry in entries
-        if entry.state == "ready" or not only_ready
+        for record in records
+        if record.state == "ready" or not only_ready
     ]
 
 

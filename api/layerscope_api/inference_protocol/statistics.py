@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.graph.model import LoadedModel
-from layerscope.models.registry import Entry
+from layerscope.execution.interface import ModelRecord
 from layerscope_api.observability.metrics import Metrics, Samples
 
 _NANOSECONDS = 1e9
@@ -16,15 +15,15 @@ _STAGES = {
 }
 
 
-def model_statistics(entries: Sequence[Entry[LoadedModel]], metrics: Metrics) -> dict[str, Any]:
+def model_statistics(records: Sequence[ModelRecord], metrics: Metrics) -> dict[str, Any]:
     """The statistics of the loaded versions since the start of the service."""
     samples = metrics.samples()
-    return {"model_stats": [_version(entry, samples) for entry in entries if entry.model is not None]}
+    return {"model_stats": [_version(each, samples) for each in records if each.description is not None]}
 
 
-def _version(entry: Entry[LoadedModel], samples: Samples) -> dict[str, Any]:
-    labels = {"model": entry.source.name, "version": str(entry.source.version)}
-    memory = entry.model.description.memory_bytes if entry.model is not None else 0
+def _version(record: ModelRecord, samples: Samples) -> dict[str, Any]:
+    labels = {"model": record.name, "version": str(record.version)}
+    memory = 0 if record.description is None else record.description.memory_bytes
     return {
         "name": labels["model"],
         "version": labels["version"],

@@ -104,7 +104,7 @@ class Metrics:
         if found is None:
             return
         self._seconds.labels(*model).observe(seconds)
-        for stage, taken in seconds_by_stage(request_metrics.stages).items():
+        for stage, taken in seconds_by_stage(request_metrics.timings).items():
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
         self._inferences.labels(*model).inc(_images(found))
@@ -150,7 +150,7 @@ class Metrics:
         """Models come and go: without this, the figures would only become more."""
         if self._engine is None:
             return
-        known = {(each.source.name, str(each.source.version)) for each in self._engine.catalogue()}
+        known = {(each.name, str(each.version)) for each in self._engine.catalogue()}
         counted = {
             (sample.labels["model"], sample.labels["version"])
             for metric in (self._loads, self._requests)
@@ -213,10 +213,10 @@ class _Looked:
         state = GaugeMetricFamily(
             "layerscope_model_state", "1 for the state a model is in", labels=(*_MODEL, "state")
         )
-        for entry in self.engine.catalogue():
-            model = entry.source.name, str(entry.source.version)
-            state.add_metric((*model, entry.state), 1)
-            if (loaded := entry.model) is not None:
+        for record in self.engine.catalogue():
+            model = record.name, str(record.version)
+            state.add_metric((*model, record.state), 1)
+            if (loaded := record.description) is not None:
                 memory.add_metric(model, loaded.memory_bytes)
         yield memory
         yield state

@@ -1,16 +1,18 @@
 """The metrics of one request, and the middleware that records them once it has been answered."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from layerscope.tensors.timing import Stopwatch
+
 if TYPE_CHECKING:
     from layerscope.graph.model import ModelDescription
     from layerscope.tensors.activations import Activations
-    from layerscope.tensors.timing import Stage
+    from layerscope.tensors.timing import Timing
 
 _CLIENT_CLOSED_REQUEST = 499
 
@@ -23,32 +25,34 @@ class RequestMetrics:
         reference: the model, as the caller wrote it.
         model: name and version of the model that answered; None if none did.
         activations: what the model computed.
-        encoding: the time it took to encode the answer.
+        timings: where the time of the answer went, from the beginning of the request on.
         reason: the code of the error that was answered.
+        stopwatch: began with the request.
+        began_ns: the same moment in nanoseconds since 1970.
     """
 
     reference: str = ""
     model: tuple[str, str] | None = None
     activations: "Activations | None" = None
-    encoding: "Stage | None" = None
+    timings: "Sequence[Timing]" = ()
     reason: str | None = None
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    began_ns: int = field(default_factory=time.time_ns)
 
-    @property
-    def stages(self) -> "list[Stage]":
-        """The stages of the answer, with their times."""
-        computed = [] if self.activations is None else self.activations.stages
-        return [*computed, *([] if self.encoding is None else [self.encoding])]
-
-    def answered(self, model: "ModelDescription", activations: "Activations", encoding: "Stage") -> None:
+    def answered(
+        self, model: "ModelDescription", activations: "Activations", timings: "Sequence[Timing]"
+    ) -> None:
         """Note that a model has answered."""
         self.model = model.name, str(model.version)
         self.activations = activations
-        self.encoding = encoding
+        self.timings = timings
 
 
 def request_metrics(scope: Scope) -> RequestMetrics:
     """The metrics of a request. They are created here for one that has not passed the middleware."""
-    found: RequestMetrics = scope.setdefault("request_metrics", RequestMetrics())
+    found: RequestMetrics | None = scope.get("request_metrics")
+    if found is None:
+        found = scope["request_metrics"] = RequestMetrics()
     return found
 
 

@@ -7,7 +7,6 @@ imported.
 
 import logging
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -114,12 +113,10 @@ class TracingMiddleware:
         if status >= _FAILED:
             span.set_status(self._failure)
         within = self._in_context(span)
-        # Spans count from 1970, stages from when the machine was started.
-        zero = time.time_ns() - time.monotonic_ns()
-        for stage in metrics.stages:
-            started = zero + int(stage.started * 1e9)
-            child = self._tracer.start_span(stage.name, within, start_time=started)
-            child.end(started + int(stage.seconds * 1e9))
+        for timing in metrics.timings:
+            started = metrics.began_ns + int(timing.offset * 1e9)
+            child = self._tracer.start_span(timing.stage, within, start_time=started)
+            child.end(started + int(timing.seconds * 1e9))
 
 
 def _method(scope: Scope) -> str:

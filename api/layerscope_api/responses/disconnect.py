@@ -1,37 +1,33 @@
-"""Whether whoever sent a request still waits for the answer."""
+"""Client disconnects: the work on a request is cancelled when its caller leaves."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import Request
 from starlette.types import Receive
 
 from layerscope.errors import LayerscopeError
-
-IsWanted = Callable[[], bool]
-"""Tells whether the answer is still waited for. May be called from any thread."""
+from layerscope.execution.interface import CancellationToken
 
 
 @asynccontextmanager
-async def watched(request: Request) -> AsyncIterator[IsWanted]:
-    """Notice when the caller goes away, or is told that the time is up.
+async def cancelled_on_disconnect(request: Request, cancellation: CancellationToken) -> AsyncIterator[None]:
+    """Cancel the work when the caller leaves, and at the latest when the context ends.
 
-    Begins when the body has been read, and ends before the answer is sent: nothing is wanted from then on.
+    The context begins when the body has been read, and ends before the answer is sent, or when the time is up.
     """
-    gone = threading.Event()
-    watch = asyncio.create_task(_watch(request.receive, gone))
+    watch = asyncio.create_task(_watch(request.receive, cancellation))
     try:
-        yield lambda: not gone.is_set()
+        yield
     finally:
-        gone.set()
+        cancellation.cancel()
         watch.cancel()
 
 
-async def _watch(receive: Receive, gone: threading.Event) -> None:
+async def _watch(receive: Receive, cancellation: CancellationToken) -> None:
     # A GET may have a body, which nobody reads, and which may be longer than is allowed.
     with suppress(LayerscopeError):
         while (await receive())["type"] != "http.disconnect":
             pass
-        gone.set()
+        cancellation.cancel()

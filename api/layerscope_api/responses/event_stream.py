@@ -13,12 +13,13 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from layerscope.errors import LayerscopeError
-from layerscope.execution.attributing import Progress
+from layerscope.execution.interface import Progress
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.content_negotiation import quality_of
-from layerscope_api.responses.disconnect import IsWanted, watched
+from layerscope_api.responses.disconnect import cancelled_on_disconnect
 from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.respond import Answer
 
 Stream = Literal["text/event-stream", "application/x-ndjson"]
@@ -42,7 +43,7 @@ class StreamedAnswer(Response):
     Args:
         request: what came in.
         work: where blocking work is done.
-        answer: does it, as long as it is wanted, and tells its progress; its result is JSON.
+        answer: does it until it is cancelled, and calls its progress; its result is JSON.
         stream: how it is sent.
         more: how many seconds it may take besides what every request may.
     """
@@ -51,7 +52,7 @@ class StreamedAnswer(Response):
         self,
         request: Request,
         work: WorkerPool,
-        answer: Callable[[IsWanted, Progress], Answer],
+        answer: Callable[[Execution, Progress], Answer],
         stream: Stream,
         more: float,
     ) -> None:
@@ -62,6 +63,8 @@ class StreamedAnswer(Response):
         self._event = _server_sent if stream == "text/event-stream" else _line
         self._newest: tuple[int, int] | None = None
         self._told = asyncio.Event()
+        self._metrics = request_metrics(request.scope)
+        self._execution = Execution(self._metrics.stopwatch)
         super().__init__(media_type=stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
 
@@ -72,8 +75,8 @@ class StreamedAnswer(Response):
         def progress(done: int, total: int) -> None:
             loop.call_soon_threadsafe(self._tell, done, total)
 
-        async with watched(self._request) as is_wanted:
-            work = self._work.run(lambda: self._answer(is_wanted, progress), self._more)
+        async with cancelled_on_disconnect(self._request, self._execution.cancellation):
+            work = self._work.run(lambda: self._answer(self._execution, progress), self._more)
             working = asyncio.ensure_future(work)
             if not await self._has_news(working) and (error := working.exception()):
                 await self._failure(error)(scope, receive, send)
@@ -109,7 +112,7 @@ class StreamedAnswer(Response):
         if error is not None:
             return self._event("error", bytes(self._failure(error).body))
         done = working.result()
-        request_metrics(self._request.scope).answered(done.model, done.activations, done.encoding)
+        self._metrics.answered(done.model, done.activations, self._execution.timings)
         return self._event("result", b"".join(bytes(buffer) for buffer in done.buffers))
 
     def _failure(self, error: BaseException) -> Response:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
-from layerscope.execution.attributing import Attribution
-from layerscope.execution.interface import Result
+from layerscope.execution.interface import Attribution, Result
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
-from layerscope.tensors.timing import Stage
 from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.respond import Answer, ascii_address
 
@@ -19,9 +17,7 @@ def picture_format(request: Request) -> PictureFormat:
     return "webp" if wishes["webp"] > wishes["png"] else "png"
 
 
-def picture_answer(
-    picture: Picture, result: Result | Attribution, addresses: Sequence[str], encoding: Stage
-) -> Answer:
+def picture_answer(picture: Picture, result: Result | Attribution, addresses: Sequence[str]) -> Answer:
     """The picture of layers, and the values its colours span. A single layer is named in the headers."""
     headers = {
         "X-Value-Min": f"{picture.value_min:.9g}",
@@ -30,4 +26,4 @@ def picture_answer(
     }
     if len(addresses) == 1:
         headers["X-Layer"] = ascii_address(addresses[0])
-    return Answer([picture.data], picture.media_type, result.model, result.activations, encoding, headers)
+    return Answer([picture.data], picture.media_type, result.model, result.activations, headers)

@@ -2,7 +2,6 @@
 
 import hashlib
 import string
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,27 +14,26 @@ from layerscope import __version__
 from layerscope.encode import Buffer
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activations
-from layerscope.tensors.timing import Stage, seconds_by_stage
+from layerscope.tensors.timing import Timing, seconds_by_stage
 from layerscope_api.context.service import Service
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import Asked, Stored
 from layerscope_api.responses.buffers import BuffersResponse
-from layerscope_api.responses.disconnect import IsWanted, watched
+from layerscope_api.responses.disconnect import cancelled_on_disconnect
+from layerscope_api.responses.execution import Execution
 from layerscope_api.schemas.options import ImageOptions
 
 Options = TypeVar("Options", bound=ImageOptions)
-Encoded = TypeVar("Encoded")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A body as a list of buffers, when it was written, and what the headers say of it."""
+    """A body as a list of buffers, and what the headers say of it."""
 
     buffers: Sequence[Buffer]
     media_type: str
     model: ModelDescription
     activations: Activations
-    encoding: Stage
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,7 +42,7 @@ async def respond(
     service: Service,
     reference: str,
     asked: Asked[Options],
-    answer: Callable[[IsWanted], Answer],
+    answer: Callable[[Execution], Answer],
     more: float = 0.0,
 ) -> Response:
     """Answer a GET from what the client has if that is still true, else do the work in a thread.
@@ -54,7 +52,7 @@ async def respond(
         service: who answers.
         reference: the model that was asked for.
         asked: the options and images.
-        answer: does the work, as long as it is wanted; it may block.
+        answer: does the work, until it is cancelled; it may block.
         more: how many seconds it may take besides what every request may.
     """
     request_metrics(request.scope).reference = reference
@@ -70,7 +68,7 @@ async def respond(
 async def send(
     request: Request,
     service: Service,
-    answer: Callable[[IsWanted], Answer],
+    answer: Callable[[Execution], Answer],
     headers: Mapping[str, str] | None = None,
     more: float = 0.0,
 ) -> Response:
@@ -79,17 +77,19 @@ async def send(
     Args:
         request: what came in.
         service: who answers.
-        answer: does the work, as long as it is wanted; it may block.
+        answer: does the work, until it is cancelled; it may block.
         headers: further headers.
         more: how many seconds it may take besides what every request may.
     """
-    async with watched(request) as is_wanted:
-        done = await service.request_pool.run(lambda: answer(is_wanted), more)
-    request_metrics(request.scope).answered(done.model, done.activations, done.encoding)
+    metrics = request_metrics(request.scope)
+    execution = Execution(metrics.stopwatch)
+    async with cancelled_on_disconnect(request, execution.cancellation):
+        done = await service.request_pool.run(lambda: answer(execution), more)
+    metrics.answered(done.model, done.activations, execution.timings)
     every = {
         "X-Model": f"{done.model.name}@{done.model.version}",
         "X-Model-Digest": done.model.digest,
-        "Server-Timing": _server_timing(done),
+        "Server-Timing": _server_timing(execution.timings, is_hit=done.activations.hit),
         **done.headers,
         **(headers or {}),
     }
@@ -99,13 +99,6 @@ async def send(
 def ascii_address(address: str) -> str:
     """An address as a header can carry it: percent-encoded outside ASCII, which is another spelling of it."""
     return quote(address, safe=string.punctuation)
-
-
-def timed(encode: Callable[[], Encoded]) -> tuple[Encoded, Stage]:
-    """What `encode` returns, and the time it took."""
-    started = time.monotonic()
-    encoded = encode()
-    return encoded, Stage("encode", started, time.monotonic() - started)
 
 
 def _etag(request: Request, model: ModelDescription, asked: Asked[Options]) -> str:
@@ -134,7 +127,7 @@ def _validity(service: Service, reference: str, model: ModelDescription, etag: s
     return {"ETag": etag, "Cache-Control": f"private, {kept}", "Vary": "Accept"}
 
 
-def _server_timing(answer: Answer) -> str:
-    stages = seconds_by_stage([*answer.activations.stages, answer.encoding])
-    timings = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in stages.items()]
-    return ", ".join([*timings, f"cache;desc={'hit' if answer.activations.hit else 'miss'}"])
+def _server_timing(timings: Sequence[Timing], *, is_hit: bool) -> str:
+    stages = seconds_by_stage(timings)
+    durations = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in stages.items()]
+    return ", ".join([*durations, f"cache;desc={'hit' if is_hit else 'miss'}"])

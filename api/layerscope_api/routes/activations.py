@@ -5,14 +5,14 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 
 from layerscope.encode import encode
-from layerscope.execution.interface import Query
+from layerscope.execution.interface import Query, QueryPlan
 from layerscope.tensors.statistics import statistics_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
 from layerscope_api.responses.content_negotiation import format_for
-from layerscope_api.responses.disconnect import IsWanted
-from layerscope_api.responses.respond import Answer, ascii_address, respond, timed
+from layerscope_api.responses.execution import Execution
+from layerscope_api.responses.respond import Answer, ascii_address, respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, TENSORS, query, query_and_body
 from layerscope_api.schemas.options import ActivationOptions
 from layerscope_api.schemas.results import ActivationsBody
@@ -49,12 +49,12 @@ async def _activations(model: str, request: Request, service: Service) -> Respon
     asked = await read_request(request, ActivationOptions, service.limits)
     accept = request.headers.get("accept")
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, accept, is_wanted)
+        request, service, model, asked, lambda execution: _answer(service, model, asked, accept, execution)
     )
 
 
 def _answer(
-    service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None, is_wanted: IsWanted
+    service: Service, model: str, asked: Asked[ActivationOptions], accept: str | None, execution: Execution
 ) -> Answer:
     options = asked.options
     form = format_for(accept, options.format)
@@ -62,15 +62,17 @@ def _answer(
         model=model,
         sources=asked.sources(service.images, service.limits),
         layers=options.layers,
-        admit=lambda specs: admit(specs, options, form, service.limits),
-        is_wanted=is_wanted,
     )
-    with service.engine.admitted(query) as result:
+
+    def answer_bytes(plan: QueryPlan) -> int:
+        return admit(plan.specs, options, form, service.limits)
+
+    with execution.run(service.engine, query, answer_bytes) as result:
         found = result.activations
         wanted = found.items() if options.statistics else ()
         statistics = {address: statistics_of(each) for address, each in wanted}
         metadata = replace(activation_metadata(result.model, options), statistics=statistics)
         reduced = found.reduced(options.tensor_options())
-        encoded, encoding = timed(lambda: encode(reduced, form, metadata, service.limits))
+        encoded = execution.encoded(lambda: encode(reduced, form, metadata, service.limits))
         headers = {"X-Layer": ascii_address(next(iter(reduced)))} if form == "npy" else {}
-        return Answer(encoded.buffers, encoded.media_type, result.model, found, encoding, headers)
+        return Answer(encoded.buffers, encoded.media_type, result.model, found, headers)

@@ -1,6 +1,5 @@
 """Attributions: where in an image the reasons for an output lie."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -9,20 +8,19 @@ from layerscope import encode
 from layerscope.attribution import METHODS, method_of
 from layerscope.encode import Format
 from layerscope.errors import OptionInvalid
-from layerscope.execution.attributing import AttributionQuery, Progress, no_progress
+from layerscope.execution.interface import Progress, Query, QueryPlan
 from layerscope.execution.overlay_background import Ground
 from layerscope.render import PictureFormat, overlay, overlay_bytes, overlay_layout
 from layerscope.render.layout import require_fits
 from layerscope.tensors.options import TensorOptions
-from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
 from layerscope_api.responses.content_negotiation import format_for
-from layerscope_api.responses.disconnect import IsWanted
 from layerscope_api.responses.event_stream import STREAMS, StreamedAnswer, stream_for
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import picture_answer, picture_format
-from layerscope_api.responses.respond import Answer, ascii_address, respond, timed
+from layerscope_api.responses.respond import Answer, ascii_address, respond
 from layerscope_api.schemas.attribution_options import (
     HeatMapOptions,
     HeatPictureOptions,
@@ -124,8 +122,8 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         _require_json(asked.options)
         service.engine.describe(model)
 
-        def answer(is_wanted: IsWanted, progress: Progress) -> Answer:
-            return _encoded(service, model, name, asked, "json", is_wanted, progress)
+        def answer(execution: Execution, progress: Progress) -> Answer:
+            return _encoded(service, model, name, asked, "json", execution, progress)
 
         return StreamedAnswer(request, service.request_pool, answer, stream, service.attribution_seconds)
     form = format_for(accept, asked.options.format)
@@ -134,7 +132,7 @@ async def _maps(model: str, name: str, request: Request, service: Service) -> Re
         service,
         model,
         asked,
-        lambda is_wanted: _encoded(service, model, name, asked, form, is_wanted),
+        lambda execution: _encoded(service, model, name, asked, form, execution),
         service.attribution_seconds,
     )
 
@@ -154,7 +152,7 @@ async def _picture(model: str, name: str, request: Request, service: Service) ->
         service,
         model,
         asked,
-        lambda is_wanted: _drawn(service, model, name, asked, form, is_wanted),
+        lambda execution: _drawn(service, model, name, asked, form, execution),
         service.attribution_seconds,
     )
 
@@ -165,30 +163,27 @@ def _encoded(
     name: str,
     asked: Asked[HeatMapOptions],
     form: Format,
-    is_wanted: IsWanted,
-    progress: Progress = no_progress,
+    execution: Execution,
+    progress: Progress | None = None,
 ) -> Answer:
     method, values, limits = method_of(name), asked.options.values, service.limits
 
-    def admit(specs: Sequence[TensorSpec]) -> int:
+    def answer_bytes(plan: QueryPlan) -> int:
+        specs = [plan.map_of(name)]
         encode.require_fits(specs, form, limits, values=values)
         return encode.building_bytes(specs, TensorOptions(), form, values=values)
 
-    found = service.engine.attribute(
-        AttributionQuery(
-            model=model,
-            sources=asked.sources(service.images, limits),
-            method=method,
-            options=method_options(method, asked.options),
-            admit=admit,
-            is_wanted=is_wanted,
-            progress=progress,
-        )
+    query = Query(
+        model=model,
+        sources=asked.sources(service.images, limits),
+        methods={name: method_options(method, asked.options)},
     )
-    maps, metadata = found.activations, attribution_metadata(found, values=values)
-    encoded, encoding = timed(lambda: encode.encode(maps, form, metadata, limits))
-    headers = {"X-Layer": ascii_address(found.place.address)}
-    return Answer(encoded.buffers, encoded.media_type, found.model, maps, encoding, headers)
+    with execution.run(service.engine, query, answer_bytes, progress) as result:
+        found = result.attribution(name)
+        maps, metadata = found.activations, attribution_metadata(found, values=values)
+        encoded = execution.encoded(lambda: encode.encode(maps, form, metadata, limits))
+        headers = {"X-Layer": ascii_address(found.place.address)}
+        return Answer(encoded.buffers, encoded.media_type, found.model, maps, headers)
 
 
 def _drawn(
@@ -197,37 +192,31 @@ def _drawn(
     name: str,
     asked: Asked[HeatPictureOptions],
     form: PictureFormat,
-    is_wanted: IsWanted,
+    execution: Execution,
 ) -> Answer:
     method, options, limits = method_of(name), asked.options, service.limits
     look, sources = options.picture_options(), asked.sources(service.images, limits)
     ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
     layout = overlay_layout(ground.size, look)
 
-    def admit(specs: Sequence[TensorSpec]) -> int:
+    def answer_bytes(plan: QueryPlan) -> int:
+        maps = plan.map_of(name)
         require_fits(layout, limits.picture_pixels)
-        return overlay_bytes(layout) + 8 * specs[0].size
+        return overlay_bytes(layout) + 8 * maps.size
 
-    found = service.engine.attribute(
-        AttributionQuery(
-            model=model,
-            sources=sources,
-            method=method,
-            options=method_options(method, options),
-            admit=admit,
-            is_wanted=is_wanted,
+    query = Query(model=model, sources=sources, methods={name: method_options(method, options)})
+    with execution.run(service.engine, query, answer_bytes) as result:
+        found = result.attribution(name)
+        picture = execution.encoded(
+            lambda: overlay(
+                found.maps[0],
+                ground.background(),
+                look,
+                limits=limits,
+                alpha=options.alpha,
+                interpolation=options.interpolation,
+                metadata=picture_metadata(found),
+                form=form,
+            )
         )
-    )
-    picture, encoding = timed(
-        lambda: overlay(
-            found.maps[0],
-            ground.background(),
-            look,
-            limits=limits,
-            alpha=options.alpha,
-            interpolation=options.interpolation,
-            metadata=picture_metadata(found),
-            form=form,
-        )
-    )
-    return picture_answer(picture, found, [found.place.address], encoding)
+        return picture_answer(picture, found, [found.place.address])

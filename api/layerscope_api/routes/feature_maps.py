@@ -1,6 +1,7 @@
 """Feature maps: the channels of layers as a picture, and the atlas that says what lies where in it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,9 +12,9 @@ from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import picture_answer, picture_format
-from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.responses.respond import Answer, respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.schemas.sprite_atlas import AtlasBody
@@ -72,11 +73,10 @@ async def _feature_map(model: str, request: Request, service: Service) -> Respon
     asked = await read_request(request, FeatureMapOptions, service.limits)
     form, options, limits = picture_format(request), asked.options, service.limits
 
-    def answer(is_wanted: IsWanted) -> Answer:
-        query = _query(service, model, asked, drawing_bytes, is_wanted)
-        with service.engine.admitted(query) as result:
-            picture, encoding = timed(lambda: _draw(result, options, limits, form))
-            return picture_answer(picture, result, list(result.activations), encoding)
+    def answer(execution: Execution) -> Answer:
+        with _run(execution, service, model, asked, drawing_bytes) as result:
+            picture = execution.encoded(lambda: _draw(result, options, limits, form))
+            return picture_answer(picture, result, list(result.activations))
 
     return await respond(request, service, model, asked, answer)
 
@@ -85,30 +85,24 @@ async def _atlas(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, FeatureMapOptions, service.limits)
     options, limits = asked.options, service.limits
 
-    def answer(is_wanted: IsWanted) -> Answer:
-        query = _query(service, model, asked, atlas_bytes, is_wanted)
-        with service.engine.admitted(query) as result:
-            body, encoding = timed(lambda: atlas_json(result, options, limits))
-            return Answer([body], "application/json", result.model, result.activations, encoding)
+    def answer(execution: Execution) -> Answer:
+        with _run(execution, service, model, asked, atlas_bytes) as result:
+            body = execution.encoded(lambda: atlas_json(result, options, limits))
+            return Answer([body], "application/json", result.model, result.activations)
 
     return await respond(request, service, model, asked, answer)
 
 
-def _query(
+def _run(
+    execution: Execution,
     service: Service,
     model: str,
     asked: Asked[FeatureMapOptions],
     needed: Callable[[Sequence[TensorSpec], FeatureMapOptions, Limits], int],
-    is_wanted: IsWanted,
-) -> Query:
+) -> AbstractContextManager[Result]:
     options, limits = asked.options, service.limits
-    return Query(
-        model=model,
-        sources=asked.sources(service.images, limits),
-        layers=[options.layer],
-        admit=lambda specs: needed(specs, options, limits),
-        is_wanted=is_wanted,
-    )
+    query = Query(model=model, sources=asked.sources(service.images, limits), layers=[options.layer])
+    return execution.run(service.engine, query, lambda plan: needed(plan.specs, options, limits))
 
 
 def _draw(result: Result, options: FeatureMapOptions, limits: Limits, form: PictureFormat) -> Picture:

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Request, Response
 
 from layerscope import encode
 from layerscope.execution.inputs import ImageSource, Sources
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.disconnect import IsWanted
-from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.responses.execution import Execution
+from layerscope_api.responses.respond import Answer, respond
 from layerscope_api.schemas.attributions import InspectionBody
 from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.openapi import RUN_ERRORS, errors, query_and_body
@@ -39,25 +39,27 @@ async def post_inspect(model: ModelReference, request: Request, service: Service
     asked = await read_request(request, InspectOptions, service.limits)
     more = service.attribution_seconds if asked.options.methods else 0.0
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted), more
+        request, service, model, asked, lambda execution: _answer(service, model, asked, execution), more
     )
 
 
-def _answer(service: Service, model: str, asked: Asked[InspectOptions], is_wanted: IsWanted) -> Answer:
+def _answer(service: Service, model: str, asked: Asked[InspectOptions], execution: Execution) -> Answer:
     options = asked.options
     sources = asked.sources(service.images, service.limits)
     query = Query(
         model=model,
         sources=sources,
         layers=[*options.layers, "outputs"],
-        admit=lambda specs: _telling_bytes(specs, options),
-        is_wanted=is_wanted,
         methods=options.explanations(),
     )
-    with service.engine.admitted(query) as result:
+
+    def answer_bytes(plan: QueryPlan) -> int:
+        return _telling_bytes(plan.specs, options)
+
+    with execution.run(service.engine, query, answer_bytes) as result:
         images = _stored(service, result.model, sources)
-        body, encoding = timed(lambda: _body(service, result, options, images))
-        return Answer([body], "application/json", result.model, result.activations, encoding)
+        body = execution.encoded(lambda: _body(service, result, options, images))
+        return Answer([body], "application/json", result.model, result.activations)
 
 
 def _telling_bytes(specs: Sequence[TensorSpec], options: InspectOptions) -> int:

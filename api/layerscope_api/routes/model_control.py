@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from layerscope.execution.interface import ModelRecord
 from layerscope_api.context.scopes import MODELS_WRITE
 from layerscope_api.context.service import ModelReference, ServiceDependency
 from layerscope_api.schemas.models import LabelsBody, NamedVersionBody
@@ -27,13 +28,17 @@ async def load_model(model: ModelReference, service: ServiceDependency) -> Named
 
     One that is loaded serves until the new one can, and requests that it has begun end with it.
     """
-    return named_version(await service.admin_pool.run(lambda: service.engine.models.load(model)))
+    return named_version(
+        ModelRecord.of(await service.admin_pool.run(lambda: service.engine.models.load(model)))
+    )
 
 
 @router.post("/{model}/unload", responses=errors(404, 409, 422, 429, 503))
 async def unload_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
     """Take a version out of memory: now, or (`unloading`) when the last request that uses it has ended."""
-    return named_version(await service.admin_pool.run(lambda: service.engine.models.unload(model)))
+    return named_version(
+        ModelRecord.of(await service.admin_pool.run(lambda: service.engine.models.unload(model)))
+    )
 
 
 @router.put("/{model}/labels/{label}", responses=errors(404, 409, 422, 429, 503, 507))

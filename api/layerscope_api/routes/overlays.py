@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
 from layerscope.errors import NoPicture
-from layerscope.execution.interface import Query
+from layerscope.execution.interface import Query, QueryPlan
 from layerscope.execution.overlay_background import Ground
 from layerscope.graph.taps.selectors import require_one
 from layerscope.render import PictureFormat, overlay, overlay_bytes, overlay_layout, tiles
@@ -17,9 +17,9 @@ from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import picture_answer, picture_format
-from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.responses.respond import Answer, respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.picture_options import OverlayOptions
 from layerscope_api.serializers.models import layers_metadata
@@ -53,12 +53,12 @@ async def _overlay(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, OverlayOptions, service.limits)
     form = picture_format(request)
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, form, is_wanted)
+        request, service, model, asked, lambda execution: _answer(service, model, asked, form, execution)
     )
 
 
 def _answer(
-    service: Service, model: str, asked: Asked[OverlayOptions], form: PictureFormat, is_wanted: IsWanted
+    service: Service, model: str, asked: Asked[OverlayOptions], form: PictureFormat, execution: Execution
 ) -> Answer:
     options, limits = asked.options, service.limits
     look, layer, channel = options.picture_options(), options.layer, options.channel
@@ -66,15 +66,15 @@ def _answer(
     ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
     layout = overlay_layout(ground.size, look)
 
-    def admit(specs: Sequence[TensorSpec]) -> int:
-        require_one_map(specs, layer, channel)
+    def answer_bytes(plan: QueryPlan) -> int:
+        require_one_map(plan.specs, layer, channel)
         require_fits(layout, limits.picture_pixels)
-        return overlay_bytes(layout) + 8 * specs[0].size
+        return overlay_bytes(layout) + 8 * plan.specs[0].size
 
-    query = Query(model=model, sources=sources, layers=[layer], admit=admit, is_wanted=is_wanted)
-    with service.engine.admitted(query) as result:
+    query = Query(model=model, sources=sources, layers=[layer])
+    with execution.run(service.engine, query, answer_bytes) as result:
         ((address, activation),) = result.activations.items()
-        picture, encoding = timed(
+        picture = execution.encoded(
             lambda: overlay(
                 map_of(activation, channel),
                 ground.background(),
@@ -86,7 +86,7 @@ def _answer(
                 form=form,
             )
         )
-        return picture_answer(picture, result, [address], encoding)
+        return picture_answer(picture, result, [address])
 
 
 def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None) -> None:

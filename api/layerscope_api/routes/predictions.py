@@ -3,12 +3,12 @@
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.disconnect import IsWanted
-from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.responses.execution import Execution
+from layerscope_api.responses.respond import Answer, respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.options import PredictionOptions
 from layerscope_api.schemas.results import PredictionsBody
@@ -43,22 +43,24 @@ async def post_predictions(model: ModelReference, request: Request, service: Ser
 async def _predictions(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, PredictionOptions, service.limits)
     return await respond(
-        request, service, model, asked, lambda is_wanted: _answer(service, model, asked, is_wanted)
+        request, service, model, asked, lambda execution: _answer(service, model, asked, execution)
     )
 
 
-def _answer(service: Service, model: str, asked: Asked[PredictionOptions], is_wanted: IsWanted) -> Answer:
+def _answer(service: Service, model: str, asked: Asked[PredictionOptions], execution: Execution) -> Answer:
     top = asked.options.top
     query = Query(
         model=model,
         sources=asked.sources(service.images, service.limits),
         layers=["outputs"],
-        admit=lambda specs: sum(building_bytes(spec, top) for spec in specs),
-        is_wanted=is_wanted,
     )
-    with service.engine.admitted(query) as result:
-        body, encoding = timed(lambda: _body(result, top))
-        return Answer([body], "application/json", result.model, result.activations, encoding)
+
+    def answer_bytes(plan: QueryPlan) -> int:
+        return sum(building_bytes(spec, top) for spec in plan.specs)
+
+    with execution.run(service.engine, query, answer_bytes) as result:
+        body = execution.encoded(lambda: _body(result, top))
+        return Answer([body], "application/json", result.model, result.activations)
 
 
 def _body(result: Result, top: int) -> bytes:

@@ -1,12 +1,12 @@
 """Statistics: what the values of layers are like, as figures and as a picture of the whole network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
 from layerscope.errors import AnswerTooLarge
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.limits import Limits
 from layerscope.render import (
     HISTOGRAM_WIDTH,
@@ -23,9 +23,9 @@ from layerscope.tensors.spec import TensorSpec
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import picture_format
-from layerscope_api.responses.respond import Answer, respond, timed
+from layerscope_api.responses.respond import Answer, respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, PICTURE, RUN_ERRORS, query, query_and_body
 from layerscope_api.schemas.options import LayersOptions, StatisticsOptions
 from layerscope_api.schemas.results import StatisticsBody
@@ -88,11 +88,14 @@ async def _statistics(model: str, request: Request, service: Service) -> Respons
     asked = await read_request(request, StatisticsOptions, service.limits)
     options = asked.options
 
-    def answer(is_wanted: IsWanted) -> Answer:
-        query = _query(service, model, asked, is_wanted, lambda specs: _admit(specs, options, service.limits))
-        with service.engine.admitted(query) as result:
-            body, encoding = timed(lambda: _body(result, options))
-            return Answer([body], "application/json", result.model, result.activations, encoding)
+    def answer_bytes(plan: QueryPlan) -> int:
+        return _admit(plan.specs, options, service.limits)
+
+    def answer(execution: Execution) -> Answer:
+        query = _query(service, model, asked)
+        with execution.run(service.engine, query, answer_bytes) as result:
+            body = execution.encoded(lambda: _body(result, options))
+            return Answer([body], "application/json", result.model, result.activations)
 
     return await respond(request, service, model, asked, answer)
 
@@ -101,29 +104,22 @@ async def _picture(model: str, request: Request, service: Service) -> Response:
     asked = await read_request(request, LayersOptions, service.limits)
     form = picture_format(request)
 
-    def admit(specs: Sequence[TensorSpec]) -> int:
-        width, height = statistics_picture_size([spec.address for spec in specs], service.limits)
-        return _BYTES_A_VALUE * max(spec.size for spec in specs) + 8 * width * height
+    def answer_bytes(plan: QueryPlan) -> int:
+        width, height = statistics_picture_size([spec.address for spec in plan.specs], service.limits)
+        return _BYTES_A_VALUE * max(spec.size for spec in plan.specs) + 8 * width * height
 
-    def answer(is_wanted: IsWanted) -> Answer:
-        with service.engine.admitted(_query(service, model, asked, is_wanted, admit)) as result:
-            data, encoding = timed(lambda: _draw(result, service.limits, form))
+    def answer(execution: Execution) -> Answer:
+        with execution.run(service.engine, _query(service, model, asked), answer_bytes) as result:
+            data = execution.encoded(lambda: _draw(result, service.limits, form))
             headers = {"Vary": "Accept"}
-            return Answer([data], MEDIA_TYPES[form], result.model, result.activations, encoding, headers)
+            return Answer([data], MEDIA_TYPES[form], result.model, result.activations, headers)
 
     return await respond(request, service, model, asked, answer)
 
 
-def _query(
-    service: Service,
-    model: str,
-    asked: Asked[LayersOptions] | Asked[StatisticsOptions],
-    is_wanted: IsWanted,
-    admit: Callable[[Sequence[TensorSpec]], int],
-) -> Query:
+def _query(service: Service, model: str, asked: Asked[LayersOptions] | Asked[StatisticsOptions]) -> Query:
     sources = asked.sources(service.images, service.limits)
-    layers = asked.options.layers
-    return Query(model=model, sources=sources, layers=layers, admit=admit, is_wanted=is_wanted)
+    return Query(model=model, sources=sources, layers=asked.options.layers)
 
 
 def _admit(specs: Sequence[TensorSpec], options: StatisticsOptions, limits: Limits) -> int:

@@ -12,7 +12,8 @@ from layerscope.encode import (
     response_size,
 )
 from layerscope.errors import LayerscopeError, TooLarge
-from layerscope.execution.admission import LayerPlan, QueryPlan, require_workable
+from layerscope.execution.admission import require_workable
+from layerscope.execution.interface import LayerPlan, QueryPlan
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from layerscope.attribution import METHODS, Method
 from layerscope.attribution.targets import Target
 from layerscope.encode import Metadata
-from layerscope.execution.attributing import Attribution
+from layerscope.execution.interface import Attribution
 from layerscope_api.schemas.attributions import MethodList, MethodOption, MethodRow
 from layerscope_api.serializers.models import layers_metadata, preprocessing_body
 

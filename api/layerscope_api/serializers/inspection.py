@@ -5,8 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from layerscope.errors import LayerscopeError
-from layerscope.execution.attributing import Attribution
-from layerscope.execution.interface import Result
+from layerscope.execution.interface import Attribution, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activation
@@ -67,7 +66,7 @@ def explained(result: Result, options: InspectOptions, links: Links) -> list[dic
     return [
         _explained(result.attributions[name], links)
         if name in result.attributions
-        else _unexplained(name, result.refusals[name])
+        else _unexplained(name, result.refused_methods[name])
         for name in options.methods
     ]
 

@@ -5,11 +5,10 @@ from typing import Any
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import reason_against
-from layerscope.execution.interface import Engine
+from layerscope.execution.interface import Engine, ModelRecord
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Tap
 from layerscope.models.changes import Addition
-from layerscope.models.registry import Entry
 from layerscope_api.schemas.models import (
     FileBody,
     InputBody,
@@ -49,8 +48,8 @@ def model_list(engine: Engine) -> ModelList:
     """Every model, whatever its state."""
     versions: dict[str, list[VersionBody]] = {}
     trouble = engine.models.trouble
-    for entry in engine.catalogue():
-        versions.setdefault(entry.source.name, []).append(_version(entry))
+    for record in engine.catalogue():
+        versions.setdefault(record.name, []).append(_version(record))
     return ModelList(
         models=[
             ModelRow(name=name, labels=engine.labels(name), versions=rows) for name, rows in versions.items()
@@ -88,23 +87,24 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
     )
 
 
-def named_version(entry: Entry[LoadedModel]) -> NamedVersionBody:
+def named_version(record: ModelRecord) -> NamedVersionBody:
     """One version, as it is now."""
-    return NamedVersionBody(name=entry.source.name, **_version(entry).model_dump())
+    return NamedVersionBody(name=record.name, **_version(record).model_dump())
 
 
 def upload_body(added: Addition[LoadedModel]) -> UploadBody:
     """What became of a model file that was sent."""
-    return UploadBody(**named_version(added.entry).model_dump(), file=FileBody.model_validate(added.report))
+    return UploadBody(
+        **named_version(ModelRecord.of(added.entry)).model_dump(), file=FileBody.model_validate(added.report)
+    )
 
 
-def _version(entry: Entry[LoadedModel]) -> VersionBody:
-    loaded = entry.model
-    model = loaded.description if loaded else None
+def _version(record: ModelRecord) -> VersionBody:
+    model = record.description
     return VersionBody(
-        version=entry.source.version,
-        state=entry.state,
-        reason=entry.reason,
+        version=record.version,
+        state=record.state,
+        reason=record.reason,
         digest=model.digest if model else None,
         memory_bytes=model.memory_bytes if model else None,
         inputs=_inputs(model) if model else None,

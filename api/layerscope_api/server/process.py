@@ -17,10 +17,9 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from layerscope import demo
+from layerscope.execution.interface import ModelRecord
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.loading.loader import SHARED_LOADER
-from layerscope.graph.model import LoadedModel
-from layerscope.models.registry import Entry
 from layerscope_api.context.service import lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
@@ -139,7 +138,7 @@ def _loading(
     def load() -> None:
         try:
             with console.status("Loading models …"):
-                engine.load_all(lambda entry: _report(entry, console))
+                engine.load_all(lambda record: _report(record, console))
         except BaseException as error:
             failures.append(error)
             server.should_exit = True
@@ -178,12 +177,12 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def _report(entry: Entry[LoadedModel], console: Console) -> None:
-    name = f"{entry.source.name}@{entry.source.version}"
-    if entry.model is None:
-        console.print(f"[red]✗[/red] {name}: {entry.reason}", highlight=False)
+def _report(record: ModelRecord, console: Console) -> None:
+    name = f"{record.name}@{record.version}"
+    if record.description is None:
+        console.print(f"[red]✗[/red] {name}: {record.reason}", highlight=False)
     else:
-        layers = len(entry.model.description.taps.calls)
+        layers = len(record.description.taps.calls)
         console.print(f"[green]✓[/green] {name}: {layers} layers", highlight=False)
 
 
@@ -191,9 +190,9 @@ def _greet(address: str, engine: LocalEngine, console: Console) -> None:
     console.print(
         f"\nLayerscope serves on [bold]{address}[/bold] (contract: {address}/docs)", highlight=False
     )
-    ready = [entry for entry in engine.catalogue() if entry.model is not None]
-    if ready and ready[0].model is not None:
-        sample, name = demo.samples()["seven"], ready[0].source.name
+    ready = [record for record in engine.catalogue() if record.description is not None]
+    if ready:
+        sample, name = demo.samples()["seven"], ready[0].name
         console.print(f"Try it:\n\n{_curl(address, name, sample)}\n", highlight=False, soft_wrap=True)
 
 

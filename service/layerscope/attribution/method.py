@@ -85,6 +85,11 @@ class InputOptions(TargetOptions):
     )
 
 
+def one_run(options: MethodOptions, shape: Sequence[int]) -> int:  # noqa: ARG001
+    """How many runs one image takes with a method that needs a single one."""
+    return 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """An attribution method.
@@ -115,7 +120,7 @@ class Method:
     paper: str
     options: type[MethodOptions]
     explain: Callable[[Probe, Any], Array]
-    runs: Callable[[Any, Sequence[int]], int] = lambda _options, _shape: 1
+    runs: Callable[[Any, Sequence[int]], int] = one_run
     fewer_runs: tuple[str, ...] = ()
     is_guided: bool = False
     is_gradient: bool = True

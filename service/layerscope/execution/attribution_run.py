@@ -1,17 +1,15 @@
 """One attribution on its way: from rows to maps, of which only those are computed that nobody has computed yet."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
-from layerscope.execution.attributing import (
+from layerscope.execution.attribution_spec import (
     Array,
-    Attribution,
-    Progress,
     Question,
     cache_name,
     found_targets,
@@ -20,6 +18,8 @@ from layerscope.execution.attributing import (
 )
 from layerscope.execution.batches import deadline_told
 from layerscope.execution.cache import ActivationCache
+from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.interface import Attribution, Progress
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.versions import MOST_AHEAD, ImageVersions, Terms
@@ -44,11 +44,10 @@ class AttributionRun:
         model: what runs.
         question: what is asked.
         query: the rows, and all that is fetched of them: at least `question.taps`.
+        timeout: the seconds within which it must be done.
         limits: the bounds in force.
         cache: where maps are kept.
         scheduler: where everything is run.
-        is_wanted: tells whether somebody still waits.
-        progress: is told how many runs are done.
     """
 
     def __init__(
@@ -56,12 +55,10 @@ class AttributionRun:
         model: LoadedModel,
         question: Question,
         query: QueryRun,
+        timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
-        *,
-        is_wanted: Callable[[], bool],
-        progress: Progress,
     ) -> None:
         self._model = model
         self._question = question
@@ -69,9 +66,7 @@ class AttributionRun:
         self._limits = limits
         self._cache = cache
         self._scheduler = scheduler
-        self._is_wanted = is_wanted
-        self._progress = progress
-        self._deadline = time.monotonic() + limits.attribution_milliseconds / 1000
+        self._deadline = time.monotonic() + timeout
 
     def require_few_runs(self) -> None:
         """Check that the maps take no more runs than one attribution may.
@@ -90,8 +85,16 @@ class AttributionRun:
         """The bytes of memory that making the maps takes, besides the values they are made of and themselves."""
         return MOST_AHEAD * self._batch_rows * self._row_bytes
 
-    def attribution(self, found: Activations) -> Attribution:
-        """Compute it from what `query` found."""
+    def attribution(
+        self, found: Activations, cancellation: CancellationToken, progress: Progress | None
+    ) -> Attribution:
+        """Compute it from what `query` found.
+
+        Args:
+            found: the values of at least `question.taps`.
+            cancellation: ends the work early when it is cancelled.
+            progress: is called with the number of runs that are done, and with their total.
+        """
         question = self._question
         if question.method.place == "layer":
             require_one_row(found[question.place.address].values, question.place)
@@ -103,7 +106,9 @@ class AttributionRun:
         with deadline_told():
             maps, hit = self._cache.get_or_compute(
                 keys,
-                lambda lacking: self._maps(found, [places[key] for key in lacking], targets),
+                lambda lacking: self._maps(
+                    found, [places[key] for key in lacking], targets, cancellation, progress
+                ),
                 self.seconds_left,
             )
         return Attribution(
@@ -114,32 +119,35 @@ class AttributionRun:
             targets=targets,
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
-            stages=found.stages,
+            timings=found.timings,
             hit=hit and found.hit,
         )
-
-    def hurry(self, seconds: float) -> None:
-        """Be done in so many seconds, if that is sooner than it must be anyway."""
-        self._deadline = min(self._deadline, time.monotonic() + seconds)
 
     def seconds_left(self) -> float:
         """Until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def _maps(self, found: Activations, rows: Sequence[int], targets: Sequence[Target]) -> list[Array]:
+    def _maps(
+        self,
+        found: Activations,
+        rows: Sequence[int],
+        targets: Sequence[Target],
+        cancellation: CancellationToken,
+        progress: Progress | None,
+    ) -> list[Array]:
         terms = Terms(
             batch_rows=self._batch_rows,
             deadline=self._deadline,
-            is_wanted=self._is_wanted,
+            cancellation=cancellation,
             total=self._runs * len(rows),
-            progress=self._progress,
+            progress=progress,
         )
         own = [targets[row] for row in rows] if targets else []
         probe = ImageVersions(
             self._model, self._question, self._query, found, rows, own, self._scheduler, terms
         )
         # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
-        with self._query.timed("run"), np.errstate(all="ignore"):
+        with self._query.stopwatch.timed("run"), np.errstate(all="ignore"):
             maps = self._question.method.explain(probe, self._question.options)
         return [np.array(each, np.float32) for each in maps]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from layerscope.errors import DeadlineExceeded
+from layerscope.execution.cancellation import CancellationToken
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.taps.tap import Shape, Tap
-from layerscope.tensors.timing import Stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,12 +36,21 @@ def deadline_told() -> Iterator[None]:
         raise DeadlineExceeded(_LATE) from error
 
 
+Moment = tuple[str, float, float]
+"""A stage, when it began on the clock of `time.monotonic`, and how many seconds it took."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a job got: one array a tap, (rows, *tap shape), of its own, and when it waited and ran."""
+    """The result of a job.
+
+    Attributes:
+        arrays: one array a tap, (rows, *tap shape), of the job's own.
+        moments: when the job waited in the queue, and when it ran.
+    """
 
     arrays: list[Array]
-    stages: tuple[Stage, Stage]
+    moments: tuple[Moment, Moment]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,7 +63,7 @@ class Job:
         keys: names the content of each row: rows of one name are the same.
         taps: what is wanted of all rows.
         deadline: when it is of no use any more, on the clock of `time.monotonic`.
-        is_wanted: tells whether its caller still waits.
+        cancellation: whether its caller still needs it.
         is_exact: whether each row must have the values, to the last bit, that it has when it runs alone. A job for which
             that does not matter runs apart from others, so that its values do not depend on who else is there.
     """
@@ -64,7 +73,7 @@ class Job:
     keys: Sequence[str]
     taps: tuple[Tap, ...]
     deadline: float
-    is_wanted: Callable[[], bool] = lambda: True
+    cancellation: CancellationToken = field(default_factory=CancellationToken)
     is_exact: bool = True
     future: "Future[Outcome]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
@@ -77,7 +86,7 @@ class Job:
         """Whether it is still worth running: its caller is there and its time is not up."""
         if not self.future.set_running_or_notify_cancel():
             return False
-        if self.is_wanted() and time.monotonic() <= self.deadline:
+        if not self.cancellation.is_cancelled and time.monotonic() <= self.deadline:
             return True
         self.future.set_exception(DeadlineExceeded(_LATE))
         return False
@@ -169,8 +178,8 @@ class Batch:
         told(self.executable, len(lines), ran)
         for job in jobs:
             own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
-            waited = Stage("queue", job.submitted, started - job.submitted)
-            job.future.set_result(Outcome(own, (waited, Stage("run", started, ran))))
+            waited = "queue", job.submitted, started - job.submitted
+            job.future.set_result(Outcome(own, (waited, ("run", started, ran))))
 
 
 def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:

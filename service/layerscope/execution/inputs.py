@@ -35,16 +35,29 @@ class ImageSource:
         return f"sha256-{hashlib.sha256(self.data).hexdigest()}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TensorSource:
     """Numbers: one image, or several with a batch axis. Fed as they are, unless `preprocess` asks otherwise.
 
     With `preprocess`, `values` are pixels of 0 to 255, (height, width), (height, width, channels) or a batch of
-    the latter.
+    the latter. Two are equal whose values are the same bits in the same shape, NaN included.
     """
 
     values: Array
     preprocess: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TensorSource):
+            return NotImplemented
+        return self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        # An array that comes out of a pickle may be laid out otherwise in memory, and NaN is unequal to itself.
+        return self.preprocess, self.values.dtype.str, self.values.shape, self.values.tobytes()
 
 
 Source = ImageSource | TensorSource

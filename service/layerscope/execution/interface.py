@@ -1,49 +1,105 @@
-"""The engine as its users see it: queries, results, and the protocol that every engine keeps."""
+"""The engine's interface: queries, plans and results as data, and the protocols that every engine keeps.
+
+A query, its plan and its result are plain data without callbacks, clocks or live objects, so that they can be sent to
+another process. What belongs to one caller in one process, a `CancellationToken` and a `Progress` callback, is passed to
+`PreparedQuery.run`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from layerscope.attribution import MethodOptions
+import numpy as np
+
+from layerscope.attribution import Method, MethodOptions
+from layerscope.attribution.targets import Target
 from layerscope.errors import LayerscopeError
-from layerscope.execution.admission import (
-    Admission,
-    QueryPlan,
-)
-from layerscope.execution.attributing import Attribution, AttributionQuery
+from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Sources
 from layerscope.execution.observers import Observer
+from layerscope.execution.query_plan import Computation, LayerPlan, QueryPlan
 from layerscope.execution.watched_layers import WatchedLayer
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.receptive.field import ReceptiveField
+from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.models.changes import ModelChanges
-from layerscope.models.registry import Entry
-from layerscope.tensors.activations import Activations
+from layerscope.models.registry import Entry, State
+from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.timing import Timing
+
+__all__ = [
+    "Attribution",
+    "CancellationToken",
+    "Computation",
+    "Engine",
+    "LayerPlan",
+    "ModelRecord",
+    "PreparedQuery",
+    "Progress",
+    "Query",
+    "QueryPlan",
+    "Result",
+]
+
+Progress = Callable[[int, int], None]
+"""Is called with the number of runs of an attribution that are done, and with their total."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What to run and what of it is wanted.
+    """What to compute: layers of a model for some inputs, attributions of those inputs, or both.
 
     Attributes:
         model: `name`, `name@version` or `name@label`.
         sources: images or tensors by input name.
-        layers: selectors, see `layerscope.graph.taps.selectors`.
-        is_wanted: tells whether somebody still waits for the answer; what nobody waits for does not run.
-        admit: decides whether the answer is possible.
-        methods: the options of each attribution that is wanted too, by name of its method.
+        layers: selectors, see `layerscope.graph.taps.selectors`. None are needed where there are `methods`.
+        methods: the options of each attribution, by name of its method; see `layerscope.attribution.METHODS`.
         timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
     """
 
     model: str
     sources: Sources
-    layers: Sequence[str]
+    layers: Sequence[str] = ()
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
-    is_wanted: Callable[[], bool] = lambda: True
-    admit: Admission | None = None
     timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Heat maps: where in images the reasons for an output lie.
+
+    Attributes:
+        model: the model that was explained.
+        method: the method.
+        options: the options that were in force.
+        place: the layer or the input that the maps lie over.
+        targets: what is explained, one an image; empty for methods that look at no target.
+        maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
+            whole input, whatever their own size.
+        images: the names of the images.
+        timings: where the time went.
+        hit: whether nothing had to run.
+    """
+
+    model: ModelDescription
+    method: Method
+    options: MethodOptions
+    place: Tap
+    targets: tuple[Target, ...]
+    maps: np.ndarray[Any, np.dtype[Any]] = field(repr=False)
+    images: tuple[str, ...]
+    timings: Sequence[Timing]
+    hit: bool
+
+    @property
+    def activations(self) -> Activations:
+        """The maps as if they were values of the place, to be encoded like those."""
+        maps = Activation(self.place, self.maps, None)
+        return Activations(
+            {self.place.address: maps}, self.images, self.model.warnings, self.timings, self.hit
+        )
 
 
 @dataclass(frozen=True)
@@ -53,14 +109,79 @@ class Result:
     Attributes:
         model: the model that gave it.
         activations: the values of the layers, and of those that attributions are made of.
-        attributions: by name of the method.
-        refusals: why there is no attribution, where the model cannot have one, by name of the method.
+        attributions: the heat maps, by name of the method.
+        refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
     """
 
     model: ModelDescription
     activations: Activations
     attributions: Mapping[str, Attribution] = field(default_factory=dict)
-    refusals: Mapping[str, LayerscopeError] = field(default_factory=dict)
+    refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
+
+    def attribution(self, method: str) -> Attribution:
+        """The heat maps of one method.
+
+        Raises:
+            LayerscopeError: the model cannot have them.
+        """
+        if method in self.refused_methods:
+            raise self.refused_methods[method]
+        return self.attributions[method]
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One version of a model as the catalogue lists it. Plain data: it stays as it is when the version changes.
+
+    Attributes:
+        name: the model.
+        version: its version.
+        state: `ready` while it can be used.
+        reason: why it failed, was unloaded to make room, or why a newer file of it is not served in its place.
+        description: what is known of it while it is in memory.
+    """
+
+    name: str
+    version: int
+    state: State
+    reason: str | None
+    description: ModelDescription | None
+
+    @classmethod
+    def of(cls, entry: Entry[LoadedModel]) -> "ModelRecord":
+        """The record of a registry's entry as it is now."""
+        model, source = entry.model, entry.source
+        description = None if model is None else model.description
+        return cls(source.name, source.version, entry.state, entry.reason, description)
+
+
+class PreparedQuery(Protocol):
+    """A query whose model is leased: it cannot be replaced or unloaded between the plan and the run."""
+
+    @property
+    def plan(self) -> QueryPlan:
+        """What the query would compute. Only for sizes that nothing but a run can tell, a blank image is run."""
+
+    def run(
+        self,
+        answer_bytes: int = 0,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: Progress | None = None,
+    ) -> AbstractContextManager[Result]:
+        """Compute the result. Its memory, the answer included, counts as taken until the context ends.
+
+        Args:
+            answer_bytes: the most memory that the caller takes to make the answer, besides the values.
+            cancellation: ends the work early when it is cancelled.
+            progress: is called from this thread after each batch of an attribution that takes more than one run.
+
+        Raises:
+            AnswerTooLarge: the query takes more memory than one may, or than there is.
+            MemoryBusy: other queries take the memory, and went on for too long.
+            DeadlineExceeded: the time is up, or the work was cancelled.
+            LayerscopeError: whatever else is wrong with the query.
+        """
 
 
 class Engine(Protocol):
@@ -80,7 +201,7 @@ class Engine(Protocol):
     def is_ready(self) -> bool:
         """Whether every model that was asked for is loaded or has failed."""
 
-    def catalogue(self) -> Sequence[Entry[LoadedModel]]:
+    def catalogue(self) -> Sequence[ModelRecord]:
         """Every version of every model, whatever its state."""
 
     def labels(self, name: str) -> dict[str, int]:
@@ -89,25 +210,22 @@ class Engine(Protocol):
     def describe(self, reference: str) -> ModelDescription:
         """A loaded model."""
 
+    def prepare(self, query: Query) -> AbstractContextManager[PreparedQuery]:
+        """Lease the query's model, look at its plan, and run it."""
+
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
-        """What a query would compute, without running it; without sources, for as many images."""
+        """What a query would compute. Nothing runs; without sources, it is planned for as many images."""
+
+    def run(self, query: Query) -> Result:
+        """The result of a query, for callers that need no memory for an answer."""
 
     def receptive_field(
         self, query: Query, unit: Mapping[str, int]
     ) -> tuple[ModelDescription, ReceptiveField]:
         """What a unit of the query's layer sees of the inputs; without sources, of inputs of the model's own size."""
 
-    def admitted(self, query: Query) -> AbstractContextManager[Result]:
-        """The activations that a query asks for. Their memory counts as taken until the context ends."""
-
-    def run(self, query: Query) -> Result:
-        """The same, for whoever is not bound by the memory that all requests share."""
-
-    def attribute(self, query: AttributionQuery) -> Attribution:
-        """Where in images the reasons for an output lie."""
-
     def watch(self, observer: Observer) -> None:
-        """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
+        """Add an observer of every run and of every model that is loaded."""
 
     def watched_layers(self) -> Sequence[WatchedLayer]:
         """What the layers that an operator watches were like for the images that were run last."""

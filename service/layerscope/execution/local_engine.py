@@ -1,31 +1,20 @@
 """The engine: models in memory, and one call that takes images to activations."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from layerscope.attribution import MethodOptions
-from layerscope.execution.admission import (
-    Demand,
-    QueryPlan,
-    WorkingMemory,
-    fixed_sizes,
-    needed_bytes,
-    plan_of,
-)
-from layerscope.execution.attributing import Attribution, AttributionQuery, Progress, no_progress
+from layerscope.execution.admission import Workload, fixed_sizes, plan_of
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import require_few_images, rows_of
-from layerscope.execution.inspection_run import InspectionRun
-from layerscope.execution.interface import Query, Result
+from layerscope.execution.interface import ModelRecord, Query, QueryPlan, Result
 from layerscope.execution.observers import Observer, Observers
-from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.prepared_query import LocalPreparedQuery
+from layerscope.execution.query_run import Key
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
+from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.prepared.devices import has_gpu
@@ -36,11 +25,8 @@ from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
 from layerscope.models.library import Library
-from layerscope.models.registry import Entry
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS, WorkerSync
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _WORKERS = 2
 
@@ -90,7 +76,7 @@ class LocalEngine:
             worker_sync=worker_sync,
         )
         self._registry = self.models.registry
-        self._cache: ActivationCache[Key] = ActivationCache(self.limits.activation_cache_bytes)
+        self._cache = ActivationCache[Key](self.limits.activation_cache_bytes)
         self._scheduler = Scheduler(
             workers=_WORKERS,
             batch_rows=_batch_rows(self.limits),
@@ -116,22 +102,24 @@ class LocalEngine:
         """How many times a model was run."""
         return self._scheduler.runs
 
-    def load_all(self, progress: Callable[[Entry[LoadedModel]], None] | None = None) -> None:
+    def load_all(self, progress: Callable[[ModelRecord], None] | None = None) -> None:
         """Load the models that are to be loaded at the start; those that fail are listed with a reason.
 
         Args:
-            progress: called after each.
+            progress: called with each when it is loaded or has failed.
         """
         with self._loader:
             if self._control.is_changing:
                 # It takes seconds to start again.
                 self._holding.enter_context(self._loader)
-            self._loaded = self.models.open(progress or (lambda _: None))
-        self._watched.tell_strangers(entry.source for entry in self.catalogue())
+            self._loaded = self.models.open(
+                lambda entry: progress(ModelRecord.of(entry)) if progress is not None else None
+            )
+        self._watched.tell_strangers(entry.source for entry in self._registry.entries())
 
-    def catalogue(self) -> Sequence[Entry[LoadedModel]]:
+    def catalogue(self) -> list[ModelRecord]:
         """Every version of every model, whatever its state."""
-        return self._registry.entries()
+        return [ModelRecord.of(entry) for entry in self._registry.entries()]
 
     def labels(self, name: str) -> dict[str, int]:
         """The labels of a model and the versions they point at."""
@@ -146,6 +134,17 @@ class LocalEngine:
         with self._registry.lease(reference) as model:
             return model.description
 
+    @contextmanager
+    def prepare(self, query: Query) -> Iterator[LocalPreparedQuery]:
+        """Lease the query's model, look at its plan, and run it.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+            LayerscopeError: whatever is wrong with the query, but for its size.
+        """
+        with self._registry.lease(query.model) as model:
+            yield self._prepared(model, query)
+
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, and whether it may. Nothing runs.
 
@@ -158,12 +157,28 @@ class LocalEngine:
             LayerscopeError: whatever else is wrong with the query, but for its size.
         """
         with self._registry.lease(query.model) as model:
-            taps = self._taps(model, query)
             if query.sources:
-                return plan_of(self._prepared(model, taps, query).demand(), self.limits)
+                return self._prepared(model, query).planned(measured=False)
+            taps = self._taps(model, query)
             require_few_images(images, self.limits)
-            sizes = fixed_sizes(model.description)
-            return plan_of(Demand(model, taps, sizes, images, (images, taps)), self.limits)
+            workload = Workload(
+                model=model,
+                taps=taps,
+                sizes=fixed_sizes(model.description),
+                images=images,
+                missing_images=images,
+                missing_taps=taps,
+            )
+            return plan_of(workload, self.limits, measured=False)
+
+    def run(self, query: Query) -> Result:
+        """The result of a query; its memory counts as taken only until it is there.
+
+        Raises:
+            LayerscopeError: see `prepare` and `PreparedQuery.run`.
+        """
+        with self.prepare(query) as prepared, prepared.run() as result:
+            return result
 
     def receptive_field(
         self, query: Query, unit: Mapping[str, int]
@@ -181,55 +196,8 @@ class LocalEngine:
         with self._registry.lease(query.model) as model:
             taps = self._taps(model, query)
             require_one(",".join(query.layers), [tap.address for tap in taps])
-            sources = query.sources
-            sizes = self._prepared(model, taps, query).sizes() if sources else fixed_sizes(model.description)
+            sizes = self._prepared(model, query).sizes if query.sources else fixed_sizes(model.description)
             return model.description, model.fields.of(taps[0], unit, sizes)
-
-    @contextmanager
-    def admitted(self, query: Query) -> Iterator[Result]:
-        """The activations that a query asks for. Their memory counts as taken until the context ends.
-
-        Raises:
-            AnswerTooLarge: the query takes more memory than one may, or than there is.
-            MemoryBusy: other queries take it, and went on for too long.
-            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
-        """
-        with self._registry.lease(query.model) as model:
-            run = self._inspection(model, query, self._taps(model, query), query.methods)
-            if query.timeout is not None:
-                run.hurry(query.timeout)
-            needed = needed_bytes(run.query.demand(), query.admit, run.building_bytes(), self.limits)
-            with self._memory.reserved(needed, run.query.seconds_left()):
-                found = run.query.activations()
-                yield Result(model.description, found, run.attributions(found), run.refusals)
-
-    def run(self, query: Query) -> Result:
-        """The activations that a query asks for; their memory counts as taken only until they are there.
-
-        Raises:
-            LayerscopeError: as `admitted` does.
-        """
-        with self.admitted(query) as result:
-            return result
-
-    def attribute(self, query: AttributionQuery) -> Attribution:
-        """Where in images the reasons for an output lie. What was computed before is cached.
-
-        Raises:
-            TooMany: it takes more runs than one attribution may.
-            AnswerTooLarge, MemoryBusy: as `admitted` does.
-            LayerscopeError: whatever else is wrong with the query, before anything runs where that can be known.
-        """
-        name = query.method.name
-        with self._registry.lease(query.model) as model:
-            run = self._inspection(model, query, [], {name: query.chosen}, query.progress)
-            if run.refusals:
-                raise run.refusals[name]
-            maps, admit = run.maps(name), query.admit
-            building = None if admit is None else lambda _specs: admit([maps])
-            needed = needed_bytes(run.query.demand(), building, run.building_bytes(), self.limits)
-            with self._memory.reserved(needed, run.query.seconds_left()):
-                return run.attributions(run.query.activations())[name]
 
     def watch(self, observer: Observer) -> None:
         """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
@@ -237,7 +205,7 @@ class LocalEngine:
 
     def watched_layers(self) -> list[WatchedLayer]:
         """What the layers that an operator watches were like for the images that were run last."""
-        models = [model for entry in self.catalogue() if (model := entry.model) is not None]
+        models = [model for entry in self._registry.entries() if (model := entry.model) is not None]
         return [layer for model in models for layer in self._watched.figures(model)]
 
     def close(self) -> None:
@@ -261,29 +229,19 @@ class LocalEngine:
         require_few(selectors, self.limits)
         return model.description.taps.select(selectors)
 
-    def _prepared(self, model: LoadedModel, taps: list[Tap], query: Query) -> QueryRun:
-        return self._inspection(model, query, taps, {}).query
-
-    def _inspection(
-        self,
-        model: LoadedModel,
-        query: Query | AttributionQuery,
-        taps: Sequence[Tap],
-        methods: Mapping[str, MethodOptions],
-        progress: Progress = no_progress,
-    ) -> InspectionRun:
-        rows = rows_of(model.description, query.sources, self.limits)
-        return InspectionRun(
+    def _prepared(self, model: LoadedModel, query: Query) -> LocalPreparedQuery:
+        taps = self._taps(model, query)
+        return LocalPreparedQuery(
             model,
-            rows,
+            rows_of(model.description, query.sources, self.limits),
             taps,
-            methods,
+            query.methods,
+            query.timeout,
             self.limits,
             self._cache,
             self._scheduler,
             self._watched,
-            is_wanted=query.is_wanted,
-            progress=progress,
+            self._memory,
         )
 
 

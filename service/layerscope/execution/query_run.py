@@ -1,16 +1,16 @@
 """One query on its way: rows and taps in, activations out, and only what nobody has computed yet is run."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from layerscope.execution.admission import Demand
+from layerscope.execution.admission import Workload
 from layerscope.execution.batches import Job, deadline_told
 from layerscope.execution.cache import ActivationCache
+from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row, require_one_size, stack
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
@@ -18,7 +18,7 @@ from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activation, Activations
-from layerscope.tensors.timing import Stage
+from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
@@ -26,14 +26,28 @@ Key = tuple[str, str, str]
 
 
 class QueryRun:
-    """One query on its way: rows and taps in, activations out."""
+    """One query on its way: rows and taps in, activations out.
+
+    Args:
+        model: the model that runs.
+        rows: the images.
+        taps: the layers whose values are wanted.
+        timeout: the seconds within which the query must be done.
+        limits: the bounds in force.
+        cache: where values are kept.
+        scheduler: where jobs run.
+        watched: observes the layers that an operator watches.
+
+    Attributes:
+        stopwatch: began with the query; it has the timings.
+    """
 
     def __init__(
         self,
         model: LoadedModel,
         rows: list[Row],
         taps: list[Tap],
-        is_wanted: Callable[[], bool],
+        timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
@@ -42,32 +56,38 @@ class QueryRun:
         self._rows = rows
         self._model = model
         self._taps = taps
-        self._is_wanted = is_wanted
         self._limits = limits
         self._cache = cache
         self._scheduler = scheduler
         self._watched = watched
-        self._deadline = time.monotonic() + limits.deadline_milliseconds / 1000
+        self._deadline = time.monotonic() + timeout
         self._tensors: dict[int, list[Array]] = {}
-        self._stages: list[Stage] = []
+        self.stopwatch = Stopwatch()
 
     @property
     def count(self) -> int:
         """How many rows there are."""
         return len(self._rows)
 
-    def demand(self) -> Demand:
-        """What is asked of the model, and what of it must be computed."""
+    def workload(self) -> Workload:
+        """What the model has to compute."""
         lacking = [self._places[key] for key in self._cache.lacking(self._places)]
         rows, taps = _rows_and_taps(lacking, self._taps)
-        return Demand(self._model, self._taps, self.sizes(), len(self._rows), (len(rows), taps))
+        return Workload(
+            model=self._model,
+            taps=self._taps,
+            sizes=self.sizes(),
+            images=len(self._rows),
+            missing_images=len(rows),
+            missing_taps=taps,
+        )
 
-    def activations(self) -> Activations:
+    def activations(self, cancellation: CancellationToken) -> Activations:
         """Run what is not known yet, and put everything together."""
         with deadline_told():
             found, hit = self._cache.get_or_compute(
                 list(self._places),
-                lambda lacking: self._compute([self._places[key] for key in lacking]),
+                lambda lacking: self._compute([self._places[key] for key in lacking], cancellation),
                 self.seconds_left,
             )
         by_address = {
@@ -75,7 +95,7 @@ class QueryRun:
             for number, tap in enumerate(self._taps)
         }
         images = tuple(item.id for row in self._rows for item in row)
-        return Activations(by_address, images, self._model.description.warnings, self._stages, hit)
+        return Activations(by_address, images, self._model.description.warnings, self.stopwatch.timings, hit)
 
     def sizes(self) -> list[Shape]:
         """The shape of each input. Only models that take any size need to see the images for that."""
@@ -86,22 +106,9 @@ class QueryRun:
             sizes = [array.shape for array in loaded[0]]
         return sizes
 
-    def hurry(self, seconds: float) -> None:
-        """Be done in so many seconds, if that is sooner than it must be anyway."""
-        self._deadline = min(self._deadline, time.monotonic() + seconds)
-
     def seconds_left(self) -> float:
         """Until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Count the time that the context takes as a stage's."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self._stages.append(Stage(stage, started, time.monotonic() - started))
 
     @cached_property
     def _keys(self) -> list[list[Key]]:
@@ -123,7 +130,7 @@ class QueryRun:
             for key, tap in zip(row, self._taps, strict=True)
         }
 
-    def _compute(self, places: Sequence[tuple[int, Tap]]) -> list[Array]:
+    def _compute(self, places: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
         """Run the rows that lack something, for all the taps that any of them lacks and those that are watched."""
         rows, taps = _rows_and_taps(places, self._taps)
         watched = self._model.watched
@@ -134,13 +141,14 @@ class QueryRun:
             keys=[self.names[row] for row in rows],
             taps=fetched,
             deadline=self._deadline,
-            is_wanted=self._is_wanted,
+            cancellation=cancellation,
         )
         outcome = self._scheduler.submit(job).result(self.seconds_left())
-        self._stages += outcome.stages
+        for moment in outcome.moments:
+            self.stopwatch.add(*moment)
         arrays = dict(zip(fetched, outcome.arrays, strict=True))
         if watched:
-            with self.timed("watch"):
+            with self.stopwatch.timed("watch"):
                 self._watched.saw(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in places]
@@ -148,7 +156,7 @@ class QueryRun:
     def load(self, number: int) -> list[Array]:
         """What goes into the model for a row, one array an input."""
         if number not in self._tensors:
-            with self.timed("decode"):
+            with self.stopwatch.timed("decode"):
                 self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
         return self._tensors[number]
 

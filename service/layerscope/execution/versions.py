@@ -14,10 +14,12 @@ from layerscope.attribution.model_probe import Box
 from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
 from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
-from layerscope.execution.attributing import Array, Progress, Question
+from layerscope.execution.attribution_spec import Array, Question
 from layerscope.execution.batches import Job, Outcome
+from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.changes import ChangesJob
 from layerscope.execution.derivatives import DerivativeJob
+from layerscope.execution.interface import Progress
 from layerscope.execution.query_run import QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.local import LocalChanges
@@ -47,16 +49,16 @@ class Terms:
     Attributes:
         batch_rows: most of them that are run together.
         deadline: when they are of no use any more, on the clock of `time.monotonic`.
-        is_wanted: tells whether somebody still waits.
+        cancellation: whether the caller still needs them.
         total: about how many there will be.
-        progress: is told how many are done.
+        progress: is called with the number of those that are done, and with `total`.
     """
 
     batch_rows: int
     deadline: float
-    is_wanted: Callable[[], bool]
+    cancellation: CancellationToken
     total: int
-    progress: Progress
+    progress: Progress | None
 
 
 class ImageVersions:
@@ -262,7 +264,7 @@ class ImageVersions:
             "executable": self._model.executable,
             "keys": [f"version {next(_numbers)}" for _ in inputs[0]],
             "deadline": self._terms.deadline,
-            "is_wanted": self._terms.is_wanted,
+            "cancellation": self._terms.cancellation,
             "is_exact": False,
         }
 
@@ -307,7 +309,7 @@ class ImageVersions:
         future, rows = pending.popleft()
         outcome = self._finished(future)
         self._done += rows
-        if self._terms.total > 1:
+        if self._terms.progress is not None and self._terms.total > 1:
             self._terms.progress(min(self._done, self._terms.total), self._terms.total)
         return outcome
 

@@ -15,7 +15,7 @@ from layerscope.graph.taps.tap import Tap
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
 from layerscope.tensors.spec import TensorSpec
-from layerscope.tensors.timing import Stage, seconds_by_stage
+from layerscope.tensors.timing import Timing, seconds_by_stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -191,20 +191,20 @@ class Activations(Mapping[str, Activation]):
         by_address: The values of each tap.
         images: The ids of the images, in the order of the batch.
         warnings: Sentences for a person to read.
-        stages: The time spent in each stage of the request.
+        timings: The time spent in each stage of the request.
         hit: Whether all values came from the cache, so that nothing had to run.
     """
 
     by_address: Mapping[str, Activation]
     images: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    stages: Sequence[Stage] = ()
+    timings: Sequence[Timing] = ()
     hit: bool = False
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds spent in each stage, by name."""
-        return seconds_by_stage(self.stages)
+        return seconds_by_stage(self.timings)
 
     def __getitem__(self, address: str) -> Activation:
         return self.by_address[address]

@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 from layerscope.attribution import METHODS
-from layerscope.execution.attributing import Attribution, AttributionQuery
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Attribution, Query
 from layerscope.execution.local_engine import LocalEngine
 
 SIDE = 12
@@ -78,9 +78,8 @@ class Explained:
     def __call__(self, model, method, images, **options) -> Attribution:
         sources = {"image": [TensorSource(np.asarray(images, np.float32))]}
         chosen = METHODS[method].options(**options)
-        return self.engine.attribute(
-            AttributionQuery(model=model, sources=sources, method=METHODS[method], options=chosen)
-        )
+        query = Query(model=model, sources=sources, methods={method: chosen})
+        return self.engine.run(query).attribution(method)
 
 
 def conv(filters, name, **options):

@@ -7,8 +7,8 @@ from keras import layers
 from test_attribution_methods import difference, pictures
 
 from layerscope.attribution import METHODS
-from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 
 SIDE, PATCH = 48, 6
@@ -55,13 +55,12 @@ def explain(engine, name, images, patch=PATCH):
     method = METHODS["occlusion"]
     options = method.options(target="1", patch=patch, baseline="zero")
     sources = {"image": [TensorSource(images)]}
-    return engine.attribute(
-        AttributionQuery(model=name, sources=sources, method=method, options=options)
-    ).maps
+    found = engine.run(Query(model=name, sources=sources, methods={method.name: options}))
+    return found.attribution(method.name).maps
 
 
 def route(engine, name):
-    (loaded,) = (each.model for each in engine.catalogue() if each.source.name == name)
+    loaded = engine.models.registry.find(name).model
     (source,), (_, target) = loaded.description.taps.select(["input"]), loaded.description.outputs[0]
     return loaded.routes.best(source, target, [(SIDE, SIDE, 3)], (PATCH, PATCH))
 

@@ -9,9 +9,8 @@ from test_attribution_methods import difference, pictures
 
 from layerscope.attribution import METHODS
 from layerscope.errors import AnswerTooLarge, DeadlineExceeded, OptionInvalid
-from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.inputs import TensorSource
-from layerscope.execution.interface import Query
+from layerscope.execution.interface import CancellationToken, Query
 from layerscope.limits import Limits
 from layerscope.render import PictureOptions, render
 
@@ -19,9 +18,14 @@ IMAGES = pictures(2, seed=8)
 LAYER_METHODS = [name for name, method in METHODS.items() if method.place == "layer"]
 
 
-def query(method, images=IMAGES, model="plain", **more):
+def query(method, images=IMAGES, model="plain"):
     sources = {"image": [TensorSource(np.asarray(images, np.float32))]}
-    return AttributionQuery(model=model, sources=sources, method=METHODS[method], **more)
+    return Query(model=model, sources=sources, methods={method: METHODS[method].options()})
+
+
+def attribute(engine, request, **more):
+    with engine.prepare(request) as prepared, prepared.run(**more) as result:
+        return result
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -130,14 +134,9 @@ def test_only_the_input_that_is_explained_is_varied(explain):
     example = explain.examples["pair"]
     numbers = np.array([[3, -2], [0, 1]], np.float32)
     sources = {"picture": [TensorSource(IMAGES)], "numbers": [TensorSource(numbers)]}
-    found = explain.engine.attribute(
-        AttributionQuery(
-            model="pair",
-            sources=sources,
-            method=METHODS["occlusion"],
-            options=METHODS["occlusion"].options(target="2", patch=6),
-        )
-    )
+    options = METHODS["occlusion"].options(target="2", patch=6)
+    query = Query(model="pair", sources=sources, methods={"occlusion": options})
+    found = explain.engine.run(query).attribution("occlusion")
     assert found.place.address == "picture"
     whole = np.asarray(example.model([IMAGES, numbers]))[:, 2]
     covered = IMAGES.copy()
@@ -168,25 +167,31 @@ def test_maps_are_the_same_to_the_last_bit_whatever_runs_with_them(explain_anew,
 
 def test_who_does_not_wait_costs_nothing(start):
     explain = start("plain")
+    token = CancellationToken()
+    token.cancel()
     with pytest.raises(DeadlineExceeded):
-        explain.engine.attribute(query("occlusion", is_wanted=lambda: False))
+        attribute(explain.engine, query("occlusion"), cancellation=token)
     assert explain.engine.runs == 0
 
 
 def test_who_leaves_on_the_way_costs_no_more_than_has_begun(start):
     explain = start("plain", batch_rows=1)
-    seen = []
+    seen, token = [], CancellationToken()
+
+    def leave(*done):
+        seen.append(done)
+        if len(seen) == 2:
+            token.cancel()
+
     with pytest.raises(DeadlineExceeded):
-        explain.engine.attribute(
-            query("occlusion", progress=lambda *each: seen.append(each), is_wanted=lambda: len(seen) < 2)
-        )
+        attribute(explain.engine, query("occlusion"), progress=leave, cancellation=token)
     assert explain.engine.runs <= 1 + 2 + 2
 
 
 def test_progress_is_told_up_to_the_end(start):
     explain = start("plain", batch_rows=1)
     seen = []
-    explain.engine.attribute(query("smoothgrad", progress=lambda *each: seen.append(each)))
+    attribute(explain.engine, query("smoothgrad"), progress=lambda *each: seen.append(each))
     assert seen == [(done, 50) for done in range(1, 51)]
 
 
@@ -194,14 +199,14 @@ def test_what_takes_more_memory_than_a_request_may_is_refused_before_it_runs(sta
     explain = start("plain", working_bytes=1_000)
     for method in METHODS:
         with pytest.raises(AnswerTooLarge):
-            explain.engine.attribute(query(method))
+            explain.engine.run(query(method))
     assert explain.engine.runs == 0
 
 
 def test_an_attribution_that_takes_too_long_ends(start):
     explain = start("plain", attribution_milliseconds=1)
     with pytest.raises(DeadlineExceeded):
-        explain.engine.attribute(query("smoothgrad"))
+        explain.engine.run(query("smoothgrad"))
 
 
 def test_a_stored_map_is_not_changed_by_who_gets_it(explain):

@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import keras
 import numpy as np
@@ -19,10 +19,10 @@ from layerscope.errors import (
     TooMany,
     UnsupportedImage,
 )
-from layerscope.execution.admission import WorkingMemory
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.working_memory import WorkingMemory
 from layerscope.limits import Limits
 
 SIZE = 12 * 12 * 8 * 4
@@ -229,46 +229,55 @@ def test_values_on_the_way_count_for_each_image(small):
     assert (plan.refusal.message, plan.refusal.details) == (raised.value.message, raised.value.details)
 
 
-def building(size):
-    return lambda specs: size
+@contextmanager
+def answering(engine, request, answer_bytes):
+    """Run a query to make an answer of so many bytes."""
+    with engine.prepare(request) as prepared, prepared.run(answer_bytes) as result:
+        yield result
 
 
 def test_memory_is_taken_from_admission_until_the_answer_is_made(shared_engine):
     engine = shared_engine
-    request = query("plain", ["conv1"], tensor(12, 12, 3), admit=building(10 * SIZE))
-    with engine.admitted(request) as result:
+    request = query("plain", ["conv1"], tensor(12, 12, 3))
+    with answering(engine, request, 10 * SIZE) as result:
         assert result.activations["conv1"].values.nbytes == SIZE
         assert engine.working_bytes == 11 * SIZE
     assert engine.working_bytes == 0
-    with suppress(KeyError), engine.admitted(request):
+    with suppress(KeyError), answering(engine, request, 10 * SIZE):
         raise KeyError
     assert engine.working_bytes == 0
 
 
-def refuse(specs):
-    raise LayerNotFound("Not this one.")
-
-
 @pytest.mark.parametrize(
-    ("request_", "error"),
+    ("request_", "answer_bytes", "error"),
     [
-        (query("plain", ["conv1"], b"no image"), UnsupportedImage),
-        (query("plain", ["conv1"], tensor(5, 5, 3)), InputMismatch),
-        (query("plain", ["conv1"], tensor(12, 12, 3), admit=refuse), LayerNotFound),
-        (query("plain", ["conv1"], tensor(12, 12, 3), admit=building(8 * SIZE)), AnswerTooLarge),
+        (query("plain", ["conv1"], b"no image"), 0, UnsupportedImage),
+        (query("plain", ["conv1"], tensor(5, 5, 3)), 0, InputMismatch),
+        (query("plain", ["conv1"], tensor(12, 12, 3)), 8 * SIZE, AnswerTooLarge),
     ],
 )
-def test_memory_is_given_back_whatever_goes_wrong(small, request_, error):
-    with pytest.raises(error):
-        small.run(request_)
+def test_memory_is_given_back_whatever_goes_wrong(small, request_, answer_bytes, error):
+    with pytest.raises(error), answering(small, request_, answer_bytes):
+        pass
     assert small.working_bytes == 0
+
+
+def test_a_caller_that_refuses_a_plan_has_taken_no_memory(small):
+    before = small.runs
+    with suppress(KeyError), small.prepare(query("plain", ["conv1"], tensor(12, 12, 3, seed=8))) as prepared:
+        assert prepared.plan.computation.working_bytes(SIZE) == 2 * SIZE
+        raise KeyError
+    assert (small.working_bytes, small.runs) == (0, before)
 
 
 def test_what_is_more_than_there_is_will_never_be_admitted(small):
     before = small.runs
-    request = query("plain", ["conv1"], tensor(12, 12, 3, seed=9), admit=building(8 * SIZE))
-    with pytest.raises(AnswerTooLarge, match="all requests together") as raised:
-        small.run(request)
+    request = query("plain", ["conv1"], tensor(12, 12, 3, seed=9))
+    with (
+        pytest.raises(AnswerTooLarge, match="all requests together") as raised,
+        answering(small, request, 8 * SIZE),
+    ):
+        pass
     assert (raised.value.details["bytes"], raised.value.details["limit"]) == (9 * SIZE, 8 * SIZE)
     assert len(raised.value.details["ways"]) == 3
     assert small.runs == before
@@ -278,8 +287,8 @@ def test_more_than_is_free_waits_and_then_succeeds(small, shared_engine):
     most = []
 
     def ask(seed):
-        request = query("plain", ["conv3"], tensor(12, 12, 3, seed=seed), admit=building(3 * SIZE))
-        with small.admitted(request) as result:
+        request = query("plain", ["conv3"], tensor(12, 12, 3, seed=seed))
+        with answering(small, request, 3 * SIZE) as result:
             most.append(small.working_bytes)
             return result.activations["conv3"].values
 
@@ -294,9 +303,9 @@ def test_more_than_is_free_waits_and_then_succeeds(small, shared_engine):
 
 def test_more_than_is_free_for_too_long_is_told_to_come_again(start_engine):
     engine = start_engine(working_bytes=5 * SIZE, deadline_milliseconds=1000)
-    large = query("plain", ["conv3"], tensor(12, 12, 3), admit=building(3 * SIZE))
+    large = query("plain", ["conv3"], tensor(12, 12, 3))
     other = query("plain", ["conv3"], tensor(12, 12, 3, seed=1))
-    with engine.admitted(large):
+    with answering(engine, large, 3 * SIZE):
         with pytest.raises(MemoryBusy) as raised:
             engine.run(other)
         assert raised.value.details == {"bytes": 2 * SIZE, "taken": 4 * SIZE, "limit": 5 * SIZE}

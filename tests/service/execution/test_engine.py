@@ -138,16 +138,10 @@ def test_a_bad_image_fails_its_own_request_only(start_engine):
 
 @pytest.mark.parametrize("size", [(5, 5), (9, 6)])
 def test_free_input_sizes_are_admitted_by_their_exact_shape(shared_engine, size):
-    shown = []
-
-    def admit(specs):
-        shown.extend(specs)
-        return 0
-
-    result = shared_engine.run(query("free", ["all"], png(*size), admit=admit))
-    assert {spec.address: spec.shape for spec in shown} == {
-        address: activation.values.shape for address, activation in result.activations.items()
-    }
+    with shared_engine.prepare(query("free", ["all"], png(*size))) as prepared, prepared.run() as result:
+        assert {spec.address: spec.shape for spec in prepared.plan.specs} == {
+            address: activation.values.shape for address, activation in result.activations.items()
+        }
 
 
 def test_images_of_different_sizes_are_refused_even_when_they_are_known(start_engine):
@@ -172,11 +166,10 @@ def test_what_is_too_much_is_refused_before_anything_runs(start_engine):
     with pytest.raises(TooMany, match="3 layer selectors"):
         engine.run(query("plain", ["conv1,conv2,conv3"], tensor(12, 12, 3)))
 
-    def refuse(specs):
-        raise AnswerTooLarge(f"{specs[0].shape}")
-
-    with pytest.raises(AnswerTooLarge, match="12, 12, 8"):
-        engine.run(query("plain", ["conv2"], tensor(12, 12, 3), admit=refuse))
+    with engine.prepare(query("plain", ["conv2"], tensor(12, 12, 3))) as prepared:
+        assert [spec.shape for spec in prepared.plan.specs] == [(1, 12, 12, 8)]
+        with pytest.raises(AnswerTooLarge, match="all requests together"), prepared.run(10**12):
+            pass
     assert engine.runs == runs
 
 

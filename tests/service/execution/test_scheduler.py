@@ -12,6 +12,7 @@ from keras import layers
 
 from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
 from layerscope.execution.batches import Job
+from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.scheduler import Scheduler
 
 
@@ -25,6 +26,12 @@ def plain():
         hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name=f"conv{number}")(hidden)
     with ready(keras.Model(start, layers.Flatten(name="flat")(hidden))) as model:
         yield model
+
+
+def cancelled():
+    token = CancellationToken()
+    token.cancel()
+    return token
 
 
 def job(model, values, *addresses, executable=None, deadline=60.0, **options):
@@ -209,7 +216,7 @@ def test_what_waits_for_a_plan_of_an_unloaded_model_is_no_fault(plain, caplog):
     held = Held(plain.executable.plans, "compile")
     executable = WithPlans(plain.executable, held)
     scheduler = Scheduler(workers=1, batch_rows=8, batch_bytes=10**9, pending_jobs=20)
-    left = scheduler.submit(job(plain, picture(1), "conv2", executable=executable, is_wanted=lambda: False))
+    left = scheduler.submit(job(plain, picture(1), "conv2", executable=executable, cancellation=cancelled()))
     assert held.begun.wait(60)
     plain.close()
     held.go.set()
@@ -286,7 +293,7 @@ def test_cancelled_jobs_are_dropped_before_the_run(plain, queue):
     assert queue.finish() == 0
 
 
-@pytest.mark.parametrize("options", [{"deadline": 0.0}, {"is_wanted": lambda: False}])
+@pytest.mark.parametrize("options", [{"deadline": 0.0}, {"cancellation": cancelled()}])
 def test_what_is_late_or_not_wanted_any_more_is_not_run(plain, queue, options):
     compiled(plain, "conv1")
     dropped, kept = queue.submit(job(plain, picture(1), "conv1", **options), job(plain, picture(2), "conv1"))

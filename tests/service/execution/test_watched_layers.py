@@ -10,8 +10,8 @@ from engine_models import query, tensor
 from keras import layers
 
 from layerscope.attribution import METHODS
-from layerscope.execution.attributing import AttributionQuery
 from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
 from layerscope.models.control import Control
@@ -105,9 +105,8 @@ def test_an_image_counts_once_for_each_time_that_it_is_run(directory):
 def test_what_attributions_make_of_an_image_is_not_looked_at(directory):
     with watching(directory, "mortal:units") as engine:
         sources = {"image": [TensorSource(LIGHT)]}
-        found = engine.attribute(
-            AttributionQuery(model="mortal", sources=sources, method=METHODS["saliency"])
-        )
+        query = Query(model="mortal", sources=sources, methods={"saliency": METHODS["saliency"].options()})
+        found = engine.run(query).attribution("saliency")
 
         assert found.maps.shape == (1, 4, 4)
         assert units(engine).images == 1

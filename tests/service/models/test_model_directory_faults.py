@@ -27,7 +27,7 @@ def place(directory, path):
 def served(directory):
     engine = LocalEngine(directory)
     engine.load_all()
-    found = {entry.source.name: (entry.state, entry.reason) for entry in engine.catalogue()}
+    found = {record.name: (record.state, record.reason) for record in engine.catalogue()}
     engine.close()
     return found
 

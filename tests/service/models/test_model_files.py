@@ -187,7 +187,7 @@ def test_what_fails_is_listed_with_a_reason_while_the_others_serve(tmp_path, tin
     (tmp_path / "empty.keras").write_bytes(b"")
     engine = loaded(tmp_path)
     assert engine.is_ready
-    assert {entry.source.name: entry.state for entry in engine.catalogue()} == {
+    assert {record.name: record.state for record in engine.catalogue()} == {
         "empty": "failed",
         "good": "ready",
         "misdeclared": "failed",

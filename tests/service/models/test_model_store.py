@@ -77,7 +77,7 @@ def test_what_is_stored_is_served(files, tmp_path):
     store(tmp_path).add(files / "old.h5", "old")
     engine = LocalEngine(tmp_path)
     engine.load_all()
-    assert {entry.source.name: entry.state for entry in engine.catalogue()} == {
+    assert {record.name: record.state for record in engine.catalogue()} == {
         "new": "ready",
         "old": "ready",
     }

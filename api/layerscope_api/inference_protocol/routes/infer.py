@@ -9,7 +9,7 @@ from layerscope_api.inference_protocol.infer import infer as answer_to
 from layerscope_api.inference_protocol.models import ProtocolModel
 from layerscope_api.inference_protocol.openapi import HEADER_LENGTH, INFER_BODY, INFER_RESPONSES, model_paths
 from layerscope_api.inference_protocol.request import join_aligned, read_inference_request
-from layerscope_api.responses.disconnect import IsWanted
+from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.respond import Answer, send
 
 router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
@@ -28,9 +28,9 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
     header = request.headers.get(HEADER_LENGTH)
     encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
 
-    def answer(is_wanted: IsWanted) -> Answer:
+    def answer(execution: Execution) -> Answer:
         whole = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
         asked = read_inference_request(join_aligned(whole, header), header, service.limits)
-        return answer_to(service, reference, asked, is_wanted, encoding)
+        return answer_to(service, reference, asked, execution, encoding)
 
     return await send(request, service, answer)

@@ -38,9 +38,9 @@ async def statistics_of_model(service: ServiceDependency, reference: str = Proto
     model = described(service.engine, reference)
     any_version = reference == model.name
     asked = [
-        entry
-        for entry in service.engine.catalogue()
-        if entry.source.name == model.name and (any_version or entry.source.version == model.version)
+        record
+        for record in service.engine.catalogue()
+        if record.name == model.name and (any_version or record.version == model.version)
     ]
     return model_statistics(asked, service.metrics)
 
@@ -51,9 +51,7 @@ async def model_metadata(
 ) -> object:
     """Inputs and outputs; with `outputs=layers` every layer that can be asked for as an output."""
     model = described(service.engine, reference)
-    versions = [
-        entry.source.version for entry in service.engine.catalogue() if entry.source.name == model.name
-    ]
+    versions = [record.version for record in service.engine.catalogue() if record.name == model.name]
     with_layers = request.query_params.get("outputs") == _LAYERS
     return metadata(model, versions, with_layers=with_layers)
 

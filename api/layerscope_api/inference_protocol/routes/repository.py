@@ -25,7 +25,7 @@ _CHANGE_ERRORS = errors(404, 408, 409, 413, 429, 503)
 async def repository_index(request: Request, service: ServiceDependency) -> object:
     """Every version of every model and its state; with `{"ready": true}` only those that can be asked."""
     asked = _object(await request.body())
-    return index(list(service.engine.catalogue()), only_ready=asked.get("ready") is True)
+    return index(service.engine.catalogue(), only_ready=asked.get("ready") is True)
 
 
 @router.post(
@@ -62,9 +62,9 @@ async def repository_unload(service: ServiceDependency, reference: str = Protoco
 
 def _unload(engine: Engine, reference: str) -> list[Entry[LoadedModel]]:
     loaded = [
-        f"{entry.source.name}@{entry.source.version}"
-        for entry in engine.catalogue()
-        if entry.source.name == reference and entry.state == "ready"
+        f"{record.name}@{record.version}"
+        for record in engine.catalogue()
+        if record.name == reference and record.state == "ready"
     ]
     return [engine.models.unload(each) for each in loaded or [reference]]
 

@@ -92,6 +92,14 @@ class TapIndex:
         self._named = {"input": tuple(inputs), "outputs": tuple(outputs)}
         self._layers = 1 + max((call.index for call in calls if call.index is not None), default=-1)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TapIndex):
+            return NotImplemented
+        return self.calls == other.calls and self._named == other._named
+
+    def __hash__(self) -> int:
+        return hash(self.calls)
+
     def __getitem__(self, address: str) -> Tap:
         """The tap of a canonical address."""
         return self._taps[address]

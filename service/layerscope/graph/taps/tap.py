@@ -36,7 +36,7 @@ class Tensor:
     mixed: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class LayerCall:
     """One call of one layer.
 
@@ -56,6 +56,9 @@ class LayerCall:
     tensors: dict[Site, tuple[Tensor, ...]]
     origins: tuple[tuple[str, ...], ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.path, self.call))
+
     @cached_property
     def taps(self) -> tuple["Tap", ...]:
         """Every value that can be read at this call, outputs first."""
@@ -66,13 +69,20 @@ class LayerCall:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Tap:
-    """One value inside a network that can be fetched, fed, or differentiated by."""
+    """One value inside a network that can be fetched, fed, or differentiated by.
+
+    Taps are data: one that was sent to another process and back equals the first.
+    """
 
     place: Address
     layer: LayerCall = field(repr=False)
     tensor: Tensor
+
+    def __hash__(self) -> int:
+        # Taps are keys of many small dictionaries. A text keeps its hash; that of all fields takes ten times as long.
+        return hash(self.address)
 
     @cached_property
     def address(self) -> str:

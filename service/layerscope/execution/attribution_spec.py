@@ -1,7 +1,7 @@
-"""An attribution on its way: what is asked is made precise, admitted, and computed unless it is cached."""
+"""Attribution specs: which tensors of a model an attribution takes, found out before anything runs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,88 +10,13 @@ from layerscope.attribution import Method, MethodOptions, TargetOptions
 from layerscope.attribution.target_layers import input_place, last_layer, layer_of
 from layerscope.attribution.targets import Output, Target, output_of, targets_of
 from layerscope.errors import NotDifferentiable, OptionInvalid, TooMany
-from layerscope.execution.inputs import Sources
-from layerscope.graph.model import LoadedModel, ModelDescription
+from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
-from layerscope.tensors.activations import Activation, Activations
-from layerscope.tensors.spec import TensorSpec
-from layerscope.tensors.timing import Stage
+from layerscope.tensors.activations import Activations
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-Progress = Callable[[int, int], None]
-"""Is told how many runs are done, and of how many."""
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Nobody wants to know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttributionQuery:
-    """What is to be explained, and how.
-
-    Attributes:
-        model: `name`, `name@version` or `name@label`.
-        sources: images or tensors by input name.
-        method: how, see `layerscope.attribution.METHODS`.
-        options: its options, of `method.options`; left out, the defaults.
-        is_wanted: tells whether somebody still waits for the answer; what nobody waits for does not run.
-        admit: is shown what the maps will be, before anything runs, and raises if the answer would be impossible; else
-            it returns the bytes that making the answer takes at most.
-        progress: is told how many runs are done; called from the thread that asks, and only if there is more than one.
-    """
-
-    model: str
-    sources: Sources
-    method: Method
-    options: MethodOptions | None = None
-    is_wanted: Callable[[], bool] = lambda: True
-    admit: Callable[[Sequence[TensorSpec]], int] | None = None
-    progress: Progress = no_progress
-
-    @property
-    def chosen(self) -> MethodOptions:
-        """The options in force."""
-        return self.method.options() if self.options is None else self.options
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Where in images the reasons lie.
-
-    Attributes:
-        model: which model.
-        method: which method.
-        options: the options that were in force.
-        place: the layer or the input that the maps lie over.
-        targets: what is explained, one an image; empty for methods that look at no target.
-        maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
-            whole input, whatever their own size.
-        images: the names of the images.
-        stages: where the time went.
-        hit: whether nothing had to run.
-    """
-
-    model: ModelDescription
-    method: Method
-    options: MethodOptions
-    place: Tap
-    targets: tuple[Target, ...]
-    maps: Array = field(repr=False)
-    images: tuple[str, ...]
-    stages: Sequence[Stage]
-    hit: bool
-
-    @property
-    def activations(self) -> Activations:
-        """The maps as if they were values of the place, to be encoded like those."""
-        maps = Activation(self.place, self.maps, None)
-        return Activations(
-            {self.place.address: maps}, self.images, self.model.warnings, self.stages, self.hit
-        )
 
 
 @dataclass(frozen=True)

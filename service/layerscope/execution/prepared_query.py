@@ -1,0 +1,163 @@
+"""A prepared query: layers and attributions of the same images, planned together, for which the model runs forwards once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TypeVar
+
+from layerscope.attribution import MethodOptions, method_of
+from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, TooMany
+from layerscope.execution.admission import plan_of, require_workable
+from layerscope.execution.attribution_run import AttributionRun
+from layerscope.execution.attribution_spec import question_of
+from layerscope.execution.cache import ActivationCache
+from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.inputs import Row
+from layerscope.execution.interface import Progress, QueryPlan, Result
+from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.watched_layers import WatchedLayers
+from layerscope.execution.working_memory import WorkingMemory
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.taps.tap import Shape, Tap
+from layerscope.limits import Limits
+
+Made = TypeVar("Made")
+
+
+class LocalPreparedQuery:
+    """A query whose model is leased in this process: see `layerscope.execution.interface.PreparedQuery`.
+
+    Args:
+        model: the model, which must stay leased.
+        rows: the images.
+        taps: the layers whose values are wanted.
+        methods: the options of each attribution, by name of its method.
+        timeout: the seconds that the caller gives the query; None for as long as the limits allow.
+        limits: the bounds in force.
+        cache: where values and maps are kept.
+        scheduler: where jobs run.
+        watched: observes the layers that an operator watches.
+        memory: what all queries share.
+
+    Raises:
+        OptionInvalid: there is no such method, or an option of one is impossible.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        rows: list[Row],
+        taps: Sequence[Tap],
+        methods: Mapping[str, MethodOptions],
+        timeout: float | None,
+        limits: Limits,
+        cache: ActivationCache[Key],
+        scheduler: Scheduler,
+        watched: WatchedLayers,
+        memory: WorkingMemory,
+    ) -> None:
+        self._model = model
+        self._limits = limits
+        self._memory = memory
+        self._refused_methods: dict[str, LayerscopeError] = {}
+        questions = dict(
+            self._possible(methods, lambda name: question_of(model, method_of(name), methods[name]))
+        )
+        every = dict.fromkeys([*taps, *(tap for each in questions.values() for tap in each.taps)])
+        seconds = _at_most(timeout, limits.deadline_milliseconds)
+        self._query = QueryRun(model, rows, list(every), seconds, limits, cache, scheduler, watched)
+
+        def attribution(name: str) -> AttributionRun:
+            seconds = _at_most(timeout, limits.attribution_milliseconds)
+            run = AttributionRun(model, questions[name], self._query, seconds, limits, cache, scheduler)
+            run.require_few_runs()
+            return run
+
+        self._attributions = dict(self._possible(questions, attribution))
+
+    @property
+    def sizes(self) -> list[Shape]:
+        """The shape of each input, without batch axis."""
+        return self._query.sizes()
+
+    @cached_property
+    def plan(self) -> QueryPlan:
+        """What the query would compute. Only for sizes that nothing but a run can tell, a blank image is run."""
+        return self.planned(measured=True)
+
+    def planned(self, *, measured: bool) -> QueryPlan:
+        """What the query would compute.
+
+        Args:
+            measured: whether to run a blank image where only a run can tell a size.
+        """
+        runs = self._attributions
+        maps = {name: run.maps() for name, run in runs.items()}
+        # Maps are made one after the other: all of them are kept, and what making one takes is there once.
+        building = max((run.building_bytes() for run in runs.values()), default=0)
+        return plan_of(
+            self._query.workload(),
+            self._limits,
+            measured=measured,
+            maps=maps,
+            attribution_bytes=sum(spec.nbytes for spec in maps.values()) + building,
+            refused_methods=self._refused_methods,
+        )
+
+    @contextmanager
+    def run(
+        self,
+        answer_bytes: int = 0,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Result]:
+        """Compute the result. Its memory, the answer included, counts as taken until the context ends.
+
+        Args:
+            answer_bytes: the most memory that the caller takes to make the answer, besides the values.
+            cancellation: ends the work early when it is cancelled.
+            progress: is called from this thread after each batch of an attribution that takes more than one run.
+
+        Raises:
+            AnswerTooLarge: the query takes more memory than one may, or than there is.
+            MemoryBusy: other queries take the memory, and went on for too long.
+            DeadlineExceeded: the time is up, or the work was cancelled.
+        """
+        token = cancellation or CancellationToken()
+        needed = self._admitted_bytes(answer_bytes)
+        with self._memory.reserved(needed, self._query.seconds_left()):
+            found = self._query.activations(token)
+            attributions = {
+                name: run.attribution(found, token, progress) for name, run in self._attributions.items()
+            }
+            yield Result(self._model.description, found, attributions, self._refused_methods)
+
+    def _admitted_bytes(self, answer_bytes: int) -> int:
+        """The memory that the query takes, answer included.
+
+        Raises:
+            AnswerTooLarge: one query may not take as much.
+        """
+        plan = self.plan
+        plan.require_computable()
+        if plan.computation is None:
+            raise AssertionError("A plan that was measured knows all sizes.")
+        needed = plan.computation.working_bytes(answer_bytes)
+        require_workable(needed, self._limits)
+        return needed
+
+    def _possible(self, names: Iterable[str], make: Callable[[str], Made]) -> Iterator[tuple[str, Made]]:
+        """What can be made; why the others cannot is kept."""
+        for name in names:
+            try:
+                yield name, make(name)
+            except (NoPicture, NotDifferentiable, TooMany) as error:
+                self._refused_methods[name] = error
+
+
+def _at_most(timeout: float | None, milliseconds: int) -> float:
+    """The seconds that a query has: those of a limit, or fewer if its caller gives it fewer."""
+    limit = milliseconds / 1000
+    return limit if timeout is None else min(limit, timeout)

@@ -1,0 +1,65 @@
+"""Working memory: the bytes that all requests share, handed out in the order in which they were requested."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from layerscope.errors import MemoryBusy
+
+
+class WorkingMemory:
+    """Bytes that all requests share. Who asks first is served first, so that large requests are not starved.
+
+    Args:
+        most_bytes: how many there are.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+        self.taken = 0
+
+    @contextmanager
+    def reserved(self, size: int, timeout: float) -> Iterator[None]:
+        """Have `size` bytes, which must not be more than there are, until the context ends.
+
+        Args:
+            size: how many.
+            timeout: the seconds to wait for them.
+
+        Raises:
+            MemoryBusy: they did not become free in that time.
+        """
+        self._take(size, timeout)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.taken -= size
+                self._changed.notify_all()
+
+    def _take(self, size: int, timeout: float) -> None:
+        turn = object()
+        with self._changed:
+            self._queue.append(turn)
+            try:
+                if not self._changed.wait_for(lambda: self._may_take(turn, size), timeout):
+                    raise self._busy(size)
+                self.taken += size
+            finally:
+                self._queue.remove(turn)
+                self._changed.notify_all()
+
+    def _may_take(self, turn: object, size: int) -> bool:
+        return self._queue[0] is turn and self.taken + size <= self._most
+
+    def _busy(self, size: int) -> MemoryBusy:
+        return MemoryBusy(
+            f"Other requests work in {self.taken:,} of {self._most:,} bytes, and this one takes {size:,}: try again in a"
+            " moment, or ask for less.",
+            bytes=size,
+            taken=self.taken,
+            limit=self._most,
+        )
