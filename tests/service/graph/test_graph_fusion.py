@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from layerscope.graph.analysis.subgraph import GraphParts
+from layerscope.graph.prepared.weights import Weights
 from layerscope.graph.rewrites.fuse_conv_bn import can_fuse, fused
 
 needs_fusion = pytest.mark.skipif(
@@ -58,7 +59,7 @@ ACTIVATIONS = st.sampled_from(
         lambda name: layers.Identity(name=name),
     ]
 )
-CONVOLVED, CONVOLVED_BY_CHANNEL = "_FusedConv2D", "_FusedDepthwiseConv2dNative"
+CONVOLVED, CONVOLVED_BY_CHANNEL = "_MklNativeFusedConv2D", "_MklNativeFusedDepthwiseConv2dNative"
 BLOCKS = st.lists(st.tuples(PADDINGS, CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
 
 
@@ -81,7 +82,7 @@ def is_fused(made, *addresses):
 def fused_nodes(made, names):
     part = GraphParts(made.prepared.graph).needed_for(names)
     shapes = {tap.tensor.name: tap.shape for tap in made.taps("all")}
-    return fused(part, names, shapes).node
+    return fused(part, names, shapes, Weights(made.prepared)).node
 
 
 @settings(max_examples=30, deadline=None)
@@ -126,6 +127,39 @@ def test_one_operation_does_all_that_is_not_wanted_itself(net):
     names = [tap.tensor.name for tap in net.taps("deep_act")]
     nodes = fused_nodes(net, names)
     assert not {node.op for node in nodes} & {"Conv2D", "DepthwiseConv2dNative", "Relu", "Relu6"}
+
+
+@needs_fusion
+def test_plans_share_what_is_computed_of_weights_and_count_what_they_keep_arranged():
+    start = keras.Input((8, 8, 64), name="start")
+    hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(256, 3, name="conv")(start))
+    model = keras.Model(start, layers.ReLU(name="act")(hidden))
+    made, images = traced(scatter_statistics(model)), noise(1, 8, 8, 64)
+    before, kernel = made.executable.plans.weight_bytes, 9 * 64 * 256 * 4
+
+    first = made.value("act", on=[images])
+    once, plan = made.executable.plans.weight_bytes, made.executable.plans.nbytes
+    both = made.values("norm", "act", on=[images])
+
+    assert before + kernel < once < before + 1.1 * kernel
+    assert made.executable.plans.weight_bytes == once
+    assert kernel < plan < made.executable.plans.nbytes - kernel
+    np.testing.assert_array_equal(first, both["act"])
+    assert_close(first, model(images))
+
+
+@needs_fusion
+def test_kernels_of_a_large_network_stay_as_they_are():
+    start = keras.Input((8, 8, 3), name="start")
+    hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, name="conv")(start))
+    wide = layers.Dense(3000, kernel_initializer="zeros", name="wide")(layers.Dense(3000)(hidden))
+    model = scatter_statistics(keras.Model(start, wide))
+    made, images = traced(model), noise(2, 8, 8, 3)
+    before = made.executable.plans.weight_bytes
+
+    assert is_fused(made, "norm") == ["_FusedConv2D"]
+    assert_close(made.value("norm", on=[images]), model.get_layer("norm")(model.get_layer("conv")(images)))
+    assert made.executable.plans.weight_bytes == before
 
 
 @needs_fusion

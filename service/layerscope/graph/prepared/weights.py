@@ -1,28 +1,45 @@
 """A model's weights: every session computes from the memory that they are prepared in."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-from layerscope.graph.prepared.prepared_model import Array, Prepared
+from layerscope.graph.prepared.prepared_model import ALIGNMENT, Array, Prepared
 
 Assignments = dict[str, tuple[str, str]]
 """For each weight, the names of a placeholder for its values and of the operation that assigns them."""
 
 
 class Weights:
-    """The weights of one prepared model, by the name of their variable, in the memory of the prepared model."""
+    """The weights of one prepared model by name, where they lie, and what is computed from them for all its plans."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._values: dict[str, Array] = {
             each.name: prepared.values(each) for each in prepared.blueprint.weights
         }
+        self._lock = threading.Lock()
+        self.prepared_bytes = self.nbytes
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all weights in memory."""
-        return sum(array.nbytes for array in self._values.values())
+        """What they take in memory, with what is kept."""
+        with self._lock:
+            return sum(array.nbytes for array in self._values.values())
+
+    def values(self, name: str) -> Array:
+        """The values of a weight, or what is kept."""
+        return self._values[name]
+
+    def kept(self, name: str, make: Callable[[], Array]) -> Array:
+        """What `make` has made of weights, and was kept under a name that no weight has."""
+        with self._lock:
+            if name not in self._values:
+                self._values[name] = _aligned(make())
+            return self._values[name]
 
     def assignments_in(self, graph: Any) -> Assignments:
         """Add operations that assign the weights a graph has to the graph, which is the current one."""
@@ -47,6 +64,15 @@ class Weights:
         options = config_pb2.CallableOptions(feed=feeds, target=targets)
         # A session's public `run` copies what it is fed.
         session._make_callable_from_options(options)(*map(self._values.__getitem__, assignments))  # noqa: SLF001
+
+
+def _aligned(values: Array) -> Array:
+    """A copy where TensorFlow can compute from it."""
+    memory = np.empty(values.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    copy: Array = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
 
 
 def release() -> None:

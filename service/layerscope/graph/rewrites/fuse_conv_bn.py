@@ -22,6 +22,8 @@ from tensorflow.python.util import _pywrap_util_port
 
 from layerscope.graph.analysis.subgraph import needed_nodes, node_of
 from layerscope.graph.prepared.devices import has_gpu
+from layerscope.graph.prepared.weights import Weights
+from layerscope.graph.rewrites.fold_kernels import Folding
 from layerscope.graph.rewrites.same_padding import is_padded_the_same
 from layerscope.graph.taps.tap import Shape
 
@@ -42,7 +44,7 @@ class _Normalization:
     shift: str
 
 
-def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> Any:
+def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights) -> Any:
     """The same graph with fewer operations.
 
     Args:
@@ -50,10 +52,11 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape])
         fetched: the names of the tensors that must stay.
         shapes: of tensors by name, without the batch axis. What is not known to have one group of channels is left as it
             is: grouped convolutions have other last bits with an activation than without.
+        weights: the values of its variables.
     """
     if not can_fuse():
         return graph_def
-    fused_of = _Fusion(graph_def, fetched, shapes).apply()
+    fused_of = _Fusion(graph_def, fetched, shapes, weights).apply()
     needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
     for convolution, node in fused_of:
         if convolution in needed:
@@ -66,10 +69,13 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape])
 
 
 class _Fusion:
-    def __init__(self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights
+    ) -> None:
         self._graph_def = graph_def
         self._shapes = shapes
         self._nodes = {node.name: node for node in graph_def.node}
+        self._folding = Folding(graph_def, self._nodes, weights)
         self._fetched = {node_of(name) for name in fetched}
         self._readers: dict[str, list[Any]] = {}
         for node in graph_def.node:
@@ -146,7 +152,8 @@ class _Fusion:
         if len(readers) == 1 and readers[0].op in _ACTIVATIONS and found.node.name not in self._fetched:
             target, operations = readers[0], [readers[0].op]
         depthwise = convolution.op == "DepthwiseConv2dNative"
-        inputs = (self._scaled if depthwise else self._normalized)(found, convolution, bias)
+        scaled = depthwise or self._folding.is_wanted
+        inputs = (self._scaled if scaled else self._normalized)(found, convolution, bias)
         attributes = {name: convolution.attr[name] for name in _KEPT_ATTRIBUTES}
         target.op = "_FusedDepthwiseConv2dNative" if depthwise else "_FusedConv2D"
         del target.input[:]
@@ -163,8 +170,10 @@ class _Fusion:
         target.attr["epsilon"].f = 0.0
         if not depthwise:
             target.attr["TArgs"].list.type.extend([_FLOAT] * arguments)
-        first = "BiasAdd" if depthwise else "FusedBatchNorm"
+        first = "BiasAdd" if scaled else "FusedBatchNorm"
         target.attr["fused_ops"].list.s.extend([first.encode(), *(each.encode() for each in operations)])
+        if self._folding.is_wanted:
+            self._folding.fold(target)
         return target
 
     def _unpadded(self, convolution: Any) -> str | None:
@@ -193,9 +202,10 @@ class _Fusion:
         if bias is not None:
             scaled = self._add(f"{name}/scaled_bias", "Mul", [bias, scale])
             shift = self._add(f"{name}/shift", "AddV2", [scaled, shift])
-        kernel = self._variable_shape(convolution.input[1])
-        shape = self._constant(f"{name}/shape", np.array(kernel[2:], np.int32))  # type: ignore[index]
-        scale = self._add(f"{name}/scale", "Reshape", [scale, shape], Tshape=tf.int32.as_datatype_enum)
+        if convolution.op == "DepthwiseConv2dNative":
+            kernel = self._variable_shape(convolution.input[1])
+            shape = self._constant(f"{name}/shape", np.array(kernel[2:], np.int32))  # type: ignore[index]
+            scale = self._add(f"{name}/scale", "Reshape", [scale, shape], Tshape=tf.int32.as_datatype_enum)
         return [self._add(f"{name}/kernel", "Mul", [convolution.input[1], scale]), shift]
 
     def _add(self, name: str, op: str, inputs: Sequence[str], **types: int) -> str:

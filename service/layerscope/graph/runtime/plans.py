@@ -20,6 +20,7 @@ from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.weights import Weights
+from layerscope.graph.rewrites.fold_kernels import arranged_bytes
 from layerscope.graph.rewrites.fuse_conv_bn import fused
 from layerscope.graph.rewrites.guided_relu import guide
 from layerscope.graph.rewrites.loop_gradients import loops_differentiable
@@ -104,7 +105,7 @@ def compile_plan(parts: GraphParts, weights: Weights, taps: Mapping[str, Tap], k
         definition = parts.needed_for([*key.fed, *key.fetched, *ends])
     # What is replaced or differentiated by must be there.
     if key.is_cut or (slope is None and parts.are_placeholders(key.fed)):
-        definition = fused(definition, key.fetched, {name: tap.shape for name, tap in taps.items()})
+        definition = fused(definition, key.fetched, {name: tap.shape for name, tap in taps.items()}, weights)
     if slope is not None and slope.guided:
         guide(definition)
     graph = tf.Graph()
@@ -122,7 +123,7 @@ def compile_plan(parts: GraphParts, weights: Weights, taps: Mapping[str, Tap], k
     options = config_pb2.CallableOptions(feed=fed, fetch=fetched, target=apart(graph))
     # The public make_callable keeps what it compiled for as long as the session lives.
     call = session._make_callable_from_options(options)  # noqa: SLF001
-    nbytes = len(graph.get_operations()) * BYTES_PER_NODE
+    nbytes = len(graph.get_operations()) * BYTES_PER_NODE + arranged_bytes(definition, weights)
     # A graph is full of cycles and would wait for the garbage collector; the session has its own copy.
     dismantle_graph(graph)
     return Plan(key, nbytes, call)
