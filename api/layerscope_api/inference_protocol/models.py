@@ -18,7 +18,7 @@ from layerscope.execution.interface import Engine, ModelRecord
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_one
 from layerscope.graph.taps.tap import Shape, Tap
-from layerscope.models.registry import State
+from layerscope.models.entry import State
 from layerscope_api.inference_protocol.datatypes import datatype_of
 from layerscope_api.observability.request_metrics import request_metrics
 

@@ -47,14 +47,14 @@ def preprocessing_body(model: ModelDescription) -> dict[str, dict[str, Any] | No
 def model_list(engine: Engine) -> ModelList:
     """Every model, whatever its state."""
     versions: dict[str, list[VersionBody]] = {}
-    trouble = engine.models.trouble
+    sync_error = engine.models.sync_error
     for record in engine.catalogue():
         versions.setdefault(record.name, []).append(_version(record))
     return ModelList(
         models=[
             ModelRow(name=name, labels=engine.labels(name), versions=rows) for name, rows in versions.items()
         ],
-        trouble=None if trouble is None else trouble.message,
+        trouble=None if sync_error is None else sync_error.message,
     )
 
 

@@ -25,7 +25,7 @@ from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.models.changes import ModelChanges
-from layerscope.models.registry import Entry, State
+from layerscope.models.entry import Entry, State
 from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.timing import Timing
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol
 
-from layerscope.errors import (
-    LayerscopeError,
-)
+from layerscope.errors import LayerscopeError
+from layerscope.models.entry import Entry, Model
 from layerscope.models.manifest import Manifest
-from layerscope.models.registry import Entry, Model
 from layerscope.models.validation import Report
 
 
@@ -26,8 +24,8 @@ class ModelChanges(Protocol[Model]):
     """The changes that somebody may ask for. All block, and may be made from any thread; see `Library` for each."""
 
     @property
-    def trouble(self) -> LayerscopeError | None:
-        """Why the models may be others than those of the place that they come from."""
+    def sync_error(self) -> LayerscopeError | None:
+        """Why the models may differ from those of the place that they are fetched from; None if they do not."""
 
     def load(self, reference: str) -> Entry[Model]:
         """Load a version of a model, in place of itself too."""

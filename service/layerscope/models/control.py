@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from layerscope.errors import ControlRefused
 from layerscope.models.directory import ModelSource
 
 Mode = Literal["none", "explicit", "poll"]
@@ -27,6 +28,28 @@ class Control:
     start: tuple[str, ...] = ()
     seconds: float = 5.0
     uploads: bool = False
+
+    def require_explicit(self) -> None:
+        """Check that callers may say which models are in memory.
+
+        Raises:
+            ControlRefused: the mode is not `explicit`.
+        """
+        if self.mode != "explicit":
+            raise ControlRefused(
+                f"The service was started with control={self.mode}, and takes no orders about its models: start it"
+                " with --control explicit.",
+                control=self.mode,
+            )
+
+    def require_labels(self) -> None:
+        """Check that callers may assign labels.
+
+        Raises:
+            ControlRefused: the mode is not `explicit`, and models may not be uploaded.
+        """
+        if not self.uploads:
+            self.require_explicit()
 
     @property
     def is_changing(self) -> bool:

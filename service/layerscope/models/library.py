@@ -1,31 +1,26 @@
-"""The models of a directory, in memory or not, and every way in which that changes while a service runs."""
+"""The models of a directory, and every way in which they change while a service runs."""
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Generic
 
-from layerscope.errors import (
-    ControlRefused,
-    LayerscopeError,
-    ModelLoading,
-    ModelNotFound,
-    OptionInvalid,
-    SourceUnreachable,
-)
+from layerscope.errors import LayerscopeError, ModelLoading, SourceUnreachable
 from layerscope.limits import Limits
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.changes import Addition
+from layerscope.models.command_executor import CommandExecutor, reference_of
 from layerscope.models.control import Control
-from layerscope.models.directory import Key, ModelSource, find_models
-from layerscope.models.ledger import Ledger
+from layerscope.models.directory import ModelSource
+from layerscope.models.directory_sync import DirectorySync
+from layerscope.models.entry import Entry, Model
+from layerscope.models.labels import LabelLedgers
 from layerscope.models.manifest import Manifest
-from layerscope.models.registry import Entry, Model, Registry
-from layerscope.models.source_sync import Refresh, Supply, nothing_to_fetch
-from layerscope.models.store import ModelStore
-from layerscope.models.watching import DirectoryWatch
+from layerscope.models.registry import Registry
+from layerscope.models.source_sync import Refresh, SourceSync, nothing_to_fetch
+from layerscope.models.uploads import Uploads
 from layerscope.models.worker_sync import SINGLE_PROCESS, Command, WorkerSync
 
 logger = logging.getLogger(__name__)
@@ -34,14 +29,16 @@ logger = logging.getLogger(__name__)
 class Library(Generic[Model]):
     """The models of a directory. Safe to use from many threads; models are loaded one after the other.
 
+    Each method resolves what its caller means, has one command applied and published (`CommandExecutor`), and waits until
+    the other workers have applied it, too.
+
     Args:
-        directory: where they are; see `models.directory`.
+        directory: where the models are; see `models.directory`.
         load: makes a model from its source.
-        limits: `models_bytes` is what the loaded ones may take together; the others bound the opening of those that came
-            from strangers.
-        control: what decides which are in memory.
-        trusted: whether to trust whoever made them: SavedModels are programs.
-        refresh: what brings the directory up to date before it is looked at, where it is the mirror of a place elsewhere.
+        limits: `models_bytes` bounds the memory of all loaded models; others bound opening those that were uploaded.
+        control: what decides which models are in memory.
+        trusted: whether to trust the authors of the models: SavedModels are programs.
+        refresh: what brings the directory up to date before it is read, where it is the mirror of a place elsewhere.
         worker_sync: the other processes that serve the same models.
     """
 
@@ -56,27 +53,33 @@ class Library(Generic[Model]):
         refresh: Refresh = nothing_to_fetch,
         worker_sync: WorkerSync = SINGLE_PROCESS,
     ) -> None:
-        self.registry: Registry[Model] = Registry(load, self._labels_of, limits.models_bytes)
-        self._directory = directory
-        self._store = ModelStore(directory, limits) if control.uploads else None
-        self._make = load
+        self._labels = LabelLedgers(directory)
+        self.registry: Registry[Model] = Registry(load, self._labels.of_version, limits.models_bytes)
         self._control = control
         self._sync = worker_sync
-        self._trusted = trusted
-        self._bounds = OpeningBounds.of(limits)
-        self._watch = DirectoryWatch()
         self._changing = threading.Lock()
         self._closed = threading.Event()
-        self._supply = Supply(self.registry, directory, lambda: refresh(lambda: not self._closed.is_set()))
+        self._source = SourceSync(self.registry, directory, lambda: refresh(self._closed.is_set))
+        self._directory = DirectorySync(
+            directory, self.registry, self._source, trusted=trusted, bounds=OpeningBounds.of(limits)
+        )
+        self._commands = CommandExecutor(
+            self.registry,
+            self._directory,
+            self._labels,
+            worker_sync,
+            follows_directory=control.mode == "poll",
+        )
+        self._uploads = Uploads(directory, limits, load, are_allowed=control.uploads)
         self._poller = threading.Thread(target=self._keep_polling, name="layerscope-poll", daemon=True)
 
     @property
-    def trouble(self) -> LayerscopeError | None:
-        """Why the models may be others than those of the place that they come from."""
-        return self._supply.trouble
+    def sync_error(self) -> LayerscopeError | None:
+        """Why the models may differ from those of the place that they are fetched from; None if they do not."""
+        return self._source.sync_error
 
     def open(self, progress: Callable[[Entry[Model]], None]) -> bool:
-        """Load what is to be loaded at the start; those that fail are listed with a reason.
+        """Load the models of the start; those that fail are listed with a reason.
 
         Args:
             progress: called after each.
@@ -91,25 +94,26 @@ class Library(Generic[Model]):
         if self._closed.is_set():
             return False
         try:
-            self._supply.renew()
+            self._source.refresh()
         except SourceUnreachable:
-            if not self._sources():
+            if not self._directory.find():
                 raise
-        # What changed while nobody looked at the directory, nobody else has.
-        is_news = self._control.mode == "poll" and self._sync.is_leader and self._sync.is_late
-        sources = self._sources()
-        wanted = [each for each in sources if self._control.starts(each)]
-        for source in sources:
+        found = self._directory.find()
+        wanted = [each for each in found.values() if self._control.starts(each)]
+        for source in found.values():
             self.registry.announce(source, "loading" if source in wanted else "unloaded")
+        # What changed after the last leader ended, the other workers do not know.
+        is_news = self._polls and self._sync.is_late
+        carry_out = self._commands.change if is_news else self._commands.apply
         for source in wanted:
             with self._changing:
                 if self._closed.is_set():
                     return False
-                entry = self._load(source, is_news=is_news)
-            progress(entry)
-        self._supply.list_refused()
-        self._sync.follow(self._carry_out)
-        if self._control.mode == "poll" and self._sync.is_leader:
+                carry_out(Command("load", *source.key), found)
+            progress(self.registry.find(reference_of(source.key)))
+        self._source.list_refused()
+        self._sync.follow(self._follow)
+        if self._polls:
             self._poller.start()
         return True
 
@@ -125,12 +129,15 @@ class Library(Generic[Model]):
             ModelRefused: it cannot be loaded; one that was loaded goes on.
             SourceUnreachable: the models are elsewhere, and that cannot be read.
         """
-        self._require_explicit()
-        with self._changing:
-            self._require_open()
-            self._supply.renew()
-            self._supply.list_refused()
-            entry = self._load(self._source(reference))
+        self._control.require_explicit()
+        with self._changes():
+            self._source.refresh()
+            self._source.list_refused()
+            found = self._directory.list_new()
+            self._directory.unlist_gone(found, loaded=False)
+            key = self._directory.resolve(reference, found).key
+            self._commands.change(Command("load", *key), found)
+            entry = self.registry.find(reference_of(key))
         self._sync.wait_for_peers()
         if entry.cause is not None:
             raise entry.cause
@@ -143,11 +150,12 @@ class Library(Generic[Model]):
             ControlRefused: the service was not started with `control=explicit`.
             ModelNotFound, ModelLoading: see `Registry.unload`.
         """
-        self._require_explicit()
-        # With others, nothing that one of them was told may come in between; alone, it waits for no load.
+        self._control.require_explicit()
+        # A single process need not wait for a load of another model. Several must apply commands in the order in which
+        # they publish them.
         with self._changing if self._sync.has_peers else nullcontext():
-            entry = self.registry.unload(reference)
-            self._sync.publish(Command("unload", *entry.source.key))
+            entry = self.registry.find(reference)
+            self._commands.change(Command("unload", *entry.source.key))
         self._sync.wait_for_peers()
         return entry
 
@@ -160,12 +168,11 @@ class Library(Generic[Model]):
             StorageFull: there is no room to write it down.
             ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
         """
-        self._require_labels()
+        self._control.require_labels()
         with self._changing, self.registry.lease(reference):
-            source = self.registry.find(reference).source
-            self._ledger(source.name).with_label(label, source.version).write(self._directory, source.name)
-            entry = self.registry.label(f"{source.name}@{source.version}", label)
-            self._sync.publish(Command("labels", source.name))
+            entry = self.registry.find(reference)
+            self._labels.assign(entry.source.name, label, entry.source.version)
+            self._commands.change(Command("labels", entry.source.name))
         self._sync.wait_for_peers()
         return entry
 
@@ -176,12 +183,11 @@ class Library(Generic[Model]):
             ControlRefused, StorageFull: see `label`.
             ModelNotFound: it points at nothing already.
         """
-        self._require_labels()
+        self._control.require_labels()
         with self._changing:
             self.registry.find(f"{name}@{label}")
-            self._ledger(name).with_label(label, None).write(self._directory, name)
-            self.registry.unlabel(name, label)
-            self._sync.publish(Command("labels", name))
+            self._labels.assign(name, label, None)
+            self._commands.change(Command("labels", name))
         self._sync.wait_for_peers()
 
     def receiving(self, size: int) -> AbstractContextManager[Path]:
@@ -191,13 +197,13 @@ class Library(Generic[Model]):
             ControlRefused: the service was not started with `allow_upload`.
             StorageFull: there is no room.
         """
-        return self._open_store().receiving(size)
+        return self._uploads.receiving(size)
 
     def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
         """Check a model file, try it, and store a fresh one as the next version of a model.
 
         Args:
-            file: a model file, see `ModelStore.add`.
+            file: what came; its name ends in `.keras`, `.h5` or `.hdf5`, or has no ending.
             name: what to call the model.
             declaration: what is declared with it, and is data.
             load: whether to load it, too.
@@ -206,58 +212,50 @@ class Library(Generic[Model]):
             ControlRefused: the service was not started with `allow_upload`.
             OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
         """
-        added = self._open_store().add(file, name, declaration, self._probe)
-        reference = f"{name}@{added.version}"
-        with self._changing:
-            self._require_open()
-            source = self._source(reference)
-            entry = self.registry.find(reference)
+        added = self._uploads.add(file, name, declaration)
+        key = name, added.version
+        with self._changes():
+            found = self._directory.list_new()
+            entry = self.registry.find(reference_of(key))
             if entry.state != "ready":
-                if load:
-                    entry = self._load(source)
-                else:
-                    self._sync.publish(Command("unload", *source.key))
+                # What is not to be loaded is listed by the others, too.
+                self._commands.change(Command("load" if load else "unload", *key), found)
+                entry = self.registry.find(reference_of(key))
         self._sync.wait_for_peers()
         return Addition(entry, added.report, added.is_new)
 
     def remove(self, reference: str) -> None:
-        """Remove a version that was sent, from the disk and from memory. Who uses it uses it to the end.
+        """Remove an uploaded version from the disk and from memory. Requests that use it are finished.
 
         Args:
-            reference: `name@version`: a label, or none, might mean another than whoever asks believes.
+            reference: `name@version`; a label, or none, might mean another version than its caller believes.
 
         Raises:
-            ControlRefused: the service was not started with `allow_upload`, or somebody put the model there by hand.
+            ControlRefused: the service was not started with `allow_upload`, or an operator put the model there.
             OptionInvalid: it names no version.
             ModelNotFound: there is no such version.
         """
-        store = self._open_store()
+        self._uploads.require_allowed()
         with self._changing:
             source = self.registry.find(reference).source
-            if reference != f"{source.name}@{source.version}":
-                raise OptionInvalid(
-                    f"Say which version to remove: {source.name}@{source.version}, for example.",
-                    option="model",
-                )
-            store.remove(source.name, source.version)
-            self.registry.remove(source)
-            self._sync.publish(Command("remove", *source.key))
+            self._uploads.remove(source, reference)
+            self._commands.change(Command("remove", *source.key))
         self._sync.wait_for_peers()
 
     def poll(self) -> None:
-        """Load what has come or changed in the directory since it was looked at last, and remove what is gone."""
+        """Load what was added or changed in the directory since the last poll, and remove what is gone."""
         with self._changing:
             if self._closed.is_set():
                 return
             with suppress(SourceUnreachable):
-                self._supply.renew()
-            changes = self._watch.look(self._sources())
+                self._source.refresh()
+            found = self._directory.find()
+            changes = self._directory.changes(found)
             for source in changes.changed:
-                self._load(source)
+                self._commands.change(Command("load", *source.key), found)
             for source in changes.gone:
-                self.registry.remove(source)
-                self._sync.publish(Command("remove", *source.key))
-            self._supply.list_refused()
+                self._commands.change(Command("remove", *source.key))
+            self._source.list_refused()
 
     def close(self) -> None:
         """Load nothing more, once what is being loaded is. What is in memory stays there until `registry.clear`."""
@@ -266,68 +264,23 @@ class Library(Generic[Model]):
             pass
         self._sync.close()
 
-    def _load(self, source: ModelSource, *, is_news: bool = True) -> Entry[Model]:
-        """Load a version, and tell the others unless they know."""
-        # Before it is opened: what changes meanwhile is a change.
-        self._watch.take(source)
-        before = self._ready()
-        entry = self.registry.load(source)
-        if is_news:
-            made_way = before - self._ready() - {source.key}
-            self._sync.publish(*(Command("unload", *key) for key in made_way), Command("load", *source.key))
-        return entry
+    @property
+    def _polls(self) -> bool:
+        return self._control.mode == "poll" and self._sync.is_leader
 
-    def _ready(self) -> set[Key]:
-        return {each.source.key for each in self.registry.entries() if each.state == "ready"}
-
-    def _carry_out(self, command: Command) -> None:
-        """Do what another process was told, and has done."""
+    @contextmanager
+    def _changes(self) -> Iterator[None]:
+        """One change at a time, and none once the library is closed."""
         with self._changing:
             if self._closed.is_set():
-                return
-            found = {each.key: each for each in self._sources()}
-            listed = {each.source.key: each.source for each in self.registry.entries()}
-            for key in found.keys() - listed.keys():
-                self.registry.announce(found[key], "unloaded")
-            if command.kind == "load" and command.key in found:
-                self._load(found[command.key], is_news=False)
-            elif command.kind == "load" and command.key in listed:
-                # Another worker removed it at the same time.
-                self.registry.remove(listed[command.key])
-            elif command.kind == "unload" and command.key in self._ready():
-                self.registry.unload("{}@{}".format(*command.key))
-            elif command.kind == "remove" and command.key in listed:
-                self.registry.remove(listed[command.key])
-            elif command.kind == "labels":
-                self.registry.relabel(command.name, self._ledger(command.name).labels)
+                raise ModelLoading("The service ends: it loads nothing more.")
+            yield
 
-    def _labels_of(self, source: ModelSource, model: Model) -> Iterable[str]:
-        """Those that were made to point at a version, and those declared with it that were not made to do otherwise."""
-        kept = self._ledger(source.name).labels
-        made = {label for label, version in kept.items() if version == source.version}
-        return made.union(label for label in model.labels if label not in kept)
-
-    def _ledger(self, name: str) -> Ledger:
-        return Ledger.read(self._directory, name)
-
-    def _sources(self) -> list[ModelSource]:
-        return find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
-
-    def _source(self, reference: str) -> ModelSource:
-        """What a reference means among all that is in the directory now, which is listed from here on."""
-        found = {each.key: each for each in self._sources()}
-        listed = {each.source.key: each for each in self.registry.entries()}
-        for key in found.keys() - listed.keys():
-            self.registry.announce(found[key], "unloaded")
-        for key in listed.keys() - found.keys() - self._supply.refused.keys():
-            if listed[key].state in {"failed", "unloaded"}:
-                self.registry.remove(listed[key].source)
-        named = [key for key in found.keys() | self._supply.refused.keys() if key[0] == reference]
-        key = max(named) if named else self.registry.find(reference).source.key
-        self._supply.require_fetched(key)
-        if key not in found:
-            raise ModelNotFound(f"The files of {reference[:80]!r} are gone.", model=reference[:80])
-        return found[key]
+    def _follow(self, command: Command) -> None:
+        """Apply a command that another worker has applied and published."""
+        with self._changing:
+            if not self._closed.is_set():
+                self._commands.follow(command)
 
     def _keep_polling(self) -> None:
         while not self._closed.wait(self._control.seconds):
@@ -335,31 +288,3 @@ class Library(Generic[Model]):
                 self.poll()
             except Exception:
                 logger.exception("the directory of models was not looked at")
-
-    def _probe(self, source: ModelSource) -> None:
-        """Try a model that is not stored yet, as it will be loaded. Its number is only known when it is stored."""
-        self._make(source).close()
-
-    def _open_store(self) -> ModelStore:
-        if self._store is None:
-            raise ControlRefused(
-                "The service takes no models: start it with --allow-upload, or put them into its directory.",
-                allow_upload=False,
-            )
-        return self._store
-
-    def _require_labels(self) -> None:
-        if self._store is None:
-            self._require_explicit()
-
-    def _require_explicit(self) -> None:
-        if self._control.mode != "explicit":
-            raise ControlRefused(
-                f"The service was started with control={self._control.mode}, and takes no orders about its models: start it"
-                " with --control explicit.",
-                control=self._control.mode,
-            )
-
-    def _require_open(self) -> None:
-        if self._closed.is_set():
-            raise ModelLoading("The service ends: it loads nothing more.")

@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal
 
 from layerscope.errors import (
     LayerscopeError,
@@ -15,57 +14,12 @@ from layerscope.errors import (
     ModelNotFound,
     ModelNotLoaded,
     ModelRefused,
-    ModelTooLarge,
 )
-from layerscope.models.directory import ModelSource
+from layerscope.models.directory import Key, ModelSource
+from layerscope.models.entry import Entry, Loaded, Model
+from layerscope.models.memory_budget import MemoryBudget
 
 logger = logging.getLogger(__name__)
-
-State = Literal["loading", "ready", "failed", "unloading", "unloaded"]
-
-
-class Loaded(Protocol):
-    """What the registry must be able to do with a loaded model."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names that the model's declaration wants to point at it."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """What its weights take in memory."""
-
-    def close(self) -> None:
-        """Give back all memory."""
-
-
-Model = TypeVar("Model", bound=Loaded)
-
-
-@dataclass(eq=False)
-class Entry(Generic[Model]):
-    """One version of a model.
-
-    Attributes:
-        source: where it comes from.
-        state: `ready` while it can be used.
-        model: what is in memory, while anybody may use it.
-        cause: why it failed, was unloaded by itself, or why a newer file of it is not served in its place.
-        leases: how many use it now.
-        used: when somebody began to use it last, on the clock of `time.monotonic`.
-    """
-
-    source: ModelSource
-    state: State = "loading"
-    model: Model | None = None
-    cause: LayerscopeError | None = None
-    leases: int = field(default=0, repr=False)
-    used: float = field(default_factory=time.monotonic, repr=False)
-
-    @property
-    def reason(self) -> str | None:
-        """The sentence of the cause."""
-        return None if self.cause is None else self.cause.message
 
 
 def declared_labels(_: ModelSource, model: Loaded) -> Iterable[str]:
@@ -90,7 +44,7 @@ class Registry(Generic[Model]):
     ) -> None:
         self._load = load
         self._labels_of = labels_of
-        self._most_bytes = most_bytes
+        self._memory = MemoryBudget(most_bytes)
         self._entries: dict[str, dict[int, Entry[Model]]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._changed = threading.RLock()
@@ -123,7 +77,7 @@ class Registry(Generic[Model]):
             for label in () if model is None else self._labels_of(source, model):
                 self._labels.setdefault(source.name, {})[label] = source.version
             leaving = [] if before is None else [before]
-            leaving += self._in_the_way_of(entry)
+            leaving += self._memory.making_way(entry, self.entries())
             self._retire(leaving)
         self._close_unused(leaving)
         return entry
@@ -136,10 +90,11 @@ class Registry(Generic[Model]):
                 self._entries.setdefault(source.name, {})[source.version] = Entry(source, "failed")
             self._entries[source.name][source.version].cause = cause
 
-    def relent(self, source: ModelSource) -> None:
-        """Take back a refusal: what was listed because of it is listed no more."""
+    def withdraw_refusal(self, key: Key) -> None:
+        """Undo `refuse`: a version that was listed only because of it is listed no more."""
+        name, version = key
         with self._changed:
-            before = self._entries.get(source.name, {}).get(source.version)
+            before = self._entries.get(name, {}).get(version)
             if before is not None and before.state == "ready":
                 before.cause = None
             elif before is not None and before.state == "failed":
@@ -160,10 +115,11 @@ class Registry(Generic[Model]):
         self._close_unused([entry])
         return entry
 
-    def remove(self, source: ModelSource) -> None:
+    def remove(self, key: Key) -> None:
         """List a version no more, if it is, and unload it."""
+        name, version = key
         with self._changed:
-            entry = self._entries.get(source.name, {}).get(source.version)
+            entry = self._entries.get(name, {}).get(version)
             removed = self._taken_off([] if entry is None else [entry])
         self._close_unused(removed)
 
@@ -220,28 +176,6 @@ class Registry(Generic[Model]):
         with self._changed:
             return dict(self._labels.get(name, {}))
 
-    def label(self, reference: str, label: str) -> Entry[Model]:
-        """Let a label point at a version.
-
-        Raises:
-            ModelNotFound, ModelLoading, ModelNotLoaded: see `lease`.
-        """
-        with self._changed:
-            entry = self._find(reference)
-            _ready(entry, reference)
-            self._labels.setdefault(entry.source.name, {})[label] = entry.source.version
-            return entry
-
-    def unlabel(self, name: str, label: str) -> None:
-        """Let a label point at nothing.
-
-        Raises:
-            ModelNotFound: it does already.
-        """
-        with self._changed:
-            self._find(f"{name}@{label}")
-            self._labels.get(name, {}).pop(label, None)
-
     def relabel(self, name: str, labels: Mapping[str, int | None]) -> None:
         """Let labels point at the versions that are ready; at nothing, where it is None."""
         with self._changed:
@@ -255,7 +189,7 @@ class Registry(Generic[Model]):
     def _try(self, source: ModelSource) -> tuple[Model | None, LayerscopeError | None]:
         try:
             model = self._load(source)
-            self._require_room(model)
+            self._memory.require_room(model)
         except LayerscopeError as error:
             logger.warning("%s@%d is not served: %s", source.name, source.version, error.message)
             return None, error.with_traceback(None)
@@ -265,37 +199,6 @@ class Registry(Generic[Model]):
                 "The model could not be loaded, for a reason nobody foresaw: see the log."
             )
         return model, None
-
-    def _require_room(self, model: Model) -> None:
-        size = model.memory_bytes
-        if self._most_bytes is not None and size > self._most_bytes:
-            model.close()
-            raise ModelTooLarge(
-                f"The model takes {size:,} bytes of memory, and all of them together may take {self._most_bytes:,}.",
-                size=size,
-                limit=self._most_bytes,
-            )
-
-    def _in_the_way_of(self, newest: Entry[Model]) -> list[Entry[Model]]:
-        """The models that were not used for longest, as many as must make way."""
-        if self._most_bytes is None or newest.model is None:
-            return []
-        loaded = sorted(
-            (each for each in self.entries() if each.state == "ready" and each is not newest),
-            key=lambda each: each.used,
-        )
-        sizes = {each: each.model.memory_bytes if each.model else 0 for each in loaded}
-        taken = newest.model.memory_bytes + sum(sizes.values())
-        leaving = []
-        for each in loaded:
-            if taken <= self._most_bytes:
-                break
-            taken -= sizes[each]
-            each.cause = ModelNotLoaded(
-                "It made way for another, because of models_bytes at /v1/limits: load it again."
-            )
-            leaving.append(each)
-        return leaving
 
     def _taken_off(self, entries: list[Entry[Model]]) -> list[Entry[Model]]:
         """The same, listed no more."""

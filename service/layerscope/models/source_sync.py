@@ -1,4 +1,4 @@
-"""A directory of models that is filled from elsewhere, and what could not be fetched."""
+"""The place elsewhere that a directory of models is filled from: bringing it up to date, and what could not be fetched."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -7,7 +7,8 @@ from typing import Generic
 
 from layerscope.errors import LayerscopeError
 from layerscope.models.directory import Key, ModelSource
-from layerscope.models.registry import Model, Registry
+from layerscope.models.entry import Model
+from layerscope.models.registry import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -15,35 +16,35 @@ Refused = Mapping[Key, LayerscopeError]
 """The versions that could not be fetched, and why."""
 
 Refresh = Callable[[Callable[[], bool]], Refused]
-"""Brings a directory up to date with a place elsewhere, as long as somebody waits for that; see `Mirror.refresh`."""
+"""Brings a directory up to date with a place elsewhere, until it is cancelled; see `Mirror.refresh`."""
 
 
-def nothing_to_fetch(_is_wanted: Callable[[], bool]) -> Refused:
-    """For a directory that is nobody's mirror."""
+def nothing_to_fetch(_is_cancelled: Callable[[], bool]) -> Refused:
+    """The `Refresh` of a directory that is not filled from elsewhere."""
     return {}
 
 
-class Supply(Generic[Model]):
-    """Brings a directory up to date, and tells a registry what could not be fetched.
+class SourceSync(Generic[Model]):
+    """Brings a directory up to date with its place, and tells a registry what could not be fetched.
 
     Args:
         registry: what lists the models.
         directory: where they are.
-        refresh: does it.
+        refresh: brings it up to date.
 
     Attributes:
-        refused: what could not be fetched when the place was looked at last.
-        trouble: why that could not be looked at; None if it could.
+        refused: what could not be fetched at the last refresh.
+        sync_error: why the last refresh could not read the place; None if it could.
     """
 
     def __init__(self, registry: Registry[Model], directory: Path, refresh: Callable[[], Refused]) -> None:
         self.refused: Refused = {}
-        self.trouble: LayerscopeError | None = None
+        self.sync_error: LayerscopeError | None = None
         self._registry = registry
         self._directory = directory
         self._refresh = refresh
 
-    def renew(self) -> None:
+    def refresh(self) -> None:
         """Bring the directory up to date.
 
         Raises:
@@ -53,20 +54,21 @@ class Supply(Generic[Model]):
         try:
             self.refused = self._refresh()
         except LayerscopeError as error:
-            if self.trouble is None:
+            if self.sync_error is None:
                 logger.warning("what was fetched before is served: %s", error.message)
-            self.trouble = error.with_traceback(None)
+            self.sync_error = error.with_traceback(None)
             raise
-        if self.trouble is not None:
+        if self.sync_error is not None:
             logger.info("models can be fetched again")
-        self.trouble = None
+        self.sync_error = None
         for key in before.keys() - self.refused.keys():
-            self._registry.relent(self._source(key))
+            self._registry.withdraw_refusal(key)
 
     def list_refused(self) -> None:
-        """Have it listed which versions could not be fetched, and why."""
+        """List the versions that could not be fetched, each with its cause."""
         for key, cause in self.refused.items():
-            self._registry.refuse(self._source(key), cause)
+            folder = self._directory / key[0] / str(key[1])
+            self._registry.refuse(ModelSource(*key, folder, folder), cause)
 
     def require_fetched(self, key: Key) -> None:
         """Check that a version could be fetched.
@@ -76,7 +78,3 @@ class Supply(Generic[Model]):
         """
         if key in self.refused:
             raise self.refused[key]
-
-    def _source(self, key: Key) -> ModelSource:
-        folder = self._directory / key[0] / str(key[1])
-        return ModelSource(*key, folder, folder)

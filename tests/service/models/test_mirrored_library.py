@@ -95,16 +95,16 @@ def test_labels_that_are_set_here_stay_here(bucket, start):
 def test_a_place_that_is_away_changes_nothing_and_that_is_told(bucket, start):
     bucket.put("a/1/model.keras", b"one")
     library = start(POLL)
-    assert library.trouble is None
+    assert library.sync_error is None
     bucket.is_away = True
     library.poll()
     assert text_of(library, "a") == "one"
-    assert library.trouble.message == "The bucket is away."
+    assert library.sync_error.message == "The bucket is away."
     bucket.is_away = False
     bucket.put("a/2/model.keras", b"two")
     poll_twice(library)
     assert text_of(library, "a") == "two"
-    assert library.trouble is None
+    assert library.sync_error is None
 
 
 def test_an_order_that_reaches_no_place_is_refused(bucket, start):
@@ -122,7 +122,7 @@ def test_a_start_without_the_place_serves_what_was_fetched_before(bucket, start)
     bucket.is_away = True
     library = start(Control())
     assert text_of(library, "a") == "one"
-    assert library.trouble.code == "source_unreachable"
+    assert library.sync_error.code == "source_unreachable"
 
 
 def test_a_start_without_the_place_and_without_anything_fetched_fails(bucket, start):

@@ -118,8 +118,8 @@ def test_a_model_in_use_is_closed_when_the_last_lease_ends():
     assert model.closed.is_set()
     assert made.find("m").state == "unloaded"
     assert made.unload("m").state == "unloaded"
-    made.remove(source())
-    made.remove(source())
+    made.remove(source().key)
+    made.remove(source().key)
     with pytest.raises(ModelNotFound):
         made.find("m")
 
@@ -156,18 +156,16 @@ def test_one_that_fails_does_not_take_over():
 def test_a_label_points_at_a_loaded_version_or_at_nothing():
     made = registry(source("m", 1), source("m", 2))
     made.announce(source("m", 3), "unloaded")
-    assert made.label("m@1", "stable").source.version == 1
-    made.label("m@2", "stable")
+    made.relabel("m", {"stable": 1})
+    made.relabel("m", {"stable": 2})
     assert version_of(made, "m@stable") == 2
-    with pytest.raises(ModelNotLoaded):
-        made.label("m@3", "stable")
+    made.relabel("m", {"stable": 3, "unknown": 4})
     assert made.labels("m") == {"stable": 2}
     made.unload("m@2")
     assert made.labels("m") == {}
-    made.label("m@1", "default")
-    made.unlabel("m", "default")
-    with pytest.raises(ModelNotFound):
-        made.unlabel("m", "default")
+    made.relabel("m", {"default": 1})
+    made.relabel("m", {"default": None, "stable": None})
+    assert made.labels("m") == {}
 
 
 def test_those_unused_for_longest_make_way():

@@ -176,8 +176,9 @@ def test_changes_while_there_was_no_leader_are_published_by_its_replacement(star
     leader, other = start(POLL, is_leader=True), start(POLL, is_leader=False)
     leader.close()
     (models / "a.keras").write_text("changed", "utf-8")
+    (models / "b.keras").unlink()
     start(POLL, is_leader=True)
-    wait_for(lambda: text_of(other, "a") == "changed")
+    wait_for(lambda: text_of(other, "a") == "changed" and "b@1" not in states(other))
 
 
 def test_no_worker_begins_before_the_leader_has_loaded(start):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from layerscope.errors import InvalidRequest
 from layerscope.execution.interface import Engine
 from layerscope.graph.model import LoadedModel
-from layerscope.models.registry import Entry
+from layerscope.models.entry import Entry
 from layerscope_api.context.scopes import INFER, MODELS_WRITE
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.inference_protocol.models import ProtocolModel, index, protocol_errors

@@ -52,18 +52,18 @@ class Mirror:
         with storing():
             self._kept.mkdir(parents=True, exist_ok=True)
 
-    def refresh(self, is_wanted: Callable[[], bool] = lambda: True) -> Mapping[Key, LayerscopeError]:
+    def refresh(self, is_cancelled: Callable[[], bool] = lambda: False) -> Mapping[Key, LayerscopeError]:
         """Bring the directory up to date.
 
         Args:
-            is_wanted: whether anybody still waits for that.
+            is_cancelled: whether to stop, because the service ends.
 
         Returns:
             The versions that could not be fetched, and why: they are as they were.
 
         Raises:
             SourceUnreachable: the place cannot be read; what was not fetched until then is as it was.
-            Draining: nobody waits for it any more.
+            Draining: it was cancelled.
             StorageFull, ControlRefused: see `storing`.
         """
         with storing(), self._alone():
@@ -72,7 +72,7 @@ class Mirror:
             refused: dict[Key, LayerscopeError] = {}
             room = self._limits.model_store_bytes
             for key, files in there.items():
-                bounds = Bounds(version=self._limits.model_file_bytes, room=room, is_wanted=is_wanted)
+                bounds = Bounds(version=self._limits.model_file_bytes, room=room, is_cancelled=is_cancelled)
                 try:
                     room -= self._bring(key, files, bounds)
                 except (ModelRefused, StorageFull) as error:

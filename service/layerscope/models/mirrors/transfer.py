@@ -21,12 +21,12 @@ class Bounds:
     Attributes:
         version: most bytes of all files of a version.
         room: the bytes that are left for it.
-        is_wanted: whether anybody still waits for it.
+        is_cancelled: whether to stop, because the service ends.
     """
 
     version: int
     room: int
-    is_wanted: Callable[[], bool]
+    is_cancelled: Callable[[], bool]
 
     def require(self, size: int) -> None:
         """Check what a version takes, or has taken until now.
@@ -34,7 +34,7 @@ class Bounds:
         Raises:
             ModelTooLarge: it is more than a version may take.
             StorageFull: it is more than there is room for.
-            Draining: nobody waits for it any more.
+            Draining: it was cancelled.
         """
         if size > self.version:
             raise ModelTooLarge(
@@ -48,7 +48,7 @@ class Bounds:
                 size=size,
                 limit=self.room,
             )
-        if not self.is_wanted():
+        if self.is_cancelled():
             raise Draining("The service ends: it fetches nothing more.")
 
 

@@ -1,0 +1,89 @@
+"""A directory of models and the registry that lists it: what is there, what changed, and what a reference means."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Generic
+
+from layerscope.errors import ModelNotFound
+from layerscope.models.bounds import OpeningBounds
+from layerscope.models.directory import Key, ModelSource, find_models
+from layerscope.models.entry import Model
+from layerscope.models.registry import Registry
+from layerscope.models.source_sync import SourceSync
+from layerscope.models.watching import Changes, DirectoryWatch
+
+Found = Mapping[Key, ModelSource]
+"""The versions in a directory, by name and version."""
+
+
+class DirectorySync(Generic[Model]):
+    """Finds the versions in a directory and lists them in a registry. It loads nothing. For one thread at a time.
+
+    Args:
+        directory: where the models are; see `models.directory`.
+        registry: what lists them.
+        source: what fills the directory from elsewhere, and knows what could not be fetched.
+        trusted: whether to trust the authors of the models: SavedModels are programs.
+        bounds: what opening an uploaded model may take.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        registry: Registry[Model],
+        source: SourceSync[Model],
+        *,
+        trusted: bool,
+        bounds: OpeningBounds,
+    ) -> None:
+        self._directory = directory
+        self._registry = registry
+        self._source = source
+        self._trusted = trusted
+        self._bounds = bounds
+        self._watch = DirectoryWatch()
+
+    def find(self) -> Found:
+        """The versions that are in the directory now."""
+        sources = find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
+        return {each.key: each for each in sources}
+
+    def list_new(self) -> Found:
+        """The versions that are in the directory now. Those that were not listed yet are, as `unloaded`."""
+        found = self.find()
+        for key in found.keys() - self._listed():
+            self._registry.announce(found[key], "unloaded")
+        return found
+
+    def unlist_gone(self, found: Found, *, loaded: bool) -> None:
+        """List versions no more whose files are gone, and with `loaded` unload those that are in memory."""
+        for entry in self._registry.entries():
+            key = entry.source.key
+            is_gone = key not in found and key not in self._source.refused
+            if is_gone and (loaded or entry.state in {"failed", "unloaded"}):
+                self._registry.remove(key)
+
+    def resolve(self, reference: str, found: Found) -> ModelSource:
+        """The version that a reference means; of a plain name the highest in the directory, loaded or not.
+
+        Raises:
+            ModelNotFound: there is none.
+            ModelRefused, StorageFull: it could not be fetched.
+        """
+        named = [key for key in found.keys() | self._source.refused.keys() if key[0] == reference]
+        key = max(named) if named else self._registry.find(reference).source.key
+        self._source.require_fetched(key)
+        if key not in found:
+            raise ModelNotFound(f"The files of {reference[:80]!r} are gone.", model=reference[:80])
+        return found[key]
+
+    def take(self, source: ModelSource) -> None:
+        """Remember the files of a version that is about to be opened: a change during that is a change."""
+        self._watch.take(source)
+
+    def changes(self, found: Found) -> Changes:
+        """What changed since it was taken; see `DirectoryWatch.look`."""
+        return self._watch.look(found.values())
+
+    def _listed(self) -> set[Key]:
+        return {each.source.key for each in self._registry.entries()}
