@@ -8,7 +8,7 @@ import pytest
 from layerscope.graph.taps.addresses import Address
 from layerscope.graph.taps.tap import LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
-from layerscope_api.serializers.feature_map import places_of, tile_group
+from layerscope_api.serializers.feature_map import tile_contents, tile_group
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
@@ -24,7 +24,7 @@ def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, chann
     whole = activation(2, *((2, 3, 4, 5) if channels_first else (3, 4, 5, 2)), channels_first=channels_first)
 
     chosen = whole.select(channels)
-    group, places = tile_group(chosen, labelled=True), places_of(chosen)
+    group, places = tile_group(chosen, labelled=True), tile_contents(chosen)
 
     by_channel = whole.values if channels_first else np.moveaxis(whole.values, -1, 1)
     for maps, place in zip(group.maps, places, strict=True):

@@ -1,1 +1,1 @@
-"""Context: what routes and middleware share, made once when the application starts."""
+"""The context of requests: settings, the service, worker pools and API keys, which routes and middleware share."""

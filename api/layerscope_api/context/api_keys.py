@@ -1,4 +1,4 @@
-"""API keys: a random token for whoever calls, its hash in a file for the service."""
+"""API keys: the client has a random token, and a file of the service has its hash."""
 
 import fcntl
 import hashlib
@@ -22,7 +22,7 @@ _SECRET_BYTES = 32
 
 
 class KeyScope(StrEnum):
-    """What a key may do."""
+    """What a key allows."""
 
     INFER = "infer"
     MODELS_WRITE = "models:write"
@@ -30,10 +30,10 @@ class KeyScope(StrEnum):
 
 
 class Key(BaseModel):
-    """One key as the file knows it.
+    """One key in the file.
 
-    The hash is a plain SHA-256. Slow hashes protect passwords, which can be guessed; a token is 256 random bits, which
-    cannot, and is hashed anew with every request.
+    The hash is a plain SHA-256. Slow hashes protect passwords, because passwords can be guessed. A token is 256 random
+    bits, which cannot be guessed, and it is hashed in every request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class Key(BaseModel):
 
     @property
     def has_expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether the key has expired."""
         return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
@@ -58,24 +58,24 @@ class _Document(BaseModel):
 
 
 class KeysUnreadable(Exception):
-    """The file does not hold keys as `layerscope keys create` writes them."""
+    """The file is not a file of keys as `layerscope keys create` writes it."""
 
 
 class KeyFile:
-    """The file of keys, for whoever manages them. Changes are atomic, and exclude each other.
+    """The file of keys, for the commands that manage them. Changes are atomic, and only one is made at a time.
 
     Args:
-        path: where it is; the first `create` makes it, readable to its owner only.
+        path: the file. The first `create` makes it, readable by its owner only.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> list[Key]:
-        """Every key, in the order they were made; none if there is no file.
+        """Every key, in the order of their creation; none if there is no file.
 
         Raises:
-            KeysUnreadable: it holds something else.
+            KeysUnreadable: the file is not a file of keys.
         """
         try:
             return _Document.model_validate_json(self._path.read_bytes()).keys
@@ -87,10 +87,10 @@ class KeyFile:
     def create(
         self, label: str, scopes: Sequence[KeyScope], lifetime: timedelta | None = None
     ) -> tuple[Key, str]:
-        """Add a key. The token that comes with it is kept nowhere: it cannot be shown again.
+        """Add a key. Its token is returned and not stored, so it cannot be shown again.
 
         Raises:
-            KeysUnreadable: the file holds something else.
+            KeysUnreadable: the file is not a file of keys.
         """
         now = datetime.now(UTC).replace(microsecond=0)
         key_id = secrets.token_hex(4)
@@ -108,10 +108,10 @@ class KeyFile:
         return key, token
 
     def revoke(self, key_id: str) -> bool:
-        """Remove a key; whether there was one of that id.
+        """Remove a key. Returns whether there was a key with that id.
 
         Raises:
-            KeysUnreadable: the file holds something else.
+            KeysUnreadable: the file is not a file of keys.
         """
         with self._changing():
             keys = self.read()
@@ -122,7 +122,7 @@ class KeyFile:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """One change at a time. The folder is locked: the file itself is replaced."""
+        """Allow one change at a time. The folder is locked, because the file itself is replaced by a new one."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -146,9 +146,9 @@ class KeyFile:
 
 
 class Keyring:
-    """The keys in force: the file is read again whenever it has changed, so that a revocation holds at once.
+    """The valid keys. The file is read again when it has changed, so that a revoked key is refused at once.
 
-    A file that is gone or damaged lets nobody in.
+    If the file is missing or damaged, every key is refused.
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,12 +157,12 @@ class Keyring:
         self._seen: tuple[int, int, int] | None = None
 
     def __len__(self) -> int:
-        """How many keys there are that have not expired."""
+        """The number of keys that have not expired."""
         self._refresh()
         return sum(not key.has_expired for key in self._keys.values())
 
     def find(self, token: str) -> Key | None:
-        """The key of a token, unless it is unknown or has expired."""
+        """The key of a token; None if it is unknown or has expired."""
         self._refresh()
         key = self._keys.get(token[len(_PREFIX) + 1 :].partition("_")[0])
         if key is None or not hmac.compare_digest(_digest(token), key.sha256) or key.has_expired:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.execution.interface import ModelRecord
-from layerscope_api.observability.metrics import Metrics, Samples
+from layerscope_api.observability.metrics import Metrics
+from layerscope_api.observability.samples import Samples
 
 _NANOSECONDS = 1e9
 _STAGES = {

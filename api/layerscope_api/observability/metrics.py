@@ -1,24 +1,25 @@
-"""What is measured, by the names under which Prometheus knows it.
+"""The metrics of the service, as Prometheus reads them.
 
-Labels are models, versions, codes and reasons: never a file, a key or a layer, of which there can be any number, but for
-the layers that an operator names (`layer_metrics`). Those of a model that is removed go with it. The statistics of the Open
-Inference Protocol are read from the same figures.
+The labels are models, versions, status codes and error codes, but never files, keys or arbitrary layers: each value of a
+label is a time series, and their number must stay small. Layers are labels only if the operator names them (`gauges`). The
+series of a model that is removed are removed with it. The statistics of the Open Inference Protocol come from the same
+metrics.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from layerscope.errors import LayerscopeError
 from layerscope.tensors.timing import seconds_by_stage
+from layerscope_api.observability.gauges import EngineGauges, LayerGauges
 from layerscope_api.observability.request_metrics import RequestMetrics
+from layerscope_api.observability.samples import Samples
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
-    from layerscope.execution.watched_layers import WatchedLayer
     from layerscope.tensors.activations import Activations
 
 _MODEL = ("model", "version")
@@ -35,7 +36,7 @@ class MetricsSource(Protocol):
 
 
 class Metrics:
-    """The figures of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
@@ -95,7 +96,7 @@ class Metrics:
         )
 
     def served(self, request_metrics: RequestMetrics, status: int, seconds: float, size: int) -> None:
-        """A request was answered."""
+        """Count a request that was answered."""
         model = request_metrics.model or self._known(request_metrics.reference)
         self._requests.labels(*model, str(status)).inc()
         if request_metrics.reason is not None:
@@ -108,36 +109,41 @@ class Metrics:
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
         self._inferences.labels(*model).inc(_images(found))
-        # Both, so that there is a share from the first answer on.
+        # Creating both series with the first answer lets a dashboard compute the ratio from then on.
         hits, misses = self._hits.labels(*model), self._misses.labels(*model)
         (hits if found.hit else misses).inc()
         self._bytes.labels(*model).inc(size)
 
     def ran(self, name: str, version: int, rows: int, seconds: float) -> None:
-        """A version of a model was run: see `Observer`."""
+        """Count a run of a version of a model: see `Observer`."""
         model = name, str(version)
         self._executions.labels(*model).inc()
         self._batches.labels(*model).observe(rows)
         self._run_seconds.labels(*model).inc(seconds)
 
     def loaded(self, name: str, version: int, *, failed: bool) -> None:
-        """A version of a model was loaded, or could not be: see `Observer`."""
+        """Count a load of a version of a model, or a failed one: see `Observer`."""
         self._loads.labels(name, str(version), "failed" if failed else "ready").inc()
 
     def watch(self, engine: "Engine", pending: Callable[[], int]) -> None:
-        """Tell of an engine what it is like when somebody looks, and count what it does."""
+        """Observe an engine: count its runs and loads, and read its state whenever the metrics are collected.
+
+        Args:
+            engine: the engine of the application.
+            pending: gives the number of requests that are worked on or wait.
+        """
         engine.watch(self)
         self._engine = engine
-        self.registry.register(_Looked(engine, pending))
-        self.registry.register(LayerMetrics(engine))
+        self.registry.register(EngineGauges(engine, pending))
+        self.registry.register(LayerGauges(engine))
 
     def collect(self) -> Iterable[Metric]:
-        """All figures as they are now, of the models that there are."""
+        """All metrics with their current values, without those of removed models."""
         self._forget_removed()
         return self.registry.collect()
 
-    def samples(self) -> "Samples":
-        """All figures as they are now, of the models that there are."""
+    def samples(self) -> Samples:
+        """The current values, for queries by name and labels."""
         return Samples(
             {
                 (sample.name, frozenset(sample.labels.items())): sample.value
@@ -147,7 +153,7 @@ class Metrics:
         )
 
     def _forget_removed(self) -> None:
-        """Models come and go: without this, the figures would only become more."""
+        """Remove the series of models that no longer exist; otherwise their number would grow without end."""
         if self._engine is None:
             return
         known = {(each.name, str(each.version)) for each in self._engine.catalogue()}
@@ -162,7 +168,7 @@ class Metrics:
                 metric.remove_by_labels({"model": name, "version": version})
 
     def _known(self, reference: str) -> tuple[str, str]:
-        """The labels of a model that did not answer; empty if there is none, for anything may be asked for."""
+        """The labels of a request that no model answered. They are empty for unknown models, whose names any client can make up."""
         if self._engine is None or not reference:
             return _NO_MODEL
         try:
@@ -172,92 +178,7 @@ class Metrics:
         return model.name, str(model.version)
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Figures by name and labels."""
-
-    values: Mapping[tuple[str, frozenset[tuple[str, str]]], float]
-
-    def value(self, name: str, **labels: str) -> float:
-        """One figure; 0 where nothing was counted yet."""
-        return self.values.get((name, frozenset(labels.items())), 0.0)
-
-    def total(self, name: str, **labels: str) -> float:
-        """The sum of all figures of a name that have these labels among others."""
-        wanted = frozenset(labels.items())
-        return sum(
-            value for (found, others), value in self.values.items() if found == name and wanted <= others
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Looked:
-    """What is as it is when somebody looks."""
-
-    engine: "Engine"
-    pending: Callable[[], int]
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: the engine is not asked before somebody looks."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """The figures."""
-        pending = GaugeMetricFamily(
-            "layerscope_pending_requests", "Requests being worked on or waiting", self.pending()
-        )
-        yield pending
-        memory = GaugeMetricFamily(
-            "layerscope_model_memory_bytes", "Bytes of a model's weights", labels=_MODEL
-        )
-        state = GaugeMetricFamily(
-            "layerscope_model_state", "1 for the state a model is in", labels=(*_MODEL, "state")
-        )
-        for record in self.engine.catalogue():
-            model = record.name, str(record.version)
-            state.add_metric((*model, record.state), 1)
-            if (loaded := record.description) is not None:
-                memory.add_metric(model, loaded.memory_bytes)
-        yield memory
-        yield state
-
-
 def _images(found: "Activations") -> int:
-    """How many rows they are of: the values have one each."""
+    """The number of images: the rows of the values."""
     first = next(iter(found.values()), None)
     return 0 if first is None else len(first.values)
-
-
-_FIGURES: Mapping[str, tuple[str, Callable[["WatchedLayer"], float]]] = {
-    "mean": ("Mean of a layer's finite values over its last images", lambda layer: layer.mean),
-    "fraction_zero": ("Share of a layer's finite values that are zero", lambda layer: layer.fraction_zero),
-    "nonfinite": ("Values of a layer that are NaN or infinite", lambda layer: layer.nonfinite),
-    "dead_channels": (
-        "Channels of a layer that were zero in all of its last images",
-        lambda layer: layer.dead,
-    ),
-    "channels": ("Channels of a layer", lambda layer: layer.channels),
-    "images": ("The last images, over which the other figures of a layer are", lambda layer: layer.images),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class LayerMetrics:
-    """The gauges `layerscope_layer_…` of the layers that an operator watches."""
-
-    engine: "Engine"
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: the engine is not asked before somebody looks."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """The figures of those layers that anything was run for."""
-        layers = self.engine.watched_layers()
-        for name, (meaning, figure) in _FIGURES.items():
-            family = GaugeMetricFamily(
-                f"layerscope_layer_{name}", meaning, labels=("model", "version", "layer")
-            )
-            for layer in layers:
-                family.add_metric((layer.model, str(layer.version), layer.address), figure(layer))
-            yield family

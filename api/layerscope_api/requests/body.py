@@ -1,4 +1,4 @@
-"""What a request asks to be run: stored images, or one of the four forms of a body."""
+"""Requests for a run: their options, and their inputs as stored images or as one of the four forms of a body."""
 
 import base64
 import binascii
@@ -23,76 +23,75 @@ from layerscope_api.schemas.options import ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
 
-
 _NPY_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
-class Blob:
-    """Bytes of a body: an image file or a .npy tensor, told apart by content."""
+class InlineBytes:
+    """Bytes in the request's body: an image file or a .npy tensor, told apart by their first bytes."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A stored image, by id."""
+class StoredImage:
+    """A stored image, by its id."""
 
     id: str
 
 
-Material = Mapping[str, list[Blob | Stored]]
-"""What to run by input name, as it came, before anything is decoded."""
+Inputs = Mapping[str, list[InlineBytes | StoredImage]]
+"""The images and tensors of a request by the name of the model's input, not decoded yet."""
 
 
 @dataclass(frozen=True)
-class Asked(Generic[Options]):
-    """A request, read: its options and what to run."""
+class ParsedRequest(Generic[Options]):
+    """The options and the inputs of a request."""
 
     options: Options
-    material: Material
+    inputs: Inputs
 
     def sources(self, store: ImageStore, limits: Limits) -> Sources:
-        """Fetch stored images and parse tensors. Call it where blocking is allowed.
+        """Fetch stored images and read the headers of tensors. It blocks: call it in a worker thread.
 
         Raises:
-            ImageNotFound: an id that is not stored.
-            TensorUnreadable: damaged .npy data.
+            ImageNotFound: no image is stored under an id.
+            TensorUnreadable: .npy data is damaged.
         """
         return {
-            name: [self._source(each, store, limits) for each in blobs]
-            for name, blobs in self.material.items()
+            name: [self._source(each, store, limits) for each in inputs]
+            for name, inputs in self.inputs.items()
         }
 
-    def _source(self, each: Blob | Stored, store: ImageStore, limits: Limits) -> Source:
-        if isinstance(each, Stored):
+    def _source(self, each: InlineBytes | StoredImage, store: ImageStore, limits: Limits) -> Source:
+        if isinstance(each, StoredImage):
             return ImageSource(store.get(each.id).data)
         if each.data.startswith(_NPY_MAGIC):
             return TensorSource(read_npy(each.data, limits), self.options.preprocess)
         return ImageSource(each.data)
 
 
-async def read_request(request: Request, kind: type[Options], limits: Limits) -> Asked[Options]:
+async def read_request(request: Request, kind: type[Options], limits: Limits) -> ParsedRequest[Options]:
     """Read the options and the body of a GET or POST.
 
     Raises:
-        InvalidRequest: the body does not have the form its content type promises.
-        OptionInvalid: an option is unknown or impossible.
-        TooMany: more parts than a form may have.
+        InvalidRequest: the body does not have the form of its content type.
+        OptionInvalid: an option is unknown or invalid.
+        TooMany: a form has too many parts.
         UnsupportedFormat: the content type is none of the four forms.
     """
-    given = _query(request)
+    options = _collect(request.query_params.multi_items())
     if request.method != "POST":
-        return _asked(kind, given, {})
+        return _parse(kind, options, {})
     content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
-        return _asked(kind, given, {ANY_INPUT: [Blob(await request.body())]})
+        return _parse(kind, options, {ANY_INPUT: [InlineBytes(await request.body())]})
     if content_type == FORM_TYPE:
-        fields, material = await _read_form(request, limits)
-        return _asked(kind, {**given, **fields}, material)
+        fields, inputs = await _read_form(request, limits)
+        return _parse(kind, {**options, **fields}, inputs)
     if content_type == JSON_TYPE:
-        fields, material = await run_in_threadpool(_read_json, await request.body())
-        return _asked(kind, {**given, **fields}, material)
+        fields, inputs = await run_in_threadpool(_read_json, await request.body())
+        return _parse(kind, {**options, **fields}, inputs)
     raise UnsupportedFormat(
         f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
         f" not {content_type or 'a body without Content-Type'!r}.",
@@ -101,12 +100,12 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:
-    """Read one image file from a raw body or a form.
+    """Read one image file from a plain body or a form.
 
     Raises:
         InvalidRequest: a form without exactly one file named `image`.
-        TooMany: more parts than a form may have.
-        UnsupportedFormat: the content type is neither an image's nor a form's.
+        TooMany: a form has too many parts.
+        UnsupportedFormat: the content type is neither that of an image nor that of a form.
     """
     content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, ANY_TYPE}:
@@ -124,51 +123,47 @@ async def read_image(request: Request, limits: Limits) -> bytes:
 
 
 def content_type_of(request: Request) -> str:
-    """What a request says its body is, without parameters."""
+    """The content type of a request's body, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()[:80]
 
 
-def _asked(kind: type[Options], given: Mapping[str, Any], material: Material) -> Asked[Options]:
+def _parse(kind: type[Options], given: Mapping[str, Any], inputs: Inputs) -> ParsedRequest[Options]:
     options = read_options(kind, given)
     if options.image:
-        if material:
+        if inputs:
             raise InvalidRequest("Name stored images with image=, or send images in the body, not both.")
-        material = {ANY_INPUT: [Stored(image) for image in options.image]}
-    if not material and kind.needs_images:
+        inputs = {ANY_INPUT: [StoredImage(image) for image in options.image]}
+    if not inputs and kind.needs_images:
         raise InputMismatch("The request has no image: add image=<id of a stored image>, or POST one.")
-    return Asked(options, material)
-
-
-def _query(request: Request) -> dict[str, Any]:
-    return _collect(request.query_params.multi_items())
+    return ParsedRequest(options, inputs)
 
 
 def _collect(items: list[tuple[str, str]]) -> dict[str, Any]:
-    """Single values as they are, repeatable ones as lists."""
-    given: dict[str, Any] = {}
+    """The options of a query or a form by name: repeatable ones as lists, others as single values."""
+    options: dict[str, Any] = {}
     for name, value in items:
         if name in REPEATABLE:
-            given.setdefault(name, []).append(value)
-        elif name in given:
+            options.setdefault(name, []).append(value)
+        elif name in options:
             raise InvalidRequest(f"The option {name[:80]} is given twice.", option=name[:80])
         else:
-            given[name] = value
-    return given
+            options[name] = value
+    return options
 
 
-async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], Material]:
-    material: dict[str, list[Blob | Stored]] = {}
+async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], Inputs]:
+    inputs: dict[str, list[InlineBytes | StoredImage]] = {}
     fields: list[tuple[str, str]] = []
     async with read_form(request, limits.form_parts) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
-                material.setdefault(name, []).append(Blob(await value.read()))
+                inputs.setdefault(name, []).append(InlineBytes(await value.read()))
             else:
                 fields.append((name, value))
-    return _collect(fields), material
+    return _collect(fields), inputs
 
 
-def _read_json(body: bytes) -> tuple[dict[str, Any], Material]:
+def _read_json(body: bytes) -> tuple[dict[str, Any], Inputs]:
     document = _parse_json(body)
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.")
@@ -178,13 +173,13 @@ def _read_json(body: bytes) -> tuple[dict[str, Any], Material]:
     named = {ANY_INPUT: images} if images is not None else {} if inputs is None else inputs
     if not isinstance(named, dict):
         raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
-    return document, {name: _materials(each) for name, each in named.items()}
+    return document, {name: _read_images(each) for name, each in named.items()}
 
 
 def _parse_json(body: bytes) -> object:
     try:
         document: object = orjson.loads(body)
-        # Of equal keys orjson keeps the last one without a word.
+        # orjson accepts an object with equal keys and keeps the last one, so the standard parser looks for them.
         json.loads(body, object_pairs_hook=_require_unique, parse_int=str)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
@@ -206,19 +201,19 @@ def _require_unique(pairs: list[tuple[str, object]]) -> None:
         seen.add(key)
 
 
-def _materials(images: object) -> list[Blob | Stored]:
+def _read_images(images: object) -> list[InlineBytes | StoredImage]:
     if not isinstance(images, list):
         raise InvalidRequest('Images must be a list of {"id": …} or {"base64": …}.')
-    return [_material(image) for image in images]
+    return [_read_image(image) for image in images]
 
 
-def _material(image: object) -> Blob | Stored:
+def _read_image(image: object) -> InlineBytes | StoredImage:
     match image:
         case {"id": str(image_id), **rest} if not rest:
-            return Stored(image_id)
+            return StoredImage(image_id)
         case {"base64": str(text), **rest} if not rest:
             try:
-                return Blob(base64.b64decode(text, validate=True))
+                return InlineBytes(base64.b64decode(text, validate=True))
             except (binascii.Error, ValueError) as error:
                 raise InvalidRequest("An image's base64 is damaged.") from error
     raise InvalidRequest('Each image must be {"id": "sha256-…"} or {"base64": "…"}.')

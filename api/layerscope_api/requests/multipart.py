@@ -1,4 +1,4 @@
-"""Read a multipart form: all of it or nothing, and never more parts than allowed."""
+"""Multipart forms: they are read completely or refused, and have a limited number of parts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +11,16 @@ from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, Too
 
 _FIELD_BYTES = 1024 * 1024
 _IN_MEMORY_BYTES = 1024 * 1024
-_NEVER = 0
+_UNLIMITED = 0
+"""A spooled file of this size is never written to disk."""
 
 
 class _Parser(MultiPartParser):
-    """Knows whether it has seen the boundary that ends the form, without which the last part is cut off."""
+    """Starlette's parser, which accepts a form that is cut off. This one remembers whether the last boundary came.
+
+    Attributes:
+        is_complete: whether the boundary that ends the form was received.
+    """
 
     is_complete = False
 
@@ -24,46 +29,45 @@ class _Parser(MultiPartParser):
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_parts: int, *, on_disk: bool = False) -> AsyncIterator[FormData]:
-    """Read the form in a request's body; its files are closed afterwards.
+async def read_form(request: Request, max_parts: int, *, on_disk: bool = False) -> AsyncIterator[FormData]:
+    """Read the form in the body of a request. Its files are closed when the context ends.
 
     Args:
         request: not read yet.
-        most_parts: how many parts it may have.
-        on_disk: whether files longer than a mebibyte are kept in the system's folder for temporary files, and not in
-            memory.
+        max_parts: how many parts the form may have.
+        on_disk: whether files longer than 1 MiB are written to the folder for temporary files instead of kept in memory.
 
     Raises:
-        BodyTooLarge: a field, which is no file, is longer than a mebibyte.
+        BodyTooLarge: a field that is no file is longer than 1 MiB.
         InvalidRequest: the body is not a multipart form, or is cut off.
-        TooMany: more than `most_parts` parts.
+        TooMany: more than `max_parts` parts.
     """
     parser = _Parser(
         request.headers,
         request.stream(),
-        max_files=most_parts,
-        max_fields=most_parts,
+        max_files=max_parts,
+        max_fields=max_parts,
         max_part_size=_FIELD_BYTES,
     )
-    parser.spool_max_size = _IN_MEMORY_BYTES if on_disk else _NEVER
+    parser.spool_max_size = _IN_MEMORY_BYTES if on_disk else _UNLIMITED
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise _explained(error, most_parts) from error
+        raise _error_of(error, max_parts) from error
     except UnicodeError as error:
         raise InvalidRequest("The form's text is not in the charset it declares: send UTF-8.") from error
     try:
-        _check(form, parser.is_complete, most_parts)
+        _check(form, parser.is_complete, max_parts)
         yield form
     finally:
         await form.close()
 
 
-def _check(form: FormData, is_complete: bool, most_parts: int) -> None:
+def _check(form: FormData, is_complete: bool, max_parts: int) -> None:
     if not is_complete:
         raise InvalidRequest("The multipart form is cut off: its last boundary is missing.")
-    if len(form.multi_items()) > most_parts:
-        raise _too_many(most_parts)
+    if len(form.multi_items()) > max_parts:
+        raise _too_many(max_parts)
     try:
         "".join(
             text for name, value in form.multi_items() for text in (name, value) if isinstance(text, str)
@@ -72,9 +76,9 @@ def _check(form: FormData, is_complete: bool, most_parts: int) -> None:
         raise InvalidRequest("The form's text has half a character: send UTF-8.") from error
 
 
-def _explained(error: MultiPartException, most_parts: int) -> LayerscopeError:
+def _error_of(error: MultiPartException, max_parts: int) -> LayerscopeError:
     if "Too many" in error.message:
-        return _too_many(most_parts)
+        return _too_many(max_parts)
     if "exceeded" in error.message:
         return BodyTooLarge(
             f"A field of the form is longer than {_FIELD_BYTES:,} bytes",
@@ -88,14 +92,14 @@ def _explained(error: MultiPartException, most_parts: int) -> LayerscopeError:
     )
 
 
-def _too_many(most_parts: int) -> TooMany:
+def _too_many(max_parts: int) -> TooMany:
     return TooMany(
-        f"The form has more than the {most_parts} parts one request may have",
+        f"The form has more than the {max_parts} parts one request may have",
         ways=(
             "send the rest in further requests",
             "store images first (POST /v1/images) and name them with image=",
             "write options in the query",
         ),
-        parts=most_parts + 1,
-        limit=most_parts,
+        parts=max_parts + 1,
+        limit=max_parts,
     )

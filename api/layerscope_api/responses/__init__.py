@@ -1,1 +1,1 @@
-"""Responses: bodies, headers, streams and errors."""
+"""Responses: bodies, headers, caching, streams, errors and the cancellation of work."""

@@ -1,4 +1,4 @@
-"""Client disconnects: the work on a request is cancelled when its caller leaves."""
+"""Client disconnects: the work on a request is cancelled when its client has gone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,10 @@ from layerscope.execution.interface import CancellationToken
 
 @asynccontextmanager
 async def cancelled_on_disconnect(request: Request, cancellation: CancellationToken) -> AsyncIterator[None]:
-    """Cancel the work when the caller leaves, and at the latest when the context ends.
+    """Cancel the work on a request when the client disconnects, and at the latest when the context ends.
 
-    The context begins when the body has been read, and ends before the answer is sent, or when the time is up.
+    The context begins when the body has been read. It ends before the response is sent, or when the deadline is over: a
+    worker thread that still runs then is told that nobody needs its result.
     """
     watch = asyncio.create_task(_watch(request.receive, cancellation))
     try:
@@ -26,7 +27,7 @@ async def cancelled_on_disconnect(request: Request, cancellation: CancellationTo
 
 
 async def _watch(receive: Receive, cancellation: CancellationToken) -> None:
-    # A GET may have a body, which nobody reads, and which may be longer than is allowed.
+    # The body of a GET is not read before; if it is longer than the limit, `receive` raises.
     with suppress(LayerscopeError):
         while (await receive())["type"] != "http.disconnect":
             pass

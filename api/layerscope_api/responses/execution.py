@@ -1,4 +1,4 @@
-"""Execution: the work on one request in a thread, which is cancelled when the caller leaves and whose time is taken."""
+"""The execution of one request in a worker thread: its cancellation, and the time of its stages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +11,15 @@ Encoded = TypeVar("Encoded")
 
 
 class Execution:
-    """The work on one request.
+    """The execution of one request.
 
     Args:
-        stopwatch: began with the request.
+        stopwatch: started with the request.
 
     Attributes:
-        cancellation: cancelled when the caller leaves, or when the time is up.
-        timings: where the time went, from the beginning of the request on.
+        cancellation: cancelled when the client disconnects or the deadline is over. TensorFlow cannot be interrupted while
+            it runs, so the engine looks at it between its steps.
+        timings: the time of each stage, from the beginning of the request on.
     """
 
     def __init__(self, stopwatch: Stopwatch) -> None:
@@ -34,17 +35,17 @@ class Execution:
         answer_bytes: Callable[[QueryPlan], int],
         progress: Progress | None = None,
     ) -> Iterator[Result]:
-        """Plan a query, admit it, and run it. Its memory counts as taken until the context ends.
+        """Plan a query, admit it, and run it. Its memory counts as used until the context ends.
 
         Args:
-            engine: what runs it.
+            engine: runs the query.
             query: what to compute.
-            answer_bytes: tells from the plan the most memory that making the answer takes besides the values, or raises
-                if the answer is impossible. Nothing has run yet.
-            progress: is called with the number of runs of an attribution that are done, and with their total.
+            answer_bytes: gives the most bytes of memory that making the answer takes besides the values, from the plan. It
+                raises if the answer is impossible; nothing has run by then.
+            progress: is called with the number of finished runs of an attribution and their total.
 
         Raises:
-            LayerscopeError: the query or its answer is impossible, or there is no room or time for it.
+            LayerscopeError: the query or its answer is impossible, or there is no memory or time for it.
         """
         began = self._stopwatch.seconds
         with engine.prepare(query) as prepared:
@@ -56,7 +57,7 @@ class Execution:
                 yield result
 
     def encoded(self, encode: Callable[[], Encoded]) -> Encoded:
-        """What `encode` returns; the time it takes counts as the stage `encode`."""
+        """Call `encode`, and count its time as the stage `encode`."""
         offset = self._stopwatch.seconds
         result = encode()
         self.timings.append(Timing("encode", offset, self._stopwatch.seconds - offset))

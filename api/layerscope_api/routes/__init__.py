@@ -19,7 +19,7 @@ from layerscope_api.routes import (
 )
 
 ROUTERS = (
-    # The framework tries routers one by one: those of frequent requests come first.
+    # FastAPI tries the routers in this order, so those of frequent requests come first.
     activations.router,
     predictions.router,
     feature_maps.router,

@@ -1,26 +1,21 @@
-"""Attributions: where in an image the reasons for an output lie."""
+"""Attributions: heat maps of the parts of an image that an output depends on."""
 
-from typing import Annotated
+from functools import cached_property
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from layerscope import encode
-from layerscope.attribution import METHODS, method_of
-from layerscope.encode import Format
+from layerscope.attribution import METHODS, Method, method_of
+from layerscope.encode import Format, building_bytes, encode, require_fits
 from layerscope.errors import OptionInvalid
-from layerscope.execution.interface import Progress, Query, QueryPlan
-from layerscope.execution.overlay_background import Ground
-from layerscope.render import PictureFormat, overlay, overlay_bytes, overlay_layout
-from layerscope.render.layout import require_fits
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.tensors.options import TensorOptions
 from layerscope_api.context.scopes import INFER
-from layerscope_api.context.service import ModelReference, Service, ServiceDependency
-from layerscope_api.requests.body import Asked, read_request
 from layerscope_api.responses.content_negotiation import format_for
-from layerscope_api.responses.event_stream import STREAMS, StreamedAnswer, stream_for
-from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.images import picture_answer, picture_format
-from layerscope_api.responses.respond import Answer, ascii_address, respond
+from layerscope_api.responses.event_stream import STREAMS, EventStreamResponse, requested_stream
+from layerscope_api.responses.images import picture_body, picture_format
+from layerscope_api.responses.respond import ResponseBody, ascii_address
+from layerscope_api.routes.endpoint import Endpoint
 from layerscope_api.schemas.attribution_options import (
     HeatMapOptions,
     HeatPictureOptions,
@@ -29,24 +24,27 @@ from layerscope_api.schemas.attribution_options import (
     options_of_all,
 )
 from layerscope_api.schemas.attributions import AttributionBody, MethodList
-from layerscope_api.schemas.openapi import (
-    NOT_MODIFIED,
-    PICTURE,
-    RUN_ERRORS,
-    TENSORS,
-    Responses,
-    errors,
-    query,
-    query_and_body,
-)
+from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS, TENSORS, Responses, errors
+from layerscope_api.schemas.options import ImageOptions
 from layerscope_api.serializers.attributions import attribution_metadata, method_list, picture_metadata
+from layerscope_api.serializers.overlay import Overlay
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
-MethodName = Annotated[
-    str, Path(description="how; see /v1/attributions", json_schema_extra={"enum": [*METHODS]})
-]
+Options = TypeVar("Options", bound=ImageOptions)
 
+_METHOD: dict[str, Any] = {
+    "name": "method",
+    "in": "path",
+    "required": True,
+    "description": "how; see /v1/attributions",
+    "schema": {
+        "type": "string",
+        "title": "Method",
+        "description": "how; see /v1/attributions",
+        "enum": [*METHODS],
+    },
+}
 _RESPONSES: Responses = {
     **RUN_ERRORS,
     200: {
@@ -54,7 +52,6 @@ _RESPONSES: Responses = {
         "content": {**TENSORS[200]["content"], **{each: {"schema": {"type": "string"}} for each in STREAMS}},
     },
 }
-_MAPS, _PICTURES = options_of_all(HeatMapOptions), options_of_all(HeatPictureOptions)
 
 
 @router.get("/attributions", responses=errors())
@@ -63,160 +60,118 @@ async def attributions() -> MethodList:
     return method_list()
 
 
-@router.get(
-    "/models/{model}/attributions/{method}.png",
-    response_class=Response,
-    responses={**PICTURE, **RUN_ERRORS, **NOT_MODIFIED},
-    openapi_extra=query(_PICTURES),
-)
-async def get_attribution_picture(
-    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
-) -> Response:
-    """Draw a heat map over a stored image."""
-    return await _picture(model, method, request, service)
+class _Attribution(Endpoint[Options]):
+    """What both resources of an attribution have in common: the path names the method, and the method has options."""
+
+    @classmethod
+    def request_options(cls, request: Request) -> type[ImageOptions]:
+        """The options of the answer and of the method in the path."""
+        return options_of(method_of(request.path_params["method"]), cls.options_model)
+
+    @classmethod
+    def documented_options(cls) -> type[ImageOptions]:
+        """The options of the answer and of all methods."""
+        return options_of_all(cls.options_model)
+
+    @cached_property
+    def method(self) -> Method:
+        """The method in the path."""
+        return method_of(self.request.path_params["method"])
+
+    @property
+    def extra_seconds(self) -> float:
+        """Attributions take many runs of the model."""
+        return self.service.attribution_seconds
+
+    def query(self) -> Query:
+        """The heat maps of the method."""
+        methods = {self.method.name: method_options(self.method, self.options)}
+        return Query(model=self.model, sources=self.sources, methods=methods)
 
 
-@router.post(
+class HeatMaps(_Attribution[HeatMapOptions]):
+    """Heat maps as tensors, or as a stream of progress that ends with their JSON."""
+
+    options_model = HeatMapOptions
+
+    @cached_property
+    def _format(self) -> Format:
+        return "json" if requested_stream(self.accept) else format_for(self.accept, self.options.format)
+
+    async def respond(self) -> Response:
+        """Answer with a stream if the client accepts one."""
+        stream = requested_stream(self.accept)
+        if stream is None:
+            return await super().respond()
+        if self.options.format not in {None, "json"}:
+            message = f"A stream ends with JSON, which format={self.options.format} is not."
+            raise OptionInvalid(message, option="format")
+        engine = self.service.engine
+        # An unknown model is an ordinary error response, without a stream and without a place in the pool.
+        engine.describe(self.model)
+        return EventStreamResponse(
+            self.request,
+            self.service.request_pool,
+            lambda execution, progress: self.handle(engine, execution, progress),
+            stream,
+            self.extra_seconds,
+        )
+
+    def admit(self, plan: QueryPlan) -> int:
+        """Check that the format can carry the heat maps."""
+        specs, values = [plan.map_of(self.method.name)], self.options.values
+        require_fits(specs, self._format, self.limits, values=values)
+        return building_bytes(specs, TensorOptions(), self._format, values=values)
+
+    def make(self, result: Result) -> ResponseBody:
+        """Encode the heat maps."""
+        found = result.attribution(self.method.name)
+        metadata = attribution_metadata(found, values=self.options.values)
+        encoded = encode(found.activations, self._format, metadata, self.limits)
+        headers = {"X-Layer": ascii_address(found.place.address)}
+        return ResponseBody(encoded.buffers, encoded.media_type, found.model, found.activations, headers)
+
+
+class HeatMapOverlay(_Attribution[HeatPictureOptions]):
+    """A heat map over the image."""
+
+    options_model = HeatPictureOptions
+
+    @cached_property
+    def _overlay(self) -> Overlay:
+        model = self.service.engine.describe(self.model)
+        return Overlay(model, self.sources, self.options, self.limits)
+
+    def admit(self, plan: QueryPlan) -> int:
+        """Check that there is one image, and that the picture is not too large."""
+        return self._overlay.rendering_bytes(plan.map_of(self.method.name))
+
+    def make(self, result: Result) -> ResponseBody:
+        """Draw the picture."""
+        found = result.attribution(self.method.name)
+        picture = self._overlay.render(found.maps[0], picture_metadata(found), picture_format(self.accept))
+        return picture_body(picture, found, [found.place.address])
+
+
+# The path that ends in .png comes first: the other one would match it, too.
+HeatMapOverlay.register(
+    router,
     "/models/{model}/attributions/{method}.png",
+    "attribution_picture",
+    get="Draw a heat map over a stored image.",
+    post="Draw a heat map over the image in the body.",
+    path_parameters=[_METHOD],
     response_class=Response,
+    response_model=None,
     responses={**PICTURE, **RUN_ERRORS},
-    openapi_extra=query_and_body(_PICTURES),
 )
-async def post_attribution_picture(
-    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
-) -> Response:
-    """Draw a heat map over the image in the body."""
-    return await _picture(model, method, request, service)
-
-
-@router.get(
+HeatMaps.register(
+    router,
     "/models/{model}/attributions/{method}",
-    response_model=AttributionBody,
-    responses={**_RESPONSES, **NOT_MODIFIED},
-    openapi_extra=query(_MAPS),
-)
-async def get_attribution(
-    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
-) -> Response:
-    """The heat maps of stored images."""
-    return await _maps(model, method, request, service)
-
-
-@router.post(
-    "/models/{model}/attributions/{method}",
+    "attribution",
+    get="The heat maps of stored images.",
+    post="The heat maps of the images in the body.",
+    path_parameters=[_METHOD],
     response_model=AttributionBody,
     responses=_RESPONSES,
-    openapi_extra=query_and_body(_MAPS),
 )
-async def post_attribution(
-    model: ModelReference, method: MethodName, request: Request, service: ServiceDependency
-) -> Response:
-    """The heat maps of the images in the body."""
-    return await _maps(model, method, request, service)
-
-
-async def _maps(model: str, name: str, request: Request, service: Service) -> Response:
-    asked = await read_request(request, options_of(method_of(name), HeatMapOptions), service.limits)
-    accept = request.headers.get("accept")
-    if stream := stream_for(accept):
-        _require_json(asked.options)
-        service.engine.describe(model)
-
-        def answer(execution: Execution, progress: Progress) -> Answer:
-            return _encoded(service, model, name, asked, "json", execution, progress)
-
-        return StreamedAnswer(request, service.request_pool, answer, stream, service.attribution_seconds)
-    form = format_for(accept, asked.options.format)
-    return await respond(
-        request,
-        service,
-        model,
-        asked,
-        lambda execution: _encoded(service, model, name, asked, form, execution),
-        service.attribution_seconds,
-    )
-
-
-def _require_json(options: HeatMapOptions) -> None:
-    if options.format not in {None, "json"}:
-        raise OptionInvalid(
-            f"A stream ends with JSON, which format={options.format} is not.", option="format"
-        )
-
-
-async def _picture(model: str, name: str, request: Request, service: Service) -> Response:
-    asked = await read_request(request, options_of(method_of(name), HeatPictureOptions), service.limits)
-    form = picture_format(request)
-    return await respond(
-        request,
-        service,
-        model,
-        asked,
-        lambda execution: _drawn(service, model, name, asked, form, execution),
-        service.attribution_seconds,
-    )
-
-
-def _encoded(
-    service: Service,
-    model: str,
-    name: str,
-    asked: Asked[HeatMapOptions],
-    form: Format,
-    execution: Execution,
-    progress: Progress | None = None,
-) -> Answer:
-    method, values, limits = method_of(name), asked.options.values, service.limits
-
-    def answer_bytes(plan: QueryPlan) -> int:
-        specs = [plan.map_of(name)]
-        encode.require_fits(specs, form, limits, values=values)
-        return encode.building_bytes(specs, TensorOptions(), form, values=values)
-
-    query = Query(
-        model=model,
-        sources=asked.sources(service.images, limits),
-        methods={name: method_options(method, asked.options)},
-    )
-    with execution.run(service.engine, query, answer_bytes, progress) as result:
-        found = result.attribution(name)
-        maps, metadata = found.activations, attribution_metadata(found, values=values)
-        encoded = execution.encoded(lambda: encode.encode(maps, form, metadata, limits))
-        headers = {"X-Layer": ascii_address(found.place.address)}
-        return Answer(encoded.buffers, encoded.media_type, found.model, maps, headers)
-
-
-def _drawn(
-    service: Service,
-    model: str,
-    name: str,
-    asked: Asked[HeatPictureOptions],
-    form: PictureFormat,
-    execution: Execution,
-) -> Answer:
-    method, options, limits = method_of(name), asked.options, service.limits
-    look, sources = options.picture_options(), asked.sources(service.images, limits)
-    ground = Ground(service.engine.describe(model), sources, limits, on=options.on, input_name=options.input)
-    layout = overlay_layout(ground.size, look)
-
-    def answer_bytes(plan: QueryPlan) -> int:
-        maps = plan.map_of(name)
-        require_fits(layout, limits.picture_pixels)
-        return overlay_bytes(layout) + 8 * maps.size
-
-    query = Query(model=model, sources=sources, methods={name: method_options(method, options)})
-    with execution.run(service.engine, query, answer_bytes) as result:
-        found = result.attribution(name)
-        picture = execution.encoded(
-            lambda: overlay(
-                found.maps[0],
-                ground.background(),
-                look,
-                limits=limits,
-                alpha=options.alpha,
-                interpolation=options.interpolation,
-                metadata=picture_metadata(found),
-                form=form,
-            )
-        )
-        return picture_answer(picture, found, [found.place.address])

@@ -1,4 +1,4 @@
-"""Images, stored once and then named by id."""
+"""Stored images, which requests name by their ids."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Which versions of models are in memory, and which labels point at them."""
+"""Model control: loading and unloading of versions, and labels."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Models: which there are, what is in them."""
+"""Models: the list of them, their descriptions, layers and graphs."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Plans: what activations would be and take, told without running the model."""
+"""Plans: the shapes and sizes of activations and the memory they would take, without running the model."""
 
 from fastapi import APIRouter, Request
 
@@ -6,18 +6,18 @@ from layerscope.errors import InvalidRequest
 from layerscope.execution.interface import Query
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
-from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.schemas.openapi import errors, query, query_and_body
+from layerscope_api.requests.body import ParsedRequest, read_request
+from layerscope_api.schemas.openapi import errors, query_and_body, query_parameters
 from layerscope_api.schemas.options import PlanOptions
 from layerscope_api.schemas.results import PlanBody
-from layerscope_api.serializers.activations import plan_body
+from layerscope_api.serializers.plan import plan_body
 
 router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 
 _ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503)
 
 
-@router.get("/{model}/plan", responses=_ERRORS, openapi_extra=query(PlanOptions))
+@router.get("/{model}/plan", responses=_ERRORS, openapi_extra=query_parameters(PlanOptions))
 async def get_plan(model: ModelReference, request: Request, service: ServiceDependency) -> PlanBody:
     """Tell what activations of stored images, or of any, would be and take. The model is not run."""
     return await _plan(model, request, service)
@@ -30,14 +30,14 @@ async def post_plan(model: ModelReference, request: Request, service: ServiceDep
 
 
 async def _plan(model: str, request: Request, service: Service) -> PlanBody:
-    asked = await read_request(request, PlanOptions, service.limits)
-    if asked.material and "batch" in asked.options.model_fields_set:
+    parsed = await read_request(request, PlanOptions, service.limits)
+    if parsed.inputs and "batch" in parsed.options.model_fields_set:
         raise InvalidRequest("Give images, or how many there will be (batch=), not both.")
-    return await service.request_pool.run(lambda: _answer(service, model, asked))
+    return await service.request_pool.run(lambda: _answer(service, model, parsed))
 
 
-def _answer(service: Service, model: str, asked: Asked[PlanOptions]) -> PlanBody:
-    options = asked.options
-    sources = asked.sources(service.images, service.limits)
+def _answer(service: Service, model: str, parsed: ParsedRequest[PlanOptions]) -> PlanBody:
+    options = parsed.options
+    sources = parsed.sources(service.images, service.limits)
     plan = service.engine.plan(Query(model=model, sources=sources, layers=options.layers), options.batch)
     return plan_body(plan, options, service.limits)

@@ -1,75 +1,43 @@
-"""Predictions: what the model itself says."""
+"""Predictions: the most likely classes."""
 
-import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 
 from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope_api.context.scopes import INFER
-from layerscope_api.context.service import ModelReference, Service, ServiceDependency
-from layerscope_api.requests.body import Asked, read_request
-from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import Answer, respond
-from layerscope_api.schemas.openapi import NOT_MODIFIED, RUN_ERRORS, query, query_and_body
+from layerscope_api.responses.respond import ResponseBody, json_body
+from layerscope_api.routes.endpoint import Endpoint
+from layerscope_api.schemas.openapi import RUN_ERRORS
 from layerscope_api.schemas.options import PredictionOptions
 from layerscope_api.schemas.results import PredictionsBody
-from layerscope_api.serializers.models import identity, preprocessing_body
-from layerscope_api.serializers.predictions import building_bytes, predicted
+from layerscope_api.serializers.predictions import prediction_bytes, predictions_json
 
 router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[INFER])
 
 
-@router.get(
-    "/{model}/predictions",
-    response_model=PredictionsBody,
-    responses={**RUN_ERRORS, **NOT_MODIFIED},
-    openapi_extra=query(PredictionOptions),
-)
-async def get_predictions(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-    """The most likely classes of stored images."""
-    return await _predictions(model, request, service)
+class Predictions(Endpoint[PredictionOptions]):
+    """The most likely classes of each output."""
+
+    options_model = PredictionOptions
+
+    def query(self) -> Query:
+        """The outputs of the model."""
+        return Query(model=self.model, sources=self.sources, layers=["outputs"])
+
+    def admit(self, plan: QueryPlan) -> int:
+        """Sorting the values and writing the classes takes memory."""
+        return sum(prediction_bytes(spec, self.options.top) for spec in plan.specs)
+
+    def make(self, result: Result) -> ResponseBody:
+        """The classes as JSON."""
+        return json_body(predictions_json(result, self.options.top), result)
 
 
-@router.post(
+Predictions.register(
+    router,
     "/{model}/predictions",
+    "predictions",
+    get="The most likely classes of stored images.",
+    post="The most likely classes of the images in the body.",
     response_model=PredictionsBody,
     responses=RUN_ERRORS,
-    openapi_extra=query_and_body(PredictionOptions),
 )
-async def post_predictions(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-    """The most likely classes of the images in the body."""
-    return await _predictions(model, request, service)
-
-
-async def _predictions(model: str, request: Request, service: Service) -> Response:
-    asked = await read_request(request, PredictionOptions, service.limits)
-    return await respond(
-        request, service, model, asked, lambda execution: _answer(service, model, asked, execution)
-    )
-
-
-def _answer(service: Service, model: str, asked: Asked[PredictionOptions], execution: Execution) -> Answer:
-    top = asked.options.top
-    query = Query(
-        model=model,
-        sources=asked.sources(service.images, service.limits),
-        layers=["outputs"],
-    )
-
-    def answer_bytes(plan: QueryPlan) -> int:
-        return sum(building_bytes(spec, top) for spec in plan.specs)
-
-    with execution.run(service.engine, query, answer_bytes) as result:
-        body = execution.encoded(lambda: _body(result, top))
-        return Answer([body], "application/json", result.model, result.activations)
-
-
-def _body(result: Result, top: int) -> bytes:
-    found = result.activations
-    document = {
-        "model": identity(result.model).model_dump(),
-        "images": found.images,
-        "preprocessing": preprocessing_body(result.model),
-        "warnings": found.warnings,
-        "outputs": predicted(result, top),
-    }
-    return orjson.dumps(document)

@@ -1,4 +1,4 @@
-"""What the service is: its limits, colormaps and versions."""
+"""The service itself: its limits, its colormaps and its versions."""
 
 import dataclasses
 import platform
@@ -47,7 +47,7 @@ async def versions() -> VersionInfo:
 
 
 def _tensorflow_version() -> str:
-    """TensorFlow comes as either of two distributions."""
+    """The version of TensorFlow, which is installed from one of two distributions."""
     try:
         return version("tensorflow-cpu")
     except PackageNotFoundError:

@@ -1,1 +1,1 @@
-"""Schemas: the options of requests and the JSON of answers, as the OpenAPI document has them."""
+"""Schemas: the options of requests and the JSON of answers, from which the OpenAPI document is made."""

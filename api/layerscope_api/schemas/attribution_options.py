@@ -1,4 +1,4 @@
-"""The options of attributions: those of the answer, and those of the method, in one."""
+"""The options of attributions: the options of the answer and those of the method in one model."""
 
 from copy import copy
 from functools import cache
@@ -29,7 +29,7 @@ class HeatPictureOptions(BackgroundOptions):
 
 @cache
 def options_of(method: Method, answer: type[Kind]) -> type[Kind]:
-    """The options of one method's answer."""
+    """The options of an answer joined with those of a method."""
     name = f"{answer.__name__} of {method.name}"
     bases: tuple[type[Any], ...] = (answer, method.options)
     return cast("type[Kind]", create_model(name, __base__=bases))
@@ -37,7 +37,7 @@ def options_of(method: Method, answer: type[Kind]) -> type[Kind]:
 
 @cache
 def options_of_all(answer: type[Kind]) -> type[Kind]:
-    """The options of the answers of all methods, to be documented: each says which methods take it."""
+    """The options of an answer joined with those of all methods, for the documentation. Each says which methods have it."""
     fields: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in _by_name().items()
@@ -48,7 +48,7 @@ def options_of_all(answer: type[Kind]) -> type[Kind]:
 
 
 def method_options(method: Method, given: ImageOptions) -> MethodOptions:
-    """The part of an answer's options that is the method's."""
+    """The options of the method among all options of a request."""
     return method.options(**{name: getattr(given, name) for name in method.options.model_fields})
 
 
@@ -61,7 +61,7 @@ def _by_name() -> dict[str, FieldInfo]:
 
 
 def _documented(takers: list[tuple[str, FieldInfo]]) -> FieldInfo:
-    """An option as it is, or as they are who mean different things by it."""
+    """An option of several methods. Where its meaning differs, the description has each meaning with its methods."""
     meanings: dict[str, list[str]] = {}
     for method, field in takers:
         meanings.setdefault(field.description or "", []).append(method)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of routes that read their requests themselves."""
+"""The OpenAPI descriptions of routes that read their requests themselves."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,7 +36,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _COMMA_SEPARATED = {"style": "form", "explode": False}
 
 _ALWAYS = (400, 408, 431, 500)
-_BEHIND_THE_DOOR = (401, 403, 429, 504)
+_WITH_KEY = (401, 403, 429, 504)
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -68,12 +68,12 @@ _VALUES = {
 
 
 def errors(*statuses: int) -> Responses:
-    """Document error answers: those of the route, and those that every request may get."""
-    return open_errors(*statuses, *_BEHIND_THE_DOOR)
+    """The error responses of a route, with those that every request may get."""
+    return open_errors(*statuses, *_WITH_KEY)
 
 
 def open_errors(*statuses: int) -> Responses:
-    """The same for a route that needs no key."""
+    """The error responses of a route that needs no key."""
     every = sorted({*statuses, *_ALWAYS})
     return {status: _error(status) for status in every}
 
@@ -84,7 +84,7 @@ def _error(status: int) -> dict[str, Any]:
 
 
 RUN_ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503, 504)
-"""The error answers of every route that runs a model."""
+"""The error responses of every route that runs a model."""
 
 NOT_MODIFIED: Responses = {304: {"description": "What the client has is still true", "headers": _VALIDITY}}
 
@@ -107,8 +107,8 @@ PICTURE: Responses = {
 }
 
 
-def query(kind: type[ImageOptions]) -> dict[str, Any]:
-    """The options of a route as query parameters, among them the stored images that it needs."""
+def query_parameters(kind: type[ImageOptions]) -> dict[str, Any]:
+    """The options of a route as query parameters; `image` is required if the route needs images."""
     parameters = list(_parameters(kind))
     for each in parameters:
         if each["name"] == "image" and kind.needs_images:
@@ -165,6 +165,6 @@ def _parameters(kind: type[ImageOptions]) -> Iterable[dict[str, Any]]:
 
 
 def _is_comma_separated(name: str, schema: dict[str, Any]) -> bool:
-    """Whether a query or form has its several values as one text."""
+    """Whether a query or a form has the values of an option in one comma separated text."""
     kinds = {each.get("type") for each in (schema, *schema.get("anyOf", []))}
     return "array" in kinds and name not in REPEATABLE

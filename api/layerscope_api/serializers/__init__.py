@@ -1,1 +1,1 @@
-"""Serializers: from results of the engine to the JSON and pictures of answers."""
+"""Serializers: the JSON and the pictures of answers, made of results of the engine, and the memory they take."""

@@ -1,126 +1,34 @@
-"""What an answer of tensors will be and take, before there is a value: for `/plan`, and to admit `/activations`."""
+"""Activations as answers: their metadata, and the memory that encoding them takes."""
 
 from collections.abc import Sequence
 
-from layerscope.encode import (
-    FORMATS,
-    Format,
-    Metadata,
-    ResponseSize,
-    building_bytes,
-    require_fits,
-    response_size,
-)
-from layerscope.errors import LayerscopeError, TooLarge
-from layerscope.execution.admission import require_workable
-from layerscope.execution.interface import LayerPlan, QueryPlan
+from layerscope.encode import Format, Metadata, building_bytes, require_fits
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.spec import TensorSpec
-from layerscope_api.schemas.options import ActivationOptions, PlanOptions
-from layerscope_api.schemas.results import (
-    PlanBody,
-    PlannedComputation,
-    PlannedFormat,
-    PlannedLayer,
-    PlanRefusal,
-)
-from layerscope_api.serializers.models import identity, preprocessing_body
-
-_LIMITS = ("run_bytes", "working_bytes", "response_bytes", "json_elements")
-
-_ANY_ID = f"sha256-{'0' * 64}"
+from layerscope_api.schemas.options import ActivationOptions
+from layerscope_api.serializers.models import preprocessing_body
 
 
-def admit(specs: Sequence[TensorSpec], options: ActivationOptions, form: Format, limits: Limits) -> int:
-    """The bytes of memory that making the answer takes, besides the values.
+def activation_bytes(
+    specs: Sequence[TensorSpec], options: ActivationOptions, form: Format, limits: Limits
+) -> int:
+    """The bytes of memory that making the answer takes besides the values, from the shapes of the layers alone.
 
     Raises:
-        LayerscopeError: the answer cannot be sent, see `layerscope.encode.require_fits`.
+        LayerscopeError: the format cannot carry the tensors, see `layerscope.encode.require_fits`.
     """
-    shrink = options.tensor_options()
-    require_fits([spec.reduced(shrink) for spec in specs], form, limits, values=options.values)
-    return building_bytes(specs, shrink, form, values=options.values, statistics=options.statistics)
+    reduction = options.tensor_options()
+    require_fits([spec.reduced(reduction) for spec in specs], form, limits, values=options.values)
+    return building_bytes(specs, reduction, form, values=options.values, statistics=options.statistics)
 
 
 def activation_metadata(model: ModelDescription, options: ActivationOptions) -> Metadata:
-    """What travels with the values, but for their statistics."""
+    """The metadata that every format carries with the values, without statistics."""
     return Metadata(
         model=model.name,
         version=model.version,
         digest=model.digest,
         preprocessing=preprocessing_body(model),
         values=options.values,
-    )
-
-
-def plan_body(plan: QueryPlan, options: PlanOptions, limits: Limits) -> PlanBody:
-    """A plan as the service answers it.
-
-    Raises:
-        ChannelNotFound, OptionInvalid: an option that a layer's shape has no room for.
-    """
-    known, form = plan.computation, options.format or "json"
-    layers = [_layer(each, options) for each in plan.layers]
-    formats = {each: _format(plan, options, each, limits) for each in FORMATS}
-    return PlanBody(
-        model=identity(plan.model),
-        images=plan.images,
-        format=form,
-        admitted=formats[form].admitted,
-        layers=layers,
-        formats=formats,
-        computation=PlannedComputation(
-            fetched_bytes=known.fetched if known else None,
-            intermediate_bytes=known.intermediate if known else None,
-        ),
-        limits={name: getattr(limits, name) for name in _LIMITS},
-    )
-
-
-def _layer(plan: LayerPlan, options: PlanOptions) -> PlannedLayer:
-    """What is sent of a layer; where its shape is not known, what is known before options."""
-    address, dtype, shape, nbytes = plan.tap.address, plan.tap.dtype, plan.shape, None
-    if plan.spec is not None:
-        sent = plan.spec.reduced(options.tensor_options())
-        dtype, shape, nbytes = sent.dtype, sent.shape, sent.nbytes
-    return PlannedLayer(address=address, shape=list(shape), dtype=dtype.name, bytes=nbytes)
-
-
-def _format(plan: QueryPlan, options: PlanOptions, form: Format, limits: Limits) -> PlannedFormat:
-    if plan.computation is None:
-        return PlannedFormat(bytes=None, exact=False, working_bytes=None, admitted=None, refusal=None)
-    layers = [(each.tap, each.spec) for each in plan.layers if each.spec is not None]
-    working: int | None = None
-    refusal: LayerscopeError | None = None
-    try:
-        building = admit([spec for _, spec in layers], options, form, limits)
-        working = plan.computation.working_bytes(building)
-        require_workable(working, limits)
-    except LayerscopeError as error:
-        refusal = error
-    has_size = refusal is None or isinstance(refusal, TooLarge)
-    size = _size(plan, layers, options, form) if has_size else None
-    refusal = plan.refusal or refusal
-    return PlannedFormat(
-        bytes=size.nbytes if size else None,
-        exact=size is not None and size.exact,
-        working_bytes=working,
-        admitted=refusal is None,
-        refusal=refusal and PlanRefusal(error=refusal.message, code=refusal.code, details=refusal.details),
-    )
-
-
-def _size(
-    plan: QueryPlan, layers: Sequence[tuple[Tap, TensorSpec]], options: PlanOptions, form: Format
-) -> ResponseSize:
-    return response_size(
-        layers,
-        [_ANY_ID] * (plan.images * len(plan.model.inputs)),
-        options.tensor_options(),
-        form,
-        activation_metadata(plan.model, options),
-        statistics=options.statistics,
-        warnings=plan.model.warnings,
     )

@@ -1,4 +1,4 @@
-"""Attributions as the service answers them: methods, targets and heat maps."""
+"""Attributions as JSON: the methods, and the targets and ranges of heat maps."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from layerscope_api.serializers.models import layers_metadata, preprocessing_bod
 
 
 def method_list() -> MethodList:
-    """Every method, with its options and their bounds."""
+    """Every method, with its options and their limits."""
     return MethodList(methods=[_method(each) for each in METHODS.values()])
 
 
 def attribution_metadata(found: Attribution, *, values: bool) -> Metadata:
-    """What travels with heat maps."""
+    """The metadata that every format carries with heat maps."""
     return Metadata(
         model=found.model.name,
         version=found.model.version,
@@ -31,17 +31,17 @@ def attribution_metadata(found: Attribution, *, values: bool) -> Metadata:
 
 
 def picture_metadata(found: Attribution) -> dict[str, str]:
-    """What a picture's file says of the heat map in it."""
-    said = {
+    """The text chunks of a picture file that describe the heat map: model, layer, method, options and target."""
+    metadata = {
         **layers_metadata(found.model, [found.place.address]),
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }
-    return {**said, "target": _said(found.targets[0])} if found.targets else said
+    return {**metadata, "target": _target_text(found.targets[0])} if found.targets else metadata
 
 
 def attribution_row(found: Attribution) -> dict[str, Any]:
-    """What was explained, and how."""
+    """The method, its options, the range of each heat map and the targets."""
     finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
     return {
         "method": found.method.name,
@@ -69,17 +69,17 @@ def _method(method: Method) -> MethodRow:
 
 
 def _option(name: str, field: FieldInfo, schema: dict[str, Any]) -> MethodOption:
-    """What JSON Schema says of it, whether it may be left out or not."""
-    said: dict[str, Any] = {}
+    """An option, with its limits from the JSON schema. The schema of an optional value has them in one of `anyOf`."""
+    merged: dict[str, Any] = {}
     for each in (schema, *schema.get("anyOf", [])):
-        said |= each
+        merged |= each
     return MethodOption(
         name=name,
         default=field.default,
         meaning=field.description or "",
-        minimum=said.get("minimum"),
-        maximum=said.get("maximum"),
-        choices=said.get("enum"),
+        minimum=merged.get("minimum"),
+        maximum=merged.get("maximum"),
+        choices=merged.get("enum"),
     )
 
 
@@ -96,7 +96,7 @@ def _target(target: Target) -> dict[str, Any]:
     }
 
 
-def _said(target: Target) -> str:
+def _target_text(target: Target) -> str:
     parts = [target.output.name]
     parts += [] if target.index is None else [f"class {target.index}"]
     parts += [] if target.name is None else [target.name]

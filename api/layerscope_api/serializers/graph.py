@@ -1,4 +1,4 @@
-"""A model as a graph to draw: layer calls as nodes, and boxes around those that a layer is made of."""
+"""A model as a graph for drawing: layer calls are nodes, and nested layers are groups around their nodes."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ Path = tuple[str, ...]
 
 
 def graph_body(model: ModelDescription) -> GraphBody:
-    """Nodes, the edges between them, and nested layers as groups. A layer whose inside is out of reach is a node."""
+    """The graph of a model. A nested layer whose inner layers have no taps is a node instead of a group."""
     calls = [call for call in model.taps.calls if call.taps]
     around = {call.path[:length] for call in calls for length in range(1, len(call.path))}
     groups = {call.path: call for call in calls if call.path in around}
@@ -29,7 +29,7 @@ def graph_body(model: ModelDescription) -> GraphBody:
 
 
 def _edges(model: ModelDescription, nodes: list[LayerCall], groups: dict[Path, LayerCall]) -> list[GraphEdge]:
-    """What each node computes from. Edges join nodes only: a group's value comes from what it is made of."""
+    """The edges between nodes. An edge from a group is drawn from the node inside it that computes the value."""
 
     @cache
     def makers(address: str) -> tuple[LayerCall, ...]:
@@ -57,6 +57,6 @@ def _node(call: LayerCall, groups: dict[Path, LayerCall]) -> GraphNode:
 
 
 def _box(path: Path, groups: dict[Path, LayerCall]) -> str | None:
-    """The innermost group around a path. What only calls a layer without being one itself is no group."""
+    """The innermost group around a path; None if there is none. A module that is no layer itself is no group."""
     outer = (path[:length] for length in range(len(path) - 1, 0, -1))
     return next((encode_path(each) for each in outer if each in groups), None)

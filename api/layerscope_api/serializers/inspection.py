@@ -1,8 +1,10 @@
-"""All there is to see of images after one run, and the links that lead to it without another."""
+"""Inspections as JSON: predictions, statistics and attributions of one run, and links to what the run has cached."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
+
+import orjson
 
 from layerscope.errors import LayerscopeError
 from layerscope.execution.interface import Attribution, Result
@@ -14,13 +16,19 @@ from layerscope.tensors.statistics import statistics_of
 from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.attributions import attribution_row
-from layerscope_api.serializers.feature_map import drawing_bytes
+from layerscope_api.serializers.feature_map import rendering_bytes
+from layerscope_api.serializers.models import result_origin
+from layerscope_api.serializers.predictions import predictions
+
+_NO_LINKS = "There are no links: they name stored images, one an image of a model with one input."
 
 
 class Links:
-    """Addresses of what there is to see of images, by the exact version of the model: they stay true.
+    """Links to the resources of an exact version of a model, so that their answers never change.
 
-    Without ids of `images` there are none.
+    Args:
+        model: the version.
+        images: the ids of stored images; None where a link cannot name the inputs, and every link is None.
     """
 
     def __init__(self, model: ModelDescription, images: Sequence[str] | None) -> None:
@@ -28,50 +36,72 @@ class Links:
         self._images = images
 
     def to(self, resource: str, options: Mapping[str, object]) -> str | None:
-        """The address of what a GET with these options answers; None where there is none."""
+        """The link to a resource with these options; None without stored images."""
         if self._images is None:
             return None
         named = [("image", image) for image in self._images]
         return f"{self._path}/{resource}?{urlencode([*named, *options.items()])}"
 
     def to_picture(self, options: FeatureMapOptions) -> str | None:
-        """Only options that were chosen are in it."""
+        """The link to the feature maps, with the options that differ from their defaults."""
         return self.to("feature-map.png", options.model_dump(exclude_defaults=True))
 
     def to_heat_map(self, found: Attribution) -> str | None:
-        """None where there are several images."""
+        """The link to the heat map over the image; None for several images."""
         return self._to_attribution(f"{found.method.name}.png", found) if len(found.maps) == 1 else None
 
     def to_heat_values(self, found: Attribution) -> str | None:
-        """Only options that were chosen are in it."""
+        """The link to the heat maps as tensors, with the options that differ from their defaults."""
         return self._to_attribution(found.method.name, found)
 
     def _to_attribution(self, resource: str, found: Attribution) -> str | None:
         return self.to(f"attributions/{resource}", found.options.model_dump(exclude_defaults=True))
 
     def to_overlay(self, spec: TensorSpec) -> str | None:
-        """None where a layer has no rows and columns, or there are several images."""
+        """The link to the overlay of a layer; None for several images, and for a layer without rows and columns."""
         is_map = len(spec.spatial_axes) == 2 and spec.shape[0] == 1 and spec.size > 0
         return self.to("overlay.png", {"layer": spec.address}) if is_map else None
 
 
-def inspected(result: Result, options: InspectOptions, links: Links, limits: Limits) -> list[dict[str, Any]]:
-    """A row a layer: statistics and links."""
+def inspection_json(
+    result: Result, options: InspectOptions, images: Sequence[str] | None, limits: Limits
+) -> bytes:
+    """The predictions, the layers and the attributions of a result.
+
+    Args:
+        result: what was computed.
+        options: what to report.
+        images: the ids of the images for links; None where links cannot name the inputs.
+        limits: the limits in force.
+    """
+    links, origin = Links(result.model, images), result_origin(result)
+    document = {
+        **origin,
+        "warnings": [*origin["warnings"], *([_NO_LINKS] if images is None else [])],
+        "outputs": predictions(result, options.top),
+        "layers": _layers(result, options, links, limits),
+        "attributions": _attributions(result, options, links),
+    }
+    return orjson.dumps(document)
+
+
+def _layers(result: Result, options: InspectOptions, links: Links, limits: Limits) -> list[dict[str, Any]]:
+    """A row for each layer, in the order of the model: statistics and links."""
     taps = result.model.taps.select(options.layers)
-    return [_row(result.activations[tap.address], options, links, limits) for tap in taps]
+    return [_layer(result.activations[tap.address], options, links, limits) for tap in taps]
 
 
-def explained(result: Result, options: InspectOptions, links: Links) -> list[dict[str, Any]]:
-    """A row a method: what was explained, and links to its heat maps."""
+def _attributions(result: Result, options: InspectOptions, links: Links) -> list[dict[str, Any]]:
+    """A row for each method: the targets and links to the heat maps, or why the model cannot have it."""
     return [
-        _explained(result.attributions[name], links)
+        _attribution(result.attributions[name], links)
         if name in result.attributions
-        else _unexplained(name, result.refused_methods[name])
+        else _refused(name, result.refused_methods[name])
         for name in options.methods
     ]
 
 
-def _explained(found: Attribution, links: Links) -> dict[str, Any]:
+def _attribution(found: Attribution, links: Links) -> dict[str, Any]:
     return {
         "method": found.method.name,
         "address": found.place.address,
@@ -83,13 +113,13 @@ def _explained(found: Attribution, links: Links) -> dict[str, Any]:
     }
 
 
-def _unexplained(name: str, refusal: LayerscopeError) -> dict[str, Any]:
+def _refused(name: str, refusal: LayerscopeError) -> dict[str, Any]:
     return {"method": name, "reason": refusal.message} | dict.fromkeys(
         ("address", "shape", "attribution", "picture", "values")
     )
 
 
-def _row(activation: Activation, options: InspectOptions, links: Links, limits: Limits) -> dict[str, Any]:
+def _layer(activation: Activation, options: InspectOptions, links: Links, limits: Limits) -> dict[str, Any]:
     tap = activation.tap
     look = options.picture(tap.address)
     spec = TensorSpec.of(tap, activation.values.shape)
@@ -108,7 +138,7 @@ def _row(activation: Activation, options: InspectOptions, links: Links, limits: 
 
 def _why_no_picture(spec: TensorSpec, look: FeatureMapOptions, limits: Limits) -> str | None:
     try:
-        drawing_bytes([spec], look, limits)
+        rendering_bytes([spec], look, limits)
     except LayerscopeError as error:
         return error.message
     return None
@@ -117,5 +147,5 @@ def _why_no_picture(spec: TensorSpec, look: FeatureMapOptions, limits: Limits) -
 def _statistics(activation: Activation, options: InspectOptions) -> dict[str, Any] | None:
     if options.statistics == "none":
         return None
-    figures = statistics_of(activation)
-    return figures.as_json() if options.statistics == "channel" else figures.layer.as_json()
+    statistics = statistics_of(activation)
+    return statistics.as_json() if options.statistics == "channel" else statistics.layer.as_json()

@@ -1,11 +1,11 @@
-"""Models and layers as the service describes them."""
+"""Models, versions and layers as JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import reason_against
-from layerscope.execution.interface import Engine, ModelRecord
+from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Tap
 from layerscope.models.changes import Addition
@@ -33,19 +33,29 @@ _PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
 
 
 def identity(model: ModelDescription) -> ModelIdentity:
-    """Which model, which version."""
+    """The name, the version and the digest of a model."""
     return ModelIdentity(name=model.name, version=model.version, digest=model.digest)
 
 
 def preprocessing_body(model: ModelDescription) -> dict[str, dict[str, Any] | None]:
-    """How images become each input, as it is echoed in answers."""
+    """The preprocessing of each input, as answers report it."""
     return {
         name: each.model_dump(mode="json") if each else None for name, each in model.preprocessing.items()
     }
 
 
+def result_origin(result: Result) -> dict[str, Any]:
+    """Where a result comes from: the keys with which every JSON answer of a run begins."""
+    return {
+        "model": identity(result.model).model_dump(),
+        "images": result.activations.images,
+        "preprocessing": preprocessing_body(result.model),
+        "warnings": result.activations.warnings,
+    }
+
+
 def model_list(engine: Engine) -> ModelList:
-    """Every model, whatever its state."""
+    """Every model, in whatever state it is."""
     versions: dict[str, list[VersionBody]] = {}
     sync_error = engine.models.sync_error
     for record in engine.catalogue():
@@ -59,7 +69,7 @@ def model_list(engine: Engine) -> ModelList:
 
 
 def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
-    """Everything about one loaded version."""
+    """The description of one loaded version."""
     labels = engine.labels(model.name)
     return ModelBody(
         **identity(model).model_dump(),
@@ -79,7 +89,7 @@ def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
 
 
 def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
-    """One row a tap."""
+    """The taps of a model, one row each."""
     return LayerList(
         model=identity(model),
         layers=[_layer_row(tap) for tap in taps],
@@ -88,12 +98,12 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
 
 
 def named_version(record: ModelRecord) -> NamedVersionBody:
-    """One version, as it is now."""
+    """One version of a model in its present state."""
     return NamedVersionBody(name=record.name, **_version(record).model_dump())
 
 
 def upload_body(added: Addition[LoadedModel]) -> UploadBody:
-    """What became of a model file that was sent."""
+    """The result of an upload: the version that the file became, and the report of its check."""
     return UploadBody(
         **named_version(ModelRecord.of(added.entry)).model_dump(), file=FileBody.model_validate(added.report)
     )
@@ -149,5 +159,5 @@ def _layer_row(tap: Tap) -> LayerRow:
 
 
 def layers_metadata(model: ModelDescription, addresses: Sequence[str]) -> dict[str, str]:
-    """What a picture's file says of where its values come from."""
+    """The text chunks of a picture file that name the model and the layers of its values."""
     return {"layer": ",".join(addresses), "model": f"{model.name}@{model.version}", "digest": model.digest}

@@ -1,29 +1,39 @@
-"""What a model says of images, as the service answers it: the likeliest classes of each output."""
+"""Predictions as JSON: the most likely classes of each output."""
 
 from typing import Any
 
 import numpy as np
+import orjson
 
 from layerscope.execution.interface import Result
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
+from layerscope_api.serializers.models import result_origin
 
-_BYTES_A_VALUE, _BYTES_A_ROW = 16, 1_024
+_BYTES_PER_VALUE = 16
+"""The value in float64, and its index in the sorted order."""
+
+_BYTES_PER_CLASS = 1_024
 
 
-def predicted(result: Result, top: int) -> list[dict[str, Any]]:
-    """The `top` likeliest classes of every output, for each image."""
+def predictions_json(result: Result, top: int) -> bytes:
+    """The `top` most likely classes of every output, with the origin of the result."""
+    return orjson.dumps({**result_origin(result), "outputs": predictions(result, top)})
+
+
+def predictions(result: Result, top: int) -> list[dict[str, Any]]:
+    """The `top` most likely classes of every output, for each image."""
     return [
         _output(result.model, name, result.activations[tap.address], top)
         for name, tap in result.model.outputs
     ]
 
 
-def building_bytes(spec: TensorSpec, top: int) -> int:
-    """What telling an output takes: its values in float64, in order, and a row of the answer a class."""
+def prediction_bytes(spec: TensorSpec, top: int) -> int:
+    """The bytes of memory that the predictions of an output take."""
     rows = spec.shape[0] * min(top, spec.shape[1]) if len(spec.shape) == 2 else 0
-    return _BYTES_A_VALUE * spec.size + _BYTES_A_ROW * rows
+    return _BYTES_PER_VALUE * spec.size + _BYTES_PER_CLASS * rows
 
 
 def _output(model: ModelDescription, name: str, output: Activation, top: int) -> dict[str, Any]:
@@ -40,7 +50,7 @@ def _output(model: ModelDescription, name: str, output: Activation, top: int) ->
 def _most_likely(
     row: np.ndarray[Any, Any], classes: tuple[str, ...] | None, top: int
 ) -> list[dict[str, Any]]:
-    """The highest values first, equal ones by class, NaN last (as null)."""
+    """The highest values first, equal values by class, NaN last (as null)."""
     order = np.argsort(-row, kind="stable")[:top]
     names = classes if classes is not None and len(classes) == len(row) else None
     return [

@@ -1,4 +1,4 @@
-"""Atlases: what lies where in a picture of feature maps."""
+"""Sprite atlases: the box of each tile in a picture of feature maps, and what it shows."""
 
 import math
 from collections.abc import Sequence
@@ -13,30 +13,31 @@ from layerscope.render import TileBox, building_bytes, sprite_atlas
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
-from layerscope_api.serializers.feature_map import Place, places_of, planned, tile_group
+from layerscope_api.serializers.feature_map import TileContent, feature_map_layout, tile_contents, tile_group
 from layerscope_api.serializers.models import identity
 
-_FIGURES_A_TILE, _BYTES_A_TILE = 9, 2_048
+_NUMBERS_PER_TILE = 9
+_BYTES_PER_TILE = 2_048
 
 
 def atlas_bytes(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits: Limits) -> int:
-    """The bytes of memory that an atlas takes, told from the shapes of layers alone.
+    """The bytes of memory that an atlas takes, from the shapes of the layers alone.
 
     Raises:
-        AnswerTooLarge: it would have more figures than one JSON answer may.
-        LayerscopeError: there is no such picture.
+        AnswerTooLarge: the atlas would have more numbers than one JSON answer may have.
+        LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
-    layout, values = planned(specs, options, limits)
+    layout, values = feature_map_layout(specs, options, limits)
     tiles = sum(grid.tiles for grid in layout.grids)
-    figures = tiles * _FIGURES_A_TILE
-    if figures > limits.json_elements:
+    numbers = tiles * _NUMBERS_PER_TILE
+    if numbers > limits.json_elements:
         raise AnswerTooLarge(
-            f"The atlas would be {figures:,} figures of {tiles:,} tiles, more than {limits.json_elements:,}",
+            f"The atlas would be {numbers:,} figures of {tiles:,} tiles, more than {limits.json_elements:,}",
             ways=("name fewer channels (channels=)", "fewer layers (layer=)", "fewer images"),
-            elements=figures,
+            elements=numbers,
             limit=limits.json_elements,
         )
-    return building_bytes(layout, values) + _BYTES_A_TILE * tiles
+    return building_bytes(layout, values) + _BYTES_PER_TILE * tiles
 
 
 def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> bytes:
@@ -57,24 +58,26 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "value_max": _number(drawn.value_max),
         "nonfinite": drawn.nonfinite,
         "notes": drawn.notes,
-        "layers": list(map(_layer, found.values(), drawn.boxes, map(places_of, chosen))),
+        "layers": list(map(_layer, found.values(), drawn.boxes, map(tile_contents, chosen))),
     }
     return orjson.dumps(document)
 
 
-def _layer(activation: Activation, boxes: Sequence[TileBox], places: Sequence[Place]) -> dict[str, Any]:
+def _layer(
+    activation: Activation, boxes: Sequence[TileBox], contents: Sequence[TileContent]
+) -> dict[str, Any]:
     return {
         "address": activation.tap.address,
         "shape": activation.values.shape,
-        "tiles": list(map(_tile, boxes, places)),
+        "tiles": list(map(_tile, boxes, contents)),
     }
 
 
-def _tile(box: TileBox, place: Place) -> dict[str, Any]:
+def _tile(box: TileBox, content: TileContent) -> dict[str, Any]:
     return {
-        "image": place.image,
-        "channel": place.channel,
-        "slice": place.slice,
+        "image": content.image,
+        "channel": content.channel,
+        "slice": content.slice,
         "x": box.x,
         "y": box.y,
         "width": box.width,

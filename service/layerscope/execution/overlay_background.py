@@ -16,7 +16,7 @@ On = Literal["original", "input"]
 """Which picture: as it was sent, upright; or as it went into the model."""
 
 
-class Ground:
+class OverlayBackground:
     """One image of a request as something to draw over. Nothing is decoded before `background`.
 
     Args:

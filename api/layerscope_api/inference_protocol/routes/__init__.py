@@ -1,8 +1,8 @@
-"""The Open Inference Protocol. Paths are read by hand and errors are never 422, which its clients do not expect."""
+"""The routes of the Open Inference Protocol. No error has the status 422, which its clients do not expect."""
 
 from layerscope_api.inference_protocol.routes import health, infer, models, repository, server
 
 INFERENCE_ROUTER = infer.router
-"""The route that runs models, apart from the others because it is asked all the time: the framework tries it first."""
+"""The router of inference. It is apart from the others so that FastAPI can try it first: most requests are for it."""
 
 ROUTERS = (health.router, server.router, models.router, repository.router)

@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it is ready."""
+"""The probes: whether the process is alive, and whether the service is ready."""
 
 from fastapi import APIRouter, Response
 

@@ -1,16 +1,16 @@
-"""Inference: any layer as an output, as numbers or as a picture."""
+"""The inference route: any layer as an output, as a tensor or as pictures."""
 
 from fastapi import APIRouter, Request, Response
 
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.inference_protocol.compression import accepted_encoding, decompress
-from layerscope_api.inference_protocol.infer import infer as answer_to
+from layerscope_api.inference_protocol.infer import Inference
 from layerscope_api.inference_protocol.models import ProtocolModel
 from layerscope_api.inference_protocol.openapi import HEADER_LENGTH, INFER_BODY, INFER_RESPONSES, model_paths
 from layerscope_api.inference_protocol.request import join_aligned, read_inference_request
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import Answer, send
+from layerscope_api.responses.respond import ResponseBody, send
 
 router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
 
@@ -28,9 +28,9 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
     header = request.headers.get(HEADER_LENGTH)
     encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
 
-    def answer(execution: Execution) -> Answer:
-        whole = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
-        asked = read_inference_request(join_aligned(whole, header), header, service.limits)
-        return answer_to(service, reference, asked, execution, encoding)
+    def compute(execution: Execution) -> ResponseBody:
+        body = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
+        parsed = read_inference_request(join_aligned(body, header), header, service.limits)
+        return Inference(service, reference, parsed, encoding).handle(service.engine, execution)
 
-    return await send(request, service, answer)
+    return await send(request, service, compute)

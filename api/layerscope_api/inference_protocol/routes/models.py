@@ -1,4 +1,4 @@
-"""Models: what they take and give, and whether they are ready."""
+"""Models: their inputs and outputs, their configuration, statistics and readiness."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -37,12 +37,12 @@ async def statistics_of_model(service: ServiceDependency, reference: str = Proto
     """What was asked of a model, and how long each stage took."""
     model = described(service.engine, reference)
     any_version = reference == model.name
-    asked = [
+    records = [
         record
         for record in service.engine.catalogue()
         if record.name == model.name and (any_version or record.version == model.version)
     ]
-    return model_statistics(asked, service.metrics)
+    return model_statistics(records, service.metrics)
 
 
 @model_paths(router.get, "", response_model=ModelMetadata, responses=MODEL_ERRORS, query=["outputs"])

@@ -1,4 +1,4 @@
-"""The repository: which models there are, and which of them are in memory."""
+"""The model repository: the state of every model, and loading and unloading."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ _CHANGE_ERRORS = errors(404, 408, 409, 413, 429, 503)
 @router.post("/index", response_model=list[RepositoryModel], responses=errors(408, 413), dependencies=[INFER])
 async def repository_index(request: Request, service: ServiceDependency) -> object:
     """Every version of every model and its state; with `{"ready": true}` only those that can be asked."""
-    asked = _object(await request.body())
-    return index(service.engine.catalogue(), only_ready=asked.get("ready") is True)
+    options = _object(await request.body())
+    return index(service.engine.catalogue(), only_ready=options.get("ready") is True)
 
 
 @router.post(
@@ -70,7 +70,7 @@ def _unload(engine: Engine, reference: str) -> list[Entry[LoadedModel]]:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """What the body asks; clients send none, or an empty one."""
+    """The JSON object in the body. Clients may send no body or an empty one."""
     try:
         document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""What the service is, as the protocol asks it."""
+"""The metadata of the server: its name, its version and the extensions of the protocol."""
 
 from fastapi import APIRouter
 

@@ -1,0 +1,57 @@
+"""HTTP caching of answers to GET: the entity tag, and how long a client may keep the answer (RFC 9111)."""
+
+import hashlib
+from typing import TypeVar
+
+import orjson
+from fastapi import Request
+
+from layerscope import __version__
+from layerscope.execution.inputs import ANY_INPUT
+from layerscope.graph.model import ModelDescription
+from layerscope_api.context.service import Service
+from layerscope_api.requests.body import ParsedRequest, StoredImage
+from layerscope_api.schemas.options import ImageOptions
+
+Options = TypeVar("Options", bound=ImageOptions)
+
+
+def validity_headers(
+    request: Request,
+    service: Service,
+    reference: str,
+    model: ModelDescription,
+    parsed: ParsedRequest[Options],
+) -> dict[str, str]:
+    """The headers with which a client can keep the answer and ask whether it is still valid.
+
+    An exact version never changes, so its answers can be kept without asking. The version that a plain name or a label
+    means can change at any time.
+    """
+    is_exact = reference == f"{model.name}@{model.version}"
+    kept = f"max-age={service.settings.max_age_seconds}, immutable" if is_exact else "no-cache"
+    return {"ETag": _etag(request, model, parsed), "Cache-Control": f"private, {kept}", "Vary": "Accept"}
+
+
+def is_valid(if_none_match: str, etag: str) -> bool:
+    """Whether one of the entity tags of If-None-Match is that of the answer."""
+    candidates = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
+    return etag in candidates or "*" in candidates
+
+
+def _etag(request: Request, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:
+    """A strong validator: the digest of everything that the bytes of the answer depend on.
+
+    The same model gives the same values to the last bit, so the tag is known before anything is computed.
+    """
+    parts = {
+        "model": model.digest,
+        # The name and the version are in the answer.
+        "name": f"{model.name}@{model.version}",
+        "service": __version__,
+        "path": request.url.path.rpartition("/")[2],
+        "accept": request.headers.get("accept", ""),
+        "images": [each.id for each in parsed.inputs.get(ANY_INPUT, []) if isinstance(each, StoredImage)],
+        "options": parsed.options.model_dump_json(),
+    }
+    return f'"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'

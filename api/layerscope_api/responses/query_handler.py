@@ -1,0 +1,41 @@
+"""Query handlers: a request that a query of the engine answers, in three steps."""
+
+from abc import ABC, abstractmethod
+
+from layerscope.execution.interface import Engine, Progress, Query, QueryPlan, Result
+from layerscope_api.responses.execution import Execution
+from layerscope_api.responses.respond import ResponseBody
+
+
+class QueryHandler(ABC):
+    """One request that is answered by a query. Its steps are called in this order, in a worker thread."""
+
+    @abstractmethod
+    def query(self) -> Query:
+        """What to compute."""
+
+    @abstractmethod
+    def admit(self, plan: QueryPlan) -> int:
+        """The most bytes of memory that `make` takes besides the values. Nothing has run yet.
+
+        Raises:
+            LayerscopeError: the answer is impossible or too large.
+        """
+
+    @abstractmethod
+    def make(self, result: Result) -> ResponseBody:
+        """The answer."""
+
+    def handle(self, engine: Engine, execution: Execution, progress: Progress | None = None) -> ResponseBody:
+        """Plan the query, admit its answer, run it and make the answer.
+
+        Args:
+            engine: runs the query.
+            execution: can cancel the query, and takes the time of its stages.
+            progress: is called after each batch of an attribution.
+
+        Raises:
+            LayerscopeError: the query or its answer is impossible, or there is no memory or time for it.
+        """
+        with execution.run(engine, self.query(), self.admit, progress) as result:
+            return execution.encoded(lambda: self.make(result))
