@@ -8,7 +8,7 @@ import pytest
 import layerscope_client
 from layerscope import errors
 from layerscope_client import errors as mirrored
-from layerscope_client._failures import failure
+from layerscope_client._error_mapping import failure
 
 PATH = "http://localhost/v1/models"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope_client._exchange import MAX_PAUSE_SECONDS, pause
+from layerscope_client._retries import MAX_PAUSE_SECONDS, pause
 
 
 def answer(status: int, retry_after: str | None = None) -> httpx2.Response:

@@ -6,12 +6,11 @@
     digits = scope.model("digits")
     acts = digits.activations("seven.png", layers=["conv*"])
 
-`AsyncClient` is the same, awaited. What can go wrong is in `layerscope_client.errors`.
+`AsyncClient` has the same calls, awaited. `layerscope_client.errors` has all exceptions.
 """
 
 from layerscope_client import errors
 from layerscope_client._activations import Activations
-from layerscope_client._answers import StoredImage
 from layerscope_client._async_client import AsyncClient
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import Attribution
@@ -27,6 +26,7 @@ from layerscope_client._options import (
     TensorOptions,
 )
 from layerscope_client._picture import Picture
+from layerscope_client._results import StoredImage
 from layerscope_client.errors import LayerscopeError
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from layerscope_client._failures import unreadable
+from layerscope_client._error_mapping import unreadable
 from layerscope_client._safetensors import Array, parse_safetensors
 
 _SCALE = "@scale"
@@ -21,12 +21,12 @@ class Activations(Mapping[str, Array]):
     The arrays are (batch, ...), read-only, and views of the answer.
 
     Attributes:
-        model: Which model computed them, as "name@version".
+        model: The model that computed them, as "name@version".
         digest: The digest of that model.
         images: The ids of the images, in the order of the batch.
-        warnings: Sentences a person should read.
-        layers: What the service says about each layer, by address: type, shape, layout, channel_axis, channels,
-            nonfinite, and statistics where asked for.
+        warnings: Sentences for a person to read.
+        layers: Metadata of each layer, by address: type, shape, layout, channel_axis, channels, nonfinite, and
+            statistics if requested.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Activations(Mapping[str, Array]):
         """Read a safetensors answer.
 
         Raises:
-            AnswerUnreadable: Damaged, or not from a Layerscope service.
+            AnswerUnreadable: The answer is damaged, or not from a Layerscope service.
         """
         tensors, metadata = parse_safetensors(data)
         try:
@@ -76,12 +76,12 @@ class Activations(Mapping[str, Array]):
         return f"<Activations of {self.model}: {shapes}>"
 
     def dequantized(self, address: str) -> Array:
-        """Return a layer's values as float32, whatever they were sent as.
+        """Return the values of a layer as float32, whatever type they were sent in.
 
-        Of uint8, each channel is scale * stored + offset; the error is at most half a scale.
+        For uint8, value = scale * stored + offset for each channel; the error is at most half a scale.
 
         Raises:
-            KeyError: The layer was not asked for.
+            KeyError: The layer was not requested.
         """
         stored = self[address]
         if address + _SCALE not in self._tensors:

@@ -1,4 +1,4 @@
-"""The awaiting client: `Client` again, word for word but for `await`."""
+"""The asynchronous client: the same calls as `Client`, awaited."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Self
 
 import httpx2
 
-from layerscope_client._answers import StoredImage
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import AttributionMethod
-from layerscope_client._calls import ServiceCalls
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
+from layerscope_client._results import StoredImage
+from layerscope_client._service_calls import ServiceCalls
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
 from layerscope_client._uploads import Uploads
 
@@ -21,7 +21,7 @@ from layerscope_client._uploads import Uploads
 class AsyncClient:
     """A Layerscope service, awaited, on asyncio. Arguments and errors are those of `Client`.
 
-    Files are read and arrays encoded in a thread, so that the event loop goes on.
+    Files are read and arrays are encoded in a thread, so that they do not block the event loop.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AsyncClient:
             await self._http.aclose()
 
     def model(self, name: str) -> AsyncModel:
-        """Name a model, as `Client.model` does: without a request, so there is nothing to await."""
+        """See `Client.model`. No request is sent, so that there is nothing to await."""
         return AsyncModel(name, self._transport, self._uploads)
 
     async def models(self) -> list[ModelSummary]:

@@ -1,16 +1,15 @@
-"""A model of the service, for the awaiting client: `Model` again, word for word but for `await`."""
+"""A model of the service, for the asynchronous client: the same calls as `Model`, awaited."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Literal, Unpack
 
 from layerscope_client._activations import Activations
-from layerscope_client._answers import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
 from layerscope_client._attribution import Attribution
-from layerscope_client._calls import ModelCalls
 from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
-from layerscope_client._exchange import Progress
+from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
+from layerscope_client._model_calls import ModelCalls
 from layerscope_client._options import (
     AttributionOptions,
     AttributionPictureOptions,
@@ -21,6 +20,7 @@ from layerscope_client._options import (
     TensorOptions,
 )
 from layerscope_client._picture import Picture
+from layerscope_client._results import Atlas, Inspection, Plan, Predictions, ReceptiveField, Statistics
 from layerscope_client._transport import AsyncTransport
 from layerscope_client._uploads import Uploads
 
@@ -72,15 +72,15 @@ class AsyncModel:
         self, images: ImageSources, layers: str | Sequence[str], **options: Unpack[TensorOptions]
     ) -> Activations:
         """See `Model.activations`."""
-        material = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.activations(material, layers, options))
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.activations(inputs, layers, options))
 
     async def plan(
         self, images: "ImageSources | int", layers: str | Sequence[str], **options: Unpack[TensorOptions]
     ) -> Plan:
         """See `Model.plan`."""
-        material = images if isinstance(images, int) else await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.plan(material, layers, options))
+        inputs = images if isinstance(images, int) else await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.plan(inputs, layers, options))
 
     async def feature_map(
         self,
@@ -91,8 +91,8 @@ class AsyncModel:
         **options: Unpack[PictureOptions],
     ) -> Picture:
         """See `Model.feature_map`."""
-        material = await asyncio.to_thread(read_images, image)
-        return await self._transport.run(self._calls.feature_map(material, layer, channel, channels, options))
+        inputs = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.feature_map(inputs, layer, channel, channels, options))
 
     async def atlas(
         self,
@@ -103,8 +103,8 @@ class AsyncModel:
         **options: Unpack[PictureOptions],
     ) -> Atlas:
         """See `Model.atlas`."""
-        material = await asyncio.to_thread(read_images, image)
-        return await self._transport.run(self._calls.atlas(material, layer, channel, channels, options))
+        inputs = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.atlas(inputs, layer, channel, channels, options))
 
     async def overlay(
         self,
@@ -114,8 +114,8 @@ class AsyncModel:
         **options: Unpack[OverlayOptions],
     ) -> Picture:
         """See `Model.overlay`."""
-        material = await asyncio.to_thread(read_images, image)
-        return await self._transport.run(self._calls.overlay(material, layer, channel, options))
+        inputs = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.overlay(inputs, layer, channel, options))
 
     async def attribution(
         self,
@@ -126,8 +126,8 @@ class AsyncModel:
         **options: Unpack[AttributionOptions],
     ) -> Attribution:
         """See `Model.attribution`."""
-        material = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.attribution(material, method, options, progress))
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.attribution(inputs, method, options, progress))
 
     async def attribution_picture(
         self,
@@ -136,8 +136,8 @@ class AsyncModel:
         **options: Unpack[AttributionPictureOptions],
     ) -> Picture:
         """See `Model.attribution_picture`."""
-        material = await asyncio.to_thread(read_images, image)
-        return await self._transport.run(self._calls.attribution_picture(material, method, options))
+        inputs = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.attribution_picture(inputs, method, options))
 
     async def statistics(
         self,
@@ -147,19 +147,19 @@ class AsyncModel:
         histograms: Literal["layer", "channel", "none"] = "layer",
     ) -> Statistics:
         """See `Model.statistics`."""
-        material = await asyncio.to_thread(read_images, images)
+        inputs = await asyncio.to_thread(read_images, images)
         options = {"bins": bins, "histograms": histograms}
-        return await self._transport.run(self._calls.statistics(material, layers, options))
+        return await self._transport.run(self._calls.statistics(inputs, layers, options))
 
     async def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
         """See `Model.statistics_picture`."""
-        material = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.statistics_picture(material, layers))
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.statistics_picture(inputs, layers))
 
     async def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """See `Model.predictions`."""
-        material = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.predictions(material, top))
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.predictions(inputs, top))
 
     async def inspect(
         self,
@@ -169,8 +169,8 @@ class AsyncModel:
         **options: Unpack[InspectOptions],
     ) -> Inspection:
         """See `Model.inspect`."""
-        material = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.inspect(material, layers, {"top": top, **options}))
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.inspect(inputs, layers, {"top": top, **options}))
 
     async def picture(self, link: str) -> Picture:
         """See `Model.picture`."""
@@ -186,7 +186,5 @@ class AsyncModel:
         image: "ImageSource | None" = None,
     ) -> ReceptiveField:
         """See `Model.receptive_field`."""
-        material = None if image is None else await asyncio.to_thread(read_images, image)
-        return await self._transport.run(
-            self._calls.receptive_field(layer, {"z": z, "y": y, "x": x}, material)
-        )
+        inputs = None if image is None else await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.receptive_field(layer, {"z": z, "y": y, "x": x}, inputs))

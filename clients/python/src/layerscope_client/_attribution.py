@@ -1,4 +1,4 @@
-"""Attributions: heat maps as a numpy array, and what they explain."""
+"""Attributions: heat maps as a NumPy array, with the targets that they explain."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,13 +7,13 @@ from typing import Any, Self, TypedDict
 
 import numpy as np
 
-from layerscope_client._failures import unreadable
+from layerscope_client._error_mapping import unreadable
 from layerscope_client._safetensors import Array, parse_safetensors
 from layerscope_client.errors import AnswerUnreadable
 
 
 class MethodOption(TypedDict):
-    """An option of an attribution method; None where it has no such bound or choices."""
+    """An option of an attribution method; a bound, or the choices, are None if it has none."""
 
     name: str
     default: Any
@@ -24,7 +24,7 @@ class MethodOption(TypedDict):
 
 
 class AttributionMethod(TypedDict):
-    """An attribution method: what its maps lie over (`place`), what it costs, and where it comes from."""
+    """An attribution method: whether its maps are those of a layer or of an input (`place`), its cost and its paper."""
 
     name: str
     title: str
@@ -50,12 +50,12 @@ Target = TypedDict(
         "measured": str,
     },
 )
-"""What is explained of one image: an output and a class of it, the value that it has, and what was differentiated:
-the `score`, "logits" at `measured`, "log" of the output, or the "output" itself."""
+"""The target of one image: an output, a class of it and its value; and the differentiated `score`: "logits" at the
+address `measured`, the "log" of the output, or the "output" itself."""
 
 
 class Explanation(TypedDict):
-    """What heat maps explain, and how: one target and one range of values an image."""
+    """The method, options, targets and value ranges of heat maps: one target and one range per image."""
 
     method: str
     place: str
@@ -68,17 +68,17 @@ class Explanation(TypedDict):
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Attribution:
-    """Where in images the reasons for an output lie.
+    """Heat maps of the parts of images that an output depends on.
 
     Attributes:
-        maps: (images, height, width) float32, as the method's paper defines them, not scaled. Each covers the whole
-            input of the model, whatever its own size.
-        layer: The address of the layer or input that they lie over.
-        explanation: What they explain, and how: the method and all its options.
-        model: Which model is explained, as "name@version".
+        maps: float32 of shape (images, height, width), as the paper of the method defines them, not scaled. Each map
+            covers the whole input of the model, whatever its own size.
+        layer: The address of the layer, or of the input, that the maps belong to.
+        explanation: The method, all its options, and the targets.
+        model: The model that is explained, as "name@version".
         digest: The digest of that model.
         images: The ids of the images, in the order of the batch.
-        warnings: Sentences a person should read.
+        warnings: Sentences for a person to read.
     """
 
     maps: Array
@@ -94,7 +94,7 @@ class Attribution:
         """Read a safetensors answer.
 
         Raises:
-            AnswerUnreadable: Damaged, or not from a Layerscope service.
+            AnswerUnreadable: The answer is damaged, or not from a Layerscope service.
         """
         tensors, metadata = parse_safetensors(data)
         nested = ("layers", "attribution", "images", "warnings")
@@ -102,20 +102,20 @@ class Attribution:
             identity = {name: metadata[name] for name in ("version", "digest")} | {"name": metadata["model"]}
             body = {"model": identity, **{name: json.loads(metadata[name]) for name in nested}}
         except (KeyError, ValueError):
-            raise _other() from None
-        return cls._made(body, lambda layer: tensors[layer["address"]])
+            raise _no_attribution() from None
+        return cls._from(body, lambda layer: tensors[layer["address"]])
 
     @classmethod
     def of_json(cls, body: Mapping[str, Any]) -> Self:
-        """Read a JSON answer. Values that are not finite are NaN, whatever they were.
+        """Read a JSON answer. NaN and infinities are all NaN, since JSON has null for each of them.
 
         Raises:
-            AnswerUnreadable: Not from a Layerscope service.
+            AnswerUnreadable: The answer is not from a Layerscope service.
         """
-        return cls._made(body, lambda layer: np.array(layer["values"], np.float32))
+        return cls._from(body, lambda layer: np.array(layer["values"], np.float32))
 
     @classmethod
-    def _made(cls, body: Mapping[str, Any], maps: Callable[[Mapping[str, Any]], Array]) -> Self:
+    def _from(cls, body: Mapping[str, Any], maps: Callable[[Mapping[str, Any]], Array]) -> Self:
         try:
             (layer,) = body["layers"]
             model = body["model"]
@@ -129,11 +129,11 @@ class Attribution:
                 warnings=tuple(body["warnings"]),
             )
         except (KeyError, TypeError, ValueError):
-            raise _other() from None
+            raise _no_attribution() from None
 
     @property
     def targets(self) -> list[Target]:
-        """What is explained, one an image; none where the method looks at no target."""
+        """One target per image; empty for methods without a target."""
         return self.explanation["targets"]
 
     def __repr__(self) -> str:
@@ -141,5 +141,5 @@ class Attribution:
         return f"<Attribution of {self.model} by {self.explanation['method']}: {self.layer} {shape}>"
 
 
-def _other() -> AnswerUnreadable:
+def _no_attribution() -> AnswerUnreadable:
     return unreadable("it does not describe an attribution")

@@ -7,12 +7,12 @@ from typing import Self
 
 import httpx2
 
-from layerscope_client._answers import StoredImage
 from layerscope_client._attribution import AttributionMethod
-from layerscope_client._calls import ServiceCalls
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._images import ImageSource, read_image
 from layerscope_client._model import Model
+from layerscope_client._results import StoredImage
+from layerscope_client._service_calls import ServiceCalls
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
 from layerscope_client._uploads import Uploads
 
@@ -20,17 +20,17 @@ from layerscope_client._uploads import Uploads
 class Client:
     """A Layerscope service. Safe to use from many threads; a context manager that closes its connections.
 
-    Every call raises a `LayerscopeError`: `ConnectionFailed` when no answer comes, or the class that stands for
-    the `code` of the error the service answers.
+    Every call can raise a `LayerscopeError`: `ConnectionFailed` if no answer comes, or the class for the `code` of the
+    error that the service answers.
 
     Args:
-        base_url: Where the service is; a path before `/v1` may be part of it.
-        api_key: Sent as a bearer token.
-        timeout: Seconds to wait for a connection, and for each piece of an answer.
-        retries: How often a request is sent again while the service says it is busy (429, 503), after the time
-            it asks for; a wait of more than 30 s is not waited for.
-        http: An httpx2 client to use instead of an own one. Its address and timeout count, not those above, and
-            it is not closed here. Starlette's `TestClient` is one, and drives an app within the process.
+        base_url: The address of the service, with the path before `/v1` if it has one.
+        api_key: The API key, sent as a bearer token.
+        timeout: Most seconds to wait for a connection, and for each part of an answer.
+        retries: Most retries of a request while the service is busy (429, 503), each after the pause that it asks
+            for. If that is longer than 30 s, the call fails at once.
+        http: An httpx2 client to use, with its own address and timeout instead of those above. It is not closed by this
+            client. Starlette's `TestClient` is one, and calls an app in the same process.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Client:
             self._http.close()
 
     def model(self, name: str) -> Model:
-        """Name a model, without asking whether it exists.
+        """Return a model by name. No request is sent, so that it need not exist.
 
         Args:
             name: "name" (its default version), "name@3" or "name@label".
@@ -80,19 +80,19 @@ class Client:
         return self._transport.run(self._calls.models())
 
     def limits(self) -> list[Limit]:
-        """List every bound the service enforces."""
+        """List every limit that the service enforces."""
         return self._transport.run(self._calls.limits())
 
     def colormaps(self) -> list[str]:
-        """List every name that `colormap` takes."""
+        """List the names of all colormaps."""
         return self._transport.run(self._calls.colormaps())
 
     def attribution_methods(self) -> list[AttributionMethod]:
-        """List every attribution method, with its options, what it costs, and its paper."""
+        """List every attribution method, with its options, its cost and its paper."""
         return self._transport.run(self._calls.attribution_methods())
 
     def version(self) -> dict[str, str]:
-        """Return the versions of the service and of what it runs on, by name."""
+        """Return the versions of the service and of its libraries, by name."""
         return self._transport.run(self._calls.version())
 
     def add_model(
@@ -103,31 +103,31 @@ class Client:
         *,
         load: bool = True,
     ) -> AddedModel:
-        """Send a model file, which becomes the next version of a model. The service must run with `--allow-upload`.
+        """Upload a model file as the next version of a model. The service must run with `--allow-upload`.
 
-        The same file with the same declaration again is the version that it was. Checking and trying a large model takes
-        longer than the usual `timeout` of a client.
+        The same file with the same declaration again does not become another version. For a large model the check takes
+        longer than the default `timeout`.
 
         Args:
             file: A .keras or .h5 file.
-            name: What to call the model.
+            name: The name of the model.
             declaration: As in a `layerscope.json`: preprocessing, inputs, classes, labels, warm_up.
-            load: Whether to load it, too.
+            load: Whether to load the version.
 
         Returns:
-            The version, and what the file turned out to be.
+            The version, and the report about the file.
 
         Raises:
             OSError: The file cannot be read.
-            ModelRefused: It is not accepted, and why.
-            ControlRefused: The service takes no models.
+            ModelRefused: The file is not accepted; the message gives the reason.
+            ControlRefused: The service does not allow uploads.
         """
         return self._transport.run(self._calls.add_model(Path(file), name, declaration, load=load))
 
     def upload(self, image: ImageSource) -> StoredImage:
-        """Store an image, or renew the time of one that is stored.
+        """Upload an image, or renew the time of a stored one.
 
-        Calls on models do this by themselves; here the answer says what the service makes of the image.
+        Calls on models upload their images, too; here the result describes the image.
 
         Raises:
             OSError, TypeError, ValueError: The image cannot be read or sent; a tensor cannot be stored.
@@ -142,16 +142,16 @@ class Client:
             side: The longer side, in pixels.
 
         Raises:
-            ImageNotFound: It is not stored.
+            ImageNotFound: The image is not stored.
             ValueError: The text is no id.
         """
         return self._transport.run(self._calls.thumbnail(image, side))
 
     def forget(self, image: StoredImage | str) -> None:
-        """Delete a stored image, given as itself or by its id.
+        """Delete a stored image, given as a `StoredImage` or as its id.
 
         Raises:
-            ImageNotFound: It is not stored.
+            ImageNotFound: The image is not stored.
             ValueError: The text is no id.
         """
         self._transport.run(self._calls.forget(image))

@@ -1,11 +1,11 @@
-"""Models and layers as the service describes them. A newer service may send more keys than are named here."""
+"""Types of models and layers in answers of the service. A newer service may send more keys than are named here."""
 
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
 
 class ModelIdentity(TypedDict):
-    """Exactly which model answered."""
+    """The model that computed an answer."""
 
     name: str
     version: int
@@ -13,7 +13,7 @@ class ModelIdentity(TypedDict):
 
 
 class ModelInput(TypedDict):
-    """An input of a model: the shape of one image, and what is done to an image before it goes in."""
+    """An input of a model: the shape of one image, and the preprocessing of images."""
 
     name: str
     shape: list[int | None]
@@ -22,7 +22,7 @@ class ModelInput(TypedDict):
 
 
 class ModelVersion(TypedDict):
-    """One version of a model; what is not loaded has neither digest nor inputs, and `reason` says why."""
+    """One version of a model. A version that is not loaded has no digest and no inputs; `reason` says why."""
 
     version: int
     state: str
@@ -33,13 +33,13 @@ class ModelVersion(TypedDict):
 
 
 class NamedModelVersion(ModelVersion):
-    """One version, as it is after a change."""
+    """One version, with the name of its model, after a change."""
 
     name: str
 
 
 class ModelFile(TypedDict):
-    """What a model file turned out to be when the service checked it."""
+    """The report of the service about a model file that it checked."""
 
     kind: str
     digest: str
@@ -54,13 +54,13 @@ class ModelFile(TypedDict):
 
 
 class AddedModel(NamedModelVersion):
-    """The version that a model file became, or was already."""
+    """The version that an uploaded model file became, or was already."""
 
     file: ModelFile
 
 
 class ModelSummary(TypedDict):
-    """A model with its versions, and its labels: names that point at one."""
+    """A model with its versions and its labels, which are names of versions."""
 
     name: str
     labels: dict[str, int]
@@ -68,7 +68,7 @@ class ModelSummary(TypedDict):
 
 
 class ModelOutput(TypedDict):
-    """An output of a model and the layer that makes it."""
+    """An output of a model, and the layer that computes it."""
 
     name: str
     address: str
@@ -77,7 +77,7 @@ class ModelOutput(TypedDict):
 
 
 class ModelDescription(TypedDict):
-    """All about one version of a model."""
+    """The description of one version of a model."""
 
     name: str
     version: int
@@ -94,7 +94,7 @@ class ModelDescription(TypedDict):
 
 
 class Layer(TypedDict):
-    """One call of one layer: what it gives, and what can be done with it (`can`) or not, and why (`cannot`)."""
+    """One output of one call of a layer, with the operations that are possible (`can`), or not and why (`cannot`)."""
 
     address: str
     index: int | None
@@ -114,18 +114,18 @@ class Layer(TypedDict):
 
 
 class UnreachableLayer(TypedDict):
-    """A layer whose values cannot be had, and why."""
+    """A layer whose values cannot be requested, and the reason."""
 
     path: str
     reason: str
 
 
 class Layers(list[Layer]):
-    """The layers that were asked for, in graph order.
+    """The requested layers, in graph order.
 
     Attributes:
-        model: Which model they belong to.
-        unreachable: The layers of the model that cannot be asked for.
+        model: The model that they belong to.
+        unreachable: The layers of the model whose values cannot be requested.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class GraphEdge(TypedDict):
 
 
 class GraphGroup(TypedDict):
-    """A nested model; `parent` is the path of the one around it."""
+    """A nested model; `parent` is the path of the model that contains it."""
 
     path: str
     name: str
@@ -163,7 +163,7 @@ class GraphGroup(TypedDict):
 
 
 class Graph(TypedDict):
-    """A model for drawing."""
+    """The graph of a model, for drawing."""
 
     model: ModelIdentity
     nodes: list[GraphNode]
@@ -172,7 +172,7 @@ class Graph(TypedDict):
 
 
 class Limit(TypedDict):
-    """A bound the service enforces."""
+    """A limit that the service enforces."""
 
     name: str
     value: int

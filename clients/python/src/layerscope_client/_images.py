@@ -1,4 +1,4 @@
-"""Everything a caller may name an image by, made into what is sent."""
+"""Images in every form that callers may give, read into what is sent."""
 
 import io
 import os
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 
-from layerscope_client._answers import StoredImage
 from layerscope_client._png import encode_png
+from layerscope_client._results import StoredImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,10 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Array | StoredImage |
 image or its id ("sha256-…")."""
 
 ImageBatch: TypeAlias = "ImageSource | Sequence[ImageSource]"
-"""One image, or a list of them, which is a batch."""
+"""One image, or a list of images, which is a batch."""
 
 ImageSources: TypeAlias = "ImageBatch | Mapping[str, ImageBatch]"
-"""A batch; for a model with several inputs, one by the name of each input."""
+"""A batch; for a model with several inputs, one batch by the name of each input."""
 
 _STORED_ID = re.compile(r"sha256-[0-9a-f]{64}")
 
@@ -45,7 +45,7 @@ _MAGIC = {
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """The bytes of an image file, not uploaded yet or uploaded before."""
+    """The bytes of an image file, whether or not it is uploaded already."""
 
     data: bytes
 
@@ -56,9 +56,9 @@ class ImageFile:
 
     @property
     def content_type(self) -> str:
-        """The type the bytes begin like.
+        """The media type that the first bytes stand for.
 
-        Unknown ones go as PNG: the service decides by content alone, and says best what it is not.
+        Unknown files are sent as PNG: the service recognises files by content and has the better error message.
         """
         kinds = (kind for magic, kind in _MAGIC.items() if self.data.startswith(magic))
         return next(kinds, "image/png")
@@ -66,7 +66,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class TensorFile:
-    """A tensor as an .npy file, fed to the model as it is."""
+    """A tensor as a .npy file, which the model gets without preprocessing."""
 
     npy: bytes
 
@@ -75,20 +75,20 @@ StoredId: TypeAlias = str
 
 Pictures: TypeAlias = list[ImageFile | StoredId]
 
-Material: TypeAlias = TensorFile | Pictures | dict[str, Pictures]
-"""What one call runs: a tensor, pictures, or pictures by the name of the input."""
+Inputs: TypeAlias = TensorFile | Pictures | dict[str, Pictures]
+"""The inputs of one call: a tensor, pictures, or pictures by the name of the input."""
 
 
-def read_images(images: ImageSources) -> Material:
-    """Read one image, a list of them, or either for each input by name.
+def read_images(images: ImageSources) -> Inputs:
+    """Read one image, a list of images, or either of them by the name of each input.
 
     Arrays of floating-point numbers make one tensor: a single one keeps its shape, a list is stacked along a
     new first axis.
 
     Raises:
         OSError: A file cannot be read.
-        TypeError: An image is of a type that cannot be sent, or a tensor is given by the name of an input.
-        ValueError: No image, a mixture of tensors and pictures, or arrays of unsuitable shapes.
+        TypeError: An image has a type that cannot be sent, or a tensor is given by the name of an input.
+        ValueError: There is no image, a batch mixes tensors and pictures, or the shapes of arrays do not fit.
     """
     if isinstance(images, Mapping):
         return {name: _pictures(_read_batch(batch)) for name, batch in images.items()}
@@ -120,8 +120,8 @@ def read_image(image: ImageSource) -> ImageFile | StoredId:
 
     Raises:
         OSError: The file cannot be read.
-        TypeError: It is of a type that cannot be sent as a picture.
-        ValueError: It is an array of an unsuitable shape.
+        TypeError: The image has a type that cannot be sent as a picture.
+        ValueError: The image is an array whose shape is not that of a picture.
     """
     if isinstance(image, StoredImage):
         return image.id
@@ -142,7 +142,7 @@ def read_image(image: ImageSource) -> ImageFile | StoredId:
 
 
 def stored_id(image: StoredImage | StoredId) -> StoredId:
-    """The id of a stored image, given as itself or by its id.
+    """The id of a stored image, given as a `StoredImage` or as its id.
 
     Raises:
         ValueError: The text is no id.
@@ -173,7 +173,7 @@ def _pixels(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def _is_pillow(image: object) -> "TypeGuard[Image]":
-    # Whoever holds a PIL image has imported Pillow, so it need not be imported, or even installed, here.
+    # A PIL image exists only if Pillow is imported already, so that it need not be imported, or even installed, here.
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(image, pillow.Image)
 

@@ -1,4 +1,4 @@
-"""The options of calls, named as in the HTTP contract, and their text in a query."""
+"""Options of calls, named as in the HTTP API, and their encoding as query parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, TypedDict
@@ -6,17 +6,17 @@ from typing import Literal, TypeAlias, TypedDict
 import numpy as np
 
 Channels: TypeAlias = int | str | Sequence[int]
-"""Which channels: a number, numbers, or text such as "0,3,8-15", "top:16" or "all"."""
+"""A channel selection: a number, a sequence of numbers, or text such as "0,3,8-15", "top:16" or "all"."""
 
 
 class TensorOptions(TypedDict, total=False):
-    """What is sent of each tensor. Left out, all of it comes as it was computed.
+    """Options of the tensors in an answer. Without options, all values come as they were computed.
 
     Attributes:
-        channels: Which channels.
+        channels: The selected channels.
         region: (x0, y0, x1, y1) in pixels of the map, x1 and y1 excluded.
-        stride: Every n-th pixel of the map in each direction.
-        reduce: One number a channel instead of a map.
+        stride: Keep every n-th pixel of the map in each direction.
+        reduce: One number per channel instead of a map.
         dtype: "uint8" is affine for each channel; `Activations.dequantized` undoes it.
         layout: Channels last or first.
         statistics: Whether to add statistics to each layer's description.
@@ -32,18 +32,18 @@ class TensorOptions(TypedDict, total=False):
 
 
 class PictureOptions(TypedDict, total=False):
-    """How a picture looks.
+    """Options of a picture of feature maps.
 
     Attributes:
         colormap: A name from `/v1/colormaps`.
-        normalize: What shares one range of values: each channel, the layer, or none (0 to 1).
-        range: The lowest and the highest value of the colours, or "shared" by all channels of all images.
-        percentile: The percentages, 0 to 100, whose values are the ends of the range.
-        columns: Tiles in a row.
+        normalize: Whether each channel has its own range of values, a layer has one, or it is 0 to 1 ("none").
+        range: The lowest and the highest value of the colours, or "shared" for one range of all channels and images.
+        percentile: Two percentages, 0 to 100, whose values are the ends of the range.
+        columns: Tiles per row.
         gap: Pixels between tiles.
-        scale: Pixels a value takes in each direction.
+        scale: Pixels per value in each direction.
         colorbar: Whether to add a bar of the colours.
-        labels: Whether to write each tile's name above it.
+        labels: Whether to write the name of each tile above it.
         centered: Whether the range is symmetric about zero.
     """
 
@@ -60,15 +60,15 @@ class PictureOptions(TypedDict, total=False):
 
 
 class InspectOptions(TypedDict, total=False):
-    """What is told of each layer, and how its picture looks.
+    """Options of an inspection: the statistics, pictures and heat maps of its layers.
 
     Attributes:
-        statistics: Of each layer, of each of its channels too, or none.
+        statistics: Statistics of each layer, of its channels, too, or none.
         channels: The channels in the pictures.
         colormap: A name from `/v1/colormaps`.
-        scale: Pixels a value takes in each direction.
-        methods: The attribution methods whose heat maps come along.
-        target: What heat maps explain: a class by number or name, or "argmax", the likeliest one.
+        scale: Pixels per value in each direction.
+        methods: The attribution methods of the heat maps.
+        target: The explained class, by number or name, or "argmax" for the class with the highest value.
     """
 
     statistics: Literal["none", "layer", "channel"]
@@ -80,18 +80,18 @@ class InspectOptions(TypedDict, total=False):
 
 
 class OverlayOptions(TypedDict, total=False):
-    """How a map is laid over a picture.
+    """Options of a map that is drawn over a picture.
 
     Attributes:
-        on: The picture as it was sent, upright, or as it went into the model.
-        input: The input whose picture it is.
-        alpha: How much the colours cover the picture, from 0 to 1.
-        interpolation: How the map is enlarged; "nearest" shows which value is where.
+        on: The picture as it was sent, upright ("original"), or as the model gets it ("input").
+        input: The name of the input, of models with several.
+        alpha: Opacity of the colours, from 0 to 1.
+        interpolation: The enlargement of the map; "nearest" shows each value as a rectangle.
         colormap: A name from `/v1/colormaps`.
         centered: Whether the range is symmetric about zero.
         range: The lowest and the highest value of the colours.
-        percentile: The percentages, 0 to 100, whose values are the ends of the range.
-        scale: Pixels a pixel of the picture takes in each direction.
+        percentile: Two percentages, 0 to 100, whose values are the ends of the range.
+        scale: Pixels per pixel of the picture in each direction.
         colorbar: Whether to add a bar of the colours.
     """
 
@@ -108,22 +108,22 @@ class OverlayOptions(TypedDict, total=False):
 
 
 class AttributionOptions(TypedDict, total=False):
-    """What is explained, and how. `Client.attribution_methods` tells which method takes which, and their defaults.
+    """Options of an attribution. `Client.attribution_methods` lists those of each method, and their defaults.
 
     Attributes:
-        target: A class by number or name, or "argmax", the likeliest one.
-        output: The model's output by name.
-        position: (y, x): one place of an output that is a map, or the step of a sequence.
+        target: A class by number or name, or "argmax" for the class with the highest value.
+        output: The name of the model's output.
+        position: (y, x) in an output that is a map, or the step of an output that is a sequence.
         layer: A selector of exactly one layer with rows and columns.
-        input: The input by name, of models with several.
-        top: Score-CAM: only so many channels, those that vary most.
-        samples: SmoothGrad: how many noisy versions of the image.
-        noise: Their standard deviation, as a part of the range of the image's values.
-        seed: What the noise is made of.
-        steps: Integrated gradients: points on the way from the baseline to the image.
-        baseline: Where the way begins, or what occlusion covers with.
-        patch: Occlusion: side of the patch in pixels of the input.
-        stride: Pixels from one patch to the next.
+        input: The name of the input, of models with several.
+        top: Score-CAM: the number of channels that are used, those that vary most.
+        samples: SmoothGrad: the number of noisy versions of the image.
+        noise: SmoothGrad: the standard deviation of the noise, as a share of the range of the image's values.
+        seed: The seed of random numbers.
+        steps: Integrated gradients: the number of points on the path from the baseline to the image.
+        baseline: The start of that path, or the value that occlusion covers with.
+        patch: Occlusion: the side of the patch in pixels of the input.
+        stride: Occlusion: the pixels from one patch to the next.
     """
 
     target: int | str
@@ -142,16 +142,16 @@ class AttributionOptions(TypedDict, total=False):
 
 
 class AttributionPictureOptions(AttributionOptions, OverlayOptions, total=False):
-    """What is explained, and how its heat map is laid over the picture."""
+    """Options of an attribution whose heat map is drawn over the picture."""
 
 
 def query(options: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Write options as query parameters; those that are None are left out."""
+    """Encode options as query parameters; those that are None are left out."""
     return [(name, _text(value)) for name, value in options.items() if value is not None]
 
 
 def repeated(name: str, values: str | Sequence[str]) -> list[tuple[str, str]]:
-    """Write one query parameter a value. A single string is one value."""
+    """Encode a list as one query parameter per value. A single string is one value."""
     return [(name, value) for value in ([values] if isinstance(values, str) else values)]
 
 

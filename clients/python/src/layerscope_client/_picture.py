@@ -1,4 +1,4 @@
-"""A picture of a layer, and what its colours mean."""
+"""Picture of a layer, and the meaning of its colours."""
 
 import os
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Picture:
         layer: The address of the layer.
         model: Which model computed it, as "name@version".
         digest: The digest of that model.
-        value_min: The value at the low end of the colours, or None where it was not told.
-        value_max: The value at the high end of the colours, or None where it was not told.
+        value_min: The value of the first colour; None if the answer does not give it.
+        value_max: The value of the last colour; None if the answer does not give it.
     """
 
     png: bytes
@@ -34,7 +34,7 @@ class Picture:
 
     @classmethod
     def of(cls, response: httpx2.Response) -> Self:
-        """Read an answer that is a picture."""
+        """The picture of an answer."""
         headers = response.headers
         return cls(
             png=response.content,
@@ -59,7 +59,7 @@ class Picture:
         """Write the PNG file, unchanged.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         Path(path).write_bytes(self.png)
 

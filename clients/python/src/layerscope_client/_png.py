@@ -1,4 +1,4 @@
-"""Pixels as a PNG file, with the standard library alone, so that Pillow stays optional."""
+"""PNG encoder of 8-bit pixels with the standard library only, so that Pillow stays optional."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ import numpy as np
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-"""PNG's number for grey, grey with alpha, RGB and RGBA, by channels."""
+"""PNG colour types of grey, grey with alpha, RGB and RGBA, by number of channels."""
 
 
 def encode_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
@@ -19,7 +19,7 @@ def encode_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
         pixels: (height, width) grey, or (height, width, channels) with 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
 
     Raises:
-        ValueError: Another shape, or no pixel.
+        ValueError: The array has another shape or no pixels.
     """
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.ndim not in (2, 3) or channels not in _COLOUR_TYPES or pixels.size == 0:

@@ -1,7 +1,7 @@
-"""The safetensors format: named tensors, read without copying them.
+"""safetensors reader: named tensors as views of the bytes of the file.
 
-Eight bytes, little endian: the length of a JSON header; the header, `{name: {"dtype", "shape", "data_offsets"}}`
-with strings under `__metadata__`; then the data, end to end.
+A file has eight bytes, little endian, of header length; a JSON header `{name: {"dtype", "shape", "data_offsets"}}` with
+strings under `__metadata__`; then the data of all tensors without gaps.
 Source: https://huggingface.co/docs/safetensors, section "Format".
 """
 
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from layerscope_client._failures import unreadable
+from layerscope_client._error_mapping import unreadable
 from layerscope_client.errors import AnswerUnreadable
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -42,7 +42,7 @@ def parse_safetensors(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
         The tensors by name, in the order of their data, read-only; and the metadata.
 
     Raises:
-        AnswerUnreadable: Truncated, damaged, or with a type numpy does not have.
+        AnswerUnreadable: The file is cut off, damaged, or has a type that NumPy lacks.
     """
     header, start = _header(data)
     metadata = _metadata(header.pop("__metadata__", {}))

@@ -1,4 +1,4 @@
-"""The two ways to run a flow: blocking and awaiting. Nothing else differs between the clients."""
+"""Transports that run flows, blocking or asynchronous. Nothing else differs between the two clients."""
 
 import asyncio
 import itertools
@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, TypeVar
 
 import httpx2
 
-from layerscope_client._exchange import Flow, Form, Request, pause, tell
-from layerscope_client._failures import no_answer
+from layerscope_client._error_mapping import no_answer
+from layerscope_client._flows import Flow, Form, Request, report_progress
+from layerscope_client._retries import pause
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ _USER_AGENT = f"layerscope-client/{version('layerscope-client')}"
 
 @dataclass(frozen=True)
 class Policy:
-    """What both transports add to each request, and how often they try."""
+    """The settings that both transports share: the API key, and the number of retries."""
 
     api_key: str | None
     retries: int
@@ -41,12 +42,12 @@ class Policy:
 
 
 def _form(form: Form, file: BinaryIO) -> dict[str, Any]:
-    """More keyword arguments, for a form."""
+    """The additional keyword arguments for a form."""
     return {"data": dict(form.fields), "files": {form.name: (form.file.name, file)}}
 
 
-def _end_of(response: httpx2.Response, line: str) -> httpx2.Response:
-    """The last line of a stream as an answer of its own."""
+def _last_line(response: httpx2.Response, line: str) -> httpx2.Response:
+    """The last line of a stream, as an answer."""
     return httpx2.Response(response.status_code, content=line.encode(), request=response.request)
 
 
@@ -58,7 +59,7 @@ class Transport:
         self._policy = policy
 
     def run(self, flow: Flow[T]) -> T:
-        """Send what the flow asks for until it returns."""
+        """Send the requests of a flow until it returns its result."""
         try:
             request = next(flow)
             while True:
@@ -70,7 +71,7 @@ class Transport:
     def _send(self, request: Request) -> httpx2.Response:
         for attempt in itertools.count():
             try:
-                response = self._answer(request)
+                response = self._send_once(request)
             except httpx2.RequestError as error:
                 raise no_answer(error, self.http.base_url) from error
             seconds = pause(response, attempt, self._policy.retries)
@@ -79,7 +80,7 @@ class Transport:
             time.sleep(seconds)
         return response
 
-    def _answer(self, request: Request) -> httpx2.Response:
+    def _send_once(self, request: Request) -> httpx2.Response:
         arguments = self._policy.arguments(request)
         if request.form is not None:
             with request.form.file.open("rb") as file:
@@ -92,8 +93,8 @@ class Transport:
                 return response
             line = ""
             for line in response.iter_lines():
-                tell(line, request.progress)
-            return _end_of(response, line)
+                report_progress(line, request.progress)
+            return _last_line(response, line)
 
 
 class AsyncTransport:
@@ -104,7 +105,7 @@ class AsyncTransport:
         self._policy = policy
 
     async def run(self, flow: Flow[T]) -> T:
-        """Send what the flow asks for until it returns."""
+        """Send the requests of a flow until it returns its result."""
         try:
             request = next(flow)
             while True:
@@ -116,7 +117,7 @@ class AsyncTransport:
     async def _send(self, request: Request) -> httpx2.Response:
         for attempt in itertools.count():
             try:
-                response = await self._answer(request)
+                response = await self._send_once(request)
             except httpx2.RequestError as error:
                 raise no_answer(error, self.http.base_url) from error
             seconds = pause(response, attempt, self._policy.retries)
@@ -125,7 +126,7 @@ class AsyncTransport:
             await asyncio.sleep(seconds)
         return response
 
-    async def _answer(self, request: Request) -> httpx2.Response:
+    async def _send_once(self, request: Request) -> httpx2.Response:
         arguments = self._policy.arguments(request)
         if request.form is not None:
             with request.form.file.open("rb") as file:
@@ -138,5 +139,5 @@ class AsyncTransport:
                 return response
             line = ""
             async for line in response.aiter_lines():
-                tell(line, request.progress)
-            return _end_of(response, line)
+                report_progress(line, request.progress)
+            return _last_line(response, line)

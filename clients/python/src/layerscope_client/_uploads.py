@@ -1,4 +1,4 @@
-"""Upload once, reuse the id, upload again when the service has forgotten it."""
+"""Uploads: each image file is uploaded once and named by its id from then on, until the service has deleted it."""
 
 import threading
 from collections import OrderedDict
@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 
 import httpx2
 
-from layerscope_client._answers import StoredImage
-from layerscope_client._exchange import Flow, Request, fetch, fetch_json
+from layerscope_client._flows import Flow, Request, fetch, fetch_json
 from layerscope_client._images import ImageFile, StoredId
+from layerscope_client._results import StoredImage
 from layerscope_client.errors import ImageNotFound
 
 MAX_REMEMBERED = 1_024
-"""How many uploads a client remembers; the oldest use makes way."""
+"""Most uploads that a client remembers; the least recently used ones are forgotten."""
 
 
 class Uploads:
-    """Which image files the service has been sent, by digest. Safe to use from many threads."""
+    """The ids of uploaded image files, by digest. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: OrderedDict[bytes, StoredId] = OrderedDict()
 
     def upload(self, image: ImageFile) -> Flow[StoredImage]:
-        """Send an image file, whether or not it was sent before."""
+        """Upload an image file, even if it was uploaded before."""
         headers = {"Content-Type": image.content_type}
         stored = StoredImage.of(
             (yield from fetch_json(Request("POST", "/v1/images", (), headers, image.data)))
@@ -32,38 +32,38 @@ class Uploads:
         return stored
 
     def use(
-        self, images: Sequence[ImageFile | StoredId], ask: Callable[[list[StoredId]], Request]
+        self, images: Sequence[ImageFile | StoredId], request: Callable[[list[StoredId]], Request]
     ) -> Flow[httpx2.Response]:
-        """Ask for something by the ids of images, uploading those the service does not have.
+        """Make a request that names images by id. Files are uploaded before, if the service does not have them.
 
         Args:
-            images: Files, or ids that are used as they are.
-            ask: Makes the request from the ids.
+            images: Files, or the ids of stored images.
+            request: Makes the request from the ids.
 
         Raises:
             ImageNotFound: An image that was given by its id is not stored.
         """
         try:
-            return (yield from self._asked(images, ask))
+            return (yield from self._fetch(images, request))
         except ImageNotFound:
             files = [image for image in images if isinstance(image, ImageFile)]
             if not files:
                 raise
             for image in files:
                 self._forget_digest(image.digest)
-        return (yield from self._asked(images, ask))
+        return (yield from self._fetch(images, request))
 
     def forget(self, image_id: StoredId) -> None:
-        """Forget that an image was sent."""
+        """Forget that an image was uploaded."""
         with self._lock:
             for digest in [digest for digest, known in self._ids.items() if known == image_id]:
                 del self._ids[digest]
 
-    def _asked(
-        self, images: Sequence[ImageFile | StoredId], ask: Callable[[list[StoredId]], Request]
+    def _fetch(
+        self, images: Sequence[ImageFile | StoredId], request: Callable[[list[StoredId]], Request]
     ) -> Flow[httpx2.Response]:
         ids = yield from self._ids_of(images)
-        return (yield from fetch(ask(ids)))
+        return (yield from fetch(request(ids)))
 
     def _ids_of(self, images: Sequence[ImageFile | StoredId]) -> Flow[list[StoredId]]:
         ids = []

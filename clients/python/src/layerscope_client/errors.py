@@ -1,68 +1,32 @@
-"""Everything a call can raise, as one tree that mirrors the service's own.
+"""Exceptions of the client: one tree, like that of the service.
 
-A class is chosen by the answer's `code`; a code this version does not know falls back to the status.
+The class is chosen by the `code` of the answer, or by its status if this version does not know the code.
 
 ::
 
     LayerscopeError
-    ├── ConnectionFailed       connection_failed: no answer came
-    ├── AnswerUnreadable       answer_unreadable: something else than a Layerscope service answered
-    ├── Malformed              400: the request cannot be understood
-    │   ├── InvalidRequest         invalid_request
-    │   ├── InvalidAddress         invalid_address
-    │   ├── InvalidSelector        invalid_selector
-    │   └── HostRefused            host_refused
-    ├── Denied                 401, 403: whoever asks may not
-    │   ├── KeyInvalid             key_invalid
-    │   ├── ScopeMissing           scope_missing
-    │   └── OriginRefused          origin_refused
-    ├── NotFound               404: what it names does not exist
-    │   ├── ModelNotFound          model_not_found
-    │   └── ImageNotFound          image_not_found
-    ├── Conflict               409: it contradicts what is already there
-    │   ├── ModelNotLoaded         model_not_loaded
-    │   └── ControlRefused         control_refused
-    ├── TooLarge               413: a bound would be passed; details carry both numbers
-    │   ├── HeadersTooLarge        headers_too_large
-    │   ├── BodyTooLarge           body_too_large
-    │   ├── ImageTooLarge          image_too_large
-    │   ├── AnswerTooLarge         answer_too_large
-    │   └── TooMany                too_many
-    ├── Unsupported            415: a format the service does not read or write
-    │   ├── UnsupportedImage       unsupported_image
-    │   └── UnsupportedFormat      unsupported_format
-    ├── Impossible             422: well formed, but cannot be done
-    │   ├── LayerNotFound          layer_not_found
-    │   ├── ChannelNotFound        channel_not_found
-    │   ├── OptionInvalid          option_invalid
-    │   ├── NoPicture              no_picture
-    │   ├── ImageUnreadable        image_unreadable
-    │   ├── ImageTooComplex        image_too_complex
-    │   ├── TensorUnreadable       tensor_unreadable
-    │   ├── InputMismatch          input_mismatch
-    │   ├── NotDifferentiable      not_differentiable
-    │   └── ModelRefused           model_refused
-    │       ├── ModelUnreadable            model_unreadable
-    │       ├── ModelTooLarge              model_too_large
-    │       ├── ConfigInvalid              config_invalid
-    │       ├── LayerNotAllowed            layer_not_allowed
-    │       ├── WeightsExternalReference   weights_external_reference
-    │       ├── WeightsMalformed           weights_malformed
-    │       └── WeightsShapeMismatch       weights_shape_mismatch
-    ├── Overloaded             429: too much at once, also after the retries
-    │   ├── QueueFull              queue_full
-    │   └── QuotaExceeded          quota_exceeded
-    ├── Unavailable            503: not now, also after the retries
-    │   ├── ModelLoading           model_loading
-    │   ├── MemoryBusy             memory_busy
-    │   ├── SourceUnreachable      source_unreachable
-    │   └── Draining               draining
-    ├── SlowSender             408: slow_sender
-    ├── DeadlineExceeded       504: deadline_exceeded
-    ├── StorageFull            507: storage_full
-    └── ServiceFault           500: a bug of the service; report it with the request id
+    ├── ConnectionFailed       no answer came
+    ├── AnswerUnreadable       something else than a Layerscope service answered
+    ├── Malformed              400: InvalidRequest, InvalidAddress, InvalidSelector, HostRefused
+    ├── Denied                 401, 403: KeyInvalid, ScopeMissing, OriginRefused
+    ├── NotFound               404: ModelNotFound, ImageNotFound
+    ├── SlowSender             408
+    ├── Conflict               409: ModelNotLoaded, ControlRefused
+    ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
+    ├── Unsupported            415: UnsupportedImage, UnsupportedFormat
+    ├── Impossible             422: LayerNotFound, ChannelNotFound, OptionInvalid, NoPicture, ImageUnreadable,
+    │   │                      ImageTooComplex, TensorUnreadable, InputMismatch, NotDifferentiable
+    │   └── ModelRefused       ModelUnreadable, ModelTooLarge, ConfigInvalid, LayerNotAllowed,
+    │                          WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
+    ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
+    ├── ServiceFault           500: a bug of the service; report it with the request id
+    ├── Unavailable            503, also after the retries: ModelLoading, MemoryBusy, SourceUnreachable, Draining
+    ├── DeadlineExceeded       504
+    └── StorageFull            507
 
-Arguments that cannot be sent at all raise Python's own TypeError or ValueError before any request.
+The code of a class is its name in snake case, such as `layer_not_found` for `LayerNotFound`.
+
+Arguments that cannot be sent raise TypeError or ValueError before any request.
 """
 
 from collections.abc import Mapping
@@ -70,14 +34,14 @@ from typing import Any
 
 
 class LayerscopeError(Exception):
-    """The root of what this client raises.
+    """The base class of all exceptions of this client.
 
     Attributes:
-        code: A stable string a program can switch on, such as "layer_not_found".
-        message: One sentence a person can act on.
-        status: The HTTP status, or None when no answer came, or an error at the end of a stream that had begun.
-        details: The figures and names in the message.
-        request_id: What the service's log calls this request, or None.
+        code: A stable name for programs, such as "layer_not_found".
+        message: One sentence that says what to do.
+        status: The HTTP status; None if no answer came, or for an error at the end of a stream.
+        details: The numbers and names in the message.
+        request_id: The id of the request in the log of the service, or None.
     """
 
     def __init__(
@@ -101,7 +65,7 @@ class LayerscopeError(Exception):
 
 
 class ConnectionFailed(LayerscopeError):
-    """No answer came: refused, broken off or too slow. `details["cause"]` names which."""
+    """No answer came: the connection was refused, broken off or too slow; see `details["cause"]`."""
 
 
 class AnswerUnreadable(LayerscopeError):
@@ -125,11 +89,11 @@ class InvalidSelector(Malformed):
 
 
 class HostRefused(Malformed):
-    """The service is not known by the name in the address."""
+    """The service does not accept the host name in the address."""
 
 
 class Denied(LayerscopeError):
-    """Whoever asks may not."""
+    """The caller is not allowed to do this."""
 
 
 class KeyInvalid(Denied):
@@ -137,11 +101,11 @@ class KeyInvalid(Denied):
 
 
 class ScopeMissing(Denied):
-    """The API key may not do this."""
+    """The scopes of the API key do not allow this."""
 
 
 class OriginRefused(Denied):
-    """A page of another site asked for a change, and the service does not let that site in."""
+    """A page of another site requested a change, and the service does not allow that site."""
 
 
 class NotFound(LayerscopeError):
@@ -161,15 +125,15 @@ class Conflict(LayerscopeError):
 
 
 class ModelNotLoaded(Conflict):
-    """The model is known but not in memory."""
+    """The model exists but is not loaded."""
 
 
 class ControlRefused(Conflict):
-    """Which models there are is decided elsewhere than by requests."""
+    """The service does not let requests change its models."""
 
 
 class TooLarge(LayerscopeError):
-    """A bound would be passed. `details` carry the size asked for and the limit."""
+    """A limit would be exceeded. `details` have the requested size and the limit."""
 
 
 class HeadersTooLarge(TooLarge):
@@ -217,7 +181,7 @@ class ChannelNotFound(Impossible):
 
 
 class OptionInvalid(Impossible):
-    """An option has a value that makes no sense here."""
+    """An option has a value that is not possible here."""
 
 
 class NoPicture(Impossible):
@@ -229,7 +193,7 @@ class ImageUnreadable(Impossible):
 
 
 class ImageTooComplex(Impossible):
-    """The image would cost far more to decode than its pixels warrant."""
+    """Decoding the image would take far more work than its size in pixels explains."""
 
 
 class TensorUnreadable(Impossible):
@@ -257,7 +221,7 @@ class ModelTooLarge(ModelRefused):
 
 
 class ConfigInvalid(ModelRefused):
-    """The model's configuration says what no configuration of Keras says."""
+    """The configuration of the model is not one that Keras writes."""
 
 
 class LayerNotAllowed(ModelRefused):
@@ -265,7 +229,7 @@ class LayerNotAllowed(ModelRefused):
 
 
 class WeightsExternalReference(ModelRefused):
-    """The weights are, or may be, in another place than the model's file."""
+    """The weights are, or may be, outside the model file."""
 
 
 class WeightsMalformed(ModelRefused):
@@ -277,19 +241,19 @@ class WeightsShapeMismatch(ModelRefused):
 
 
 class Overloaded(LayerscopeError):
-    """Too much at once. Trying again later helps."""
+    """There are too many requests at the moment. A later retry can succeed."""
 
 
 class QueueFull(Overloaded):
-    """As many requests are waiting as the service lets wait."""
+    """The queue of the service is full."""
 
 
 class QuotaExceeded(Overloaded):
-    """As many requests of the same API key are being answered as one may have."""
+    """The API key has as many requests in progress as it may have."""
 
 
 class Unavailable(LayerscopeError):
-    """Not now. Trying again later helps."""
+    """Not possible at the moment. A later retry can succeed."""
 
 
 class ModelLoading(Unavailable):
@@ -297,23 +261,23 @@ class ModelLoading(Unavailable):
 
 
 class MemoryBusy(Unavailable):
-    """Other requests worked in the memory that this one needs, and did not finish in its time."""
+    """Other requests used the memory that this one needs, until its deadline."""
 
 
 class SourceUnreachable(Unavailable):
-    """Where the service fetches models from cannot be read; what it fetched before is kept."""
+    """The source of the models cannot be read; models that were fetched before are kept."""
 
 
 class SlowSender(LayerscopeError):
-    """The request did not arrive in its time."""
+    """The request was sent too slowly."""
 
 
 class Draining(Unavailable):
-    """The service was told to end before the request was finished."""
+    """The service was shut down before the request was finished."""
 
 
 class DeadlineExceeded(LayerscopeError):
-    """The request could not be answered in its time."""
+    """The request was not answered before its deadline."""
 
 
 class StorageFull(LayerscopeError):
@@ -321,4 +285,4 @@ class StorageFull(LayerscopeError):
 
 
 class ServiceFault(LayerscopeError):
-    """A bug of the service. Its log knows the request by `request_id`."""
+    """A bug of the service. Its log has the details under the `request_id`."""

@@ -1,4 +1,4 @@
-"""From an error answer to the exception that stands for it."""
+"""Mapping of error answers to exceptions: by code, or by status where this version does not know the code."""
 
 from typing import Any
 
@@ -73,7 +73,10 @@ _BY_STATUS: dict[int, type[errors.LayerscopeError]] = {
 
 
 def failure(response: httpx2.Response) -> errors.LayerscopeError:
-    """Make the exception for an answer that is not a success, whoever sent it, or for a stream that ends with an error."""
+    """The exception for an answer that is not a success, or for a stream that ends with an error.
+
+    The answer can come from a proxy, so that it need not be JSON.
+    """
     body = _body(response)
     status = response.status_code
     code = str(body.get("code", f"http_{status}"))
@@ -89,7 +92,7 @@ def failure(response: httpx2.Response) -> errors.LayerscopeError:
 
 
 def no_answer(error: httpx2.RequestError, base_url: httpx2.URL) -> errors.ConnectionFailed:
-    """Make the exception for a request that got no answer. Credentials in the address are not repeated."""
+    """The exception for a request without an answer. Credentials in the address are left out of its message."""
     cause = type(error).__name__
     address = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
     message = f"No answer from {address} ({cause}). Check the address and that the service runs."
@@ -97,7 +100,7 @@ def no_answer(error: httpx2.RequestError, base_url: httpx2.URL) -> errors.Connec
 
 
 def unreadable(what: str) -> errors.AnswerUnreadable:
-    """Make the exception for an answer that says something else than it should."""
+    """The exception for an answer with an unexpected content."""
     message = f"The answer cannot be read: {what}. Is this the address of a Layerscope service?"
     return errors.AnswerUnreadable("answer_unreadable", message)
 

@@ -1,4 +1,4 @@
-"""What the service answers about images, as types. A newer service may send more keys than are named here."""
+"""Types of answers about images. A newer service may send more keys than are named here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any, NotRequired, Self, TypedDict
 
 from layerscope_client._attribution import Explanation
 from layerscope_client._descriptions import ModelIdentity
-from layerscope_client._failures import unreadable
+from layerscope_client._error_mapping import unreadable
 
 
 class PlannedLayer(TypedDict):
-    """What would be sent of a layer; None stands for what only a run can tell."""
+    """The part of a layer in a planned answer; None for values that are known only after a run."""
 
     address: str
     shape: list[int | None]
@@ -19,7 +19,7 @@ class PlannedLayer(TypedDict):
 
 
 class PlanRefusal(TypedDict):
-    """The error that would be the answer."""
+    """The error that the request would get."""
 
     error: str
     code: str
@@ -27,9 +27,9 @@ class PlanRefusal(TypedDict):
 
 
 class PlannedFormat(TypedDict):
-    """An answer in one format: its bytes, just so many if `exact`, else at most, and the memory that making it takes.
+    """A planned answer in one format: its bytes (an upper bound unless `exact`) and the memory that making it takes.
 
-    None stands for what only a run can tell.
+    None stands for values that are known only after a run.
     """
 
     bytes: int | None
@@ -40,16 +40,16 @@ class PlannedFormat(TypedDict):
 
 
 class PlannedComputation(TypedDict):
-    """Bytes of the values asked for, and about how many are on the way to them at the fullest moment."""
+    """Bytes of the requested values, and an estimate of the most bytes of intermediate values at one time."""
 
     fetched_bytes: int | None
     intermediate_bytes: int | None
 
 
 class Plan(TypedDict):
-    """What activations would be and take, and whether they would be computed.
+    """Shapes, bytes and memory of activations, and whether the request would be admitted, before anything is computed.
 
-    `format` is the one that `activations` asks for, `admitted` is whether it would be answered in that.
+    `format` is the format that `activations` requests, and `admitted` is whether it would be answered in that format.
     """
 
     model: ModelIdentity
@@ -64,11 +64,11 @@ class Plan(TypedDict):
 
 # "class" is a keyword, so this one cannot be written as a class.
 Prediction = TypedDict("Prediction", {"class": int, "name": str | None, "value": float | None})
-"""A class, its name where the model declares one, and its value; None stands for NaN and infinities."""
+"""A class, its name if the model declares one, and its value; None for NaN and infinities."""
 
 
 class PredictedOutput(TypedDict):
-    """The best predictions of one output: a list an image, best first; None for outputs that are not vectors."""
+    """The best predictions of one output: one list per image, best first; None for outputs that are not vectors."""
 
     name: str
     address: str
@@ -77,7 +77,7 @@ class PredictedOutput(TypedDict):
 
 
 class Predictions(TypedDict):
-    """What a model says about a batch."""
+    """The predictions of a model for a batch."""
 
     model: ModelIdentity
     images: list[str]
@@ -87,7 +87,7 @@ class Predictions(TypedDict):
 
 
 class InspectedLayer(TypedDict):
-    """What there is to see of a layer: statistics, and links, which are None where there is nothing (`reason`)."""
+    """Statistics of a layer, and links to its pictures and values; a link that does not exist is None (`reason`)."""
 
     address: str
     type: str
@@ -100,7 +100,7 @@ class InspectedLayer(TypedDict):
 
 
 class InspectedAttribution(TypedDict):
-    """The heat maps of one method, as links, which are None where there is nothing (`reason`)."""
+    """Links to the heat maps of one method; a link that does not exist is None (`reason`)."""
 
     method: str
     address: str | None
@@ -112,18 +112,18 @@ class InspectedAttribution(TypedDict):
 
 
 class Inspection(Predictions):
-    """What a model says about a batch, what there is to see inside, and what explains it."""
+    """The predictions of a model for a batch, with all its layers and with attributions."""
 
     layers: list[InspectedLayer]
     attributions: list[InspectedAttribution]
 
 
 class FieldOnInput(TypedDict):
-    """What a unit sees of one input: a box (x0, y0, x1, y1; the latter two excluded), or None if nothing.
+    """The receptive field of a unit in one input: a box (x0, y0, x1, y1; x1 and y1 excluded), or None if it is empty.
 
-    `original` is the same in pixels of the image that was given, if one was.
-    `reason` says what makes every unit see all of it, if something does. `size`, `stride` and `offset` tell by axis
-    how the box follows the unit away from the borders; they lack axes where it does so in no regular way.
+    `original` is the same box in pixels of the image, if one was given. `reason` names the operation by which every unit
+    depends on the whole input, if there is one. Away from the borders the box of unit u begins at stride * u + offset and
+    is `size` long, for each axis; axes along which the box moves irregularly are missing.
     """
 
     name: str
@@ -137,7 +137,7 @@ class FieldOnInput(TypedDict):
 
 
 class ReceptiveField(TypedDict):
-    """What a unit of a layer's map sees of each input; if not `exact`, it may see less."""
+    """The receptive field of a unit in each input. Unless it is `exact`, the unit may depend on less."""
 
     model: ModelIdentity
     layer: str
@@ -147,7 +147,7 @@ class ReceptiveField(TypedDict):
 
 
 class AtlasTile(TypedDict):
-    """A rectangle of a picture in pixels, and what it shows; the ends of its range are null without a finite value."""
+    """A tile of a picture: its box in pixels, and what it shows; its range is None if it has no finite value."""
 
     image: int
     channel: int | None
@@ -161,7 +161,7 @@ class AtlasTile(TypedDict):
 
 
 class AtlasLayer(TypedDict):
-    """A layer in a picture."""
+    """The tiles of one layer in a picture."""
 
     address: str
     shape: list[int]
@@ -169,7 +169,7 @@ class AtlasLayer(TypedDict):
 
 
 class Atlas(TypedDict):
-    """What lies where in a picture of feature maps."""
+    """The sprite atlas of a picture of feature maps: position and range of every tile."""
 
     model: ModelIdentity
     images: list[str]
@@ -187,7 +187,7 @@ class Atlas(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image the service keeps, to be used instead of the image itself.
+    """An image that the service stores; it can be given to every call in place of the image itself.
 
     Attributes:
         id: "sha256-" and the digest of the data, in hexadecimal.
@@ -196,8 +196,8 @@ class StoredImage:
         mode: Pillow's name of the pixel type.
         format: The container, decided by content.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
-        expires: When it is forgotten if it is not used, as ISO 8601 in UTC.
-        notes: What decoding does to it, such as leaving out all frames but the first.
+        expires: The time at which it is deleted unless it is used before, ISO 8601 in UTC.
+        notes: Conversions that decoding makes, such as using the first frame only.
     """
 
     id: str
@@ -214,7 +214,7 @@ class StoredImage:
         """Read the answer to an upload.
 
         Raises:
-            AnswerUnreadable: Something is missing.
+            AnswerUnreadable: A key is missing.
         """
         try:
             return cls(**{name: body[name] for name in cls.__slots__})
@@ -223,13 +223,13 @@ class StoredImage:
 
 
 class LayerStatistics(TypedDict):
-    """Figures of a layer over all images; None where no value is finite.
+    """Statistics of a layer over all images; None where no value is finite.
 
     Attributes:
         dead: Channels that are zero everywhere.
-        saturated: Channels that hardly leave one end of the layer's range.
-        histogram: `edges` of the bins and `counts` in them.
-        channels: The same names, each with a list, one item a channel; None without channels.
+        saturated: Channels of which nearly all values lie near one end of the layer's range.
+        histogram: The `edges` of the bins, and the `counts` in them.
+        channels: The same names, each with a list of one item per channel; None without channels.
     """
 
     address: str
@@ -248,7 +248,7 @@ class LayerStatistics(TypedDict):
 
 
 class Statistics(TypedDict):
-    """What the values of layers are like for a batch of images."""
+    """Statistics of layers for a batch of images."""
 
     model: ModelIdentity
     images: list[str]

@@ -1,0 +1,253 @@
+"""Flows of the calls that concern one model: their requests, and the results of their answers."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+from urllib.parse import parse_qsl, quote
+
+import httpx2
+
+from layerscope_client._activations import Activations
+from layerscope_client._attribution import Attribution
+from layerscope_client._descriptions import (
+    Graph,
+    Layers,
+    ModelDescription,
+    NamedModelVersion,
+)
+from layerscope_client._error_mapping import failure, unreadable
+from layerscope_client._flows import Flow, Progress, Request, fetch, fetch_json, json_object, part_of
+from layerscope_client._images import Inputs, Pictures, StoredId, TensorFile
+from layerscope_client._options import Channels, query, repeated
+from layerscope_client._picture import Picture
+from layerscope_client._results import (
+    Atlas,
+    Inspection,
+    Plan,
+    Predictions,
+    ReceptiveField,
+    Statistics,
+)
+from layerscope_client._uploads import Uploads
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+"""Less strict than the rule of the service, but without characters that have a meaning in a path."""
+
+_METHOD_NAME = re.compile(r"[A-Za-z0-9+-]+")
+
+
+class ModelCalls:
+    """Flows of the calls that concern one model."""
+
+    def __init__(self, name: str, uploads: Uploads) -> None:
+        if _MODEL_NAME.fullmatch(name) is None:
+            raise ValueError(f"A model is named as name, name@version or name@label, not {name[:80]!r}.")
+        self._path = f"/v1/models/{name}"
+        self._uploads = uploads
+
+    def describe(self) -> Flow[ModelDescription]:
+        """The description of the model."""
+        return cast("ModelDescription", (yield from fetch_json(Request("GET", self._path))))
+
+    def layers(self, selectors: Sequence[str]) -> Flow[Layers]:
+        """The layers that match any of the selectors."""
+        body = yield from fetch_json(Request("GET", f"{self._path}/layers", repeated("layers", selectors)))
+        return Layers(part_of(body, "layers"), part_of(body, "model"), part_of(body, "unreachable"))
+
+    def load(self) -> Flow[NamedModelVersion]:
+        """Load the version."""
+        return cast("NamedModelVersion", (yield from fetch_json(Request("POST", f"{self._path}/load"))))
+
+    def unload(self) -> Flow[NamedModelVersion]:
+        """Unload the version."""
+        return cast("NamedModelVersion", (yield from fetch_json(Request("POST", f"{self._path}/unload"))))
+
+    def remove(self) -> Flow[None]:
+        """Delete the version."""
+        yield from fetch(Request("DELETE", self._path))
+
+    def set_label(self, label: str) -> Flow[dict[str, int]]:
+        """Set a label to the version; the result is all labels of the model."""
+        body = yield from fetch_json(Request("PUT", self._label_path(label)))
+        return cast("dict[str, int]", part_of(body, "labels"))
+
+    def remove_label(self, label: str) -> Flow[None]:
+        """Remove a label."""
+        yield from fetch(Request("DELETE", self._label_path(label)))
+
+    def _label_path(self, label: str) -> str:
+        return f"{self._path}/labels/{quote(label, safe='')}"
+
+    def graph(self) -> Flow[Graph]:
+        """The graph of the model, for drawing."""
+        return cast("Graph", (yield from fetch_json(Request("GET", f"{self._path}/graph"))))
+
+    def activations(
+        self, images: Inputs, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Activations]:
+        """The values of layers for a batch."""
+        response = yield from self._send("activations", images, _tensors(layers, options))
+        return Activations.of(response.content)
+
+    def plan(
+        self, images: Inputs | int, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Plan]:
+        """The shapes, bytes and memory that `activations` would have."""
+        params = _tensors(layers, options)
+        if isinstance(images, int):
+            request = Request("GET", f"{self._path}/plan", params + query({"batch": images}))
+            return cast("Plan", (yield from fetch_json(request)))
+        return cast("Plan", json_object((yield from self._send("plan", images, params))))
+
+    def feature_map(
+        self,
+        images: Inputs,
+        layer: str,
+        channel: int | None,
+        channels: Channels | None,
+        options: Mapping[str, object],
+    ) -> Flow[Picture]:
+        """A picture of one channel of a layer, or of several."""
+        params = query({"layer": layer, "channel": channel, "channels": channels, **options})
+        return Picture.of((yield from self._send("feature-map.png", images, params)))
+
+    def atlas(
+        self,
+        images: Inputs,
+        layer: str,
+        channel: int | None,
+        channels: Channels | None,
+        options: Mapping[str, object],
+    ) -> Flow[Atlas]:
+        """The sprite atlas of the picture of `feature_map`."""
+        params = query({"layer": layer, "channel": channel, "channels": channels, **options})
+        return cast("Atlas", json_object((yield from self._send("feature-map.json", images, params))))
+
+    def overlay(
+        self, image: Inputs, layer: str, channel: int | None, options: Mapping[str, object]
+    ) -> Flow[Picture]:
+        """A picture of one channel of a layer over the image."""
+        params = query({"layer": layer, "channel": channel, **options})
+        return Picture.of((yield from self._send("overlay.png", image, params)))
+
+    def statistics(
+        self, images: Inputs, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Statistics]:
+        """Statistics of layers and channels."""
+        params = repeated("layers", layers) + query(options)
+        return cast("Statistics", json_object((yield from self._send("statistics", images, params))))
+
+    def statistics_picture(self, images: Inputs, layers: str | Sequence[str]) -> Flow[Picture]:
+        """A picture with one row of statistics per layer."""
+        return Picture.of((yield from self._send("statistics.png", images, repeated("layers", layers))))
+
+    def predictions(self, images: Inputs, top: int) -> Flow[Predictions]:
+        """The best classes of every output."""
+        response = yield from self._send("predictions", images, query({"top": top}))
+        return cast("Predictions", json_object(response))
+
+    def inspect(
+        self, images: Inputs, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Inspection]:
+        """Predictions, statistics and links, after one run."""
+        params = repeated("layers", layers) + query(options)
+        return cast("Inspection", json_object((yield from self._send("inspect", images, params, "POST"))))
+
+    def picture(self, link: str) -> Flow[Picture]:
+        """The picture of a link."""
+        path, _, params = link.partition("?")
+        if not path.startswith("/v1/"):
+            raise ValueError(f"This is no link of the service: {link[:80]!r}.")
+        return Picture.of((yield from fetch(Request("GET", path, parse_qsl(params)))))
+
+    def attribution(
+        self, images: Inputs, method: str, options: Mapping[str, object], progress: Progress | None
+    ) -> Flow[Attribution]:
+        """Heat maps."""
+        resource = _attributions(method)
+        if progress is None:
+            params = query({**options, "format": "safetensors"})
+            return Attribution.of((yield from self._send(resource, images, params)).content)
+        response = yield from self._send(resource, images, query(options), progress=progress)
+        body = json_object(response)
+        if "result" not in body:
+            raise failure(response) if "code" in body else unreadable("its stream ends without a result")
+        return Attribution.of_json(body["result"])
+
+    def attribution_picture(self, image: Inputs, method: str, options: Mapping[str, object]) -> Flow[Picture]:
+        """A picture of a heat map over the image."""
+        return Picture.of((yield from self._send(f"{_attributions(method)}.png", image, query(options))))
+
+    def receptive_field(
+        self, layer: str, unit: Mapping[str, int | None], image: Inputs | None
+    ) -> Flow[ReceptiveField]:
+        """The receptive field of a unit in each input."""
+        params = query({"layer": layer, **unit})
+        if image is None:
+            request = Request("GET", f"{self._path}/receptive-field", params)
+            return cast("ReceptiveField", (yield from fetch_json(request)))
+        return cast("ReceptiveField", json_object((yield from self._send("receptive-field", image, params))))
+
+    def _send(
+        self,
+        resource: str,
+        images: Inputs,
+        params: list[tuple[str, str]],
+        method: str = "GET",
+        progress: Progress | None = None,
+    ) -> Flow[httpx2.Response]:
+        path = f"{self._path}/{resource}"
+
+        def streamed(request: Request) -> Request:
+            headers = {**request.headers, "Accept": "application/x-ndjson"}
+            return request if progress is None else replace(request, headers=headers, progress=progress)
+
+        match images:
+            case TensorFile(npy):
+                headers = {"Content-Type": "application/x-npy"}
+                return (yield from fetch(streamed(Request("POST", path, params, headers, npy))))
+            case dict():
+                files, request = (
+                    list(itertools.chain(*images.values())),
+                    _request_by_input(path, params, images),
+                )
+            case list():
+                files, request = images, _request_by_id(path, params, method)
+        return (yield from self._uploads.use(files, lambda ids: streamed(request(ids))))
+
+
+def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:
+    return repeated("layers", layers) + query({**options, "format": "safetensors"})
+
+
+def _request_by_id(
+    path: str, params: list[tuple[str, str]], method: str
+) -> Callable[[list[StoredId]], Request]:
+    if method == "GET":
+        return lambda ids: Request("GET", path, repeated("image", ids) + params)
+    return lambda ids: _with_json(path, params, {"images": [{"id": each} for each in ids]})
+
+
+def _with_json(path: str, params: list[tuple[str, str]], document: Mapping[str, object]) -> Request:
+    body = json.dumps(document).encode()
+    return Request("POST", path, params, {"Content-Type": "application/json"}, body)
+
+
+def _request_by_input(
+    path: str, params: list[tuple[str, str]], images: Mapping[str, Pictures]
+) -> Callable[[list[StoredId]], Request]:
+    def request(ids: list[StoredId]) -> Request:
+        remaining = iter(ids)
+        inputs = {name: [{"id": next(remaining)} for _ in batch] for name, batch in images.items()}
+        return _with_json(path, params, {"inputs": inputs})
+
+    return request
+
+
+def _attributions(method: str) -> str:
+    if _METHOD_NAME.fullmatch(method) is None:
+        raise ValueError(f"This is no attribution method: {method[:80]!r}.")
+    return f"attributions/{quote(method)}"
