@@ -64,7 +64,7 @@ def add_file(
     try:
         with _errors.status(f"Checking {escape(file.name)} …"):
             require_model_name(name or file.stem)
-            declared = None if declaration is None else Manifest.of_stranger(declaration.read_text("utf-8"))
+            declared = None if declaration is None else Manifest.of_untrusted(declaration.read_text("utf-8"))
             engine = LocalEngine(models, Settings().limits, control=Control(uploads=True))
             with closing(engine):
                 added = engine.models.add(file, name or file.stem, declared, load=False)

@@ -17,7 +17,7 @@ from layerscope.models.durable import write_whole
 from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.observability.metrics import Metrics
 
-_FIGURES_SECONDS = 1.0
+_SAMPLES_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,26 @@ class SharedState:
         return SharedImageStore(self.directory / "images", limits)
 
     @contextmanager
-    def figures(self, metrics: Metrics) -> Iterator["SharedFigures"]:
+    def samples(self, metrics: Metrics) -> Iterator["SharedSamples"]:
         """Tell the others the figures of this one, and have those of all."""
-        figures = SharedFigures(metrics, self.directory, self.worker)
+        samples = SharedSamples(metrics, self.directory, self.worker)
         ended = Event()
 
-        def keep_telling() -> None:
-            while not ended.wait(_FIGURES_SECONDS):
-                figures.tell()
+        def keep_writing() -> None:
+            while not ended.wait(_SAMPLES_SECONDS):
+                samples.write()
 
-        figures.tell()
-        thread = Thread(target=keep_telling, name="layerscope-figures", daemon=True)
+        samples.write()
+        thread = Thread(target=keep_writing, name="layerscope-samples", daemon=True)
         thread.start()
         try:
-            yield figures
+            yield samples
         finally:
             ended.set()
             thread.join()
 
 
-class SharedFigures:
+class SharedSamples:
     """The figures of all processes, each with the label `worker`: of the others, as they were a second ago at most.
 
     Args:
@@ -77,17 +77,17 @@ class SharedFigures:
         self._directory = directory
         self._worker = worker
 
-    def tell(self) -> None:
+    def write(self) -> None:
         """Write down the figures of this process as they are now."""
-        path = self._directory / f"figures-{self._worker}.txt"
+        path = self._directory / f"samples-{self._worker}.txt"
         write_whole(path, generate_latest(self._metrics).decode())  # type: ignore[no-untyped-call]
 
     def collect(self) -> Iterable[Metric]:
         """All figures, those of this process as they are now."""
-        self.tell()
+        self.write()
         found: dict[str, Metric] = {}
-        for path in sorted(self._directory.glob("figures-*.txt")):
-            worker = path.stem.removeprefix("figures-")
+        for path in sorted(self._directory.glob("samples-*.txt")):
+            worker = path.stem.removeprefix("samples-")
             for family in _families(path):
                 merged = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 merged.samples += [

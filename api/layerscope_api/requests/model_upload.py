@@ -43,7 +43,7 @@ class UploadOptions(BaseModel):
         Raises:
             ModelRefused: the declaration is invalid, or declares what only an operator may.
         """
-        return None if self.declaration is None else Manifest.of_stranger(self.declaration)
+        return None if self.declaration is None else Manifest.of_untrusted(self.declaration)
 
 
 def declared_size(request: Request, limits: Limits) -> int:

@@ -169,7 +169,7 @@ def _lifespan(
         images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
         metrics.watch(engine, lambda: request_pool.pending)
         resources = ExitStack()
-        exported = resources.enter_context(shared.figures(metrics)) if shared else metrics
+        exported = resources.enter_context(shared.samples(metrics)) if shared else metrics
         app.state.service = Service(
             settings, engine, images, request_pool, admin_pool, lifecycle, metrics, exported
         )

@@ -79,7 +79,7 @@ class Manifest(BaseModel):
             raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
 
     @classmethod
-    def of_stranger(cls, text: str) -> "Manifest":
+    def of_untrusted(cls, text: str) -> "Manifest":
         """Read a declaration that comes with a model from a stranger, and may be nothing but data.
 
         Raises:

@@ -27,7 +27,7 @@ from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_
 from layerscope.models.durable import storing, synchronise, synchronise_folder
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import FILE_NAME, Manifest
-from layerscope.models.validation import Report, accept, suffix_of
+from layerscope.models.validation import Report, suffix_of, validate
 
 _INCOMING = ".incoming"
 
@@ -48,7 +48,7 @@ class ModelStore:
     Args:
         directory: a directory of models; it is made if it is not there.
         limits: `model_store_bytes` bounds what the accepted models take, and what is coming; the others are those of
-            `accept`.
+            `validate`.
 
     Raises:
         StorageFull, ControlRefused: see `storing`.
@@ -98,12 +98,12 @@ class ModelStore:
         Raises:
             OptionInvalid: a model cannot have that name.
             StorageFull: there is no room, on the disk or under the quota; nothing has changed.
-            ModelRefused, UnsupportedFormat: see `accept`.
+            ModelRefused, UnsupportedFormat: see `validate`.
         """
         require_model_name(name)
         with storing(), self._arriving() as folder:
             fresh = folder / f"model{suffix_of(file)}"
-            report = accept(file, fresh, self._limits)
+            report = validate(file, fresh, self._limits)
             if declaration is not None:
                 (folder / FILE_NAME).write_text(declaration.model_dump_json(exclude_unset=True), "utf-8")
             probe(ModelSource(name, 1, fresh, folder, bounds=OpeningBounds.of(self._limits)))

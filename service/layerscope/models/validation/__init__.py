@@ -5,8 +5,8 @@
 Nothing here imports Keras or TensorFlow: a file that is refused was never shown to them.
 """
 
-from layerscope.models.validation.checking import accept, check
+from layerscope.models.validation.checking import check, validate
 from layerscope.models.validation.kinds import suffix_of
 from layerscope.models.validation.report import InputReport, Report
 
-__all__ = ["InputReport", "Report", "accept", "check", "suffix_of"]
+__all__ = ["InputReport", "Report", "check", "suffix_of", "validate"]

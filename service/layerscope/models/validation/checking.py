@@ -33,10 +33,10 @@ def check(path: Path, limits: Limits) -> Report:
         StorageFull: there is no room for temporary files.
     """
     with tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
-        return accept(path, Path(folder) / f"fresh{path.suffix}", limits)
+        return validate(path, Path(folder) / f"fresh{path.suffix}", limits)
 
 
-def accept(path: Path, target: Path, limits: Limits) -> Report:
+def validate(path: Path, target: Path, limits: Limits) -> Report:
     """Examine a model file and write a fresh one of what was checked.
 
     Args:

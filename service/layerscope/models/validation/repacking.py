@@ -12,7 +12,7 @@ import numpy as np
 from layerscope.errors import WeightsMalformed
 from layerscope.models.validation.archive import CONFIG, METADATA, WEIGHTS
 from layerscope.models.validation.config import Config
-from layerscope.models.validation.weights import damage_told
+from layerscope.models.validation.weights import damage_as_error
 
 _ATTRIBUTES = re.compile(r"name|dtype|backend|keras_version|(layer|weight)_names\d*")
 _DROPPED = frozenset({"optimizer", "optimizer_weights"})
@@ -81,13 +81,13 @@ def _copy(source: Any, target: Any, name: str, strange: list[str]) -> None:
 def _copy_values(source: Any, target: Any) -> bool:
     """Copy them by slices of a few megabytes; whether all are finite."""
     if not source.shape:
-        with damage_told():
+        with damage_as_error():
             value = source[()]
         target[()] = value
         return bool(np.isfinite(value)) if source.dtype.kind == "f" else True
     finite, rows = True, max(1, (4 << 20) // max(1, source.nbytes // max(1, source.shape[0])))
     for start in range(0, source.shape[0], rows):
-        with damage_told():
+        with damage_as_error():
             values = source[start : start + rows]
         target[start : start + rows] = values
         finite = finite and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
@@ -95,7 +95,7 @@ def _copy_values(source: Any, target: Any) -> bool:
 
 
 def _copy_attributes(source: Any, target: Any) -> None:
-    with damage_told():
+    with damage_as_error():
         values = {name: source.attrs[name] for name in source.attrs if _ATTRIBUTES.fullmatch(name)}
     for name, value in values.items():
         if isinstance(value, (str, bytes)):

@@ -63,7 +63,7 @@ def opened(path: Path) -> Any:
 
 
 @contextmanager
-def damage_told() -> Iterator[None]:
+def damage_as_error() -> Iterator[None]:
     """While an HDF5 file is read, say of all that h5py raises for a damaged one that it is damaged.
 
     Raises:
@@ -85,7 +85,7 @@ def read_arrays(file: Any, limits: Limits) -> list[StoredArray]:
         ModelTooLarge: the arrays, or the objects, are more than there may be.
         ModelUnreadable: the file is damaged.
     """
-    with damage_told():
+    with damage_as_error():
         found = list(_arrays(file, set(), limits))
     numbers = sum(each.size for each in found)
     if numbers > limits.model_parameters:

@@ -19,7 +19,7 @@ from layerscope.limits import Limits
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
 from layerscope.models.probing import require_held
-from layerscope.models.validation import accept
+from layerscope.models.validation import validate
 
 BOUNDS = OpeningBounds(seconds=60, address_space=8 << 30, parameters=500_000_000)
 
@@ -49,7 +49,7 @@ def ancestors(pid, parents):
 @pytest.mark.parametrize("make", [tiny_model, separable_model])
 def test_m14_a_good_model_passes(tmp_path, make):
     folder = write_version(tmp_path, make(), "good")
-    accept(folder / "model.keras", folder / "fresh.keras", Limits())
+    validate(folder / "model.keras", folder / "fresh.keras", Limits())
     (folder / "fresh.keras").rename(folder / "model.keras")
     assert probed(folder).blueprint.parameters == make().count_params()
 

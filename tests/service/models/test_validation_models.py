@@ -14,7 +14,7 @@ from model_files import rewrite_as_keras_2, separable_model, tiny_model
 from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
 from layerscope.models.formats import open_model
-from layerscope.models.validation import accept
+from layerscope.models.validation import validate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
 
@@ -35,7 +35,7 @@ OWN_CLASSES = {
 def fresh_of(model, tmp_path, suffix=".keras"):
     path = tmp_path / f"came{suffix}"
     model.save(path)
-    report = accept(path, tmp_path / f"fresh{suffix}", LIMITS)
+    report = validate(path, tmp_path / f"fresh{suffix}", LIMITS)
     assert sorted(each.name for each in tmp_path.iterdir()) == [f"came{suffix}", f"fresh{suffix}"]
     return report, open_model(tmp_path / f"fresh{suffix}")
 
@@ -80,7 +80,7 @@ def test_m11_legacy_files(tmp_path, make):
     path = tmp_path / "came.h5"
     model.save(path)
     rewrite_as_keras_2(path)
-    report = accept(path, tmp_path / "fresh.h5", LIMITS)
+    report = validate(path, tmp_path / "fresh.h5", LIMITS)
     assert report.kind == "hdf5"
     assert report.parameters == model.count_params()
     assert_same(model, open_model(tmp_path / "fresh.h5"), np.ones((2, *model.input_shape[1:]), np.float32))
@@ -100,9 +100,9 @@ def test_m11_a_compiled_and_trained_model_leaves_its_training_behind(tmp_path):
 def test_the_same_parts_make_the_same_bytes(tmp_path):
     tiny_model().save(tmp_path / "came.keras")
     for name in ("one", "two"):
-        accept(tmp_path / "came.keras", tmp_path / f"{name}.keras", LIMITS)
+        validate(tmp_path / "came.keras", tmp_path / f"{name}.keras", LIMITS)
     assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
-    again = accept(tmp_path / "one.keras", tmp_path / "three.keras", LIMITS)
+    again = validate(tmp_path / "one.keras", tmp_path / "three.keras", LIMITS)
     assert (tmp_path / "three.keras").read_bytes() == (tmp_path / "one.keras").read_bytes()
     assert again.warnings == ()
 
@@ -117,7 +117,7 @@ def test_m10_weights_that_are_no_numbers(tmp_path, suffix):
         file[where][0] = np.nan
 
     with_weights(path, spoil)
-    report = accept(path, tmp_path / f"fresh{suffix}", LIMITS)
+    report = validate(path, tmp_path / f"fresh{suffix}", LIMITS)
     assert any("NaN" in each and "conv" in each for each in report.warnings)
     values = open_model(tmp_path / f"fresh{suffix}")(np.ones((1, 8, 8, 3), np.float32))
     assert np.isnan(np.asarray(values)).all()
@@ -133,7 +133,7 @@ def test_nothing_that_was_hidden_is_in_the_fresh_file(tmp_path, suffix):
         file.create_dataset("optimizer/hidden-in-a-group", data=np.ones(9))
 
     with_weights(path, hide)
-    accept(path, tmp_path / f"fresh{suffix}", LIMITS)
+    validate(path, tmp_path / f"fresh{suffix}", LIMITS)
     assert b"hidden-in" in path.read_bytes()
     assert b"hidden-in" not in (tmp_path / f"fresh{suffix}").read_bytes()
 
@@ -143,7 +143,7 @@ def test_nothing_is_left_when_one_is_refused(tmp_path):
     tiny_model().save(path)
     with_config(path, lambda config: layer_called(config, "conv").update(class_name="Evil"))
     with pytest.raises(LayerscopeError):
-        accept(path, tmp_path / "fresh.keras", LIMITS)
+        validate(path, tmp_path / "fresh.keras", LIMITS)
     assert [each.name for each in tmp_path.iterdir()] == ["came.keras"]
 
 
@@ -158,7 +158,7 @@ def test_compressed_weights_are_written_out(tmp_path):
         file.create_dataset("layers/conv2d/vars/0", data=values, compression="gzip", shuffle=True)
 
     with_weights(path, compress)
-    accept(path, tmp_path / "fresh.keras", LIMITS)
+    validate(path, tmp_path / "fresh.keras", LIMITS)
     assert_same(model, open_model(tmp_path / "fresh.keras"), np.ones((1, 8, 8, 3), np.float32))
 
 
@@ -172,5 +172,5 @@ def test_a_legacy_file_with_more_layers_than_one_attribute_holds(tmp_path):
     model.save(tmp_path / "came.h5")
     with h5py.File(tmp_path / "came.h5") as file:
         assert "layer_names0" in file["model_weights"].attrs
-    accept(tmp_path / "came.h5", tmp_path / "fresh.h5", LIMITS)
+    validate(tmp_path / "came.h5", tmp_path / "fresh.h5", LIMITS)
     assert_same(model, open_model(tmp_path / "fresh.h5"), np.ones((1, 2), np.float32))
