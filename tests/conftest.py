@@ -2,14 +2,16 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Services that tests start would compile all of Layerscope anew, each of them.
+# Services that tests start would compile all of Layerscope anew, each of them, and each worker the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # The name under which Starlette's TestClient calls.
 os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
 

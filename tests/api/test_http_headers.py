@@ -81,20 +81,21 @@ def test_two_versions_have_two_etags(gallery: Gallery) -> None:
     assert tags["nested@1"] == tags["nested@stable"] != tags["nested@2"] == tags["nested"]
 
 
-def test_another_file_or_declaration_has_another_etag(tmp_path: Path) -> None:
-    def etag(directory: Path, model: str) -> str:
-        with TestClient(create_app(Settings(models=directory))) as http:
-            image = http.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
-            answer = http.get(f"/v1/models/{model}/predictions", params={"image": image})
-            return str(answer.headers["etag"])
+def test_another_file_or_declaration_has_another_etag(http: TestClient, tmp_path: Path) -> None:
+    def etags(http: TestClient, *models: str) -> list[str]:
+        image = http.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
+        answers = [http.get(f"/v1/models/{model}/predictions", params={"image": image}) for model in models]
+        return [answer.headers["etag"] for answer in answers]
 
     for name in ("same", "digits"):
         shutil.copytree(MODELS / "digits", tmp_path / name)
-    original, renamed = etag(tmp_path, "digits"), etag(tmp_path, "same")
-    (tmp_path / "digits" / "1" / "layerscope.json").write_text('{"preprocessing": {"preset": "signed"}}')
-    changed = etag(tmp_path, "digits")
+    with TestClient(create_app(Settings(models=tmp_path, control="explicit", load=("*",)))) as copies:
+        original, renamed = etags(copies, "digits", "same")
+        (tmp_path / "digits" / "1" / "layerscope.json").write_text('{"preprocessing": {"preset": "signed"}}')
+        assert copies.post("/v1/models/digits/load").status_code == 200
+        (changed,) = etags(copies, "digits")
 
-    assert original == etag(MODELS, "digits")
+    assert [original] == etags(http, "digits")
     assert len({original, renamed, changed}) == 3
 
 

@@ -49,7 +49,7 @@ def test_an_architecture_of_mixed_precision(policy):
     keras.utils.set_random_seed(3)
     keras.config.set_dtype_policy(policy)
     try:
-        model = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=3)
+        model = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=3)
     finally:
         keras.config.set_dtype_policy("float32")
     assert_same_as_keras(traced(model), noise(2, 32, 32, 3))

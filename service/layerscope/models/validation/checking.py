@@ -11,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from layerscope.errors import ModelTooLarge, ModelUnreadable, StorageFull, UnsupportedFormat, model_refusal
 from layerscope.limits import Limits
 from layerscope.models.durable import no_room, tells_no_room
@@ -20,7 +18,6 @@ from layerscope.models.validation.report import Report
 
 logger = logging.getLogger(__name__)
 
-_REPORT = TypeAdapter(Report)
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
@@ -108,7 +105,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _result(answer: dict[str, Any]) -> Report:
     if "report" in answer:
-        return _REPORT.validate_python(answer["report"])
+        # Importing pydantic takes nearly half of the worker's start, which imports this module with its package.
+        from pydantic import TypeAdapter  # noqa: PLC0415
+
+        return TypeAdapter(Report).validate_python(answer["report"])
     for other in (UnsupportedFormat, StorageFull):
         if answer["code"] == other.code:
             raise other(answer["message"], **answer["details"])
