@@ -20,7 +20,7 @@ from rig.figures import Figure
 
 from layerscope import demo
 from layerscope.attribution import METHODS
-from layerscope.attribution.maps import enlarged
+from layerscope.attribution.maps import resized
 from layerscope.execution.inputs import ANY_INPUT, TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
@@ -94,7 +94,7 @@ def _areas_of(engine: LocalEngine, pictures: Array, explain: Explain) -> Iterato
     maps = [explain(picture[np.newaxis])[0] for picture in pictures]
     classes = [int(_probabilities(engine, picture[np.newaxis])[0].argmax()) for picture in pictures]
     for picture, heat, index in zip(pictures, maps, classes, strict=True):
-        ranks = _ranks(enlarged(heat, picture.shape[:2]), random)
+        ranks = _ranks(resized(heat, picture.shape[:2]), random)
         ways = (picture, np.zeros_like(picture)), (_blurred(picture), picture)
         versions = np.concatenate([_replaced(start, end, ranks) for start, end in ways])
         curves = _probabilities(engine, versions)[:, index].reshape(len(ways), -1)

@@ -63,7 +63,7 @@ def test_maps_in_every_format(
     answer = served.get(ROUTE.format(method), params=options)
 
     ((address, maps),) = tensors(answer).items()
-    place = "input" if METHODS[method].place == "input" else "conv3"
+    place = "input" if METHODS[method].kind == "input" else "conv3"
     assert answer.headers["x-layer"] == address == place
     np.testing.assert_array_equal(maps, expected(engine, method))
 

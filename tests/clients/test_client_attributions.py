@@ -58,7 +58,7 @@ def test_every_method_has_a_picture(digits: Model, method: str) -> None:
     picture = digits.attribution_picture(SEVEN, method, alpha=0.3, colormap="magma", scale=2)
 
     assert picture.to_pil().size == (56, 56)
-    assert picture.layer == ("input" if METHODS[method].place == "input" else "conv3")
+    assert picture.layer == ("input" if METHODS[method].kind == "input" else "conv3")
     assert picture.model == "digits@1"
 
 

@@ -82,7 +82,7 @@ def test_the_table_says_of_each_method_what_the_code_does() -> None:
     assert rows.keys() == METHODS.keys()
     for name, row in rows.items():
         place, negative = row.split(" | ")
-        assert (place, negative != "none") == (METHODS[name].place, METHODS[name].is_signed)
+        assert (place, negative != "none") == (METHODS[name].kind, METHODS[name].is_signed)
 
 
 @pytest.mark.parametrize("name", ["normalize", "range", "percentile", "centered", "scale", "colorbar"])

@@ -128,7 +128,7 @@ class HeatMaps(_Attribution[HeatMapOptions]):
         found = result.attribution(self.method.name)
         metadata = attribution_metadata(found, values=self.options.values)
         encoded = encode(found.activations, self._format, metadata, self.limits)
-        headers = {"X-Layer": ascii_address(found.place.address)}
+        headers = {"X-Layer": ascii_address(found.target_layer.address)}
         return ResponseBody(encoded.buffers, encoded.media_type, found.model, found.activations, headers)
 
 
@@ -150,7 +150,7 @@ class HeatMapOverlay(_Attribution[HeatPictureOptions]):
         """Draw the picture."""
         found = result.attribution(self.method.name)
         picture = self._overlay.render(found.maps[0], picture_metadata(found), picture_format(self.accept))
-        return picture_body(picture, found, [found.place.address])
+        return picture_body(picture, found, [found.target_layer.address])
 
 
 # The path that ends in .png comes first: the other one would match it, too.

@@ -33,7 +33,7 @@ def attribution_metadata(found: Attribution, *, values: bool) -> Metadata:
 def picture_metadata(found: Attribution) -> dict[str, str]:
     """The text chunks of a picture file that describe the heat map: model, layer, method, options and target."""
     metadata = {
-        **layers_metadata(found.model, [found.place.address]),
+        **layers_metadata(found.model, [found.target_layer.address]),
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }
@@ -45,7 +45,7 @@ def attribution_row(found: Attribution) -> dict[str, Any]:
     finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
     return {
         "method": found.method.name,
-        "place": found.method.place,
+        "place": found.method.kind,
         "options": found.options.model_dump(mode="json"),
         "signed": found.method.is_signed,
         "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],
@@ -59,7 +59,7 @@ def _method(method: Method) -> MethodRow:
     return MethodRow(
         name=method.name,
         title=method.title,
-        place=method.place,
+        place=method.kind,
         signed=method.is_signed,
         target=method.has_target,
         cost=method.cost,
@@ -92,7 +92,7 @@ def _target(target: Target) -> dict[str, Any]:
         "position": None if target.position is None else list(target.position),
         "value": _number(target.value),
         "score": target.form,
-        "measured": target.output.measured.address,
+        "measured": target.output.score_tap.address,
     }
 
 

@@ -104,7 +104,7 @@ def _attributions(result: Result, options: InspectOptions, links: Links) -> list
 def _attribution(found: Attribution, links: Links) -> dict[str, Any]:
     return {
         "method": found.method.name,
-        "address": found.place.address,
+        "address": found.target_layer.address,
         "shape": list(found.maps.shape),
         "attribution": attribution_row(found),
         "reason": None,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from layerscope.attribution import METHODS
-from layerscope.attribution.target_layers import reason_against
+from layerscope.attribution.target_layers import why_no_map
 from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Tap
@@ -27,7 +27,7 @@ from layerscope_api.schemas.models import (
 
 _IN_A_LOOP = "It runs inside a loop over time, where no single value exists to be read."
 
-_LAYER_METHODS = [method.name for method in METHODS.values() if method.place == "layer"]
+_LAYER_METHODS = [method.name for method in METHODS.values() if method.kind == "layer"]
 
 _PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
 
@@ -134,7 +134,7 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
 def _layer_row(tap: Tap) -> LayerRow:
     layer = tap.layer
     picture = _PICTURES.get(len(tap.shape))
-    no_map = reason_against(tap)
+    no_map = why_no_map(tap)
     axis = tap.channel_axis
     return LayerRow(
         address=tap.address,

@@ -8,7 +8,7 @@ from layerscope.attribution.hirescam import HIRESCAM
 from layerscope.attribution.integrated_gradients import INTEGRATED_GRADIENTS
 from layerscope.attribution.layercam import LAYERCAM
 from layerscope.attribution.method import Method, MethodOptions, TargetOptions
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 from layerscope.attribution.occlusion import OCCLUSION
 from layerscope.attribution.saliency import SALIENCY
 from layerscope.attribution.scorecam import SCORECAM
@@ -46,4 +46,4 @@ def method_of(name: str) -> Method:
     return METHODS[name]
 
 
-__all__ = ["METHODS", "Method", "MethodOptions", "Probe", "TargetOptions", "method_of"]
+__all__ = ["METHODS", "Method", "MethodOptions", "ModelProbe", "TargetOptions", "method_of"]

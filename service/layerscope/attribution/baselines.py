@@ -1,11 +1,11 @@
-"""What stands for nothing, where a method takes something of an image away."""
+"""Baselines: images that stand for the absence of information, where a method removes part of an image."""
 
 from typing import Literal
 
 import numpy as np
 
 from layerscope.attribution.method import Array
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 from layerscope.errors import OptionInvalid
 
 Color = Literal["black", "grey", "white"]
@@ -14,24 +14,30 @@ Baseline = Literal["black", "grey", "white", "mean", "zero"]
 _PIXELS: dict[str, float] = {"black": 0.0, "grey": 127.5, "white": 255.0}
 
 
-def meaning(default: Color) -> str:
-    """How the option is described."""
+def baseline_description(default: Color) -> str:
+    """The description of the option `baseline`."""
     return (
         "`black`, `grey` or `white` as the model sees it, the image's own `mean` colour, or `zero` in the model's"
         f" input; left out, {default}, or zero where an input takes no images"
     )
 
 
-def baseline_of(probe: Probe, number: int, baseline: Baseline | None, default: Color) -> Array:
-    """An image of nothing, in the shape of an image: (height, width, channels), float32.
+def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, default: Color) -> Array:
+    """The baseline of an image, in its shape: (height, width, channels), float32.
+
+    Args:
+        probe: has the image.
+        number: the number of the image.
+        baseline: the option, None if the caller left it out.
+        default: the colour that the method uses then.
 
     Raises:
-        OptionInvalid: the input takes no images, so that nobody knows what a colour is there.
+        OptionInvalid: the input takes no images, so that nobody knows which values a colour has there.
     """
     image = probe.image(number)
     if baseline == "zero":
         return np.zeros_like(image)
-    level = image.mean(axis=(0, 1)) if baseline == "mean" else probe.level(_PIXELS[baseline or default])
+    level = image.mean(axis=(0, 1)) if baseline == "mean" else probe.grey_values(_PIXELS[baseline or default])
     if level is None:
         if baseline is None:
             return np.zeros_like(image)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from layerscope.attribution.method import Array, Method, MethodOptions
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
 class _Options(MethodOptions):
@@ -22,7 +22,7 @@ class _Options(MethodOptions):
     )
 
 
-def _explain(probe: Probe, options: _Options) -> Array:  # noqa: ARG001
+def _explain(probe: ModelProbe, options: _Options) -> Array:  # noqa: ARG001
     return np.stack([_projected(maps) for maps in probe.activations()])
 
 
@@ -43,7 +43,7 @@ def _projected(maps: Array) -> Array:
 EIGENCAM = Method(
     name="eigencam",
     title="EigenCAM",
-    place="layer",
+    kind="layer",
     is_signed=True,
     has_target=False,
     cost="one run up to the layer",

@@ -8,20 +8,20 @@ Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Grad
 
 import numpy as np
 
-from layerscope.attribution.maps import positive
+from layerscope.attribution.maps import relu
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
-    weights = probe.slopes().mean(axis=(1, 2))
-    return positive(np.einsum("nyxk,nk->nyx", probe.activations(), weights))
+def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
+    weights = probe.gradients().mean(axis=(1, 2))
+    return relu(np.einsum("nyxk,nk->nyx", probe.activations(), weights))
 
 
 GRADCAM = Method(
     name="gradcam",
     title="Grad-CAM",
-    place="layer",
+    kind="layer",
     is_signed=False,
     cost="one run, and one gradient from the layer on",
     paper="Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization,"

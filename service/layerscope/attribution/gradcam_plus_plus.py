@@ -12,24 +12,24 @@ gradient is zero, so is alpha.
 
 import numpy as np
 
-from layerscope.attribution.maps import positive
+from layerscope.attribution.maps import relu
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
-    maps, slopes = probe.activations(), probe.slopes().astype(np.float64)
-    squares = slopes**2
-    below = 2 * squares + slopes * squares * maps.sum(axis=(1, 2), keepdims=True)
+def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
+    maps, gradients = probe.activations(), probe.gradients().astype(np.float64)
+    squares = gradients**2
+    below = 2 * squares + gradients * squares * maps.sum(axis=(1, 2), keepdims=True)
     alpha = np.divide(squares, below, out=np.zeros_like(squares), where=below != 0)
-    weights = (alpha * np.maximum(slopes, 0)).sum(axis=(1, 2))
-    return positive(np.einsum("nyxk,nk->nyx", maps, weights))
+    weights = (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2))
+    return relu(np.einsum("nyxk,nk->nyx", maps, weights))
 
 
 GRADCAM_PLUS_PLUS = Method(
     name="gradcam++",
     title="Grad-CAM++",
-    place="layer",
+    kind="layer",
     is_signed=False,
     cost="one run, and one gradient from the layer on",
     paper="Chattopadhay et al. 2018, Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks,"

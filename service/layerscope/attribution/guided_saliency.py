@@ -5,19 +5,19 @@ Simplicity: The All Convolutional Net, figure 1. Such maps are sharp, and depend
 (Adebayo et al. 2018): they show edges more than reasons.
 """
 
-from layerscope.attribution.maps import strongest
+from layerscope.attribution.maps import max_magnitude
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: InputOptions) -> Array:  # noqa: ARG001
-    return strongest(probe.slopes())
+def _explain(probe: ModelProbe, options: InputOptions) -> Array:  # noqa: ARG001
+    return max_magnitude(probe.gradients())
 
 
 GUIDED_SALIENCY = Method(
     name="guided-saliency",
     title="Guided saliency",
-    place="input",
+    kind="input",
     is_signed=False,
     cost="one run and one gradient",
     paper="Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net,"

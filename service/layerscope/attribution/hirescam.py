@@ -9,18 +9,18 @@ What speaks against the target is negative.
 import numpy as np
 
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
-    result: Array = np.einsum("nyxk,nyxk->nyx", probe.activations(), probe.slopes())
+def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
+    result: Array = np.einsum("nyxk,nyxk->nyx", probe.activations(), probe.gradients())
     return result
 
 
 HIRESCAM = Method(
     name="hirescam",
     title="HiResCAM",
-    place="layer",
+    kind="layer",
     is_signed=True,
     cost="one run, and one gradient from the layer on",
     paper="Draelos & Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural"

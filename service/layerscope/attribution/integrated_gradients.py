@@ -12,32 +12,34 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.baselines import Baseline, baseline_of, meaning
-from layerscope.attribution.maps import mean_slopes
+from layerscope.attribution.baselines import Baseline, baseline_description, baseline_image
+from layerscope.attribution.maps import mean_gradients
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
 class _Options(InputOptions):
     steps: int = Field(
         default=50, ge=1, le=1_000, description="points on the way from the baseline to the image"
     )
-    baseline: Baseline | None = Field(default=None, description=f"where the way begins: {meaning('black')}")
+    baseline: Baseline | None = Field(
+        default=None, description=f"where the way begins: {baseline_description('black')}"
+    )
 
 
-def _explain(probe: Probe, options: _Options) -> Array:
+def _explain(probe: ModelProbe, options: _Options) -> Array:
     return np.stack([_integrated(probe, number, options) for number in range(probe.images)])
 
 
-def _integrated(probe: Probe, number: int, options: _Options) -> Array:
-    start = baseline_of(probe, number, options.baseline, "black")
+def _integrated(probe: ModelProbe, number: int, options: _Options) -> Array:
+    start = baseline_image(probe, number, options.baseline, "black")
     way = probe.image(number) - start
 
     def point(step: int) -> Array:
         version: Array = start + np.float32((step + 0.5) / options.steps) * way
         return version
 
-    shares: Array = (way * mean_slopes(probe, number, options.steps, point)).sum(axis=-1)
+    shares: Array = (way * mean_gradients(probe, number, options.steps, point)).sum(axis=-1)
     return shares
 
 
@@ -48,7 +50,7 @@ def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
 INTEGRATED_GRADIENTS = Method(
     name="integrated-gradients",
     title="Integrated gradients",
-    place="input",
+    kind="input",
     is_signed=True,
     cost="a gradient for each of `steps`",
     paper="Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, https://arxiv.org/abs/1703.01365",

@@ -7,20 +7,20 @@ Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Lo
 
 import numpy as np
 
-from layerscope.attribution.maps import positive
+from layerscope.attribution.maps import relu
 from layerscope.attribution.method import Array, LayerOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: LayerOptions) -> Array:  # noqa: ARG001
-    weights = np.maximum(probe.slopes(), 0)
-    return positive(np.einsum("nyxk,nyxk->nyx", probe.activations(), weights))
+def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
+    weights = np.maximum(probe.gradients(), 0)
+    return relu(np.einsum("nyxk,nyxk->nyx", probe.activations(), weights))
 
 
 LAYERCAM = Method(
     name="layercam",
     title="LayerCAM",
-    place="layer",
+    kind="layer",
     is_signed=False,
     cost="one run, and one gradient from the layer on",
     paper="Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Localization, IEEE TIP 30,"

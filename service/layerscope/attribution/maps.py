@@ -1,4 +1,4 @@
-"""Steps that several methods have in common."""
+"""Array operations that several methods share."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,31 +6,41 @@ import numpy as np
 from PIL import Image
 
 from layerscope.attribution.method import Array
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def positive(values: Array) -> Array:
-    """ReLU: what is positive, and zero elsewhere. NaN stays."""
+def relu(values: Array) -> Array:
+    """Positive values as they are, and zero in place of the others. NaN stays NaN."""
     result: Array = np.maximum(values, 0)
     return result
 
 
-def strongest(slopes: Array) -> Array:
-    """The largest magnitude over channels, which are last."""
-    result: Array = np.abs(slopes).max(axis=-1)
+def max_magnitude(gradients: Array) -> Array:
+    """The largest magnitude over the channels, which are the last axis."""
+    result: Array = np.abs(gradients).max(axis=-1)
     return result
 
 
-def mean_slopes(probe: Probe, number: int, count: int, version: Callable[[int], Array]) -> Array:
-    """The mean gradient over versions of an image, float64 (height, width, channels); see `Probe.slopes_of`."""
+def mean_gradients(probe: ModelProbe, number: int, count: int, version: Callable[[int], Array]) -> Array:
+    """The mean gradient over `count` versions of an image.
+
+    Args:
+        probe: runs the versions.
+        number: the number of the image.
+        count: how many versions there are.
+        version: makes a version from its number, (height, width, channels).
+
+    Returns:
+        float64 of shape (height, width, channels). Sums of many float32 gradients would lose precision.
+    """
     total = np.zeros(probe.image(number).shape, np.float64)
-    for slopes in probe.slopes_of(number, count, version):
-        total += slopes
+    for gradients in probe.gradients_of(number, count, version):
+        total += gradients
     return total / count
 
 
-def enlarged(values: Array, size: Sequence[int]) -> Array:
-    """A map, (height, width), in another size, bilinear between the centres of its values."""
+def resized(values: Array, size: Sequence[int]) -> Array:
+    """A map, (height, width), in another size: bilinear between the centres of its values."""
     height, width = size
     picture = Image.fromarray(values.astype(np.float32, copy=False))
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))

@@ -1,4 +1,4 @@
-"""What every attribution method has: a name, options, a cost and a paper."""
+"""Attribution methods as data: a name, options, a cost, a paper, and the function that computes the maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,26 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-Place = Literal["layer", "input"]
-"""Where a map lies: over the feature maps of a layer, or over the pixels of an input."""
+MethodKind = Literal["layer", "input"]
+"""What a map lies over: the feature maps of a layer, or the pixels of an input."""
 
 ARGMAX = "argmax"
+"""The target that stands for the likeliest class of each image."""
 
 _NOT_NEGATIVE = 0
 
 
 def _text(value: object) -> object:
-    """A class in JSON may be a number."""
+    """A class as text: in JSON it may be a number."""
     return str(value) if type(value) is int else value
 
 
 def _numbers(value: object) -> object:
-    """`2,3` in a query string is [2, 3] in JSON."""
+    """A list of numbers: `2,3` in a query string is [2, 3] in JSON."""
     if isinstance(value, str):
         return value.split(",")
     return [value] if type(value) is int else value
@@ -42,13 +43,13 @@ Position = Annotated[tuple[int, ...], BeforeValidator(_numbers), AfterValidator(
 
 
 class MethodOptions(BaseModel):
-    """The options of a method."""
+    """The options of a method. Each method has a subclass with its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TargetOptions(MethodOptions):
-    """What of the model's outputs is explained."""
+    """The options that choose which of the model's outputs is explained."""
 
     target: TargetName = Field(
         default=ARGMAX,
@@ -66,7 +67,7 @@ class TargetOptions(MethodOptions):
 
 
 class LayerOptions(TargetOptions):
-    """Which layer's feature maps the map is made of."""
+    """The options of methods that make a map from the feature maps of a layer."""
 
     layer: str | None = Field(
         default=None,
@@ -76,7 +77,7 @@ class LayerOptions(TargetOptions):
 
 
 class InputOptions(TargetOptions):
-    """Which input the map lies over."""
+    """The options of methods whose map lies over an input."""
 
     input: str | None = Field(
         default=None,
@@ -97,29 +98,29 @@ class Method:
     Attributes:
         name: what requests call it.
         title: what its paper calls it.
-        place: what its maps lie over.
-        is_signed: whether what speaks against the target is negative in its maps; else they have no negative values.
-        has_target: whether its maps depend on what is explained.
-        cost: what it takes, in words.
-        paper: where it comes from: authors, year, title, address.
-        options: its options, with their defaults and bounds.
-        explain: makes one map an image, (images, height, width), of what a probe finds.
-        runs: how many runs of the model, or of its gradient, one image takes at most, told from the options and the
-            shape (height, width, channels) of the place.
-        fewer_runs: what to change for fewer runs.
-        is_guided: whether it needs rectifiers that let back only what is positive.
-        is_gradient: whether it takes gradients; else it only runs the model.
+        kind: what its maps lie over: a `layer` or an `input`.
+        is_signed: whether evidence against the target is negative in its maps. Otherwise no value is negative.
+        has_target: whether its maps depend on the target.
+        cost: the runs that it takes, in words.
+        paper: its source: authors, year, title, address.
+        options: the class of its options, with defaults and bounds.
+        explain: computes one map for each image, (images, height, width), with a probe and the options.
+        runs: the most runs of the model, or of its gradient, that one image takes, computed from the options and the
+            shape (height, width, channels) of the target layer or input.
+        fewer_runs: what a caller can change so that it takes fewer runs.
+        is_guided: whether gradients pass rectifiers only where they are positive (guided backpropagation).
+        is_gradient: whether it takes gradients. Otherwise it only runs the model forwards.
     """
 
     name: str
     title: str
-    place: Place
+    kind: MethodKind
     is_signed: bool
     has_target: bool = True
     cost: str
     paper: str
     options: type[MethodOptions]
-    explain: Callable[[Probe, Any], Array]
+    explain: Callable[[ModelProbe, Any], Array]
     runs: Callable[[Any, Sequence[int]], int] = one_run
     fewer_runs: tuple[str, ...] = ()
     is_guided: bool = False

@@ -1,4 +1,4 @@
-"""What a method may find out about a model and the images of a request."""
+"""The model probe: what an attribution method can compute with a model and the images of a request."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -11,12 +11,12 @@ Box = tuple[range, ...]
 """Rows and columns."""
 
 
-class Probe(Protocol):
-    """A model, some images, and for each of them a target: a number that its output gives.
+class ModelProbe(Protocol):
+    """A model, some images, and for each of them a target: a number that the model's output gives.
 
-    All arrays are float32 with channels last. *Scores* are what is differentiated: the logit of a class where the
-    graph has it, see `layerscope.attribution.targets`. Versions of an image are made when their turn comes, run in
-    batches, and never kept.
+    All arrays are float32 with channels last. A *score* is the value that is differentiated: the logit of a class where
+    the graph has it, see `layerscope.attribution.targets`. Versions of an image are made one batch at a time, run, and
+    not kept.
     """
 
     @property
@@ -24,31 +24,43 @@ class Probe(Protocol):
         """How many images there are."""
 
     def activations(self) -> Array:
-        """The values of the place, a layer or an input: (images, height, width, channels)."""
+        """The values of the target layer, or of the input: (images, height, width, channels)."""
 
-    def slopes(self) -> Array:
-        """The gradient of each image's score by those values, in their shape."""
+    def gradients(self) -> Array:
+        """The gradient of each image's score with respect to `activations()`, in the same shape."""
 
     def image(self, number: int) -> Array:
-        """What went into the model: (height, width, channels)."""
+        """The model's input for an image: (height, width, channels)."""
 
-    def level(self, pixel: float) -> Array | None:
-        """What a grey pixel of 0 to 255 is in the model's input, one value a channel; None if it takes no images."""
+    def grey_values(self, pixel: float) -> Array | None:
+        """The values that a grey pixel of 0 to 255 has in the model's input, (channels,).
 
-    def outputs(self) -> Sequence[float]:
-        """What the model's output says of each image's target, such as a probability."""
-
-    def scores_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[float]:
-        """The scores of `count` versions of an image, in order."""
-
-    def outputs_covered(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
-        """What the model's output says of the target where parts of an image are covered.
-
-        Args:
-            number: of the image.
-            boxes: the rows and columns that each version has of `cover`, all of about one size; the rest is the image.
-            cover: what covers, in the shape of the image.
+        None if the input takes no images, so that nobody knows how pixels become its values.
         """
 
-    def slopes_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[Array]:
-        """The gradients of the scores of versions of an image by that version."""
+    def outputs(self) -> Sequence[float]:
+        """The model's output for the target of each image, such as a probability."""
+
+    def scores_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[float]:
+        """The scores of `count` versions of an image, in order.
+
+        Args:
+            number: the number of the image.
+            count: how many versions there are.
+            version: makes a version from its number, in the shape of the image.
+        """
+
+    def occluded_outputs(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
+        """The model's output for the target when a part of an image is covered, once for each box.
+
+        Args:
+            number: the number of the image.
+            boxes: the rows and columns that are covered, all of about one size.
+            cover: what covers them, in the shape of the image.
+        """
+
+    def gradients_of(self, number: int, count: int, version: Callable[[int], Array]) -> Iterator[Array]:
+        """The gradients of the scores of `count` versions of an image with respect to the version.
+
+        The arguments are those of `scores_of`. There is one array for each version, in the shape of the image.
+        """

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.baselines import Baseline, baseline_of, meaning
+from layerscope.attribution.baselines import Baseline, baseline_description, baseline_image
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.model_probe import Box, Probe
+from layerscope.attribution.model_probe import Box, ModelProbe
 
 _PATCHES_A_SIDE = 8
 
@@ -29,7 +29,9 @@ class _Options(InputOptions):
     stride: int | None = Field(
         default=None, ge=1, description="pixels from one patch to the next; left out, as long as the patch"
     )
-    baseline: Baseline | None = Field(default=None, description=f"what covers: {meaning('grey')}")
+    baseline: Baseline | None = Field(
+        default=None, description=f"what covers: {baseline_description('grey')}"
+    )
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,17 @@ class _Patches:
         ]
 
 
-def _explain(probe: Probe, options: _Options) -> Array:
+def _explain(probe: ModelProbe, options: _Options) -> Array:
     return np.stack(
         [_occluded(probe, number, whole, options) for number, whole in enumerate(probe.outputs())]
     )
 
 
-def _occluded(probe: Probe, number: int, whole: float, options: _Options) -> Array:
-    image, cover = probe.image(number), baseline_of(probe, number, options.baseline, "grey")
+def _occluded(probe: ModelProbe, number: int, whole: float, options: _Options) -> Array:
+    image, cover = probe.image(number), baseline_image(probe, number, options.baseline, "grey")
     height, width = image.shape[:2]
     boxes = _patches(options, image.shape).boxes(height, width)
-    outputs = probe.outputs_covered(number, boxes, cover)
+    outputs = probe.occluded_outputs(number, boxes, cover)
     drops, covers = np.zeros((height, width)), np.zeros((height, width))
     for (rows, columns), output in zip(boxes, outputs, strict=True):
         patch = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
@@ -90,7 +92,7 @@ def _runs(options: _Options, shape: Sequence[int]) -> int:
 OCCLUSION = Method(
     name="occlusion",
     title="Occlusion",
-    place="input",
+    kind="input",
     is_signed=True,
     cost="a run for each patch",
     paper="Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks,"

@@ -6,19 +6,19 @@ Simonyan et al. 2014, Deep Inside Convolutional Networks: Visualising Image Clas
 section 3.1.
 """
 
-from layerscope.attribution.maps import strongest
+from layerscope.attribution.maps import max_magnitude
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
-def _explain(probe: Probe, options: InputOptions) -> Array:  # noqa: ARG001
-    return strongest(probe.slopes())
+def _explain(probe: ModelProbe, options: InputOptions) -> Array:  # noqa: ARG001
+    return max_magnitude(probe.gradients())
 
 
 SALIENCY = Method(
     name="saliency",
     title="Saliency",
-    place="input",
+    kind="input",
     is_signed=False,
     cost="one run and one gradient",
     paper="Simonyan et al. 2014, Deep Inside Convolutional Networks: Visualising Image Classification Models and"

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.maps import enlarged, positive
+from layerscope.attribution.maps import relu, resized
 from layerscope.attribution.method import Array, InputOptions, LayerOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
 class _Options(LayerOptions, InputOptions):
@@ -28,13 +28,13 @@ class _Options(LayerOptions, InputOptions):
     )
 
 
-def _explain(probe: Probe, options: _Options) -> Array:
+def _explain(probe: ModelProbe, options: _Options) -> Array:
     return np.stack(
         [_weighted(probe, number, maps, options.top) for number, maps in enumerate(probe.activations())]
     )
 
 
-def _weighted(probe: Probe, number: int, maps: Array, top: int | None) -> Array:
+def _weighted(probe: ModelProbe, number: int, maps: Array, top: int | None) -> Array:
     low, high = maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
     channels = np.flatnonzero(high > low)
     if top is not None and top < len(channels):
@@ -47,12 +47,12 @@ def _weighted(probe: Probe, number: int, maps: Array, top: int | None) -> Array:
     def masked(place: int) -> Array:
         channel = channels[place]
         mask = (maps[..., channel] - low[channel]) / (high[channel] - low[channel])
-        return image * enlarged(mask, image.shape[:2])[..., np.newaxis]
+        return image * resized(mask, image.shape[:2])[..., np.newaxis]
 
     scores = np.fromiter(probe.scores_of(number, len(channels), masked), np.float64)
     weights = np.exp(scores - scores.max())
     weights /= weights.sum()
-    return positive(maps[..., channels] @ weights)
+    return relu(maps[..., channels] @ weights)
 
 
 def _runs(options: _Options, shape: Sequence[int]) -> int:
@@ -62,7 +62,7 @@ def _runs(options: _Options, shape: Sequence[int]) -> int:
 SCORECAM = Method(
     name="scorecam",
     title="Score-CAM",
-    place="layer",
+    kind="layer",
     is_signed=False,
     cost="one run for each channel of the layer that varies",
     paper="Wang et al. 2020, Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks,"

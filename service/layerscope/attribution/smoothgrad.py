@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.maps import mean_slopes, strongest
+from layerscope.attribution.maps import max_magnitude, mean_gradients
 from layerscope.attribution.method import Array, InputOptions, Method
-from layerscope.attribution.model_probe import Probe
+from layerscope.attribution.model_probe import ModelProbe
 
 
 class _Options(InputOptions):
@@ -27,11 +27,11 @@ class _Options(InputOptions):
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="what the noise is made of")
 
 
-def _explain(probe: Probe, options: _Options) -> Array:
+def _explain(probe: ModelProbe, options: _Options) -> Array:
     return np.stack([_smooth(probe, number, options) for number in range(probe.images)])
 
 
-def _smooth(probe: Probe, number: int, options: _Options) -> Array:
+def _smooth(probe: ModelProbe, number: int, options: _Options) -> Array:
     image = probe.image(number)
     deviation = np.float32(options.noise) * (image.max() - image.min())
 
@@ -40,7 +40,7 @@ def _smooth(probe: Probe, number: int, options: _Options) -> Array:
         version: Array = image + deviation * random.standard_normal(image.shape, np.float32)
         return version
 
-    return strongest(mean_slopes(probe, number, options.samples, noisy))
+    return max_magnitude(mean_gradients(probe, number, options.samples, noisy))
 
 
 def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
@@ -50,7 +50,7 @@ def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
 SMOOTHGRAD = Method(
     name="smoothgrad",
     title="SmoothGrad",
-    place="input",
+    kind="input",
     is_signed=False,
     cost="a gradient for each of `samples`",
     paper="Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, https://arxiv.org/abs/1706.03825",

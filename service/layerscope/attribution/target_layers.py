@@ -1,4 +1,4 @@
-"""Where a map may lie: over a layer with rows and columns, or over an input with such."""
+"""Target layers and inputs: over which layer or input an attribution map can lie, and which one is the default."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from layerscope.graph.taps.selectors import require_one, split_selectors
 from layerscope.graph.taps.tap import Tap
 
 
-def reason_against(tap: Tap) -> str | None:
-    """Why no map can be made of a layer's feature maps; None if one can, as far as its shape tells."""
+def why_no_map(tap: Tap) -> str | None:
+    """Why a layer has no feature maps to make a map from; None if it has, judged by its shape and dtype."""
     if len(tap.shape) != 3:
         return f"Its values have {len(tap.shape)} axes an image, not rows, columns and channels."
     if tap.dtype.kind != "f":
@@ -19,8 +19,8 @@ def reason_against(tap: Tap) -> str | None:
     return None
 
 
-def layer_of(model: ModelDescription, selector: str) -> Tap:
-    """The one layer that a selector selects.
+def select_layer(model: ModelDescription, selector: str) -> Tap:
+    """The only layer that a selector selects.
 
     Raises:
         LayerscopeError: it selects none, see `TapIndex.select`.
@@ -29,7 +29,7 @@ def layer_of(model: ModelDescription, selector: str) -> Tap:
     """
     taps = model.taps.select(split_selectors([selector]))
     require_one(selector, [tap.address for tap in taps])
-    reason = reason_against(taps[0])
+    reason = why_no_map(taps[0])
     if reason is not None:
         shape = list(taps[0].shape)
         raise NoPicture(
@@ -38,12 +38,12 @@ def layer_of(model: ModelDescription, selector: str) -> Tap:
     return taps[0]
 
 
-def last_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap], bool]) -> Tap:
+def last_spatial_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap], bool]) -> Tap:
     """The last layer with rows and columns that a target is computed from.
 
     Args:
         model: the model.
-        target: where the score is read.
+        target: the tap that the score is read from.
         depends: tells whether its first argument is computed from its second.
 
     Raises:
@@ -53,8 +53,8 @@ def last_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap
     ends |= {tap.tensor.name for tap in model.taps.select(["input"])}
     for tap in reversed(model.taps.outputs()):
         if (
-            reason_against(tap) is None
-            and _extends(tap)
+            why_no_map(tap) is None
+            and _has_spatial_extent(tap)
             and tap.tensor.name not in ends
             and depends(target, tap)
         ):
@@ -63,8 +63,8 @@ def last_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap
     raise NotDifferentiable(message, target=target.address)
 
 
-def input_place(model: ModelDescription, name: str | None) -> int:
-    """The number of an input by name, or of the first that takes images, or has rows and columns.
+def select_input(model: ModelDescription, name: str | None) -> int:
+    """The number of the input with this name; without a name, the first that takes images, or has rows and columns.
 
     Raises:
         NoPicture: the input has no rows and columns.
@@ -74,30 +74,31 @@ def input_place(model: ModelDescription, name: str | None) -> int:
     if name is not None and name not in names:
         message = f"{model.name} has no input {name[:80]!r}: name one of {', '.join(names)}."
         raise OptionInvalid(message, option="input", inputs=names)
-    place = names.index(name) if name is not None else _likeliest(model)
-    chosen = model.inputs[place]
+    index = names.index(name) if name is not None else _default_input(model)
+    chosen = model.inputs[index]
     if len(chosen.shape) not in {2, 3}:
         message = f"Input {chosen.name!r} has no rows and columns for a map to lie over."
         raise NoPicture(message, input=chosen.name, shape=list(chosen.shape))
-    return place
+    return index
 
 
-def input_channel_axis(model: ModelDescription, place: int) -> int | None:
+def input_channel_axis(model: ModelDescription, index: int) -> int | None:
     """The axis of channels in one image of an input; None if it has only rows and columns."""
-    each = model.inputs[place]
+    each = model.inputs[index]
     if len(each.shape) == 2:
         return None
     preprocessing = model.preprocessing[each.name]
     return 0 if preprocessing is not None and preprocessing.layout == "nchw" else 2
 
 
-def _likeliest(model: ModelDescription) -> int:
+def _default_input(model: ModelDescription) -> int:
     inputs = list(enumerate(model.inputs))
-    images = [place for place, each in inputs if model.preprocessing[each.name] is not None]
-    maps = [place for place, each in inputs if len(each.shape) == 3]
+    images = [index for index, each in inputs if model.preprocessing[each.name] is not None]
+    maps = [index for index, each in inputs if len(each.shape) == 3]
     return next(iter([*images, *maps]), 0)
 
 
-def _extends(tap: Tap) -> bool:
+def _has_spatial_extent(tap: Tap) -> bool:
+    """Whether the maps of a layer are larger than one value: behind global pooling there is nothing to see."""
     sizes = [size for axis, size in enumerate(tap.shape) if axis != tap.channel_axis]
     return any(size != 1 for size in sizes)

@@ -1,13 +1,15 @@
-"""What is explained: a number that an output gives for an image, and what stands for it when it is differentiated.
+"""Targets: the number of a model's output that is explained, and the score that is differentiated in its place.
 
-A softmax or a sigmoid near certainty is flat, and a gradient through it tells next to nothing. So a class's *score* is
+Near certainty, a softmax or a sigmoid is flat, and a gradient through it is almost zero everywhere. So the *score* of a
+class is one of these:
 
-    logits   what the softmax or sigmoid got, where the graph has it
-    log      else the logarithm of the probability
+    logits   the input of the softmax or sigmoid, where the graph has it
+    log      otherwise the logarithm of the probability
     output   the output itself, where it is no probability
 
-A single sigmoid is two classes: its logit is the score of class 1, and less than nothing that of class 0. Of a map that
-has a class at every place, the score is that of one place, or the sum over all (Vinogradova et al. 2020).
+A single sigmoid stands for two classes: its logit is the score of class 1, and the negative logit that of class 0. Where
+the output is a map with a class at every position, the score is that of one position, or the sum over all of them
+(Vinogradova et al. 2020, Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping).
 """
 
 import difflib
@@ -30,7 +32,7 @@ _SUM_TO_ONE = 1e-3
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a model, and what it is computed from."""
+    """One output of a model, with its last activation function and the names of its classes."""
 
     name: str
     tap: Tap
@@ -38,8 +40,8 @@ class Output:
     classes: tuple[str, ...] | None
 
     @property
-    def measured(self) -> Tap:
-        """Where the score is read and differentiated."""
+    def score_tap(self) -> Tap:
+        """The tap that the score is read from and differentiated at."""
         return self.logits.tap or self.tap
 
     @property
@@ -50,16 +52,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Target:
-    """What is explained of one image.
+    """The number of an output that is explained for one image.
 
     Attributes:
         output: the output.
-        form: what its score is.
+        form: how its score is computed.
         index: the class; None for the only number of an output that has no classes.
         name: the class's name, if the model declares names.
-        position: the place in an output that is a map; None for all of it.
+        position: the position in an output that is a map; None for all of it.
         is_binary: whether a single probability stands for two classes.
-        value: what the output gives: a probability for most classifiers. Of a whole map, the sum.
+        value: the value of the output: a probability for most classifiers. The sum, if it is that of a whole map.
     """
 
     output: Output
@@ -72,14 +74,14 @@ class Target:
 
     @property
     def key(self) -> str:
-        """Everything that its score depends on."""
-        return f"{self.output.measured.address} {self.form} {self.index} {self.position} {self.is_binary}"
+        """A text that names everything that its score depends on, for the cache."""
+        return f"{self.output.score_tap.address} {self.form} {self.index} {self.position} {self.is_binary}"
 
     def weights(self, values: Array) -> Array:
-        """How much each value counts in the score, to first order.
+        """The derivative of the score by each value: what the gradient of the values is multiplied with.
 
         Args:
-            values: of `output.measured`, for one image.
+            values: of `output.score_tap`, for one image.
         """
         weights = np.zeros(values.shape, np.float64)
         chosen = self._chosen(values)
@@ -89,14 +91,14 @@ class Target:
         return weights
 
     def scores(self, values: Array) -> Array:
-        """The scores of (rows, *shape) values of `output.measured`."""
+        """The scores of (rows, *shape) values of `output.score_tap`."""
         chosen = self._chosen(values)
         if self.form == "log":
             return _sums(np.log(_positive(self._probabilities(chosen))))
         return _sums(self._sign * chosen)
 
     def outputs(self, values: Array) -> Array:
-        """What (rows, *shape) values of the output itself say of the target."""
+        """The target in (rows, *shape) values of the output itself."""
         return _sums(self._probabilities(self._chosen(values)))
 
     @property
@@ -114,7 +116,7 @@ class Target:
         return np.asarray(values[self._where(values.ndim)], np.float64)
 
     def _where(self, axes: int) -> tuple[Any, ...]:
-        """Which values, counted from the last axis: there may be an axis of rows in front."""
+        """The index of the target's values. It counts from the last axis, because an axis of rows may come first."""
         if not self.output.tap.shape:
             return (...,)
         places: list[Any] = list(self.position or [slice(None)] * (len(self.output.tap.shape) - 1))
@@ -126,7 +128,7 @@ def output_of(model: ModelDescription, name: str | None) -> tuple[str, Tap]:
     """An output by name, or the first.
 
     Raises:
-        NotDifferentiable: its values are not computed in fractions, image by image.
+        NotDifferentiable: it does not have floating point values, separate for each image.
         OptionInvalid: there is no such output.
     """
     outputs = dict(model.outputs)
@@ -144,11 +146,11 @@ def output_of(model: ModelDescription, name: str | None) -> tuple[str, Tap]:
 
 
 def targets_of(output: Output, options: TargetOptions, values: Array) -> list[Target]:
-    """What is explained of each image.
+    """The target of each image.
 
     Args:
         output: the output.
-        options: what was asked for.
+        options: what the caller chose.
         values: of the output, (images, *shape).
 
     Raises:
@@ -186,7 +188,7 @@ def _with_value(target: Target, values: Array) -> Target:
 
 
 def _at(values: Array, axis: int, position: tuple[int, ...] | None) -> Array:
-    """What each class has at a position, or in the mean of all of them: (classes,)."""
+    """The value of each class at a position, or its mean over all positions: (classes,)."""
     by_class = np.moveaxis(np.atleast_1d(values).astype(np.float64), axis, -1)
     if position is not None:
         by_class = by_class[position]
@@ -242,7 +244,7 @@ def _form(output: Output, values: Array) -> Form:
 
 
 def _are_probabilities(output: Output, values: Array) -> bool:
-    """Whether values are those of a softmax that the graph does not show as one."""
+    """Whether values come from a softmax that the graph does not show as one: not negative, with a sum of one."""
     if not values.ndim or values.shape[output.channel_axis] < 2 or not (values >= 0).all():
         return False
     sums = values.astype(np.float64).sum(axis=output.channel_axis)
@@ -254,6 +256,6 @@ def _positive(probabilities: Array) -> Array:
 
 
 def _sums(values: Array) -> Array:
-    """One number a row."""
+    """The sum of each row."""
     sums: Array = values.reshape(len(values), -1).sum(axis=1)
     return sums

@@ -1,4 +1,4 @@
-"""One attribution on its way: from rows to maps, of which only those are computed that nobody has computed yet."""
+"""One attribution of a query: from rows to heat maps, of which only those are computed that are not in the cache."""
 
 import time
 from collections.abc import Sequence
@@ -10,19 +10,20 @@ from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
 from layerscope.execution.attribution_spec import (
     Array,
-    Question,
+    AttributionSpec,
     cache_name,
-    found_targets,
     require_few_runs,
     require_one_row,
+    resolve_targets,
 )
-from layerscope.execution.batches import deadline_told
+from layerscope.execution.batched_probe import BatchedProbe
+from layerscope.execution.batches import timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.interface import Attribution, Progress
+from layerscope.execution.job_stream import MAX_PENDING, RunBudget
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
-from layerscope.execution.versions import MOST_AHEAD, ImageVersions, Terms
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.taps.tap import Shape
@@ -30,30 +31,36 @@ from layerscope.limits import MIB, Limits
 from layerscope.tensors.activations import Activations
 from layerscope.tensors.spec import TensorSpec
 
-_CACHED_BYTES = 8 * MIB
-"""Without a GPU, versions that run together must have room in the caches of a processor, or they hold each other up."""
+_PROCESSOR_CACHE_BYTES = 8 * MIB
+"""Without a GPU, the values of versions that run together must fit into the caches of a processor.
 
-_FEW = 4
-"""But a few always run together, and share the way of the weights into the caches: a fifth less work than one by one."""
+Versions that do not fit evict each other's values, and then a batch takes longer than its versions take one by one.
+"""
+
+_MIN_BATCH_ROWS = 4
+"""The versions that run together even if they do not fit into these caches.
+
+Each run of a plan reads the weights once. Four versions share that: a fifth less work than one by one.
+"""
 
 
 class AttributionRun:
-    """One attribution on its way.
+    """One attribution of a query.
 
     Args:
-        model: what runs.
-        question: what is asked.
-        query: the rows, and all that is fetched of them: at least `question.taps`.
+        model: the model that runs.
+        spec: what is attributed.
+        query: the rows, and at least the values of `spec.taps` for them.
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
         cache: where maps are kept.
-        scheduler: where everything is run.
+        scheduler: where jobs run.
     """
 
     def __init__(
         self,
         model: LoadedModel,
-        question: Question,
+        spec: AttributionSpec,
         query: QueryRun,
         timeout: float,
         limits: Limits,
@@ -61,7 +68,7 @@ class AttributionRun:
         scheduler: Scheduler,
     ) -> None:
         self._model = model
-        self._question = question
+        self._spec = spec
         self._query = query
         self._limits = limits
         self._cache = cache
@@ -77,45 +84,52 @@ class AttributionRun:
         _ = self._runs
 
     def maps(self) -> TensorSpec:
-        """What the maps will be."""
+        """The shape and dtype of the maps, (images, height, width)."""
         shape = (self._query.count, *self._shape[:2])
-        return TensorSpec(self._question.place.address, shape, np.dtype(np.float32), None)
+        return TensorSpec(self._spec.target_layer.address, shape, np.dtype(np.float32), None)
 
     def building_bytes(self) -> int:
-        """The bytes of memory that making the maps takes, besides the values they are made of and themselves."""
-        return MOST_AHEAD * self._batch_rows * self._row_bytes
+        """The bytes of memory that making the maps takes, besides themselves and the values that they are made from.
+
+        As many batches of versions exist at once as may wait or run.
+        """
+        return MAX_PENDING * self._batch_rows * self._row_bytes
 
     def attribution(
         self, found: Activations, cancellation: CancellationToken, progress: Progress | None
     ) -> Attribution:
-        """Compute it from what `query` found.
+        """Compute the maps that are not in the cache.
 
         Args:
-            found: the values of at least `question.taps`.
+            found: at least the values of `spec.taps`.
             cancellation: ends the work early when it is cancelled.
             progress: is called with the number of runs that are done, and with their total.
+
+        Raises:
+            DeadlineExceeded: the time is up, or the work was cancelled.
+            OptionInvalid: the target or the target layer has no separate values for each image.
         """
-        question = self._question
-        if question.method.place == "layer":
-            require_one_row(found[question.place.address].values, question.place)
-        targets = found_targets(question, found)
+        spec = self._spec
+        if spec.method.kind == "layer":
+            require_one_row(found[spec.target_layer.address].values, spec.target_layer)
+        targets = resolve_targets(spec, found)
         digest = self._model.description.digest
-        names = [cache_name(question, target) for target in targets or [None] * self._query.count]
+        names = [cache_name(spec, target) for target in targets or [None] * self._query.count]
         keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
-        places = {key: number for number, key in enumerate(keys)}
-        with deadline_told():
+        rows = {key: number for number, key in enumerate(keys)}
+        with timeout_as_deadline():
             maps, hit = self._cache.get_or_compute(
                 keys,
-                lambda lacking: self._maps(
-                    found, [places[key] for key in lacking], targets, cancellation, progress
+                lambda missing: self._compute(
+                    found, [rows[key] for key in missing], targets, cancellation, progress
                 ),
                 self.seconds_left,
             )
         return Attribution(
             model=self._model.description,
-            method=question.method,
-            options=question.options,
-            place=question.place,
+            method=spec.method,
+            options=spec.options,
+            target_layer=spec.target_layer,
             targets=targets,
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
@@ -124,10 +138,10 @@ class AttributionRun:
         )
 
     def seconds_left(self) -> float:
-        """Until the deadline."""
+        """Seconds until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def _maps(
+    def _compute(
         self,
         found: Activations,
         rows: Sequence[int],
@@ -135,7 +149,8 @@ class AttributionRun:
         cancellation: CancellationToken,
         progress: Progress | None,
     ) -> list[Array]:
-        terms = Terms(
+        """The maps of some rows."""
+        budget = RunBudget(
             batch_rows=self._batch_rows,
             deadline=self._deadline,
             cancellation=cancellation,
@@ -143,12 +158,10 @@ class AttributionRun:
             progress=progress,
         )
         own = [targets[row] for row in rows] if targets else []
-        probe = ImageVersions(
-            self._model, self._question, self._query, found, rows, own, self._scheduler, terms
-        )
+        probe = BatchedProbe(self._model, self._spec, self._query, found, rows, own, self._scheduler, budget)
         # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
         with self._query.stopwatch.timed("run"), np.errstate(all="ignore"):
-            maps = self._question.method.explain(probe, self._question.options)
+            maps = self._spec.method.explain(probe, self._spec.options)
         return [np.array(each, np.float32) for each in maps]
 
     @cached_property
@@ -157,38 +170,37 @@ class AttributionRun:
 
     @cached_property
     def _shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the place."""
-        question = self._question
-        if question.method.place == "input":
-            shape, axis = (
-                self._sizes[question.input],
-                input_channel_axis(self._model.description, question.input),
-            )
+        """Height, width and channels of the target layer or input."""
+        spec = self._spec
+        if spec.method.kind == "input":
+            shape = self._sizes[spec.input]
+            axis = input_channel_axis(self._model.description, spec.input)
         else:
-            (shape,) = self._model.executable.inspection.shapes([question.place], self._sizes)
-            axis = question.place.channel_axis
+            (shape,) = self._model.executable.inspection.shapes([spec.target_layer], self._sizes)
+            axis = spec.target_layer.channel_axis
         sizes = [size or 1 for size in shape]
         channels = 1 if axis is None else sizes.pop(axis)
         return sizes[-2], sizes[-1], channels
 
     @cached_property
     def _runs(self) -> int:
-        return require_few_runs(self._question, self._shape, self._query.count, self._limits)
+        return require_few_runs(self._spec, self._shape, self._query.count, self._limits)
 
     @cached_property
     def _row_bytes(self) -> int:
-        """What running one version takes, and its way back if the method goes it."""
-        question, executable = self._question, self._model.executable
-        if question.output is None:
+        """The memory that running one version takes, with the backward pass if the method takes gradients."""
+        spec, inspection = self._spec, self._model.executable.inspection
+        if spec.output is None:
             return 0
-        if question.method.is_gradient:
-            return executable.inspection.backward_bytes(question.output.tap, self._sizes)
-        return executable.inspection.peak_bytes([question.output.tap, question.output.measured], self._sizes)
+        if spec.method.is_gradient:
+            return inspection.backward_bytes(spec.output.tap, self._sizes)
+        return inspection.peak_bytes([spec.output.tap, spec.output.score_tap], self._sizes)
 
     @cached_property
     def _batch_rows(self) -> int:
-        """How many versions are run together."""
+        """How many versions run together."""
         fitting = self._limits.batch_bytes // max(1, self._row_bytes)
         if not has_gpu():
-            fitting = min(fitting, max(_FEW, _CACHED_BYTES // max(1, self._row_bytes)))
+            in_caches = _PROCESSOR_CACHE_BYTES // max(1, self._row_bytes)
+            fitting = min(fitting, max(_MIN_BATCH_ROWS, in_caches))
         return max(1, min(self._limits.batch_rows, fitting))

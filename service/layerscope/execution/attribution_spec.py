@@ -1,4 +1,4 @@
-"""Attribution specs: which tensors of a model an attribution takes, found out before anything runs."""
+"""Attribution specs: which tensors of a model an attribution needs, determined before anything runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.attribution import Method, MethodOptions, TargetOptions
-from layerscope.attribution.target_layers import input_place, last_layer, layer_of
+from layerscope.attribution.target_layers import last_spatial_layer, select_input, select_layer
 from layerscope.attribution.targets import Output, Target, output_of, targets_of
 from layerscope.errors import NotDifferentiable, OptionInvalid, TooMany
 from layerscope.graph.model import LoadedModel
@@ -20,126 +20,142 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Question:
-    """A query that was understood: which tensors it takes.
+class AttributionSpec:
+    """An attribution of which everything is resolved but the values.
 
     Attributes:
-        place: the layer or input that the maps lie over.
-        input: the number of the input that is varied, if the method varies one.
-        output: the output that is explained, if the method looks at one.
+        method: the method.
+        options: its options.
+        target_layer: the layer that the maps lie over, or the input if the method explains inputs.
+        input: the index of the model's input that is varied; 0 if the method varies none.
+        output: the output that is explained; None if the method has no target.
     """
 
     method: Method
     options: MethodOptions
-    place: Tap
+    target_layer: Tap
     input: int
     output: Output | None
 
     @property
     def taps(self) -> list[Tap]:
-        """What is fetched of the images as they are."""
-        wanted = [self.place] if self.method.place == "layer" else []
+        """The taps that are fetched for the images as they are."""
+        taps = [self.target_layer] if self.method.kind == "layer" else []
         if self.output is not None:
-            wanted += [self.output.tap, self.output.measured]
-        return list(dict.fromkeys(wanted))
+            taps += [self.output.tap, self.output.score_tap]
+        return list(dict.fromkeys(taps))
 
     @property
     def derivative(self) -> Derivative:
-        """The gradient by the place."""
+        """The gradient of the score by the target layer.
+
+        Raises:
+            NotDifferentiable: the method has no target.
+        """
         if self.output is None:
             raise NotDifferentiable(f"{self.method.title} explains no output.")
-        # An input is fed anyway. Behind layers that fold axes into the batch axis, nothing can be.
-        is_fed = self.method.place == "layer" and self.place.tensor.batched and not self.place.tensor.mixed
-        return Derivative(self.output.measured, self.place, self.method.is_guided, is_fed)
+        layer = self.target_layer
+        # The values of a layer are known by then, and are fed: only what lies behind them runs again. An input is fed
+        # anyway. A layer that folds other axes into the batch axis has no rows for single images, and cannot be fed.
+        is_fed = self.method.kind == "layer" and layer.tensor.batched and not layer.tensor.mixed
+        return Derivative(self.output.score_tap, layer, self.method.is_guided, is_fed)
 
 
-def question_of(model: LoadedModel, method: Method, options: MethodOptions) -> Question:
-    """Find out which tensors a method takes.
+def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptions) -> AttributionSpec:
+    """Determine which tensors a method needs.
 
     Raises:
         LayerscopeError: there is no such output, layer or input, or no map can be made there.
     """
-    described, executable = model.description, model.executable
+    described, inspection = model.description, model.executable.inspection
     output = None
     if isinstance(options, TargetOptions):
         name, tap = output_of(described, options.output)
-        output = Output(name, tap, executable.inspection.logits(tap), described.classes)
-    measured = output.measured if output is not None else described.outputs[0][1]
-    chosen_input = input_place(described, getattr(options, "input", None)) if _varies(options) else 0
-    place = _place(model, method, options, measured, chosen_input)
-    if method.has_target and not executable.inspection.depends(measured, place):
-        message = f"{measured.address} is not computed from {place.address}, so nothing there explains it."
-        raise NotDifferentiable(message, target=measured.address, layer=place.address)
-    if method.is_guided and not executable.inspection.is_rectified(measured):
-        message = f"{measured.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
-        raise NotDifferentiable(message, target=measured.address)
-    return Question(method, options, place, chosen_input, output)
+        output = Output(name, tap, inspection.logits(tap), described.classes)
+    score_tap = output.score_tap if output is not None else described.outputs[0][1]
+    varied = select_input(described, getattr(options, "input", None)) if _varies_input(options) else 0
+    target_layer = _target_layer(model, method, options, score_tap, varied)
+    if method.has_target and not inspection.depends(score_tap, target_layer):
+        message = (
+            f"{score_tap.address} is not computed from {target_layer.address}, so nothing there explains it."
+        )
+        raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
+    if method.is_guided and not inspection.is_rectified(score_tap):
+        message = f"{score_tap.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
+        raise NotDifferentiable(message, target=score_tap.address)
+    return AttributionSpec(method, options, target_layer, varied, output)
 
 
-def _varies(options: MethodOptions) -> bool:
+def _varies_input(options: MethodOptions) -> bool:
     return "input" in type(options).model_fields
 
 
-def _place(
-    model: LoadedModel, method: Method, options: MethodOptions, measured: Tap, chosen_input: int
+def _target_layer(
+    model: LoadedModel, method: Method, options: MethodOptions, score_tap: Tap, varied: int
 ) -> Tap:
     described = model.description
-    if method.place == "input":
-        return described.taps.select(["input"])[chosen_input]
+    if method.kind == "input":
+        return described.taps.select(["input"])[varied]
     selector: str | None = getattr(options, "layer", None)
     if selector is not None:
-        return layer_of(described, selector)
-    return last_layer(described, measured, model.executable.inspection.depends)
+        return select_layer(described, selector)
+    return last_spatial_layer(described, score_tap, model.executable.inspection.depends)
 
 
-def target_options(options: MethodOptions) -> TargetOptions:
-    """The part of a method's options that says what is explained."""
-    if not isinstance(options, TargetOptions):
-        return TargetOptions()
-    return options
+def require_few_runs(spec: AttributionSpec, shape: Sequence[int], images: int, limits: Limits) -> int:
+    """Check that an attribution takes no more runs than one may.
 
+    Args:
+        spec: what is attributed.
+        shape: (height, width, channels) of the target layer or input.
+        images: the number of images.
+        limits: the bounds in force.
 
-def require_few_runs(question: Question, shape: Sequence[int], images: int, limits: Limits) -> int:
-    """The runs that one image takes at most.
+    Returns:
+        The most runs that one image takes.
 
     Raises:
-        TooMany: all images together take more than one attribution may.
+        TooMany: all images together take more than `limits.attribution_runs`.
     """
-    runs = question.method.runs(question.options, shape)
+    runs = spec.method.runs(spec.options, shape)
     if runs * images > limits.attribution_runs:
         raise TooMany(
-            f"{question.method.title} takes {runs * images:,} runs here, more than the {limits.attribution_runs:,} one"
+            f"{spec.method.title} takes {runs * images:,} runs here, more than the {limits.attribution_runs:,} one"
             " attribution may take",
-            ways=(*question.method.fewer_runs, "explain fewer images at once"),
+            ways=(*spec.method.fewer_runs, "explain fewer images at once"),
             runs=runs * images,
             limit=limits.attribution_runs,
         )
     return runs
 
 
-def found_targets(question: Question, found: Activations) -> tuple[Target, ...]:
-    """What is explained of each image, from the values of the output."""
-    if question.output is None:
+def resolve_targets(spec: AttributionSpec, found: Activations) -> tuple[Target, ...]:
+    """The target of each image, from the values of the output; empty if the method has no target."""
+    if spec.output is None:
         return ()
-    values = found[question.output.tap.address].values
-    options = target_options(question.options)
-    return tuple(targets_of(question.output, options, values))
+    values = found[spec.output.tap.address].values
+    options = spec.options if isinstance(spec.options, TargetOptions) else TargetOptions()
+    return tuple(targets_of(spec.output, options, values))
 
 
-def cache_name(question: Question, target: Target | None) -> str:
-    """What a map depends on, besides the model and the image."""
-    kept = {"target", "output", "position", "layer", "input"}
-    options = question.options.model_dump_json(exclude=kept)
-    said = target.key if target is not None else ""
-    return f"{question.method.name} {question.place.address} {question.input} {options} {said}"
+def cache_name(spec: AttributionSpec, target: Target | None) -> str:
+    """A text that names everything that a map depends on, besides the model and the image.
+
+    Options that were resolved to the target, the layer or the input are left out: `target=argmax` and the class that it
+    stands for share one entry.
+    """
+    resolved = {"target", "output", "position", "layer", "input"}
+    options = spec.options.model_dump_json(exclude=resolved)
+    key = target.key if target is not None else ""
+    return f"{spec.method.name} {spec.target_layer.address} {spec.input} {options} {key}"
 
 
-def require_one_row(values: Array, place: Tap) -> None:
-    """Check that values are one map an image.
+def require_one_row(values: Array, layer: Tap) -> None:
+    """Check that the values of a layer have one row for each image.
 
     Raises:
-        OptionInvalid: a layer before them folds other axes into the batch axis.
+        OptionInvalid: a layer before it folds other axes into the batch axis.
     """
-    if values.ndim != 1 + len(place.shape):
-        message = f"{place.address} has several maps an image, of which none can be told apart."
-        raise OptionInvalid(message, option="layer", layer=place.address)
+    if values.ndim != 1 + len(layer.shape):
+        message = f"{layer.address} has several maps an image, of which none can be told apart."
+        raise OptionInvalid(message, option="layer", layer=layer.address)

@@ -1,4 +1,4 @@
-"""Jobs, and batches of them: what the scheduler runs at once."""
+"""Jobs, and the batches of jobs that the scheduler runs at once."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,18 +17,22 @@ from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-Told = Callable[[Executable, int, float], None]
-"""Is told of a run: what ran, how many rows, and the seconds it took."""
+OnRun = Callable[[Executable, int, float], None]
+"""Is called after a run with the executable, the number of rows, and the seconds that the run took."""
 
 _LATE = "The request waited longer than it may: try again, or ask for less."
 
 
+def ignore_run(_executable: Executable, _rows: int, _seconds: float) -> None:
+    """Do nothing after a run."""
+
+
 @contextmanager
-def deadline_told() -> Iterator[None]:
-    """While something is waited for, say of a wait that is up that the request waited too long.
+def timeout_as_deadline() -> Iterator[None]:
+    """Turn a timeout while the context waits for something into the error of a request whose time is up.
 
     Raises:
-        DeadlineExceeded: it is up.
+        DeadlineExceeded: something in the context raised TimeoutError.
     """
     try:
         yield
@@ -55,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Job:
-    """Rows to run and the taps wanted of them.
+    """Rows to run, and the taps to fetch for them.
 
     Attributes:
         executable: what runs them.
@@ -110,72 +114,77 @@ class Batch:
 
     @cached_property
     def signature(self) -> list[object]:
-        """What must be equal for batches to become one."""
+        """What must be equal for two batches to be joined: the shapes and dtypes of the inputs."""
         return [(array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs]
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """The names of its different rows."""
+        """The names of the rows, each once."""
         return frozenset(key for job in self.jobs for key in job.keys)
 
     @cached_property
     def work_per_row(self) -> int:
-        """What computing its taps for one row is, see `Executable.work`."""
+        """An estimate of the work of computing the taps for one row, see `Inspection.work`."""
         return self.executable.inspection.work(self.taps, self.input_shapes)
 
     @cached_property
     def nbytes(self) -> int:
-        """Bytes of all values it computes to hand out."""
+        """Bytes of the values of all taps and rows."""
         return len(self.keys) * self.executable.inspection.value_bytes(self.taps, self.input_shapes)
 
     @cached_property
     def is_alone(self) -> bool:
-        """Whether others had better not join, because each image would run by itself anyway, or they may not."""
+        """Whether it must run without other batches.
+
+        Where a layer gives a single image other last bits than a batch (see `graph.runtime.batch_invariance`), the images
+        of an exact batch run one by one anyway, and joining would only make each job wait for the others. The values of
+        a batch that need not be exact depend on which rows it has, so no other rows may join.
+        """
         return not (self.is_exact and self.executable.batches(self.taps, self.input_shapes))
 
     @property
     def is_exact(self) -> bool:
-        """Whether each row has the values that it has alone."""
+        """Whether each row must have the values, to the last bit, that it has when it runs alone."""
         return all(job.is_exact for job in self.jobs)
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a plan to run it."""
+        """Whether its plan is compiled."""
         return self.executable.plans.is_ready(self.taps, self.input_shapes)
 
     def with_(self, other: "Batch") -> "Batch":
-        """Both as one."""
+        """Both as one batch."""
         return type(self)((*self.jobs, *other.jobs))
 
     def compile(self) -> None:
-        """Have a plan to run it."""
+        """Compile its plan."""
         self.executable.plans.compile(self.taps)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
-        """The values of its taps for some rows."""
+        """The values of all taps for some rows, one array a tap."""
         return self.executable.run(inputs, self.taps, exact=self.is_exact)
 
     def begin(self) -> list[Job]:
-        """The jobs that are still worth running."""
+        """The jobs that are still needed."""
         return [job for job in self.jobs if job.begin()]
 
-    def run(self, jobs: Sequence[Job], told: Told = lambda _executable, _rows, _seconds: None) -> None:
-        """Run those of its jobs that have begun, and hand each its own.
+    def run(self, jobs: Sequence[Job], on_run: OnRun = ignore_run) -> None:
+        """Run some jobs of the batch, and set their results.
 
         Args:
-            jobs: what has begun.
-            told: is told of the run before anybody gets anything.
+            jobs: those that `begin` returned.
+            on_run: is called after the run, before any result is set.
 
         Raises:
-            Exception: whatever the run raises; who has got nothing then gets nothing.
+            Exception: any error of the run. Jobs without a result then stay without one.
         """
         started = time.monotonic()
         inputs, lines = _stacked(jobs)
-        # For all taps of the batch, though a job may have dropped out: it is these that have a plan.
+        # All taps of the batch, even if the only job that wanted one of them was cancelled: these taps have a plan.
         arrays = self.compute(inputs)
         values = dict(zip(self.taps, arrays, strict=True))
         ran = time.monotonic() - started
-        told(self.executable, len(lines), ran)
+        on_run(self.executable, len(lines), ran)
         for job in jobs:
             own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
             waited = "queue", job.submitted, started - job.submitted
@@ -183,19 +192,19 @@ class Batch:
 
 
 def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:
-    """One array an input with each different row once, and the number of each."""
+    """One array for each input with each different row once, and the number of each row in it."""
     rows = {key: (job, number) for job in jobs for number, key in enumerate(job.keys)}
     lines = {key: line for line, key in enumerate(rows)}
     first = jobs[0]
     if len(jobs) == 1 and len(rows) == len(first.keys):
         return list(first.inputs), lines
     inputs = [
-        np.stack([job.inputs[place][number] for job, number in rows.values()])
-        for place in range(len(first.inputs))
+        np.stack([job.inputs[index][number] for job, number in rows.values()])
+        for index in range(len(first.inputs))
     ]
     return inputs, lines
 
 
 def _own(array: Array, lines: list[int], jobs: int) -> Array:
-    """A job's rows; copied out of a batch, so that keeping them does not keep what is of others."""
+    """The rows of one job, copied out of a batch of several: a cached row must not keep the whole batch in memory."""
     return array if jobs == 1 and lines == list(range(len(array))) else array[lines]

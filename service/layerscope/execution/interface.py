@@ -74,7 +74,7 @@ class Attribution:
         model: the model that was explained.
         method: the method.
         options: the options that were in force.
-        place: the layer or the input that the maps lie over.
+        target_layer: the layer that the maps lie over, or the input if the method explains inputs.
         targets: what is explained, one an image; empty for methods that look at no target.
         maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
             whole input, whatever their own size.
@@ -86,7 +86,7 @@ class Attribution:
     model: ModelDescription
     method: Method
     options: MethodOptions
-    place: Tap
+    target_layer: Tap
     targets: tuple[Target, ...]
     maps: np.ndarray[Any, np.dtype[Any]] = field(repr=False)
     images: tuple[str, ...]
@@ -95,10 +95,10 @@ class Attribution:
 
     @property
     def activations(self) -> Activations:
-        """The maps as if they were values of the place, to be encoded like those."""
-        maps = Activation(self.place, self.maps, None)
+        """The maps as values of the target layer, to be encoded like activations."""
+        maps = Activation(self.target_layer, self.maps, None)
         return Activations(
-            {self.place.address: maps}, self.images, self.model.warnings, self.timings, self.hit
+            {self.target_layer.address: maps}, self.images, self.model.warnings, self.timings, self.hit
         )
 
 

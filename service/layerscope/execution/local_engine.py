@@ -82,7 +82,7 @@ class LocalEngine:
             batch_rows=_batch_rows(self.limits),
             batch_bytes=self.limits.batch_bytes,
             pending_jobs=self.limits.pending_requests,
-            told=self._observers.ran,
+            on_run=self._observers.ran,
         )
         self._memory = WorkingMemory(self.limits.working_bytes)
         self._loaded = False

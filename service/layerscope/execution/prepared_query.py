@@ -9,7 +9,7 @@ from layerscope.attribution import MethodOptions, method_of
 from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, TooMany
 from layerscope.execution.admission import plan_of, require_workable
 from layerscope.execution.attribution_run import AttributionRun
-from layerscope.execution.attribution_spec import question_of
+from layerscope.execution.attribution_spec import resolve_attribution
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row
@@ -61,20 +61,20 @@ class LocalPreparedQuery:
         self._limits = limits
         self._memory = memory
         self._refused_methods: dict[str, LayerscopeError] = {}
-        questions = dict(
-            self._possible(methods, lambda name: question_of(model, method_of(name), methods[name]))
+        specs = dict(
+            self._possible(methods, lambda name: resolve_attribution(model, method_of(name), methods[name]))
         )
-        every = dict.fromkeys([*taps, *(tap for each in questions.values() for tap in each.taps)])
+        every = dict.fromkeys([*taps, *(tap for spec in specs.values() for tap in spec.taps)])
         seconds = _at_most(timeout, limits.deadline_milliseconds)
         self._query = QueryRun(model, rows, list(every), seconds, limits, cache, scheduler, watched)
 
         def attribution(name: str) -> AttributionRun:
             seconds = _at_most(timeout, limits.attribution_milliseconds)
-            run = AttributionRun(model, questions[name], self._query, seconds, limits, cache, scheduler)
+            run = AttributionRun(model, specs[name], self._query, seconds, limits, cache, scheduler)
             run.require_few_runs()
             return run
 
-        self._attributions = dict(self._possible(questions, attribution))
+        self._attributions = dict(self._possible(specs, attribution))
 
     @property
     def sizes(self) -> list[Shape]:

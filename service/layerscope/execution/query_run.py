@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.execution.admission import Workload
-from layerscope.execution.batches import Job, deadline_told
+from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row, require_one_size, stack
@@ -84,7 +84,7 @@ class QueryRun:
 
     def activations(self, cancellation: CancellationToken) -> Activations:
         """Run what is not known yet, and put everything together."""
-        with deadline_told():
+        with timeout_as_deadline():
             found, hit = self._cache.get_or_compute(
                 list(self._places),
                 lambda lacking: self._compute([self._places[key] for key in lacking], cancellation),

@@ -26,32 +26,32 @@ def at_image(example, images):
 
 
 def gradcam(example, images):
-    maps, slopes = at_layer(example, images)
-    return relu((slopes.mean((1, 2), keepdims=True) * maps).sum(-1))
+    maps, gradients = at_layer(example, images)
+    return relu((gradients.mean((1, 2), keepdims=True) * maps).sum(-1))
 
 
 def gradcam_plus_plus(example, images):
-    maps, slopes = (values.astype(np.float64) for values in at_layer(example, images))
+    maps, gradients = (values.astype(np.float64) for values in at_layer(example, images))
     result = np.zeros(maps.shape[:3])
     for image in range(len(maps)):
         for channel in range(maps.shape[-1]):
-            grown, slope = maps[image, ..., channel], slopes[image, ..., channel]
+            grown, gradient = maps[image, ..., channel], gradients[image, ..., channel]
             weight = 0
-            for place in np.ndindex(slope.shape):
-                below = 2 * slope[place] ** 2 + grown.sum() * slope[place] ** 3
-                weight += slope[place] ** 2 / below * max(slope[place], 0) if below else 0
+            for place in np.ndindex(gradient.shape):
+                below = 2 * gradient[place] ** 2 + grown.sum() * gradient[place] ** 3
+                weight += gradient[place] ** 2 / below * max(gradient[place], 0) if below else 0
             result[image] += weight * grown
     return relu(result)
 
 
 def hirescam(example, images):
-    maps, slopes = at_layer(example, images)
-    return (maps * slopes).sum(-1)
+    maps, gradients = at_layer(example, images)
+    return (maps * gradients).sum(-1)
 
 
 def layercam(example, images):
-    maps, slopes = at_layer(example, images)
-    return relu((maps * relu(slopes)).sum(-1))
+    maps, gradients = at_layer(example, images)
+    return relu((maps * relu(gradients)).sum(-1))
 
 
 def eigencam(example, images):
@@ -95,8 +95,8 @@ def smoothgrad(example, images, samples=25, noise=0.15, seed=0):
             * np.random.default_rng((seed, number)).standard_normal(image.shape, np.float32)
             for number in range(samples)
         ]
-        slopes = at_image(example, np.stack(versions).astype(np.float32))
-        result.append(np.abs(slopes.mean(0)).max(-1))
+        gradients = at_image(example, np.stack(versions).astype(np.float32))
+        result.append(np.abs(gradients.mean(0)).max(-1))
     return np.stack(result)
 
 

@@ -37,7 +37,7 @@ def difference(found, expected):
 def wanted(example, method):
     """The options that ask for what the example explains."""
     options = dict(example.options)
-    if METHODS[method].place == "layer":
+    if METHODS[method].kind == "layer":
         options["layer"] = example.layer
     if example.has_classes:
         options["target"] = str(example.target)

@@ -92,7 +92,7 @@ def test_the_whole_of_a_map_is_the_sum_of_its_places(explain):
 def test_it_is_told_what_was_differentiated(explain, model, form, measured):
     target = explain(model, "gradcam", IMAGES[:1]).targets[0]
     assert target.form == form
-    assert measured in {None, target.output.measured.address}
+    assert measured in {None, target.output.score_tap.address}
 
 
 def test_a_model_that_is_certain_is_explained_by_its_logits(explain):
@@ -128,12 +128,12 @@ def test_integrated_gradients_sum_up_to_the_difference_they_explain(explain):
     ],
 )
 def test_left_out_the_layer_is_the_last_one_with_rows_and_columns_on_the_way(explain, model, layer):
-    assert explain(model, "gradcam", IMAGES[:1]).place.address == layer
+    assert explain(model, "gradcam", IMAGES[:1]).target_layer.address == layer
 
 
 def test_an_output_is_not_explained_by_what_it_does_not_depend_on(explain):
     far = explain("branches", "gradcam", IMAGES, output=explain.examples["branches"].options["output"])
-    assert far.place.address == "far"
+    assert far.target_layer.address == "far"
     with pytest.raises(NotDifferentiable, match="not computed from far"):
         explain("branches", "gradcam", IMAGES, layer="far")
 

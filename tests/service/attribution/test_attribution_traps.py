@@ -15,7 +15,7 @@ from layerscope.limits import Limits
 from layerscope.render import PictureOptions, render
 
 IMAGES = pictures(2, seed=8)
-LAYER_METHODS = [name for name, method in METHODS.items() if method.place == "layer"]
+LAYER_METHODS = [name for name, method in METHODS.items() if method.kind == "layer"]
 
 
 def query(method, images=IMAGES, model="plain"):
@@ -56,7 +56,7 @@ def test_a_layer_that_is_dead_all_over_has_a_map_of_zeros(explain, method):
 def test_a_map_of_nan_is_told_and_drawn_as_such(explain, method):
     found = explain("poisoned", method, IMAGES)
     told = np.isfinite(found.maps)
-    assert not told.any() or METHODS[method].place == "input"
+    assert not told.any() or METHODS[method].kind == "input"
     assert render(found.maps, PictureOptions(), limits=Limits()).nonfinite == (~told).sum()
 
 
@@ -137,7 +137,7 @@ def test_only_the_input_that_is_explained_is_varied(explain):
     options = METHODS["occlusion"].options(target="2", patch=6)
     query = Query(model="pair", sources=sources, methods={"occlusion": options})
     found = explain.engine.run(query).attribution("occlusion")
-    assert found.place.address == "picture"
+    assert found.target_layer.address == "picture"
     whole = np.asarray(example.model([IMAGES, numbers]))[:, 2]
     covered = IMAGES.copy()
     covered[:, :6, 6:] = 0

@@ -77,7 +77,11 @@ def test_a_result_goes_through_pickle_with_all_its_values(engine, name):
     assert list(again.attributions) == list(result.attributions)
     for method, found in result.attributions.items():
         copy = again.attributions[method]
-        assert (copy.method, copy.options, copy.place) == (found.method, found.options, found.place)
+        assert (copy.method, copy.options, copy.target_layer) == (
+            found.method,
+            found.options,
+            found.target_layer,
+        )
         assert [each.key for each in copy.targets] == [each.key for each in found.targets]
         np.testing.assert_array_equal(copy.maps, found.maps)
 

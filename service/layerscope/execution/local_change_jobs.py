@@ -1,4 +1,4 @@
-"""Versions of an image with a covered box each, as jobs: only what the box changes is run."""
+"""Local changes as jobs: versions of an image in which a box is covered, of which only the changed part is run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ from layerscope.graph.local import LocalChanges
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ChangesJob(Job):
-    """Versions of which the only one of `taps` is wanted, see `LocalChanges.run`. `inputs` has their numbers."""
+class LocalChangeJob(Job):
+    """Values of the only one of `taps` for some versions, see `LocalChanges.run`. `inputs` has the versions' numbers."""
 
     changes: LocalChanges
 
     def alone(self) -> Batch:
         """A batch of this job only."""
-        return ChangesBatch(self)
+        return LocalChangeBatch(self)
 
 
-class ChangesBatch(Batch):
-    """One job: nobody else has its versions."""
+class LocalChangeBatch(Batch):
+    """A batch of one job: no other request has the same versions."""
 
-    def __init__(self, job: ChangesJob) -> None:
+    def __init__(self, job: LocalChangeJob) -> None:
         super().__init__([job])
         self._changes = job.changes
 
     @property
     def is_ready(self) -> bool:
-        """Whether there are plans to run it."""
+        """Whether the plans that it needs are compiled."""
         return self._changes.is_ready
 
     def compile(self) -> None:
-        """Have plans to run it."""
+        """Compile the plans that it needs."""
         self._changes.compile()
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
-        """The target for some versions."""
+        """The values for some versions."""
         (numbers,) = inputs
         return [self._changes.run(numbers.tolist(), self.taps[0])]

@@ -1,4 +1,4 @@
-"""Gradients as jobs: they wait, take turns and share batches like everything else that is run."""
+"""Gradients as jobs: they wait in the queues and share batches like all other runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ from layerscope.graph.taps.tap import Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DerivativeJob(Job):
-    """Rows of which a gradient is wanted: an array of the source's shape, which is the only one of `taps`.
+class GradientJob(Job):
+    """The gradients of rows: the result is one array in the shape of the derivative's source, the only one of `taps`.
 
-    `inputs` are those of the model, then how much each value of the target counts, then the source's values if the
-    derivative is fed.
+    `inputs` are those of the model, then the weights that the gradient of the target's values is multiplied with, then
+    the values of the source if the derivative is fed.
     """
 
     derivative: Derivative
 
     def alone(self) -> Batch:
         """A batch of this job only."""
-        return DerivativeBatch([self])
+        return GradientBatch([self])
 
 
-class DerivativeBatch(Batch):
-    """Jobs for one derivative."""
+class GradientBatch(Batch):
+    """Jobs with the same derivative."""
 
     @cached_property
     def derivative(self) -> Derivative:
-        """What all of them want."""
-        (derivative,) = {job.derivative for job in self.jobs if isinstance(job, DerivativeJob)}
+        """The derivative of all of them."""
+        (derivative,) = {job.derivative for job in self.jobs if isinstance(job, GradientJob)}
         return derivative
 
     @cached_property
     def input_shapes(self) -> list[Shape]:
-        """The shapes of the inputs of the model, without batch axis."""
+        """The shapes of the model's inputs, without batch axis."""
         return super().input_shapes[: len(self.executable.inputs)]
 
     @cached_property
@@ -45,33 +45,37 @@ class DerivativeBatch(Batch):
 
     @cached_property
     def work_per_row(self) -> int:
-        """What computing the target for one row is: the way back is in proportion."""
+        """The work of the forward pass for one row. That of the backward pass is in proportion to it."""
         return self.executable.inspection.work([self.derivative.target], self.input_shapes)
 
     @cached_property
     def nbytes(self) -> int:
-        """Bytes of all values that live while it runs, forwards and backwards."""
+        """Bytes of all values that exist at once: the backward pass needs those of the forward pass."""
         return len(self.keys) * self.executable.inspection.backward_bytes(
             self.derivative.target, self.input_shapes
         )
 
     @cached_property
     def is_alone(self) -> bool:
-        """Whether others had better not join: nobody knows whether they may before they have."""
+        """Whether it must run without other batches.
+
+        Where a model mixes the images of a batch, or the source is the same for all images, a gradient belongs to one
+        image only if it runs alone.
+        """
         apart = self.derivative.target.tensor.mixed or not self.derivative.source.tensor.batched
         return apart or not self.is_exact
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a plan to run it."""
+        """Whether its plan is compiled."""
         return self.executable.plans.is_gradient_ready(self.derivative)
 
     def compile(self) -> None:
-        """Have a plan to run it."""
+        """Compile its plan."""
         self.executable.plans.compile_gradient(self.derivative)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
-        """The gradient for some rows."""
+        """The gradients for some rows."""
         count = len(self.executable.inputs)
         weights, *values = inputs[count:]
         gradient = self.executable.gradient

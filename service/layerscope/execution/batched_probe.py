@@ -1,0 +1,258 @@
+"""The batched probe: runs the versions of images that an attribution needs, as jobs in turn with all other requests."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerscope.attribution.model_probe import Box
+from layerscope.attribution.target_layers import input_channel_axis
+from layerscope.attribution.targets import Target
+from layerscope.errors import InputMismatch
+from layerscope.execution.attribution_spec import AttributionSpec
+from layerscope.execution.batches import Job
+from layerscope.execution.gradient_jobs import GradientJob
+from layerscope.execution.image_arrays import Array, Version, as_input, channels_last, stacked_versions
+from layerscope.execution.job_stream import JobStream, RunBudget
+from layerscope.execution.local_change_jobs import LocalChangeJob
+from layerscope.execution.query_run import QueryRun
+from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.local import LocalChanges
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.runtime.batch_arrays import same_but_for_rounding
+from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.tap import Tap
+from layerscope.tensors.activations import Activations
+
+_LOCAL_CHANGE_FACTOR = 4
+"""How many times as many versions run together if only the part that a box changes is run.
+
+Such a version takes less room in the caches of a processor.
+"""
+
+_version_numbers = itertools.count()
+
+
+class BatchedProbe:
+    """What an attribution method can compute with some rows of a query: a `layerscope.attribution.ModelProbe`.
+
+    Args:
+        model: the model that runs.
+        spec: what is attributed.
+        query: the rows.
+        found: the values of `spec.taps` for the rows.
+        rows: the numbers of the rows that maps are made for.
+        targets: the target of each of these; empty if the method has none.
+        scheduler: where jobs run.
+        budget: what the runs may take.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        spec: AttributionSpec,
+        query: QueryRun,
+        found: Activations,
+        rows: Sequence[int],
+        targets: Sequence[Target],
+        scheduler: Scheduler,
+        budget: RunBudget,
+    ) -> None:
+        self._model = model
+        self._spec = spec
+        self._query = query
+        self._found = found
+        self._rows = rows
+        self._targets = targets
+        self._budget = budget
+        self._jobs = JobStream(scheduler, budget)
+        self._axis = input_channel_axis(model.description, spec.input)
+        self._inputs = model.description.taps.select(["input"])
+        self._input = self._inputs[spec.input]
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self._rows)
+
+    def activations(self) -> Array:
+        """The values of the target layer, or of the input: (images, height, width, channels)."""
+        if self._spec.method.kind == "input":
+            return np.stack([self.image(number) for number in range(self.images)])
+        return channels_last(self._values(self._spec.target_layer), self._spec.target_layer.channel_axis)
+
+    def gradients(self) -> Array:
+        """The gradient of each image's score with respect to `activations()`, in the same shape."""
+        spec, derivative = self._spec, self._spec.derivative
+        scored = self._values(derivative.target)
+        weights = [target.weights(row) for target, row in zip(self._targets, scored, strict=True)]
+        values = self._values(spec.target_layer) if derivative.is_fed else None
+        outcomes = self._jobs.outcomes(
+            self.images, lambda rows: self._gradient_job(rows, derivative, weights, values)
+        )
+        gradients = np.concatenate([outcome.arrays[0] for outcome in outcomes])
+        axis = self._axis if spec.method.kind == "input" else spec.target_layer.channel_axis
+        return channels_last(gradients, axis)
+
+    def image(self, number: int) -> Array:
+        """The model's input for an image: (height, width, channels)."""
+        values = self._query.load(self._rows[number])[self._spec.input]
+        (image,) = channels_last(values[np.newaxis], self._axis)
+        return np.asarray(image)
+
+    def grey_values(self, pixel: float) -> Array | None:
+        """The values that a grey pixel of 0 to 255 has in the model's input; None if the input takes no images."""
+        described = self._model.description
+        preprocessing = described.preprocessing[described.inputs[self._spec.input].name]
+        return None if preprocessing is None else preprocessing.grey_values(pixel)
+
+    def outputs(self) -> list[float]:
+        """The model's output for the target of each image."""
+        return [
+            float(target.outputs(self._values(target.output.tap)[number : number + 1])[0])
+            for number, target in enumerate(self._targets)
+        ]
+
+    def scores_of(self, number: int, count: int, version: Version) -> Iterator[float]:
+        """The scores of `count` versions of an image, in order."""
+        target = self._targets[number]
+        for values in self._values_of(number, count, version, target.output.score_tap):
+            yield from target.scores(values)
+
+    def occluded_outputs(self, number: int, boxes: Sequence[Box], cover: Array) -> Iterator[float]:
+        """The model's output for the target when a part of an image is covered, once for each box."""
+        target, image = self._targets[number], self.image(number)
+
+        def version(index: int) -> Array:
+            rows, columns = (slice(each.start, each.stop) for each in boxes[index])
+            covered = image.copy()
+            covered[rows, columns] = cover[rows, columns]
+            return covered
+
+        changes = self._local_changes(number, boxes, cover, version)
+        if changes is None:
+            found = self._values_of(number, len(boxes), version, target.output.tap)
+        else:
+            found = self._changed_values(changes, range(len(boxes)), target.output.tap)
+        for values in found:
+            yield from target.outputs(values)
+
+    def gradients_of(self, number: int, count: int, version: Version) -> Iterator[Array]:
+        """The gradients of the scores of `count` versions of an image with respect to the version, one each."""
+        score_tap = self._targets[number].output.score_tap
+        derivative = Derivative(score_tap, self._input, self._spec.method.is_guided)
+
+        def job(indices: range) -> Job:
+            inputs = self._versions(number, indices, version)
+            weights = self._weights(number, inputs, score_tap)
+            return GradientJob(
+                **self._job(inputs), taps=(self._input,), derivative=derivative, inputs=[*inputs, weights]
+            )
+
+        for outcome in self._jobs.outcomes(count, job):
+            yield from channels_last(outcome.arrays[0], self._axis)
+
+    def _values_of(self, number: int, count: int, version: Version, tap: Tap) -> Iterator[Array]:
+        def job(indices: range) -> Job:
+            inputs = self._versions(number, indices, version)
+            return Job(**self._job(inputs), inputs=inputs, taps=(tap,))
+
+        for outcome in self._jobs.outcomes(count, job):
+            yield outcome.arrays[0]
+
+    def _local_changes(
+        self, number: int, boxes: Sequence[Box], cover: Array, version: Version
+    ) -> LocalChanges | None:
+        """A way to run only the part of the model that the boxes change; None if there is none with the same values."""
+        own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
+        sides = max(len(rows) for rows, _ in boxes), max(len(columns) for _, columns in boxes)
+        route = self._model.routes.best(self._input, tap, [array.shape for array in own], sides)
+        if route is None or route.is_trusted is False:
+            return None
+        inputs = [array[np.newaxis] for array in own]
+        taps = [stop.tap for stop in route.stops]
+        job = Job(**self._job(inputs), inputs=inputs, taps=tuple(taps))
+        values = dict(zip(taps, (each[0] for each in self._jobs.run(job).arrays), strict=True))
+        others = {
+            each: array for each, array in zip(self._inputs, own, strict=True) if each is not self._input
+        }
+        arranged = as_input(cover[np.newaxis], self._axis, own[self._spec.input].dtype)[0]
+        changes = LocalChanges(self._model.executable, route, values, others, boxes, arranged)
+        if route.is_trusted is None:
+            # Nothing in a graph tells whether its layers compute a part of an image as they compute the whole: a layer
+            # may depend on positions or on one image size. So some versions are run both ways, once for each path.
+            route.is_trusted = self._agrees(number, changes, len(boxes), version, taps[-1])
+        return changes if route.is_trusted else None
+
+    def _agrees(self, number: int, changes: LocalChanges, count: int, version: Version, last: Tap) -> bool:
+        """Whether a sample of the versions has the same values as in the whole model, at the last tap of the path."""
+        some = sorted({0, count // 3, count // 2, count - 1})
+        try:
+            found = np.concatenate([*self._changed_values(changes, some, last)])
+        except InputMismatch:
+            return False
+        whole = np.concatenate(
+            [*self._values_of(number, len(some), lambda index: version(some[index]), last)]
+        )
+        return same_but_for_rounding(found, whole)
+
+    def _changed_values(self, changes: LocalChanges, numbers: Sequence[int], tap: Tap) -> Iterator[Array]:
+        def job(indices: range) -> Job:
+            own = [np.array([numbers[index] for index in indices])]
+            return LocalChangeJob(**self._job(own), inputs=own, taps=(tap,), changes=changes)
+
+        for outcome in self._jobs.outcomes(len(numbers), job, _LOCAL_CHANGE_FACTOR * self._budget.batch_rows):
+            yield outcome.arrays[0]
+
+    def _weights(self, number: int, inputs: Sequence[Array], score_tap: Tap) -> Array:
+        """The derivative of the scores of versions by the values at the score tap, see `Target.weights`."""
+        target, count = self._targets[number], len(inputs[0])
+        if target.form != "log":
+            own = self._found[score_tap.address].values[self._rows[number]]
+            return np.repeat(target.weights(own)[np.newaxis], count, axis=0)
+        job = Job(**self._job(inputs), inputs=inputs, taps=(score_tap,))
+        # The derivative of a logarithm depends on the values, so the versions are run forwards first.
+        values = self._jobs.run(job).arrays[0]
+        return np.stack([target.weights(row) for row in values])
+
+    def _gradient_job(
+        self, rows: range, derivative: Derivative, weights: Sequence[Array], values: Array | None
+    ) -> Job:
+        own = [self._query.load(self._rows[row]) for row in rows]
+        inputs = [np.stack(column) for column in zip(*own, strict=True)]
+        fed = [] if values is None else [values[rows.start : rows.stop]]
+        names = [f"{self._query.names[self._rows[row]]} {self._targets[row].key}" for row in rows]
+        return GradientJob(
+            # Other requests may ask for the same gradient: it has a name, is shared, and must be exact.
+            **{**self._job(inputs), "keys": names, "is_exact": True},
+            taps=(derivative.source,),
+            derivative=derivative,
+            inputs=[*inputs, np.stack([weights[row] for row in rows]), *fed],
+        )
+
+    def _job(self, inputs: Sequence[Array]) -> dict[str, Any]:
+        """What all jobs have in common.
+
+        Versions belong to one attribution: each has a unique name, so that it is never taken for another row. Their
+        values need not be exact, see `Job.is_exact`: which versions run together does not depend on other requests, so
+        the values are the same to the last bit every time.
+        """
+        return {
+            "executable": self._model.executable,
+            "keys": [f"version {next(_version_numbers)}" for _ in inputs[0]],
+            "deadline": self._budget.deadline,
+            "cancellation": self._budget.cancellation,
+            "is_exact": False,
+        }
+
+    def _versions(self, number: int, indices: range, version: Version) -> list[Array]:
+        """The model's inputs: versions of the one that is varied, and the others as they are."""
+        own = self._query.load(self._rows[number])
+        varied = self._spec.input
+        inputs = [np.broadcast_to(array, (len(indices), *array.shape)) for array in own]
+        inputs[varied] = as_input(stacked_versions(indices, version), self._axis, own[varied].dtype)
+        return inputs
+
+    def _values(self, tap: Tap) -> Array:
+        return self._found[tap.address].values[list(self._rows)]

@@ -1,0 +1,116 @@
+"""Job streams: many rows of one attribution, run as small jobs of which only a few wait at a time."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from layerscope.errors import DeadlineExceeded, QueueFull
+from layerscope.execution.batches import Job, Outcome
+from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.interface import Progress
+from layerscope.execution.scheduler import Scheduler
+
+MAX_PENDING = 2
+"""Jobs of one attribution that wait or run at a time: as many as there are threads that run jobs.
+
+With more, an attribution would fill the queue, and its versions would take memory before they can run.
+"""
+
+_LATE = "The attribution took longer than it may, or nobody waits for it: ask for less, or try again."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBudget:
+    """What the runs of one attribution may take.
+
+    Attributes:
+        batch_rows: the most versions that run together.
+        deadline: when their results are of no use any more, on the clock of `time.monotonic`.
+        cancellation: whether the caller still needs them.
+        total: an estimate of how many versions there will be.
+        progress: is called with the number of those that are done, and with `total`.
+    """
+
+    batch_rows: int
+    deadline: float
+    cancellation: CancellationToken
+    total: int
+    progress: Progress | None
+
+
+class JobStream:
+    """Runs jobs within a budget, and reports the progress.
+
+    Args:
+        scheduler: where jobs run.
+        budget: the bounds.
+    """
+
+    def __init__(self, scheduler: Scheduler, budget: RunBudget) -> None:
+        self._scheduler = scheduler
+        self._budget = budget
+        self._done = 0
+
+    def run(self, job: Job) -> Outcome:
+        """Run one job that does not count as progress.
+
+        Raises:
+            DeadlineExceeded: the time is up, or the work was cancelled.
+            QueueFull: too many jobs of all requests are waiting.
+        """
+        return self._result(self._scheduler.submit(job))
+
+    def outcomes(
+        self, rows: int, job: Callable[[range], Job], rows_per_job: int | None = None
+    ) -> Iterator[Outcome]:
+        """Run rows as jobs, and yield the outcomes in order.
+
+        Args:
+            rows: how many rows there are.
+            job: makes the job of some of them; called when there is room for it.
+            rows_per_job: the most rows of a job; None for `RunBudget.batch_rows`.
+
+        Raises:
+            DeadlineExceeded: the time is up, or the work was cancelled.
+            QueueFull: too many jobs of all requests are waiting, and none of these are.
+        """
+        size = rows_per_job or self._budget.batch_rows
+        pending: deque[tuple[Future[Outcome], int]] = deque()
+        try:
+            for start in range(0, rows, size):
+                numbers = range(start, min(start + size, rows))
+                if len(pending) >= MAX_PENDING:
+                    yield self._next(pending)
+                made = job(numbers)
+                try:
+                    future = self._scheduler.submit(made)
+                except QueueFull:
+                    # An attribution that has begun goes on: it only sends fewer jobs ahead.
+                    if not pending:
+                        raise
+                    yield self._next(pending)
+                    future = self._scheduler.submit(made)
+                pending.append((future, len(numbers)))
+            while pending:
+                yield self._next(pending)
+        finally:
+            for future, _ in pending:
+                future.cancel()
+
+    def _next(self, pending: deque[tuple[Future[Outcome], int]]) -> Outcome:
+        future, rows = pending.popleft()
+        outcome = self._result(future)
+        self._done += rows
+        budget = self._budget
+        if budget.progress is not None and budget.total > 1:
+            budget.progress(min(self._done, budget.total), budget.total)
+        return outcome
+
+    def _result(self, future: "Future[Outcome]") -> Outcome:
+        try:
+            return future.result(max(0.0, self._budget.deadline - time.monotonic()))
+        except TimeoutError as error:
+            future.cancel()
+            raise DeadlineExceeded(_LATE) from error
