@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more of the machine than of the code. The rest is what Hypothesis chose for here, or for CI.
+settings.register_profile(
+    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 # Services that tests start would compile all of Layerscope anew, each of them, and each worker the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

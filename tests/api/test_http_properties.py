@@ -34,7 +34,7 @@ OPTIONS = st.fixed_dictionaries(
         "format": st.sampled_from(["safetensors", "json", "npz"]),
     },
 )
-ENGINE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ENGINE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def fused_nodes(made, names):
     return fused(part, names, shapes, Weights(made.prepared)).node
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(BLOCKS, st.data())
 def test_every_layer_is_what_keras_makes_whatever_else_is_fetched(blocks, data):
     made = traced(network(blocks))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from graph_models import assert_close, noise, scatter_statistics, traced
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -102,7 +102,7 @@ class Covered:
     st.booleans(),
     st.integers(1, 9),
 )
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, derandomize=True)
 def test_covers_of_a_random_stack(names, sides, is_residual, side):
     covered = Covered(stack(names, sides, is_residual=is_residual), side, 5)
     if covered.route is None:

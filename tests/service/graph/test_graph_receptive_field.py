@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from graph_models import noise, traced
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -75,7 +75,7 @@ def slope(model, image, place):
     st.sampled_from(sorted(BRANCHES)),
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, derandomize=True)
 def test_the_box_is_what_a_unit_of_a_random_stack_depends_on(names, branches, where):
     image = keras.Input((*SIDES, 2))
     end = image

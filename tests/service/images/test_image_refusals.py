@@ -150,7 +150,7 @@ def test_junk_between_jpeg_segments_is_bounded():
         describe(data[:20] + bytes(100_000) + data[20:], LIMITS)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.sampled_from(sorted(FILES)),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),

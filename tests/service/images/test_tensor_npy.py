@@ -38,7 +38,6 @@ def with_shape(shape, payload=b"", dtype="<f4"):
     return with_header(f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}", payload)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(numbers, hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)),
     st.sampled_from("CF"),
@@ -130,7 +129,7 @@ def test_a_body_over_the_limit_is_refused():
     assert (details["bytes"], details["limit"], len(details["ways"])) == (928, 500, 3)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(st.tuples(st.integers(0, 130), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(-8, 8),

@@ -340,7 +340,7 @@ def examined_apart(tmp_path_factory):
 
 
 @FORMATS
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_r08_mutations_leave_nothing_but_our_own_errors(good, examined_apart, tmp_path, suffix, data):
     """In the worker: HDF5 itself breaks at some of them, and takes its process along."""
