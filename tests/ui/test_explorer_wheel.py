@@ -23,7 +23,9 @@ settings = Settings()
 http = TestClient(create_app(settings, local_engine(settings)))
 page = http.get("/ui/")
 revision = re.search(r'src="(\\w+)/main.js"', page.text)[1]
-answers = {name: http.get(f"/ui/{revision}/{name}") for name in sys.argv[1:]}
+answers = {
+    name: http.get(f"/{name}" if name.startswith("docs/") else f"/ui/{revision}/{name}") for name in sys.argv[1:]
+}
 print(json.dumps({
     "from": layerscope_api.__file__,
     "page": [page.status_code, page.headers["content-type"]],
