@@ -1,4 +1,4 @@
-"""The command `layerscope`: serve models, look into a file, print the contract. Keys and model files have modules of their own."""
+"""The command `layerscope`: serve models, list the layers of a file, print the OpenAPI document."""
 
 import json
 from collections.abc import Iterator
@@ -165,7 +165,7 @@ def _friendly_errors() -> Iterator[None]:
 
 
 def _refuse_open_network(settings: Settings) -> None:
-    """Without keys only this machine may ask, unless the operator insists."""
+    """Refuse to listen on the network without API keys, unless the operator allows it."""
     if is_loopback(settings.host) or settings.insecure_no_auth:
         return
     if settings.api_keys is None or not len(Keyring(settings.api_keys)):

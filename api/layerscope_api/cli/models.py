@@ -1,4 +1,4 @@
-"""The commands `layerscope models …`: what a person wants to know of a model file before it is served."""
+"""The commands `layerscope models …`: check a model file, and add it to a directory of models."""
 
 from contextlib import closing
 from pathlib import Path
@@ -72,9 +72,9 @@ def add_file(
         _refuse(error)
         raise typer.Exit(1) from error
     _print(file, added.report)
-    said = "is now" if added.is_new else "was already"
+    outcome = "is now" if added.is_new else "was already"
     source = added.entry.source
-    Console().print(f"It {said} [bold]{source.name}@{source.version}[/bold].", highlight=False)
+    Console().print(f"It {outcome} [bold]{source.name}@{source.version}[/bold].", highlight=False)
 
 
 def _refuse(error: LayerscopeError) -> None:

@@ -16,7 +16,7 @@ async def cancelled_on_disconnect(request: Request, cancellation: CancellationTo
     """Cancel the work on a request when the client disconnects, and at the latest when the context ends.
 
     The context begins when the body has been read. It ends before the response is sent, or when the deadline is over: a
-    worker thread that still runs then is told that nobody needs its result.
+    worker thread that still runs then learns from the token that its result is not needed.
     """
     watch = asyncio.create_task(_watch(request.receive, cancellation))
     try:

@@ -104,7 +104,7 @@ def layerscope_error_response(request: Request, error: errors.LayerscopeError) -
 
 
 def internal_error_response(request: Request, error: Exception) -> JSONResponse:
-    """The response 500 for an unexpected exception, which is written to the log and not told to the client."""
+    """The response 500 for an unexpected exception, which is written to the log and not shown to the client."""
     scope = request.scope
     request_id = scope.get("request_id")
     fields = {"request_id": request_id, **scope.get("trace", {})}

@@ -1,4 +1,4 @@
-"""Query handlers: a request that a query of the engine answers, in three steps."""
+"""Query handlers: how a query of the engine answers a request, in three steps."""
 
 from abc import ABC, abstractmethod
 
@@ -16,7 +16,7 @@ class QueryHandler(ABC):
 
     @abstractmethod
     def admit(self, plan: QueryPlan) -> int:
-        """The most bytes of memory that `make` takes besides the values. Nothing has run yet.
+        """The most bytes of memory that `make` takes in addition to the values. Nothing has run yet.
 
         Raises:
             LayerscopeError: the answer is impossible or too large.
@@ -24,7 +24,7 @@ class QueryHandler(ABC):
 
     @abstractmethod
     def make(self, result: Result) -> ResponseBody:
-        """The answer."""
+        """The body of the answer."""
 
     def handle(self, engine: Engine, execution: Execution, progress: Progress | None = None) -> ResponseBody:
         """Plan the query, admit its answer, run it and make the answer.
@@ -37,5 +37,14 @@ class QueryHandler(ABC):
         Raises:
             LayerscopeError: the query or its answer is impossible, or there is no memory or time for it.
         """
-        with execution.run(engine, self.query(), self.admit, progress) as result:
-            return execution.encoded(lambda: self.make(result))
+        query = self.query()
+        began = execution.seconds
+        with engine.prepare(query) as prepared:
+            plan = prepared.plan
+            plan.require_computable()
+            running = prepared.run(self.admit(plan), cancellation=execution.cancellation, progress=progress)
+            # The memory of the values and of the answer counts as used until the context ends.
+            with running as result:
+                execution.add(result.activations.timings, began)
+                with execution.encoding():
+                    return self.make(result)
