@@ -20,7 +20,7 @@ Options = TypeVar("Options", bound=ImageOptions)
 
 
 class Endpoint(QueryHandler, ABC, Generic[Options]):
-    """A resource of a model that a query computes. Each request gets an instance of its own.
+    """A resource of a model that a query computes. One instance answers one request.
 
     A subclass names the model of its options and implements `query`, `admit` and `make`; `register` adds it to a router.
 
@@ -60,7 +60,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
 
     @cached_property
     def sources(self) -> Sources:
-        """The images and tensors of the request. The first access blocks: it belongs into `query`, `admit` or `make`."""
+        """The images and tensors of the request. The first access blocks, so use it in the three steps only."""
         return self._parsed.sources(self.service.images, self.limits)
 
     async def respond(self) -> Response:
