@@ -79,13 +79,13 @@ def bare_call(model: LoadedModel, selectors: Sequence[str]) -> Callable[[Array],
     """
     # Below what the project offers.
     plans = model.executable.plans
-    weights, inputs = plans._weights, list(plans._placeholders)  # noqa: SLF001
+    compiler, inputs = plans._compiler, list(plans._placeholders)  # noqa: SLF001
     fetched = [tap.tensor.name for tap in model.description.taps.select(selectors)]
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(plans._parts.needed_for([*inputs, *fetched]), name="")  # noqa: SLF001
-        assignments = weights.assignments_in(graph)
+        tf.import_graph_def(compiler.parts.needed_for([*inputs, *fetched]), name="")
+        assignments = compiler.weights.assignments_in(graph)
     session = tf.compat.v1.Session(graph=graph)
-    weights.assign(session, assignments)
+    compiler.weights.assign(session, assignments)
     call: Callable[[Array], list[Array]] = session.make_callable(fetched, inputs)
     return call
 

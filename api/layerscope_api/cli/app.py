@@ -61,6 +61,10 @@ def serve(
     trust_savedmodel: Annotated[
         bool | None, typer.Option("--trust-savedmodel", help=_SETUP["trust_savedmodel"].description)
     ] = None,
+    graph_rewrites: Annotated[
+        bool | None,
+        typer.Option("--graph-rewrites/--no-graph-rewrites", help=_SETUP["graph_rewrites"].description),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help=_SETUP["workers"].description)] = None,
     host: Annotated[str | None, typer.Option(help=_SETUP["host"].description)] = None,
     port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
@@ -89,6 +93,7 @@ def serve(
         "load": load,
         "allow_upload": allow_upload,
         "trust_savedmodel": trust_savedmodel,
+        "graph_rewrites": graph_rewrites,
         "workers": workers,
         "host": host,
         "port": port,
@@ -122,7 +127,7 @@ def layers(
 
     with _friendly_errors(), _console.status(f"Opening {file.name} …"):
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
-        model = assemble(source, prepare(source), plan_bytes=1).description
+        model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
     table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
     table.add_column("index", justify="right")

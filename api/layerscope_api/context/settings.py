@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         " off, images share batches even where that changes the last bits, which is faster on many processors"
         " and on GPUs",
     )
+    graph_rewrites: bool = Field(
+        default=True,
+        description="fuse convolutions with the normalization behind them, which is faster; each model is compared with the"
+        " graph as it was saved when it is loaded, and runs as saved if a value differs by more than rounding",
+    )
     workers: int = Field(
         default=1,
         ge=1,

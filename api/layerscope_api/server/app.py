@@ -135,6 +135,7 @@ def local_engine(settings: Settings, shared: SharedState | None = None) -> Local
         worker_sync=SINGLE_PROCESS if shared is None else shared.sync,
         trusted=settings.trust_savedmodel,
         exact=settings.exact,
+        graph_rewrites=settings.graph_rewrites,
         control=Control(
             mode=settings.control,
             start=settings.load,

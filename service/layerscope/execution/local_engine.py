@@ -19,6 +19,7 @@ from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.receptive.field import ReceptiveField
+from layerscope.graph.rewrites import REWRITES
 from layerscope.graph.taps.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
@@ -40,6 +41,7 @@ class LocalEngine:
         loader: the process that opens models; left out, one that all engines of this process share.
         trusted: whether to trust whoever made the models: SavedModels are programs.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
         control: what decides which models are in memory.
         watch: the layers that are looked at whatever is asked of a model.
         refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
@@ -54,6 +56,7 @@ class LocalEngine:
         *,
         trusted: bool = False,
         exact: bool = True,
+        graph_rewrites: bool = True,
         control: Control | None = None,
         watch: Watch | None = None,
         refresh: Refresh = nothing_to_fetch,
@@ -64,6 +67,7 @@ class LocalEngine:
         self._loader = loader
         self._holding = ExitStack()
         self._exact = exact
+        self._rewrites = REWRITES if graph_rewrites else ()
         self._observers = Observers()
         self._watched = WatchedLayers(watch or Watch())
         self.models: Library[LoadedModel] = Library(
@@ -221,6 +225,7 @@ class LocalEngine:
             self._loader.load(source),
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
+            rewrites=self._rewrites,
             watched=lambda taps: self._watched.chosen(source, taps),
         )
 

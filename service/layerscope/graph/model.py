@@ -1,19 +1,34 @@
 """A model in memory: traced, executable, with its declaration."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from layerscope.errors import LayerscopeError, ModelRefused
+import numpy as np
+
+from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
 from layerscope.graph.local import Routes
 from layerscope.graph.prepared.prepared_model import Blueprint, Prepared
 from layerscope.graph.receptive.field import ReceptiveFields
+from layerscope.graph.rewrites import REWRITES, Rewrite
+from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.taps.selectors import TapIndex, split_selectors
 from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.images import Preprocessing
 from layerscope.images.presets import PRESETS
+from layerscope.limits import MIB
 from layerscope.models.directory import ModelSource
 from layerscope.models.manifest import FILE_NAME, Manifest
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+logger = logging.getLogger(__name__)
+
+_CHECK_BYTES = 512 * MIB
+"""Memory that a run to check rewrites may take at most, estimated; a model that needs more runs with plain plans."""
 
 _CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
 
@@ -85,6 +100,7 @@ def assemble(
     *,
     plan_bytes: int,
     exact: bool = True,
+    rewrites: Sequence[Rewrite] = REWRITES,
     watched: Callable[[TapIndex], Sequence[Tap]] = lambda _: (),
 ) -> LoadedModel:
     """Make a model that runs of a prepared one, whose memory it uses for its weights.
@@ -94,6 +110,7 @@ def assemble(
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plan_bytes: memory for the plans that it keeps.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        rewrites: what makes its plans faster. They are checked on an example, and left out if they change values.
         watched: chooses the layers that are watched.
 
     Raises:
@@ -104,7 +121,18 @@ def assemble(
     inputs = [call.taps[0].address for call in blueprint.calls[: len(blueprint.inputs)]]
     taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
     warm_up = _warm_up(manifest, taps)
-    executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact)
+    executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites)
+    outputs = tuple((name, taps[address]) for name, address in blueprint.outputs)
+    problem = executable.plans.check_rewrites(
+        prepared, [tap for _, tap in outputs], _examples(executable, outputs, preprocessing)
+    )
+    if problem is not None:
+        logger.warning(
+            "Graph rewrites are off for model %s@%d: %s. It runs with plain plans.",
+            source.name,
+            source.version,
+            problem,
+        )
     fetched_along = tuple(watched(taps))
     for choice in warm_up:
         executable.plans.compile([*choice, *fetched_along])
@@ -114,7 +142,7 @@ def assemble(
         digest=blueprint.digest,
         inputs=blueprint.inputs,
         preprocessing=preprocessing,
-        outputs=tuple((name, taps[address]) for name, address in blueprint.outputs),
+        outputs=outputs,
         classes=manifest.classes,
         parameters=blueprint.parameters,
         memory_bytes=executable.plans.weight_bytes,
@@ -125,6 +153,19 @@ def assemble(
     fields = ReceptiveFields(prepared)
     routes = Routes(executable, fields, taps)
     return LoadedModel(description, executable, fields, routes, manifest.labels, fetched_along)
+
+
+def _examples(
+    executable: Executable,
+    outputs: Sequence[tuple[str, Tap]],
+    preprocessing: Mapping[str, Preprocessing | None],
+) -> Iterator[Sequence[Array]]:
+    """Inputs to check rewrites on, of sizes that the model can run in little memory."""
+    taps = [tap for _, tap in outputs]
+    for shapes in example_shapes(executable.inputs):
+        with suppress(InputMismatch):
+            if executable.inspection.peak_bytes(taps, shapes) <= _CHECK_BYTES:
+                yield example_inputs(executable.inputs, preprocessing, shapes)
 
 
 def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:

@@ -11,7 +11,8 @@ from keras import layers
 
 from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.weights import Weights
-from layerscope.graph.rewrites.fuse_conv_bn import can_fuse, fused
+from layerscope.graph.rewrites import RewriteContext
+from layerscope.graph.rewrites.fuse_conv_bn import can_fuse, fuse_conv_bn
 
 needs_fusion = pytest.mark.skipif(
     not can_fuse(), reason="TensorFlow computes here without oneDNN, or on a GPU"
@@ -82,7 +83,7 @@ def is_fused(made, *addresses):
 def fused_nodes(made, names):
     part = GraphParts(made.prepared.graph).needed_for(names)
     shapes = {tap.tensor.name: tap.shape for tap in made.taps("all")}
-    return fused(part, names, shapes, Weights(made.prepared)).node
+    return fuse_conv_bn(part, RewriteContext(names, shapes, Weights(made.prepared))).node
 
 
 @settings(max_examples=30)

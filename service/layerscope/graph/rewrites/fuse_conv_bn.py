@@ -11,7 +11,7 @@ Zeros that a layer puts around values first, as networks with strides do, are le
 same ones there.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ from tensorflow.python.util import _pywrap_util_port
 
 from layerscope.graph.analysis.subgraph import needed_nodes, node_of
 from layerscope.graph.prepared.devices import has_gpu
-from layerscope.graph.prepared.weights import Weights
+from layerscope.graph.rewrites.context import RewriteContext
 from layerscope.graph.rewrites.fold_kernels import Folding
 from layerscope.graph.rewrites.same_padding import is_padded_the_same
 from layerscope.graph.taps.tap import Shape
@@ -44,20 +44,18 @@ class _Normalization:
     shift: str
 
 
-def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights) -> Any:
-    """The same graph with fewer operations.
+def fuse_conv_bn(graph_def: Any, context: RewriteContext) -> Any:
+    """Make a graph with fewer operations that computes the same values.
 
     Args:
         graph_def: a GraphDef whose variables have no value yet. It is changed.
-        fetched: the names of the tensors that must stay.
-        shapes: of tensors by name, without the batch axis. What is not known to have one group of channels is left as it
-            is: grouped convolutions have other last bits with an activation than without.
-        weights: the values of its variables.
+        context: the plan. A convolution that is not known to have one group of channels is left as it is: grouped
+            convolutions have other last bits with an activation than without.
     """
     if not can_fuse():
         return graph_def
-    fused_of = _Fusion(graph_def, fetched, shapes, weights).apply()
-    needed = needed_nodes({node.name: node for node in graph_def.node}, fetched)
+    fused_of = _Fusion(graph_def, context).apply()
+    needed = needed_nodes({node.name: node for node in graph_def.node}, context.fetched)
     for convolution, node in fused_of:
         if convolution in needed:
             # What two convolutions make at once depends, to the last bit, on which of them has which threads.
@@ -69,14 +67,12 @@ def fused(graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape],
 
 
 class _Fusion:
-    def __init__(
-        self, graph_def: Any, fetched: Collection[str], shapes: Mapping[str, Shape], weights: Weights
-    ) -> None:
+    def __init__(self, graph_def: Any, context: RewriteContext) -> None:
         self._graph_def = graph_def
-        self._shapes = shapes
+        self._shapes = context.shapes
         self._nodes = {node.name: node for node in graph_def.node}
-        self._folding = Folding(graph_def, self._nodes, weights)
-        self._fetched = {node_of(name) for name in fetched}
+        self._folding = Folding(graph_def, self._nodes, context.weights)
+        self._fetched = {node_of(name) for name in context.fetched}
         self._readers: dict[str, list[Any]] = {}
         for node in graph_def.node:
             for source in node.input:

@@ -15,7 +15,7 @@ _SUMS = frozenset({"Add", "AddN", "AddV2"})
 _BIASED = frozenset({"BiasAdd", "Add", "AddV2"})
 
 
-def apart(graph: Any) -> list[str]:
+def biased_before_sums(graph: Any) -> list[str]:
     """The names of the operations to run for their own sake, so that TensorFlow fuses nothing that comes behind them.
 
     These are the biased convolutions whose results are added to something.

@@ -11,6 +11,7 @@ from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.batch_arrays import (
     batch_of,
     delivered,
@@ -41,18 +42,31 @@ class Executable:
 
     The weights stay in the memory of `prepared`, which the executable keeps until it is closed.
 
+    Args:
+        prepared: the model.
+        plan_bytes: memory for the plans that are kept.
+        exact: see above.
+        rewrites: what makes plans faster; none for plain plans.
+
     Attributes:
         inputs: what the model is called with.
         plans: which plans there are, and how to compile them before a run needs them.
         inspection: shapes, cost estimates and dependencies of the taps.
     """
 
-    def __init__(self, prepared: Prepared, *, plan_bytes: int, exact: bool = True) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        *,
+        plan_bytes: int,
+        exact: bool = True,
+        rewrites: Sequence[Rewrite] = REWRITES,
+    ) -> None:
         parts = GraphParts(prepared.graph)
         shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         costs = CostModel(prepared.blueprint.calls, shapes)
         self.inputs: tuple[Input, ...] = prepared.blueprint.inputs
-        self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes)
+        self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._invariance = BatchInvariance(_run_plan)
         self._exact = exact
@@ -182,7 +196,7 @@ def _run_plan(plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[
         arrays = plan(values)
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
         raise cannot_run([value.shape for value in values]) from error
-    if plan.key.derivative is not None:
+    if plan.key.gradient is not None:
         return arrays[-1:]
     by_name = dict(zip(plan.key.fetched, arrays, strict=True))
     return [by_name[tap.tensor.name] for tap in taps]

@@ -1,15 +1,23 @@
 """Plan selection: which compiled plan runs for some taps, for a gradient, or for the part between some taps."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from layerscope.errors import InputMismatch, ModelNotLoaded, NotDifferentiable
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.prepared_model import Prepared
 from layerscope.graph.prepared.weights import Weights, release
+from layerscope.graph.rewrites import Rewrite
+from layerscope.graph.runtime.compilation import PlanCompiler
 from layerscope.graph.runtime.derivatives import Derivative
-from layerscope.graph.runtime.plans import Plan, PlanCache, PlanKey, Slope, compile_plan
+from layerscope.graph.runtime.plans import GradientKey, Plan, PlanCache, PlanKey
+from layerscope.graph.runtime.rewrite_check import check_rewrites
 from layerscope.graph.taps.tap import Shape, Tap
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _COVERING_WORK = 1.05
 """A plan that fetches more than a run needs is used if it is at most so many times the work."""
@@ -23,26 +31,62 @@ class PlanSelection:
         parts: its graph.
         costs: estimates the work of a plan.
         plan_bytes: memory for the plans that are kept.
+        rewrites: what makes plans faster.
     """
 
-    def __init__(self, prepared: Prepared, parts: GraphParts, costs: CostModel, *, plan_bytes: int) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        parts: GraphParts,
+        costs: CostModel,
+        *,
+        plan_bytes: int,
+        rewrites: Sequence[Rewrite],
+    ) -> None:
         self._placeholders = prepared.blueprint.placeholders
         self._taps = {tap.tensor.name: tap for call in prepared.blueprint.calls for tap in call.taps}
-        self._parts = parts
         self._costs = costs
-        self._weights: Weights | None = Weights(prepared)
+        self._parts = parts
+        self._compiler: PlanCompiler | None = PlanCompiler(parts, Weights(prepared), self._taps)
+        self._rewrites = tuple(rewrites)
         self._cache = PlanCache(self._compile, plan_bytes)
         self._not_differentiable: set[PlanKey] = set()
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights in memory."""
-        return self._weights.nbytes if self._weights else 0
+        return self._compiler.weights.nbytes if self._compiler else 0
+
+    @property
+    def rewrites(self) -> tuple[Rewrite, ...]:
+        """The rewrites of plans that are compiled from now on; none where plans are plain."""
+        return self._rewrites
 
     @property
     def nbytes(self) -> int:
         """Bytes of the plans that are kept, about."""
         return self._cache.nbytes
+
+    def check_rewrites(
+        self, prepared: Prepared, outputs: Sequence[Tap], examples: Iterable[Sequence[Array]]
+    ) -> str | None:
+        """Compile no rewritten plans from now on if they compute other values than plain ones on an example.
+
+        To be called before the first plan is needed. Arguments and result as for
+        `layerscope.graph.runtime.rewrite_check.check_rewrites`.
+        """
+        # Weights of its own: what rewrites compute from weights is shared by the plans of a model and never freed.
+        taps: dict[str, Tap] = {}
+        for call in prepared.blueprint.calls:
+            for tap in call.taps:
+                # Where taps share a tensor, the layer that makes it gives it its name, not the one that reads it.
+                taps.setdefault(tap.tensor.name, tap)
+        compiler = PlanCompiler(self._parts, Weights(prepared), taps)
+        problem = check_rewrites(compiler, self._placeholders, outputs, self._rewrites, examples)
+        if problem is not None:
+            self._rewrites = ()
+        release()
+        return problem
 
     def for_run(self, taps: Sequence[Tap], feeds: Mapping[Tap, object], fed_shapes: Sequence[Shape]) -> Plan:
         """The plan that fetches `taps`, or one in the cache that fetches more at little more work.
@@ -95,7 +139,7 @@ class PlanSelection:
 
     def is_gradient_ready(self, derivative: Derivative) -> bool:
         """Whether a gradient needs no compilation."""
-        return self._cache.kept(self._gradient_key(derivative)) is not None
+        return self._cache.find(self._gradient_key(derivative)) is not None
 
     def compile_gradient(self, derivative: Derivative) -> None:
         """Compile the plan of a gradient, unless it is in the cache. Raises as `for_gradient`."""
@@ -116,7 +160,7 @@ class PlanSelection:
 
     def is_part_ready(self, sources: Iterable[Tap], target: Tap) -> bool:
         """Whether `Executable.run_between` needs no compilation."""
-        return self._cache.kept(_part_key(sources, target)) is not None
+        return self._cache.find(_part_key(sources, target)) is not None
 
     def compile_part(self, sources: Iterable[Tap], target: Tap) -> None:
         """Compile the plan for `Executable.run_between`, unless it is in the cache. Raises as `for_part`."""
@@ -125,21 +169,21 @@ class PlanSelection:
     def close(self) -> None:
         """Free the plans and let go of the weights."""
         self._cache.clear()
-        self._weights = None
+        self._compiler = None
         release()
 
     def _compile(self, key: PlanKey) -> Plan:
-        if self._weights is None:
+        if self._compiler is None:
             raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
-        return compile_plan(self._parts, self._weights, self._taps, key)
+        return self._compiler.compile(key, self._rewrites)
 
     def _find(self, key: PlanKey, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
-        plan = self._cache.kept(key)
+        plan = self._cache.find(key)
         if plan is None and (covering := self._cache.covering(key)):
             work = {each: self._costs.work(self._fetched_by(each), input_shapes) for each in covering}
             least = min(covering, key=work.__getitem__)
             if work[least] <= _COVERING_WORK * self._costs.work(taps, input_shapes):
-                plan = self._cache.kept(least.key)
+                plan = self._cache.find(least.key)
         return plan
 
     def _fetched_by(self, plan: Plan) -> list[Tap]:
@@ -154,7 +198,7 @@ class PlanSelection:
     def _gradient_key(self, derivative: Derivative) -> PlanKey:
         source = derivative.source.tensor.name
         replaced = (source,) if derivative.is_fed else ()
-        gradient = Slope(derivative.target.tensor.name, source, derivative.guided)
+        gradient = GradientKey(derivative.target.tensor.name, source, derivative.guided)
         return PlanKey((*self._placeholders, *replaced), replaced, gradient)
 
 

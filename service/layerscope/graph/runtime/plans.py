@@ -1,43 +1,23 @@
-"""Plans: a part of a model's graph, compiled to compute some of its tensors from others, and which are kept.
-
-Each has a session of its own. TensorFlow holds up all runs of a session while it compiles for it, so that nobody
-waits for another's plan; and what a plan took is given back with its session. The weights are in none of them: every
-session computes from where they are prepared.
-"""
+"""Plans: compiled parts of a model's graph, and the cache that keeps them."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from cachetools import LRUCache
-from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.framework.ops import dismantle_graph
-
-from layerscope.graph.analysis.subgraph import GraphParts
-from layerscope.graph.prepared.weights import Weights
-from layerscope.graph.rewrites.fold_kernels import arranged_bytes
-from layerscope.graph.rewrites.fuse_conv_bn import fused
-from layerscope.graph.rewrites.guided_relu import guide
-from layerscope.graph.rewrites.loop_gradients import loops_differentiable
-from layerscope.graph.rewrites.no_sum_fusion import apart, session_configuration
-from layerscope.graph.taps.tap import Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BYTES_PER_NODE = 9_000
-"""What one node of a compiled graph takes; measured over whole networks, see `benchmarks/memory.py`."""
-
 
 @dataclass(frozen=True)
-class Slope:
-    """The derivative of a tensor by another, both by name.
+class GradientKey:
+    """The gradient of a tensor by another, both by name.
 
-    A `guided` one lets back through rectifiers only what is positive (Springenberg et al. 2015).
+    With `guided`, it passes each ReLU only where it is positive, see `layerscope.graph.rewrites.guided_relu`.
     """
 
     target: str
@@ -47,21 +27,25 @@ class Slope:
 
 @dataclass(frozen=True)
 class PlanKey:
-    """What a plan computes: the tensors `fetched`, from those `fed`, all by name.
+    """What a plan computes.
 
-    With a `derivative`, its values come last. It takes one more array, last: how much each value of its target counts.
-    One that `is_cut` has nothing of what comes before those fed, and takes windows of them: any multiple of all strides
-    behind may be missing from their sides.
+    Attributes:
+        fed: the names of the tensors that it takes.
+        fetched: the names of the tensors that it gives.
+        gradient: computed too, if there is one. The plan gives it last, and takes one array more, last: how much each
+            value of the gradient's target counts.
+        is_cut: whether the plan has none of the graph before the fed tensors, and takes windows of their values: any
+            multiple of all strides behind may be missing at the sides.
     """
 
     fed: tuple[str, ...]
     fetched: tuple[str, ...]
-    derivative: Slope | None = None
+    gradient: GradientKey | None = None
     is_cut: bool = False
 
     def covers(self, other: "PlanKey") -> bool:
-        """Whether all that another computes is fetched by this one too, from the same tensors."""
-        special = self.derivative or other.derivative or self.is_cut or other.is_cut
+        """Whether this plan fetches all that the other fetches, from the same fed tensors."""
+        special = self.gradient or other.gradient or self.is_cut or other.is_cut
         return not special and self.fed == other.fed and set(other.fetched) <= self._names
 
     @cached_property
@@ -73,7 +57,7 @@ class PlanKey:
 class Plan:
     """A compiled plan: call it with one array for each fed tensor. Safe to use from many threads at once.
 
-    `nbytes` is about what it takes in memory, besides its values while it runs.
+    `nbytes` estimates its memory, without the values while it runs.
     """
 
     key: PlanKey
@@ -85,54 +69,10 @@ class Plan:
         return self._call(*values)
 
 
-def compile_plan(parts: GraphParts, weights: Weights, taps: Mapping[str, Tap], key: PlanKey) -> Plan:
-    """Compile a plan. It takes 0.05 to 0.5 s.
-
-    Args:
-        parts: the graph.
-        weights: of its variables.
-        taps: of the graph, by the name of their tensor.
-        key: what the plan computes.
-
-    Raises:
-        LookupError, ValueError, TypeError: there is no such derivative.
-    """
-    slope = key.derivative
-    ends = () if slope is None else (slope.target, slope.source)
-    if key.is_cut:
-        definition = parts.between({name: taps[name].tensor.dtype for name in key.fed}, key.fetched)
-    else:
-        definition = parts.needed_for([*key.fed, *key.fetched, *ends])
-    # What is replaced or differentiated by must be there.
-    if key.is_cut or (slope is None and parts.are_placeholders(key.fed)):
-        definition = fused(definition, key.fetched, {name: tap.shape for name, tap in taps.items()}, weights)
-    if slope is not None and slope.guided:
-        guide(definition)
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.import_graph_def(definition, name="")
-        fed = list(key.fed)
-        fetched = [_exit(graph, name) for name in key.fetched]
-        if slope is not None:
-            weight, derivative = _derivative(graph, slope)
-            fed.append(weight)
-            fetched.append(derivative)
-        assignments = weights.assignments_in(graph)
-    session = tf.compat.v1.Session(graph=graph, config=session_configuration(definition))
-    weights.assign(session, assignments)
-    options = config_pb2.CallableOptions(feed=fed, fetch=fetched, target=apart(graph))
-    # The public make_callable keeps what it compiled for as long as the session lives.
-    call = session._make_callable_from_options(options)  # noqa: SLF001
-    nbytes = len(graph.get_operations()) * BYTES_PER_NODE + arranged_bytes(definition, weights)
-    # A graph is full of cycles and would wait for the garbage collector; the session has its own copy.
-    dismantle_graph(graph)
-    return Plan(key, nbytes, call)
-
-
 class PlanCache:
-    """Plans by key, bounded in bytes; the least recently used make way. Safe to use from many threads.
+    """Plans by key, bounded in bytes; the least recently used are dropped. Safe to use from many threads.
 
-    A plan that makes way while it runs is given back when it has run.
+    A plan that is dropped while it runs is freed after the run.
     """
 
     def __init__(self, make: Callable[[PlanKey], Plan], most_bytes: int) -> None:
@@ -142,7 +82,7 @@ class PlanCache:
         self._lock = threading.Lock()
 
     def get(self, key: PlanKey) -> Plan:
-        """The plan of this key, compiled once if many ask at the same time.
+        """The plan of this key. If many threads want it at the same time, one compiles and the others wait.
 
         Raises:
             Exception: whatever compiling raises.
@@ -156,24 +96,24 @@ class PlanCache:
             return plan
         return promised.result() if promised is not None else self._fulfil(key, own)
 
-    def kept(self, key: PlanKey) -> Plan | None:
-        """The plan of this key if it is kept."""
+    def find(self, key: PlanKey) -> Plan | None:
+        """The plan of this key if it is in the cache."""
         with self._lock:
             return self._kept.get(key)
 
     def covering(self, key: PlanKey) -> list[Plan]:
-        """The kept plans that fetch all that this one would, and perhaps more, from the same tensors."""
+        """The plans in the cache that fetch all that a plan of this key would, from the same fed tensors."""
         with self._lock:
             plans = list(self._kept.values())
         return [plan for plan in plans if plan.key.covers(key)]
 
     @property
     def nbytes(self) -> int:
-        """What all kept plans take."""
+        """Bytes of all plans in the cache."""
         return int(self._kept.currsize)
 
     def clear(self) -> None:
-        """Forget all plans."""
+        """Drop all plans."""
         with self._lock:
             self._kept.clear()
 
@@ -191,20 +131,3 @@ class PlanCache:
             del self._promised[key]
         promise.set_result(plan)
         return plan
-
-
-def _exit(graph: Any, name: str) -> str:
-    """A second reader of a tensor: it keeps TensorFlow from fusing away what is fetched or fed there."""
-    return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
-
-
-def _derivative(graph: Any, slope: Slope) -> tuple[str, str]:
-    """The names of what tells how much each value of the target counts, and of the derivative."""
-    target = graph.get_tensor_by_name(slope.target)
-    weight = tf.compat.v1.placeholder(target.dtype, name="layerscope/weight")
-    source = graph.get_tensor_by_name(slope.source)
-    with loops_differentiable():
-        (derivative,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
-    if derivative is None:
-        raise LookupError(slope.source)
-    return str(weight.name), str(tf.identity(derivative).name)
