@@ -33,7 +33,7 @@ class Inspection(Endpoint[InspectOptions]):
         """The selected layers, the outputs and the attributions."""
         layers = [*self.options.layers, "outputs"]
         return Query(
-            model=self.model, sources=self.sources, layers=layers, methods=self.options.explanations()
+            model=self.model, sources=self.sources, layers=layers, methods=self.options.attribution_options()
         )
 
     def admit(self, plan: QueryPlan) -> int:

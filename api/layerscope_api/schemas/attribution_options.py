@@ -15,7 +15,7 @@ Kind = TypeVar("Kind", bound=ImageOptions)
 
 
 class HeatMapOptions(ImageOptions):
-    """How heat maps are sent as tensors."""
+    """The options of heat maps as tensors."""
 
     values: bool = Field(default=True, description="whether JSON carries the values")
     format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
@@ -24,7 +24,7 @@ class HeatMapOptions(ImageOptions):
 
 
 class HeatPictureOptions(BackgroundOptions):
-    """How a heat map is laid over the picture."""
+    """The options of a heat map over the image."""
 
 
 @cache

@@ -12,7 +12,7 @@ from layerscope_api.schemas.picture_options import FeatureMapOptions
 
 
 class InspectOptions(PredictionOptions):
-    """Which layers, what is told of them, and how their pictures look."""
+    """The options of an inspection: the layers, the statistics, the attributions and the look of linked pictures."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
     statistics: Literal["none", "layer", "channel"] = Field(
@@ -39,7 +39,7 @@ class InspectOptions(PredictionOptions):
             layer=layer, channels=self.channels, colormap=self.colormap, scale=self.scale
         )
 
-    def explanations(self) -> dict[str, MethodOptions]:
+    def attribution_options(self) -> dict[str, MethodOptions]:
         """The options of each attribution, by name of its method."""
         methods = [method_of(name) for name in self.methods]
         target = {"target": self.target}

@@ -35,7 +35,7 @@ class ImageOptions(BaseModel):
 
 
 class ActivationOptions(ImageOptions):
-    """Which layers' activations, and what of them."""
+    """The options of activations: the layers, the selected part of their values, and the format."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
     channels: Channels = Field(
@@ -61,7 +61,7 @@ class ActivationOptions(ImageOptions):
     )
 
     def tensor_options(self) -> TensorOptions:
-        """The part of the options that makes tensors smaller."""
+        """The options that reduce tensors."""
         return TensorOptions(
             channels=self.channels,
             region=self.region,
@@ -73,7 +73,7 @@ class ActivationOptions(ImageOptions):
 
 
 class PlanOptions(ActivationOptions):
-    """What would be asked for. Images may be left out where every image is of one size."""
+    """The options of a plan: those of activations. Images are needed only if the model takes inputs of any size."""
 
     needs_images: ClassVar[bool] = False
 
@@ -81,13 +81,13 @@ class PlanOptions(ActivationOptions):
 
 
 class LayersOptions(ImageOptions):
-    """Which layers."""
+    """The options of resources that need nothing but layers."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
 
 
 class StatisticsOptions(LayersOptions):
-    """Which layers' statistics, and which histograms."""
+    """The options of statistics: the layers and the histograms."""
 
     bins: int = Field(default=32, ge=1, le=1_024, description="bins of each histogram")
     histograms: Literal["layer", "channel", "none"] = Field(
@@ -96,7 +96,7 @@ class StatisticsOptions(LayersOptions):
 
 
 class ReceptiveFieldOptions(ImageOptions):
-    """Which unit. An image is needed only where a model takes any size."""
+    """The options of a receptive field: the unit. An image is needed only if the model takes inputs of any size."""
 
     needs_images: ClassVar[bool] = False
 
@@ -106,13 +106,13 @@ class ReceptiveFieldOptions(ImageOptions):
     x: int | None = Field(default=None, ge=0, description="the unit's column, or step of a sequence")
 
     def unit(self) -> dict[str, int]:
-        """The place by axis, as far as it is given."""
+        """The position of the unit by axis; axes without an option are left out."""
         given = {"z": self.z, "y": self.y, "x": self.x}
         return {axis: place for axis, place in given.items() if place is not None}
 
 
 class PredictionOptions(ImageOptions):
-    """How many classes are told."""
+    """The options of predictions: the number of classes."""
 
     top: int = Field(default=5, ge=1, le=10_000, description="how many classes, most likely first")
 

@@ -12,7 +12,7 @@ from layerscope_api.schemas.options import ImageOptions
 
 
 class ColorOptions(ImageOptions):
-    """What colours mean in a picture."""
+    """The options of every picture: the colormap, the range of values and the scale."""
 
     colormap: str | None = Field(
         default=None, description="a name of /v1/colormaps; left out, viridis or a diverging one"
@@ -28,13 +28,13 @@ class ColorOptions(ImageOptions):
     colorbar: bool = Field(default=False, description="draw the colours' values beside the maps")
 
     def picture_options(self) -> PictureOptions:
-        """The part of the options that says how it looks."""
+        """The options of `layerscope.render`."""
         names = {each.name for each in fields(PictureOptions)} & set(type(self).model_fields)
         return PictureOptions(**{name: getattr(self, name) for name in names})
 
 
 class FeatureMapOptions(ColorOptions):
-    """Which layer's feature maps, and how they are drawn."""
+    """The options of a picture of feature maps: the layers, the channels and their arrangement."""
 
     layer: Selector = Field(
         description="selectors of one layer or several, comma separated; they are drawn one below the other"
@@ -57,7 +57,7 @@ class FeatureMapOptions(ColorOptions):
     labels: bool = Field(default=False, description="draw each channel's number")
 
     def picture_options(self) -> PictureOptions:
-        """The part of the options that says how it looks."""
+        """The options of `layerscope.render`."""
         if self.range != "shared":
             return super().picture_options()
         return self.model_copy(update={"range": None, "normalize": "picture"}).picture_options()
@@ -76,7 +76,7 @@ class FeatureMapOptions(ColorOptions):
 
 
 class BackgroundOptions(ColorOptions):
-    """Which picture a map is laid over, and how."""
+    """The options of every overlay: the image below the map, and how the map covers it."""
 
     on: Literal["original", "input"] = Field(
         default="original", description="the picture as it was sent, upright, or as it went into the model"
@@ -95,7 +95,7 @@ class BackgroundOptions(ColorOptions):
 
 
 class OverlayOptions(BackgroundOptions):
-    """Which feature map is laid over the picture."""
+    """The options of an overlay of a feature map: the layer and the channel."""
 
     layer: Selector = Field(description="a selector of exactly one layer")
     channel: int | None = Field(
