@@ -1,4 +1,4 @@
-"""State that the workers of one service share: commands about models over sockets, images and metrics in files."""
+"""State that the workers of a service share: commands about models over sockets; images and metrics in files."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,12 +40,12 @@ class SharedState:
         return self.sync.is_late or not self.sync.is_leader
 
     def images(self, limits: Limits) -> ImageStore:
-        """The images that any of them was sent."""
+        """The stored images of all workers."""
         return SharedImageStore(self.directory / "images", limits)
 
     @contextmanager
     def samples(self, metrics: Metrics) -> Iterator["SharedSamples"]:
-        """Tell the others the figures of this one, and have those of all."""
+        """Publish the metrics of this worker every second, and read those of all."""
         samples = SharedSamples(metrics, self.directory, self.worker)
         ended = Event()
 
@@ -64,12 +64,12 @@ class SharedState:
 
 
 class SharedSamples:
-    """The figures of all processes, each with the label `worker`: of the others, as they were a second ago at most.
+    """The metrics of all workers, each sample with the label `worker`; those of the others are at most a second old.
 
     Args:
-        metrics: the figures of this one.
-        directory: where each tells its own.
-        worker: the number of this one.
+        metrics: the metrics of this worker.
+        directory: where each worker writes its own.
+        worker: the number of this worker.
     """
 
     def __init__(self, metrics: Metrics, directory: Path, worker: int) -> None:
@@ -78,12 +78,12 @@ class SharedSamples:
         self._worker = worker
 
     def write(self) -> None:
-        """Write down the figures of this process as they are now."""
+        """Write the metrics of this worker as they are now."""
         path = self._directory / f"samples-{self._worker}.txt"
         write_whole(path, generate_latest(self._metrics).decode())  # type: ignore[no-untyped-call]
 
     def collect(self) -> Iterable[Metric]:
-        """All figures, those of this process as they are now."""
+        """The metrics of all workers."""
         self.write()
         found: dict[str, Metric] = {}
         for path in sorted(self._directory.glob("samples-*.txt")):

@@ -1,4 +1,4 @@
-"""Run the application: answer probes at once, load with progress, say where it is, serve until told to stop."""
+"""The process that serves: it answers probes at once, loads the models meanwhile, and drains before it ends."""
 
 import functools
 import logging
@@ -38,16 +38,16 @@ def run(
     listener: socket.socket | None = None,
     shared: SharedState | None = None,
 ) -> None:
-    """Serve, and load the models meanwhile. Returns when the process is told to stop.
+    """Serve, and load the models meanwhile. Returns when a signal ends the process.
 
     Args:
-        settings: how.
-        console: where to say what is loaded, and where it is served.
-        listener: what to accept connections from; left out, one of this process alone.
-        shared: what this process has in common with others that accept from it. They answer when they have loaded, but for
-            the first, which says until then that it is not ready.
+        settings: how the service is set up.
+        console: where to print the loaded models and the address.
+        listener: the socket to accept connections from; left out, a new one.
+        shared: the state shared with other workers that accept from the same socket. A worker answers once it has loaded
+            its models, except for the first, which until then answers probes with "not ready".
     """
-    # First of all: with no thread, socket or session there yet, it need not import TensorFlow again.
+    # Before any thread, socket or session exists: the loader can be forked then, and need not import TensorFlow again.
     SHARED_LOADER.start()
     if shared is not None:
         shared.sync.start()
@@ -65,7 +65,7 @@ def run(
 
 
 class Server(uvicorn.Server):
-    """A server that tells for a while that it ends before it does, and then ends with what is in flight.
+    """A server that first reports that it is not ready, then stops accepting, and finishes the requests in flight.
 
     Args:
         app: what it serves.
@@ -98,20 +98,20 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end."""
+        """Whether to stop accepting."""
         is_draining = self._lifecycle.is_draining
         if is_draining and time.monotonic() - self._draining_since >= self._drain_seconds:
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is in flight."""
+        """Finish the requests in flight."""
         self._lifecycle.is_draining = True
         await super().shutdown(sockets)
 
 
 class _LastServer(Server):
-    """The server of a process that ends with it, even if a run goes on that cannot be interrupted."""
+    """A server whose process ends within its grace time, even if a run of a model goes on that cannot be interrupted."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         last = threading.Timer(self._grace_seconds + _LAST_SECONDS, _give_up)
@@ -129,9 +129,9 @@ def _give_up() -> None:
 def _loading(
     engine: LocalEngine, server: uvicorn.Server, console: Console, address: str, *, at_once: bool
 ) -> Iterator[None]:
-    """Load the models in a thread, and close the engine with the block. A failure ends the server, and is raised here.
+    """Load the models in a thread, and close the engine at the end of the block. A failure ends the server, and is raised.
 
-    With `at_once`, that is before the block.
+    With `at_once`, the block begins when the models are loaded.
     """
     failures: list[BaseException] = []
 
@@ -165,7 +165,7 @@ def _raise_any(failures: list[BaseException]) -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens where the settings say."""
+    """A socket that listens at the address of the settings."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.

@@ -16,10 +16,10 @@ from layerscope.models.manifest import FILE_NAME, Manifest
 logger = logging.getLogger(__name__)
 
 RANDOM = "random"
-"""What to declare as weights to have those that Keras draws, always the same ones."""
+"""The value of `weights` for random weights, which are always the same."""
 
 SEED = 0
-"""Random weights are drawn from it, so that a declaration names one model and no other."""
+"""The seed of random weights, so that a declaration always makes the same model."""
 
 _PRESETS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,10 +40,10 @@ _PRESETS: Mapping[str, str] = MappingProxyType(
         "xception": "signed",
     }
 )
-"""The preset that does what `keras.applications.<module>.preprocess_input` does; "none" where the model does it."""
+"""The preset equal to `keras.applications.<module>.preprocess_input`; "none" where the model itself preprocesses."""
 
 _ELSEWHERE = frozenset({"weights", "input_tensor"})
-"""Arguments of the architectures that are no options."""
+"""Arguments of the architectures that a declaration may not set as options."""
 
 
 def architectures() -> dict[str, Callable[..., Any]]:
@@ -56,7 +56,7 @@ def architectures() -> dict[str, Callable[..., Any]]:
 
 
 def architecture(name: str) -> Callable[..., Any]:
-    """The function that makes an architecture.
+    """The function that builds an architecture.
 
     Raises:
         ModelRefused: there is none of that name.
@@ -73,7 +73,7 @@ def architecture(name: str) -> Callable[..., Any]:
 
 
 def build_architecture(manifest: Manifest, folder: Path) -> Any:
-    """Make the model that is declared in `folder`.
+    """Build the model that is declared in `folder`.
 
     Raises:
         ModelRefused: there is no such architecture or option, or the weights are not there or do not fit.
@@ -84,7 +84,7 @@ def build_architecture(manifest: Manifest, folder: Path) -> Any:
     make = architecture(name)
     _require_options(name, make, manifest.options)
     path = weights_file(manifest, folder)
-    # Keras numbers what has no name, so that the same layer would have another name the next time.
+    # Keras numbers layers without a name for as long as the session lasts: a second build would get other names.
     keras.utils.clear_session()
     keras.utils.set_random_seed(SEED)
     try:
@@ -133,7 +133,7 @@ def weights_file(manifest: Manifest, folder: Path) -> Path | None:
 def preset_of(manifest: Manifest) -> str | None:
     """The preprocessing preset that the declared architecture was trained with; None if there is none.
 
-    Without the preprocessing inside that some have, or for images that are not in colour, there is none.
+    There is none for a model built without the preprocessing layers that some have, or for images that are not in colour.
     """
     make = architectures().get(manifest.architecture or "")
     channels = (manifest.options.get("input_shape") or (3,))[-1]

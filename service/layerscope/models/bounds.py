@@ -1,4 +1,8 @@
-"""What opening a model from a stranger may take. The process that opens it gives the rest up first."""
+"""The bounds of opening an untrusted model. The process that opens it limits itself before it reads the file.
+
+Limits of the kernel (setrlimit) hold whatever Python or a library does: a file that is made to use up memory or time ends
+its own process only.
+"""
 
 import os
 import resource
@@ -13,12 +17,12 @@ _OPEN_FILES = 256
 
 @dataclass(frozen=True, slots=True)
 class OpeningBounds:
-    """The bounds of one opening.
+    """The bounds of opening one model.
 
     Attributes:
-        seconds: of the clock, and of each processor.
-        address_space: bytes that the process may map, TensorFlow included, which takes 1.5 GiB.
-        parameters: most numbers that the model's weights may be.
+        seconds: wall-clock time, and time of each processor.
+        address_space: bytes that the process may map. TensorFlow alone maps 1.5 GiB.
+        parameters: the greatest number of parameters of the model.
     """
 
     seconds: int
@@ -27,12 +31,16 @@ class OpeningBounds:
 
     @classmethod
     def of(cls, limits: Limits) -> Self:
-        """Those that the limits set."""
+        """The bounds that the limits of the service set."""
         return cls(limits.model_open_seconds, limits.model_open_bytes, limits.model_parameters)
 
 
 def confine(bounds: OpeningBounds) -> None:
-    """Bound this process for good; it ends by SIGALRM or SIGXCPU when it takes too long."""
+    """Limit this process for good. It ends by SIGALRM or SIGXCPU when it takes too long.
+
+    Args:
+        bounds: the address space bounds each written file, too; core files are off, and 256 files may be open.
+    """
     processors = os.cpu_count() or 1
     for what, most in (
         (resource.RLIMIT_AS, bounds.address_space),
@@ -44,6 +52,6 @@ def confine(bounds: OpeningBounds) -> None:
         hard = resource.getrlimit(what)[1]
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (bound, bound))
-    # Its default action needs no Python to run, so that also a loop inside a library ends.
+    # The default action ends the process without running Python, so that a loop inside a library ends, too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(bounds.seconds)

@@ -1,4 +1,4 @@
-"""Changes of models that a caller may ask for, and what comes of them."""
+"""The changes of models that a caller may request."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from layerscope.models.validation import Report
 
 @dataclass(frozen=True)
 class Addition(Generic[Model]):
-    """A model that was sent: what its file turned out to be, the version it is, and whether that is new."""
+    """An uploaded model: the report on its file, its version, and whether that version is new."""
 
     entry: Entry[Model]
     report: Report
@@ -21,17 +21,17 @@ class Addition(Generic[Model]):
 
 
 class ModelChanges(Protocol[Model]):
-    """The changes that somebody may ask for. All block, and may be made from any thread; see `Library` for each."""
+    """The changes that a caller may request. All block, and may be called from any thread; see `Library` for each."""
 
     @property
     def sync_error(self) -> LayerscopeError | None:
         """Why the models may differ from those of the place that they are fetched from; None if they do not."""
 
     def load(self, reference: str) -> Entry[Model]:
-        """Load a version of a model, in place of itself too."""
+        """Load a version of a model; one that is loaded already is replaced by its files as they are now."""
 
     def unload(self, reference: str) -> Entry[Model]:
-        """Take a version out of memory once nobody uses it."""
+        """Take a version out of memory once no request uses it."""
 
     def label(self, reference: str, label: str) -> Entry[Model]:
         """Let a label point at a loaded version."""
@@ -46,4 +46,4 @@ class ModelChanges(Protocol[Model]):
         """Check, try and store a model file."""
 
     def remove(self, reference: str) -> None:
-        """Remove a version that was sent."""
+        """Remove an uploaded version."""

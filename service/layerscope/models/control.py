@@ -1,4 +1,4 @@
-"""What decides which models are in memory."""
+"""The control of models: what decides which of them are in memory."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,11 +17,11 @@ class Control:
     """What decides which models are in memory.
 
     Attributes:
-        mode: `none`: all of the directory are loaded at the start, and that is it. `explicit`: those that somebody asks
-            for. `poll`: all, as the directory is now.
+        mode: `none`: all models of the directory are loaded at the start, and none later. `explicit`: those that callers
+            load. `poll`: all, as the directory is now.
         start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
-        seconds: with `poll`, how long from one look at the directory to the next.
-        uploads: whether models may be sent, and removed again, in every mode.
+        seconds: with `poll`, the time from one look at the directory to the next.
+        uploads: whether models may be uploaded, and removed again, in every mode.
     """
 
     mode: Mode = "none"

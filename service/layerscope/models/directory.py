@@ -26,10 +26,10 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 """File formats that are opened, by suffix."""
 
 RECORD = "accepted.json"
-"""Stands beside a model that came from a stranger and was accepted; see `models.store`."""
+"""Name of the record beside an uploaded model, which is untrusted; see `models.store`."""
 
 FETCHED = "fetched.json"
-"""Stands beside a model that was fetched from elsewhere; see `models.mirrors`."""
+"""Name of the record beside a model that was fetched from a remote place; see `models.mirrors`."""
 
 _SAVED_MODEL = "model.savedmodel"
 _GRAPH_FILES = frozenset({"saved_model.pb", "saved_model.pbtxt"})
@@ -43,9 +43,14 @@ _RESERVED = "stats"
 class ModelSource:
     """A model that can be loaded: its name and version, its file, and the folder its declaration is in.
 
-    The file is the declaration itself for an architecture of Keras, and a folder for a SavedModel. That is a program, and
-    is opened only if it is `trusted`. With `bounds`, the model is from a stranger: it is opened within them, and tried.
-    With a `root`, no link may lead out of that directory.
+    Attributes:
+        name: the model.
+        version: a number from 1 on.
+        path: the model file; a folder for a SavedModel; the declaration itself for an architecture of Keras.
+        folder: where the declaration is.
+        trusted: whether a SavedModel may be opened, which is a program.
+        bounds: for an untrusted model, what opening it may take; it is run once, too.
+        root: a directory that no link may lead out of.
     """
 
     name: str
@@ -58,7 +63,7 @@ class ModelSource:
 
     @property
     def key(self) -> Key:
-        """Its name and version."""
+        """The name and version."""
         return self.name, self.version
 
 
@@ -75,15 +80,16 @@ def is_version(text: str) -> bool:
 def find_models(
     directory: Path, *, trusted: bool = False, bounds: OpeningBounds | None = None
 ) -> list[ModelSource]:
-    """Every model in `directory`, by name and version. What does not look like one is passed over.
+    """Every model in `directory`, by name and version. Other files are ignored.
 
     Of several files for one version, the one in a version's folder counts, and of bare files the one whose suffix
-    comes first in `SUFFIXES`. What is no file, or cannot be read, is found too: loading it tells why it is not served.
+    comes first in `SUFFIXES`. A version that is not a regular file, or cannot be read, is found too: loading it fails with the
+    reason.
 
     Args:
         directory: where the models are.
-        trusted: whether to trust whoever made them.
-        bounds: what opening one may take that was accepted from a stranger.
+        trusted: whether SavedModels may be opened, which are programs.
+        bounds: what opening an untrusted model may take.
     """
     found: dict[Key, ModelSource] = {}
     for source in [*_versioned(directory), *_bare_files(directory), *_closed(directory)]:
@@ -102,7 +108,7 @@ def find_models(
 
 
 def require_readable(source: ModelSource) -> None:
-    """Check what a model is opened from, before anything waits for what is no file.
+    """Check the files that a model is opened from: opening a pipe, for example, would wait forever.
 
     Raises:
         ModelRefused: its file, its folder or its declaration is neither a file nor a folder, may not be read, or leads out
@@ -149,7 +155,7 @@ def _versioned(directory: Path) -> Iterator[ModelSource]:
 
 
 def model_among(names: Collection[str]) -> str | None:
-    """What of a version's folder is the model: its file, else the SavedModel, else the declaration; `.` is the folder itself."""
+    """Which name in a version's folder is the model: the file, else the SavedModel, else the declaration; `.` is the folder."""
     found = [f"model{suffix}" for suffix in SUFFIXES if f"model{suffix}" in names]
     if _SAVED_MODEL in names:
         found.append(_SAVED_MODEL)
@@ -161,7 +167,7 @@ def model_among(names: Collection[str]) -> str | None:
 
 
 def _closed(directory: Path) -> Iterator[ModelSource]:
-    """Folders of models whose versions nobody can know, as the first."""
+    """Folders of models that may not be listed, each as version 1, so that loading it fails with the reason."""
     for folder in _folders(directory):
         if _entries(folder) is None:
             yield ModelSource(folder.name, 1, folder, folder)
@@ -172,14 +178,14 @@ def _folders(directory: Path) -> list[Path]:
 
 
 def _followed(version: Path) -> Path:
-    """A link that is turned to another folder meanwhile must not mix the files of both."""
+    """The folder that a version links to now. A mirror may replace the link at any time, and the files must not mix."""
     with suppress(OSError):
         return Path(os.path.realpath(version)) if version.is_symlink() else version
     return version
 
 
 def _is_folder(path: Path) -> bool:
-    """Not of a link that leads where nobody may look."""
+    """Whether a path is a folder; not if a link leads where this process may not look."""
     with suppress(OSError):
         return path.is_dir()
     return False
@@ -187,13 +193,13 @@ def _is_folder(path: Path) -> bool:
 
 def _model_in(folder: Path) -> Path | None:
     entries = _entries(folder)
-    # Of a folder that is closed nobody knows better.
+    # A folder that may not be listed counts as a model: loading it fails with the reason.
     name = "." if entries is None else model_among([path.name for path in entries])
     return None if name is None else folder / name
 
 
 def _entries(folder: Path) -> list[Path] | None:
-    """What is in a folder, and in what is none nothing; None if it may not be listed."""
+    """The content of a folder, empty for what is not a folder; None if it may not be listed."""
     try:
         return list(folder.iterdir())
     except PermissionError:

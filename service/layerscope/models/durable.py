@@ -1,4 +1,9 @@
-"""Write so that a file is there whole or not at all, whatever happens meanwhile, and say what the disk does not let."""
+"""Durable writes: a file is replaced whole or not at all, even if the process or the machine stops in the middle.
+
+The pattern is always the same: write a new file beside the old one, flush it (fsync), rename it over the old one, flush the
+folder. The rename is atomic for other processes. The first flush makes sure that the content reaches the disk before the
+rename does, the second that the rename itself does.
+"""
 
 import errno
 import os
@@ -15,11 +20,11 @@ _NO_RIGHT = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """While something is written into the directory of models.
+    """Turn errors of the disk into errors for the caller, while the directory of models is written.
 
     Raises:
         StorageFull: there is no room.
-        ControlRefused: it may not be written.
+        ControlRefused: the process has no right to write there.
     """
     try:
         yield
@@ -34,12 +39,12 @@ def storing() -> Iterator[None]:
 
 
 def no_room() -> StorageFull:
-    """What to say where the disk is full."""
+    """The error for a full disk."""
     return StorageFull("There is no room left on the disk.")
 
 
 def is_no_room(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, is that the disk is full."""
+    """Whether an error, or one that it was raised from, means that the disk is full."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
@@ -48,12 +53,12 @@ def is_no_room(error: BaseException | None) -> bool:
 
 
 def tells_no_room(output: bytes) -> bool:
-    """Whether a process has said before its end that the disk is full."""
+    """Whether the output of a process that ended says that the disk was full."""
     return any(os.strerror(each).encode() in output for each in _NO_ROOM)
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace a file by one with another text. One at a time may do so."""
+    """Replace the text of a file, and flush it to the disk. The caller must exclude other writers of the same file."""
     written = path.with_name(f"{path.name}.new")
     with written.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -64,14 +69,14 @@ def write_durably(path: Path, text: str) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file by one with another text. Many at a time may do so, and it need not outlast the machine."""
+    """Replace the text of a file without a flush to the disk. Many processes may do so at the same time."""
     written = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     written.write_text(text, "utf-8")
     written.replace(path)
 
 
 def synchronise(folder: Path) -> None:
-    """Have on the disk what is in a folder: the files, then the list of them."""
+    """Flush a folder to the disk: the content of its files, then its list of files."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -79,7 +84,7 @@ def synchronise(folder: Path) -> None:
 
 
 def synchronise_folder(folder: Path) -> None:
-    """Have on the disk which files a folder has."""
+    """Flush the list of files of a folder to the disk, which makes a rename into it durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""One version of a model as a registry lists it."""
+"""The entry of a registry: one version of a model, in memory or not."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ State = Literal["loading", "ready", "failed", "unloading", "unloaded"]
 
 
 class Loaded(Protocol):
-    """What the registry must be able to do with a loaded model."""
+    """A loaded model, as far as the registry uses it."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names that the model's declaration wants to point at it."""
+        """The labels of the model's declaration."""
 
     @property
     def memory_bytes(self) -> int:
-        """What its weights take in memory."""
+        """The memory of its weights, in bytes."""
 
     def close(self) -> None:
         """Give back all memory."""
@@ -35,10 +35,10 @@ class Entry(Generic[Model]):
     Attributes:
         source: where it comes from.
         state: `ready` while it can be used.
-        model: what is in memory, while anybody may use it.
-        cause: why it failed, was unloaded by itself, or why a newer file of it is not served in its place.
-        leases: how many use it now.
-        used: when somebody began to use it last, on the clock of `time.monotonic`.
+        model: the loaded model, until it is closed.
+        cause: why loading failed, why it was unloaded without a request, or why a newer file is not served in its place.
+        leases: how many requests use it now.
+        used: when the last lease began, on the clock of `time.monotonic`.
     """
 
     source: ModelSource
@@ -50,5 +50,5 @@ class Entry(Generic[Model]):
 
     @property
     def reason(self) -> str | None:
-        """The sentence of the cause."""
+        """The message of the cause."""
         return None if self.cause is None else self.cause.message

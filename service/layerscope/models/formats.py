@@ -1,4 +1,4 @@
-"""Open a model file with Keras: `.keras`, and the legacy HDF5 of Keras 2."""
+"""Model files that Keras opens: `.keras`, and the legacy HDF5 of Keras 2."""
 
 import importlib.util
 import logging
@@ -54,7 +54,7 @@ _ADVICE = (
         "The model was saved by another version of Keras than this one can read: save it again with Keras 3.",
     ),
 )
-"""What Keras says when it cannot open a file, and what to do about it."""
+"""Patterns of the messages of Keras when it cannot open a file, each with advice to the caller."""
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -63,13 +63,13 @@ if keras.backend.backend() != "tensorflow":
 
 
 def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
-    """Open the model at `path` for inference. What it was compiled with is not read.
+    """Open the model at `path` for inference. Its optimizer, loss and metrics are not read.
 
     Args:
         path: a `.keras`, `.h5` or `.hdf5` file.
         plugins: Python files, run first, that define the model's custom classes and functions, whether they are
-            registered with `keras.saving.register_keras_serializable` or not. They are an operator's code, never
-            an upload's.
+            registered with `keras.saving.register_keras_serializable` or not. They are code of an operator, never
+            of an upload.
 
     Raises:
         ModelRefused: the file is damaged, of another format, or needs what neither Keras nor a plugin has.
@@ -108,7 +108,7 @@ def _run_plugin(path: Path) -> dict[str, Any]:
 def _advice(error: Exception) -> str:
     if isinstance(error, (OSError, KeyError)):
         return _DAMAGED
-    # Before it, Keras quotes the configuration, in which anything may stand.
+    # Keras quotes the configuration before this text, and a configuration could contain any of the patterns.
     text = str(error).rpartition("Exception encountered: ")[2]
     for pattern, advice in _ADVICE:
         match = re.search(pattern, text)

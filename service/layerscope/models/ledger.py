@@ -1,4 +1,4 @@
-"""What is remembered of a model from one start of a service to the next, in `DIR/<name>/ledger.json`."""
+"""The ledger of a model, `DIR/<name>/ledger.json`: what a service remembers of it from one start to the next."""
 
 import logging
 from pathlib import Path
@@ -14,13 +14,13 @@ LEDGER = "ledger.json"
 
 
 class Ledger(BaseModel):
-    """What was done to a model's versions.
+    """The labels that callers assigned to a model's versions, and its highest removed version.
 
     Attributes:
-        labels: the versions that labels were made to point at; None for one that was taken away. They come before those
-            that are declared.
-        last: the highest version that was ever removed: its number is not given again, because answers for a version
-            may be kept by whoever asked.
+        labels: the version that each label points at; None for a label that was deleted. They override the labels of a
+            declaration.
+        last: the highest version that was ever removed. Its number is not used again, because clients may have cached
+            results of that version.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,7 +30,7 @@ class Ledger(BaseModel):
 
     @classmethod
     def read(cls, directory: Path, name: str) -> "Ledger":
-        """That of a model; an empty one if there is none, or none that can be read."""
+        """The ledger of a model; an empty one if it is missing or cannot be read."""
         try:
             return cls.model_validate_json((directory / name / LEDGER).read_bytes())
         except FileNotFoundError:
@@ -40,7 +40,7 @@ class Ledger(BaseModel):
             return cls()
 
     def write(self, directory: Path, name: str) -> None:
-        """Keep it.
+        """Write it to the disk.
 
         Raises:
             StorageFull, ControlRefused: see `storing`.
@@ -53,10 +53,10 @@ class Ledger(BaseModel):
             write_durably(folder / LEDGER, self.model_dump_json())
 
     def with_label(self, label: Label, version: int | None) -> "Ledger":
-        """With one label elsewhere."""
+        """A copy with one label assigned to a version, or with None deleted."""
         return self.model_copy(update={"labels": {**self.labels, label: version}})
 
     def without(self, version: int) -> "Ledger":
-        """With a version removed."""
+        """A copy without a version and the labels that point at it."""
         labels = {label: other for label, other in self.labels.items() if other != version}
         return Ledger(labels=labels, last=max(self.last, version))

@@ -1,4 +1,4 @@
-"""Open the HDF5 files of Keras 2, whose configurations say a few things in words that Keras 3 refuses."""
+"""HDF5 files of Keras 2, whose configurations have a few arguments and names that Keras 3 refuses."""
 
 import inspect
 import json
@@ -19,19 +19,19 @@ _OBSOLETE: Mapping[str, Any] = {
     "time_major": False,
     "virtual_batch_size": None,
 }
-"""Arguments that some layers lost, and the values that meant nothing special."""
+"""Arguments that some layers no longer have, each with the value that had no effect."""
 
 _RENAMED = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
 
 
 def load_legacy(path: Path, custom_objects: Mapping[str, Any]) -> Any:
-    """Load the model in an `.h5` or `.hdf5` file, without what it was compiled with."""
+    """Load the model in an `.h5` or `.hdf5` file, without its optimizer, loss and metrics."""
     with _ModernFile(path, "r") as file:
         return load_model_from_hdf5(file, custom_objects=dict(custom_objects), compile=False)
 
 
 class _ModernFile(h5py.File):  # type: ignore[misc]
-    """A file with the configuration that Keras 3 would have written."""
+    """An HDF5 file whose configuration reads as Keras 3 would have written it."""
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class _ModernFile(h5py.File):  # type: ignore[misc]
 
 
 def _modern(node: Any) -> Any:
-    """The same configuration, of a model, a layer or a part of one, in the words of Keras 3."""
+    """A configuration of a model, a layer or a part of one, as Keras 3 writes it."""
     if isinstance(node, list):
         return [_modern(each) for each in node]
     if not isinstance(node, dict):
@@ -72,7 +72,7 @@ def _modern_config(node: Mapping[str, Any]) -> Any:
 
 
 def _with_input_layer(config: dict[str, Any]) -> dict[str, Any]:
-    """A sequential model had no input layer once: its first layer knew the shape."""
+    """Add the input layer to a sequential model: in Keras 2, the first layer had the shape of the input."""
     first, *others = config["layers"]
     shape = first["config"].pop("batch_input_shape", None) if first["class_name"] != "InputLayer" else None
     if shape is None:

@@ -1,4 +1,4 @@
-"""What is declared beside a model, in `layerscope.json`."""
+"""The declaration beside a model, `layerscope.json`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def of_untrusted(cls, text: str) -> "Manifest":
-        """Read a declaration that comes with a model from a stranger, and may be nothing but data.
+        """Read the declaration of an uploaded model. It may hold data only: no names of files, and no code.
 
         Raises:
             ModelRefused: it is not JSON, a field is unknown or wrong, or names files or code.

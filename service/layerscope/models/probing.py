@@ -1,4 +1,7 @@
-"""Try a model from a stranger: count what it would allocate before it does, and run it once."""
+"""The probe of an untrusted model: its size is computed before anything is allocated, and it is run once.
+
+The bounds of the process (`models.bounds`) would end it, too, but without a reason that its author could act on.
+"""
 
 import json
 import zipfile
@@ -16,14 +19,16 @@ from layerscope.models.bounds import OpeningBounds
 from layerscope.models.validation.archive import CONFIG, WEIGHTS
 
 _UNSAID = 32
-"""Length of an axis that may have any."""
+"""The length used for an axis of any length."""
 
 _UNSTORED = 1_000_000
-"""Numbers that layers have and keep nowhere, such as the matrices of spectrograms: at most so many."""
+"""The greatest number of parameters that layers build and do not store, such as the matrices of spectrograms."""
 
 
 def require_held(path: Path, bounds: OpeningBounds) -> None:
-    """Build a `.keras` file's layers without values, and compare their sizes with the file. Nothing is allocated.
+    """Build the layers of a `.keras` file without values, and compare their sizes with the file.
+
+    Keras builds them in a `StatelessScope`, in which variables have shapes and no memory.
 
     Raises:
         ModelTooLarge: they have more parameters than a model may have.
@@ -60,7 +65,7 @@ def _implied(path: Path) -> int:
                 cause=type(error).__name__,
             ) from error
         finally:
-            # At its end the scope would give every variable its first value.
+            # At its end the scope would allocate the initial value of every variable.
             keras.utils.clear_session(free_memory=False)
 
 
@@ -71,7 +76,7 @@ def _held(path: Path) -> int:
         if isinstance(each, h5py.Dataset):
             sizes.append(prod(each.shape))
 
-    # A member of an archive reads from its start again whenever HDF5 steps back.
+    # HDF5 seeks back and forth; a member of an archive starts again from its beginning at each step back.
     with zipfile.ZipFile(path) as archive:
         stored = BytesIO(archive.read(WEIGHTS))
     with h5py.File(stored, "r") as file:
@@ -88,7 +93,7 @@ def run_once(model: Any, inputs: list[tuple[tuple[int | None, ...], str]], pack:
         pack: makes positional and keyword arguments of one array an input.
 
     Raises:
-        ModelRefused: it does not run, and the fault is not a size that nobody said.
+        ModelRefused: it does not run, although all its sizes are known. With an axis of any length, 32 may be a wrong guess.
     """
     try:
         arguments, keywords = pack([_zeros(shape, dtype) for shape, dtype in inputs])
@@ -103,6 +108,6 @@ def run_once(model: Any, inputs: list[tuple[tuple[int | None, ...], str]], pack:
 
 
 def _zeros(shape: tuple[int | None, ...], dtype: str) -> Any:
-    """Of one image; Keras casts what numpy has no type for."""
+    """A batch of one, all zeros. NumPy has no bfloat16: Keras casts."""
     sides = (_UNSAID if side is None else side for side in shape)
     return np.zeros((1, *sides), dtype if dtype != "bfloat16" else "float32")

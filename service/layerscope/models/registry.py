@@ -1,4 +1,10 @@
-"""Which models there are, in which versions, in which state, and who is using them."""
+"""The registry of models: every version with its state, and a lease for each request that uses one.
+
+A request holds a *lease* on the model it found, for as long as it runs. To replace a version, the new model is loaded beside
+the old one and takes its place in the list under the lock; requests that begin afterwards find the new one. The old model is
+closed by the last lease that ends. So no request waits for a change, none sees half of one, and no model is closed in use.
+The price is that both are in memory for a moment.
+"""
 
 import gc
 import logging
@@ -23,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def declared_labels(_: ModelSource, model: Loaded) -> Iterable[str]:
-    """The labels that a model's own declaration wants."""
+    """The labels of a model's own declaration."""
     return model.labels
 
 
@@ -33,7 +39,7 @@ class Registry(Generic[Model]):
     Args:
         load: makes a model from its source.
         labels_of: which labels point at a version once it is loaded.
-        most_bytes: what the loaded models may take together; those unused for longest make way.
+        most_bytes: the memory that all loaded models may take together; the least recently used make way.
     """
 
     def __init__(
@@ -50,16 +56,16 @@ class Registry(Generic[Model]):
         self._changed = threading.RLock()
 
     def announce(self, source: ModelSource, state: Literal["loading", "unloaded"] = "loading") -> None:
-        """List a model that is not in memory: requests for it are told to wait, or that it must be loaded first."""
+        """List a model that is not in memory: requests for it fail with `ModelLoading` or `ModelNotLoaded`."""
         with self._changed:
             self._entries.setdefault(source.name, {})[source.version] = Entry(source, state)
 
     def load(self, source: ModelSource) -> Entry[Model]:
-        """Load a version. One that is ready already serves until then, and those who use it to their end.
+        """Load a version. If it is ready already, it serves until the new one is, and finishes its requests.
 
         Returns:
-            What came of it. A model that cannot be loaded is listed as `failed` with the cause, unless it was to
-            replace one that is ready: that goes on, and tells the cause. The others are untouched.
+            The new entry. A model that cannot be loaded is listed as `failed` with the cause. If it was to replace one that
+            is ready, the old one stays in the list, with the cause noted. Other versions are untouched.
         """
         with self._changed:
             before = self._entries.get(source.name, {}).get(source.version)
@@ -83,7 +89,7 @@ class Registry(Generic[Model]):
         return entry
 
     def refuse(self, source: ModelSource, cause: LayerscopeError) -> None:
-        """List a version as `failed`; one that is ready goes on, and tells the cause."""
+        """List a version as `failed` with a cause; one that is ready stays ready, with the cause noted."""
         with self._changed:
             before = self._entries.get(source.name, {}).get(source.version)
             if before is None or before.state != "ready":
@@ -98,7 +104,7 @@ class Registry(Generic[Model]):
             if before is not None and before.state == "ready":
                 before.cause = None
             elif before is not None and before.state == "failed":
-                self._taken_off([before])
+                self._unlist([before])
 
     def unload(self, reference: str) -> Entry[Model]:
         """Take a version out of memory: now, or when the last request that uses it has ended.
@@ -116,17 +122,17 @@ class Registry(Generic[Model]):
         return entry
 
     def remove(self, key: Key) -> None:
-        """List a version no more, if it is, and unload it."""
+        """Take a version off the list, and unload it. Nothing happens if it is not listed."""
         name, version = key
         with self._changed:
             entry = self._entries.get(name, {}).get(version)
-            removed = self._taken_off([] if entry is None else [entry])
+            removed = self._unlist([] if entry is None else [entry])
         self._close_unused(removed)
 
     def clear(self) -> None:
-        """Remove every model but those that are being loaded."""
+        """Remove every model except those that are being loaded."""
         with self._changed:
-            removed = self._taken_off([each for each in self.entries() if each.state != "loading"])
+            removed = self._unlist([each for each in self.entries() if each.state != "loading"])
         self._close_unused(removed)
 
     @contextmanager
@@ -177,7 +183,7 @@ class Registry(Generic[Model]):
             return dict(self._labels.get(name, {}))
 
     def relabel(self, name: str, labels: Mapping[str, int | None]) -> None:
-        """Let labels point at the versions that are ready; at nothing, where it is None."""
+        """Let labels point at versions, where these are ready, and at nothing for None. Other labels stay."""
         with self._changed:
             versions, own = self._entries.get(name, {}), self._labels.setdefault(name, {})
             for label, version in labels.items():
@@ -200,8 +206,8 @@ class Registry(Generic[Model]):
             )
         return model, None
 
-    def _taken_off(self, entries: list[Entry[Model]]) -> list[Entry[Model]]:
-        """The same, listed no more."""
+    def _unlist(self, entries: list[Entry[Model]]) -> list[Entry[Model]]:
+        """Take entries off the list; the same entries, to be closed outside the lock."""
         for entry in entries:
             versions = self._entries[entry.source.name]
             del versions[entry.source.version]
@@ -211,7 +217,10 @@ class Registry(Generic[Model]):
         return entries
 
     def _retire(self, entries: Iterable[Entry[Model]]) -> None:
-        """Let nobody begin to use them; labels that point at none but them go."""
+        """Let no new lease begin on these entries, and delete the labels that point at them.
+
+        Where another entry has taken the place of a version, its labels stay.
+        """
         for entry in entries:
             name, version = entry.source.name, entry.source.version
             entry.state = "unloaded" if entry.model is None else "unloading"
@@ -220,10 +229,11 @@ class Registry(Generic[Model]):
                 self._labels[name] = {label: other for label, other in labels.items() if other != version}
 
     def _close_unused(self, entries: Iterable[Entry[Model]]) -> None:
-        """Give back the memory of those that are being unloaded and that nobody uses."""
+        """Close the models that are being unloaded and have no lease."""
         closed = [entry for entry in entries if self._close_if_unused(entry)]
         if closed:
-            # Descriptions are full of cycles. To look for them takes up to a second, and everybody waits: once for all.
+            # Descriptions have reference cycles, which only the garbage collector frees. A collection takes up to a second, in
+            # which no thread of Python runs: one for all closed models.
             gc.collect()
             with self._changed:
                 for entry in closed:

@@ -1,12 +1,20 @@
-"""Put accepted models into a directory: whole or not at all, whatever happens meanwhile.
+"""The store of uploaded models: a version is in the directory whole or not at all, even if a process is killed.
 
-    DIR/.incoming/<random>/            what is coming or going; its folder is locked by who does it
-    DIR/<name>/<version>/model.keras   a version, and beside it `accepted.json` with the digest of the file that came
+    DIR/.incoming/<random>/            a version on its way in or out; the process that moves it holds a lock on the folder
+    DIR/<name>/<version>/model.keras   a version, and beside it `accepted.json` with the digest of the uploaded file
 
-Everything is written and synchronised under `.incoming`; one rename of the folder makes it a version, and one back there
-makes it none. What a process that was killed has left is unlocked, and is removed when the next one comes. It is the
-layout of `models.directory`, so that what is stored can be served, copied and looked at. A file that is there already,
-under whatever name, is linked and takes no room again.
+A version is added in three steps, so that a crash after any of them leaves the directory correct:
+
+1. All files are written into a new folder under `.incoming`.
+2. The files, then the folder, are flushed to the disk (fsync). A rename may reach the disk before the content of files does:
+   without this, a power failure could leave a version whose files are empty.
+3. One rename moves the folder into the directory, and the parent folders are flushed. A rename is atomic: other processes see
+   no version or a whole one.
+
+A version is removed by one rename back to `.incoming`. The lock of a folder (flock) ends with its process, so a folder
+without a lock was left by a process that was killed, and the next start deletes it. The layout is that of
+`models.directory`, so stored versions can be served and copied as they are. A file that the store has already, under any
+name, is a hard link and takes no more room.
 """
 
 import fcntl
@@ -34,7 +42,7 @@ _INCOMING = ".incoming"
 
 @dataclass(frozen=True)
 class AddedModel:
-    """A version in the store; `is_new` unless the same file and declaration were there under that name already."""
+    """A version in the store. `is_new` is false if that name already has the same file with the same declaration."""
 
     name: str
     version: int
@@ -43,12 +51,12 @@ class AddedModel:
 
 
 class ModelStore:
-    """The accepted models in a directory. Safe to use from many threads and processes.
+    """The uploaded models in a directory. Safe to use from many threads and processes.
 
     Args:
         directory: a directory of models; it is made if it is not there.
-        limits: `model_store_bytes` bounds what the accepted models take, and what is coming; the others are those of
-            `validate`.
+        limits: `model_store_bytes` bounds the stored models together with the files being received; `validate` uses the
+            others.
 
     Raises:
         StorageFull, ControlRefused: see `storing`.
@@ -64,10 +72,12 @@ class ModelStore:
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[Path]:
-        """A file to receive a model in, gone with the context. Its room is taken from the beginning.
+        """A file to receive a model in; it is deleted when the context ends.
+
+        The file has its full length from the beginning, so that uploads at the same time cannot exceed the quota together.
 
         Args:
-            size: how long it will be, in bytes, or may be; that many zeros are in it.
+            size: the length of the model file in bytes, or its upper bound.
 
         Raises:
             StorageFull: there is no room.
@@ -93,7 +103,7 @@ class ModelStore:
             file: a model file. Its name ends in `.keras`, `.h5` or `.hdf5`; without an ending its first bytes tell the format.
             name: what to call the model.
             declaration: what is declared with it, and is data.
-            probe: tries the fresh file, and raises what it is refused for.
+            probe: opens the fresh file as it will be served, and raises the error for which it is refused.
 
         Raises:
             OptionInvalid: a model cannot have that name.
@@ -114,10 +124,10 @@ class ModelStore:
                 return self._commit(folder, name, report, stored)
 
     def remove(self, name: str, version: int) -> None:
-        """Remove a version that was accepted. Its number is not given again.
+        """Remove an uploaded version. Its number is never used again.
 
         Raises:
-            ControlRefused: somebody put it there by hand.
+            ControlRefused: an operator put it there by hand.
         """
         with storing(), self._arriving() as folder, self._locked():
             taken = self._directory / name / str(version)
@@ -132,7 +142,7 @@ class ModelStore:
             synchronise_folder(taken.parent)
 
     def sweep(self) -> None:
-        """Remove what processes that have ended left behind."""
+        """Delete the folders that killed processes left under `.incoming`."""
         with self._locked():
             for folder in self._incoming.iterdir():
                 if folder.is_dir() and _is_left(folder):
@@ -168,13 +178,13 @@ class ModelStore:
         return _text(folder / FILE_NAME) == _text(self._directory / name / str(version) / FILE_NAME)
 
     def _share(self, folder: Path, stored: str) -> None:
-        """Have one file on the disk for all versions that are the same bytes."""
+        """Replace the model file by a hard link to an equal one in the store, if there is one."""
         (own,) = (path for path in folder.iterdir() if path.suffix in SUFFIXES)
-        for other in self._accepted():
+        for other in self._uploaded():
             twin = other / own.name
             if _record(other).get("stored") == stored and twin.is_file():
                 shared = folder / "shared"
-                # Not every file system has links, and one file has not any number of them.
+                # Some file systems have no hard links, and every one limits their number: then the file is kept as it is.
                 with suppress(OSError):
                     os.link(twin, shared)
                     shared.replace(own)
@@ -182,20 +192,20 @@ class ModelStore:
                     return
 
     def _versions(self, name: str) -> dict[int, dict[str, object]]:
-        """Every version of a model, and what is recorded of those that were accepted."""
+        """Every version of a model, with the record of those that were uploaded."""
         folders = [path for path in (self._directory / name).glob("[1-9]*") if path.name.isdecimal()]
         found = {int(path.name): _record(path) for path in folders}
         if any((self._directory / f"{name}{suffix}").is_file() for suffix in SUFFIXES):
             found.setdefault(1, {})
         return found
 
-    def _accepted(self) -> list[Path]:
-        """The folders of the versions that were accepted."""
+    def _uploaded(self) -> list[Path]:
+        """The folders of the versions that were uploaded."""
         return [path.parent for path in self._directory.glob(f"[!.]*/*/{RECORD}")]
 
     def _require_room(self, coming: Iterable[Path], more: int = 0) -> None:
-        """For files that are coming, and so many bytes more, besides what is stored."""
-        stored = [path for folder in self._accepted() for path in folder.iterdir()]
+        """Check the quota for the stored versions, the files that are coming, and so many bytes more."""
+        stored = [path for folder in self._uploaded() for path in folder.iterdir()]
         taken = _size([*stored, *coming]) + more
         if taken > self._limits.model_store_bytes:
             raise StorageFull(
@@ -207,7 +217,7 @@ class ModelStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One at a time, of all threads and processes; whoever is killed lets go."""
+        """Exclude all other threads and processes. The lock ends with its process, even if that is killed."""
         lock = _lock(self._incoming)
         try:
             yield
@@ -216,7 +226,7 @@ class ModelStore:
 
 
 def require_model_name(name: str) -> None:
-    """Check what a model is to be called.
+    """Check the name of a model.
 
     Raises:
         OptionInvalid: a model cannot have that name.
@@ -240,6 +250,7 @@ def _lock(folder: Path, how: int = fcntl.LOCK_EX) -> int:
 
 
 def _is_left(folder: Path) -> bool:
+    """Whether no process holds the lock of a folder."""
     try:
         os.close(_lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
     except OSError:
@@ -248,7 +259,7 @@ def _is_left(folder: Path) -> bool:
 
 
 def _discard(folder: Path) -> None:
-    """Remove a folder, into which what a killed process had started may be writing still: it finds no folder there."""
+    """Delete a folder. A child of the killed process may still write into it: after the rename it finds no folder there."""
     with suppress(OSError):
         shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}-left")))
 
@@ -273,7 +284,7 @@ def _digest(path: Path) -> str:
 
 
 def _size(files: Iterable[Path]) -> int:
-    """Of all together; what is linked counts once."""
+    """The size of all files together, in bytes. A file with several hard links counts once."""
     sizes: dict[tuple[int, int], int] = {}
     for path in files:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What has changed in a directory of models since it was looked at last."""
+"""Changes of the files in a directory of models, found by comparing two looks at it."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,16 +13,17 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True)
 class Changes:
-    """The versions whose files are new or others than those that were taken, and those that are gone."""
+    """The versions whose files are new or changed since they were taken, and the versions that are gone."""
 
     changed: list[ModelSource]
     gone: list[ModelSource]
 
 
 class DirectoryWatch:
-    """Compares files by path, time, size and number.
+    """Compares the files of versions by path, modification time, size and inode.
 
-    A change counts when two looks find the same: files that are still being copied are left alone.
+    A change counts only when two looks in a row find the same files, so that files that are still being copied are not
+    opened.
     """
 
     def __init__(self) -> None:
@@ -30,11 +31,11 @@ class DirectoryWatch:
         self._seen: dict[Key, Fingerprint] = {}
 
     def take(self, source: ModelSource) -> None:
-        """Remember the files of a version as they are."""
+        """Remember the files of a version as they are now."""
         self._taken[source.name, source.version] = source, _fingerprint(source)
 
     def look(self, sources: Iterable[ModelSource]) -> Changes:
-        """Compare the files with those that were taken, and with the last look. What is gone is forgotten."""
+        """Compare the files with those that were taken, and with the last look. A version that is gone is forgotten."""
         found = {(each.name, each.version): each for each in sources}
         now = {key: _fingerprint(each) for key, each in found.items()}
         taken = {key: fingerprint for key, (_, fingerprint) in self._taken.items()}

@@ -1,4 +1,4 @@
-"""Models that lie elsewhere, mirrored to a directory of models on this machine."""
+"""Mirrors of models at remote places, in a directory of models on this machine."""
 
 import hashlib
 import os
@@ -17,21 +17,21 @@ _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
 
 
 def is_elsewhere(source: str) -> bool:
-    """Whether models must be fetched from there, and it is no directory of this machine."""
+    """Whether a source is a remote place, and not a directory of this machine."""
     return any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
 
 
 def mirror_of(source: str, cache: Path | None, limits: Limits, weights: Weights = "none") -> Mirror:
-    """A mirror in a folder of its own.
+    """The mirror of a place, in a folder that no other place uses.
 
     Args:
         source: a URL that fsspec understands, `keras.applications:NAME`, or a model or a run of MLflow.
         cache: where mirrors are kept; None for `layerscope` in the user's cache.
         limits: see `Mirror`.
-        weights: those of an architecture of Keras.
+        weights: the weights of an architecture of Keras.
 
     Raises:
-        OptionInvalid: what reaches it is not installed, or nothing does.
+        OptionInvalid: the package that reaches it is not installed, or there is none.
         StorageFull, ControlRefused: the mirror cannot be made, see `storing`.
     """
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"

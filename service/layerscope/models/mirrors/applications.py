@@ -1,4 +1,4 @@
-"""An architecture of keras.applications as if it lay somewhere: a declaration, and the weights that Keras downloads."""
+"""An architecture of keras.applications as a remote place: a declaration, and the weights that Keras downloads."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from layerscope.models.mirrors.places import File, Files
 from layerscope.models.mirrors.pretrained import REFUSED
 
 Weights = Literal["none", "imagenet"]
-"""`none` are random, always the same ones; `imagenet` those that Keras downloads."""
+"""`none`: random weights, from a fixed seed; `imagenet`: those that Keras downloads."""
 
 PREFIX = "keras.applications:"
 
@@ -26,11 +26,11 @@ _SECONDS = 0.2
 
 
 class Application:
-    """One architecture, as version 1 of a model of its name in small letters.
+    """One architecture, as version 1 of a model with its name in small letters.
 
     Args:
         architecture: as `keras.applications` calls it.
-        weights: which it has.
+        weights: which weights it has.
     """
 
     def __init__(self, architecture: str, weights: Weights) -> None:
@@ -39,7 +39,7 @@ class Application:
         self._weights = weights
 
     def versions(self) -> dict[Key, Files]:
-        """The one there is."""
+        """The only version."""
         declaration = self._declaration().decode()
         files = {FILE_NAME: File(FILE_NAME, None, declaration)}
         if self._weights == "imagenet":
@@ -47,7 +47,7 @@ class Application:
         return {(self._architecture.lower(), 1): files}
 
     def read(self, file: File) -> Iterator[bytes]:
-        """The declaration, or the weights, which Keras downloads in a process of its own.
+        """The declaration, or the weights, which Keras downloads in another process.
 
         Raises:
             SourceUnreachable: Keras cannot download them.
@@ -60,15 +60,15 @@ class Application:
             path = Path(folder) / _WEIGHTS_FILE
             yield from self._download(path)
             with path.open("rb") as weights:
-                while piece := weights.read(MIB):
-                    yield piece
+                while chunk := weights.read(MIB):
+                    yield chunk
 
     def _declaration(self) -> bytes:
         weights = "random" if self._weights == "none" else _WEIGHTS_FILE
         return json.dumps({"architecture": self._architecture, "weights": weights}).encode()
 
     def _download(self, path: Path) -> Iterator[bytes]:
-        """Nothing, as long as it goes on: so whoever fetches can end it."""
+        """Empty chunks while the download runs, so that the caller can cancel it between two of them."""
         command = [
             sys.executable,
             "-P",
@@ -83,9 +83,9 @@ class Application:
                     yield b""
             finally:
                 process.kill()
-            told = process.stdout.read() if process.stdout else ""
+            output = process.stdout.read() if process.stdout else ""
         if process.returncode == REFUSED:
-            raise ModelRefused(told.strip())
+            raise ModelRefused(output.strip())
         if process.returncode != 0:
             raise SourceUnreachable(
                 f"Keras cannot download the imagenet weights of {self._architecture}: see the log."

@@ -10,10 +10,10 @@ from layerscope.models.mirrors.places import Files
 
 
 class FetchedFile(BaseModel):
-    """One file.
+    """The record of one fetched file.
 
     Attributes:
-        tag: what its place said then that changes with its content.
+        tag: the tag that its place listed then; it changes with the content.
         size: in bytes.
         digest: SHA-256 of its content.
     """
@@ -26,7 +26,7 @@ class FetchedFile(BaseModel):
 
 
 class Fetched(BaseModel):
-    """All files of a version, by path within it."""
+    """The record of all fetched files of a version, by path within it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,37 +34,37 @@ class Fetched(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """That of a version; an empty one if there is none, or none that can be read."""
+        """The record of a version; an empty one if it is missing or cannot be read."""
         try:
             return cls.model_validate_json((folder / FETCHED).read_bytes())
         except (OSError, ValidationError):
             return cls()
 
     def is_of(self, files: Files) -> bool:
-        """Whether a place has the same files still."""
+        """Whether a place still lists the same files."""
         return files.keys() == self.files.keys() and all(
             self.has(path, file.tag) for path, file in files.items()
         )
 
     def has(self, path: str, tag: str | None) -> bool:
-        """Whether a file was fetched that has this tag, and another one would have another."""
+        """Whether a file with this tag was fetched. Without a tag that is unknown, and the answer is no."""
         known = self.files.get(path)
         return known is not None and tag is not None and known.tag == tag
 
     @property
     def size(self) -> int:
-        """What the files take together, in bytes."""
+        """The size of all files, in bytes."""
         return sum(each.size for each in self.files.values())
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether the files are in a folder, in their full length."""
+        """Whether a folder has the files in their full length."""
         try:
             return all((folder / path).stat().st_size == each.size for path, each in self.files.items())
         except OSError:
             return False
 
     def has_equal_content(self, other: Self) -> bool:
-        """Whether the files are the same, whatever their places say."""
+        """Whether the files have the same content, by digest."""
         return {path: each.digest for path, each in self.files.items()} == {
             path: each.digest for path, each in other.files.items()
         }

@@ -1,7 +1,7 @@
-"""Models on anything that fsspec reaches: `s3://`, `gs://`, `az://`, `memory://`, `file://` and many more.
+"""Remote places that fsspec reads: `s3://`, `gs://`, `az://`, `memory://`, `file://` and many more.
 
-The driver of a protocol is a package of its own, such as s3fs; it finds keys and addresses in the environment, as its
-documentation and that of fsspec's configuration say (`FSSPEC_S3_ENDPOINT_URL`, for example).
+Each protocol needs its driver package, such as s3fs. The driver reads keys and addresses from the environment, as its
+documentation and fsspec's describe (`FSSPEC_S3_ENDPOINT_URL`, for example).
 """
 
 import re
@@ -14,7 +14,7 @@ from layerscope.limits import MIB
 from layerscope.models.directory import Key
 from layerscope.models.mirrors.places import File, Files, reading, versions_among
 
-_PIECE = 4 * MIB
+_CHUNK = 4 * MIB
 _ACCESS = re.compile(r"//[^/@]*@")
 
 _CONTENT = ("ETag", "etag", "md5Hash", "crc32c", "generation", "checksum", "sha256")
@@ -70,21 +70,21 @@ class Filesystem:
         return {}
 
     def read(self, file: File) -> Iterator[bytes]:
-        """The content of a file, in pieces.
+        """The content of a file, in chunks.
 
         Raises:
-            FileNotFoundError: it is gone meanwhile.
+            FileNotFoundError: it was deleted since it was listed.
             SourceUnreachable: it cannot be read.
         """
-        with reading(self.name), self._filesystem.open(file.address, "rb", block_size=_PIECE) as opened:
-            while piece := opened.read(_PIECE):
-                yield piece
+        with reading(self.name), self._filesystem.open(file.address, "rb", block_size=_CHUNK) as opened:
+            while chunk := opened.read(_CHUNK):
+                yield chunk
 
 
 def _tag(about: Mapping[str, Any]) -> str | None:
-    """What a file system says of a file that changes with it: of its content, else of its times."""
+    """A tag that changes with a file: a digest that the file system lists, else its times."""
     for names in (_CONTENT, _TIMES):
-        said = [f"{name}={about[name]}" for name in names if about.get(name) is not None]
-        if said:
-            return " ".join([f"size={about.get('size')}", *said])
+        values = [f"{name}={about[name]}" for name in names if about.get(name) is not None]
+        if values:
+            return " ".join([f"size={about.get('size')}", *values])
     return None

@@ -1,11 +1,12 @@
-"""A directory of models that is kept like a place elsewhere: whole versions or none, and only what changed is fetched.
+"""The mirror of a remote place in a directory of models: whole versions only, and only changed files are fetched.
 
     DIR/<name>/<version>       a link to the files of a version as they are now
     DIR/.fetched/<random>/     the files of a version, never changed, and beside them `fetched.json` with their digests
-    DIR/.incoming/<random>/    what is coming; what a killed process left there is removed by the next
+    DIR/.incoming/<random>/    files on their way in; the next refresh deletes what a killed process left there
 
-A version is changed by turning its link to other files, in one rename. Who opens a version opens the files that it was
-linked to then: they stay for `KEPT_SECONDS` more. One process at a time brings the directory up to date.
+A version changes when its link is replaced by one to other files, by an atomic rename. A reader resolves the link once and
+opens the files it led to then, so it never mixes files of two states; they are kept for `KEPT_SECONDS` after the change. One
+process at a time refreshes the directory.
 """
 
 import fcntl
@@ -35,9 +36,9 @@ class Mirror:
     """The mirror of a place. Safe to use from many threads and processes.
 
     Args:
-        place: what is mirrored.
-        directory: where the mirror is; it is made if it is not there.
-        limits: `model_file_bytes` bounds what the files of a version take together, `model_store_bytes` those of all.
+        place: the remote place.
+        directory: where the mirror is; it is created if it does not exist.
+        limits: `model_file_bytes` bounds all files of a version, `model_store_bytes` those of all versions.
 
     Raises:
         StorageFull, ControlRefused: see `storing`.
@@ -59,14 +60,14 @@ class Mirror:
             is_cancelled: whether to stop, because the service ends.
 
         Returns:
-            The versions that could not be fetched, and why: they are as they were.
+            The versions that could not be fetched, with the reason. They are as they were before.
 
         Raises:
-            SourceUnreachable: the place cannot be read; what was not fetched until then is as it was.
+            SourceUnreachable: the place cannot be read; versions that were not fetched until then are as they were.
             Draining: it was cancelled.
             StorageFull, ControlRefused: see `storing`.
         """
-        with storing(), self._alone():
+        with storing(), self._exclusive():
             self._sweep()
             there = self.place.versions()
             refused: dict[Key, LayerscopeError] = {}
@@ -74,18 +75,18 @@ class Mirror:
             for key, files in there.items():
                 bounds = Bounds(version=self._limits.model_file_bytes, room=room, is_cancelled=is_cancelled)
                 try:
-                    room -= self._bring(key, files, bounds)
+                    room -= self._fetch(key, files, bounds)
                 except (ModelRefused, StorageFull) as error:
                     logger.warning("%s@%d of %s is not fetched: %s", *key, self.place.name, error.message)
                     refused[key] = error
             for key, link in self._links():
                 if key not in there:
-                    self._let_go(link)
+                    self._start_grace(link)
                     link.unlink()
             return refused
 
-    def _bring(self, key: Key, files: Files, bounds: Bounds) -> int:
-        """Have a version here as its place has it; the bytes that it takes."""
+    def _fetch(self, key: Key, files: Files, bounds: Bounds) -> int:
+        """Make a version equal to that of the place; its size in bytes."""
         link = self.directory / key[0] / str(key[1])
         here = Path(os.path.realpath(link))
         known = Fetched.read(here)
@@ -100,22 +101,22 @@ class Mirror:
                 write_durably(here / FETCHED, fetched.model_dump_json())
             else:
                 write_durably(folder / FETCHED, fetched.model_dump_json())
-                self._turn(link, folder)
+                self._relink(link, folder)
         return fetched.size
 
-    def _turn(self, link: Path, folder: Path) -> None:
-        """Let the link of a version point at files that have arrived."""
+    def _relink(self, link: Path, folder: Path) -> None:
+        """Let the link of a version point at files that were fetched."""
         link.parent.mkdir(exist_ok=True)
         kept, new = self._kept / folder.name, folder.with_name("link")
         folder.rename(kept)
         synchronise_folder(self._kept)
         new.symlink_to(os.path.relpath(kept, link.parent))
-        self._let_go(link)
+        self._start_grace(link)
         new.replace(link)
         synchronise_folder(link.parent)
 
-    def _let_go(self, link: Path) -> None:
-        """The files of a version are kept from now on for so long as somebody may be opening them."""
+    def _start_grace(self, link: Path) -> None:
+        """Begin the time in which the files of a version are still kept, because a process may be opening them."""
         with suppress(OSError):
             os.utime(link)
 
@@ -126,7 +127,7 @@ class Mirror:
                     yield (folder.name, int(link.name)), link
 
     def _sweep(self) -> None:
-        """Remove what no version has been for a while, and what came before a process was killed."""
+        """Delete files that no version has used for `KEPT_SECONDS`, and what a killed process left."""
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(exist_ok=True)
         used = {os.path.realpath(link) for _, link in self._links()}
@@ -136,8 +137,8 @@ class Mirror:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One at a time, of all threads and processes; whoever is killed lets go."""
+    def _exclusive(self) -> Iterator[None]:
+        """Exclude all other threads and processes. The lock ends with its process, even if that is killed."""
         descriptor = os.open(self._kept, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -148,7 +149,7 @@ class Mirror:
 
 @contextmanager
 def _storable(key: Key) -> Iterator[None]:
-    """Names that no disk takes concern the version that has them.
+    """Turn a file name that the disk refuses into an error of its version, and not of the whole refresh.
 
     Raises:
         ModelRefused: a file has such a name.

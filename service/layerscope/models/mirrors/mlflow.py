@@ -18,7 +18,7 @@ from layerscope.models.mirrors.places import File, Files, reading, tops
 MLFLOW = re.compile(
     r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/]+))?|runs:/[^/]+/(?P<path>.+)"
 )
-"""What this module takes."""
+"""The sources that this module reads."""
 
 _DATA = "data/"
 _SAVED_MODEL = ("model/", "model.savedmodel/")
@@ -36,8 +36,8 @@ class Mlflow:
 
     def __init__(self, uri: str) -> None:
         self.name = uri
-        self._asked = MLFLOW.fullmatch(uri)
-        # It tells its makers what it is used for otherwise.
+        self._reference = MLFLOW.fullmatch(uri)
+        # Otherwise MLflow reports its use to its makers.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         try:
             import mlflow  # noqa: PLC0415 - an extra
@@ -68,19 +68,19 @@ class Mlflow:
         with reading(self.name), tempfile.TemporaryDirectory() as folder:
             fetched = Path(_artefacts(uri).download_artifacts(path, folder))
             with fetched.open("rb") as opened:
-                while piece := opened.read(MIB):
-                    yield piece
+                while chunk := opened.read(MIB):
+                    yield chunk
 
     def _uris(self) -> dict[int, str]:
-        """Where the files of each version are."""
-        asked = self._asked.groupdict() if self._asked else {}
-        if asked.get("path"):
+        """The URI of the files of each version."""
+        wanted = self._reference.groupdict() if self._reference else {}
+        if wanted.get("path"):
             return {1: self.name}
-        name = asked["name"]
-        if asked["version"]:
-            versions = [self._client.get_model_version(name, asked["version"])]
-        elif asked["alias"]:
-            versions = [self._client.get_model_version_by_alias(name, asked["alias"])]
+        name = wanted["name"]
+        if wanted["version"]:
+            versions = [self._client.get_model_version(name, wanted["version"])]
+        elif wanted["alias"]:
+            versions = [self._client.get_model_version_by_alias(name, wanted["alias"])]
         else:
             versions = self._client.search_model_versions(f"name='{name}'")
         return {
@@ -88,12 +88,12 @@ class Mlflow:
         }
 
     def _called(self) -> str:
-        """What the model is called here, where names are shorter and in small letters."""
-        asked = self._asked.groupdict() if self._asked else {}
-        said = asked.get("name") or str(asked.get("path")).rpartition("/")[2]
-        name = re.sub(r"[^a-z0-9._-]+", "-", said.lower())
+        """The model's name in a directory of models, where names are shorter and in small letters."""
+        wanted = self._reference.groupdict() if self._reference else {}
+        given = wanted.get("name") or str(wanted.get("path")).rpartition("/")[2]
+        name = re.sub(r"[^a-z0-9._-]+", "-", given.lower())
         if not is_model_name(name):
-            raise OptionInvalid(f"A model cannot be called {said[:80]!r} here.", option="models")
+            raise OptionInvalid(f"A model cannot be called {given[:80]!r} here.", option="models")
         return name
 
 
@@ -104,9 +104,9 @@ def _artefacts(uri: str) -> Any:
 
 
 def _model_files(uri: str) -> Files:
-    """The files of a model as a directory has them; none if it is not one of Keras or TensorFlow.
+    """The files of a model, as a directory of models has them; none if it is not a model of Keras or TensorFlow.
 
-    What MLflow itself has logged is in a folder `data`; what was logged as a file is where it was put.
+    A model that MLflow logged is in a folder `data`; one that was logged as a file is where the user put it.
     """
     listed = {
         path: File(f"{uri}#{path}", size, f"{uri} {size}") for path, size in _listed(_artefacts(uri), None)

@@ -1,4 +1,4 @@
-"""What a place must tell, so that its models can be mirrored, and which of its files are versions of models."""
+"""Remote places: what a mirror needs of one, and which of its files are versions of models."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from layerscope.models.ledger import LEDGER
 logger = logging.getLogger(__name__)
 
 _OWN = frozenset({LEDGER, FETCHED})
-"""What a service notes beside models: that of another one does not count here."""
+"""Files that a service writes beside models. Those of another service are not mirrored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class File:
     """A file that can be fetched.
 
     Attributes:
-        address: where it is, as its place understands it.
-        size: in bytes; None if only fetching it tells.
-        tag: another one if the content is another one; None if the place has none, and the file is fetched each time.
+        address: its address, as the place understands it.
+        size: in bytes; None if it is known only once the file is fetched.
+        tag: changes with the content; None if the place has no tags: then the file is fetched each time.
     """
 
     address: str
@@ -33,36 +33,36 @@ class File:
 
 
 Files = Mapping[str, File]
-"""By path, with slashes, from the top of what is listed."""
+"""Files by path, with slashes, relative to the top of the place or version."""
 
 
 class Place(Protocol):
-    """Somewhere that models lie."""
+    """A remote place that has models."""
 
     @property
     def name(self) -> str:
-        """What to call it, without secrets."""
+        """Its name in messages, without secrets."""
 
     def versions(self) -> Mapping[Key, Files]:
-        """All that is there.
+        """All versions with their files.
 
         Raises:
             SourceUnreachable: it cannot be read.
         """
 
     def read(self, file: File) -> Iterator[bytes]:
-        """The content of a file, in pieces.
+        """The content of a file, in chunks.
 
         Raises:
-            FileNotFoundError: it is gone meanwhile.
+            FileNotFoundError: it was deleted since it was listed.
             SourceUnreachable: it cannot be read.
         """
 
 
 def versions_among(files: Files) -> dict[Key, Files]:
-    """The versions among files that lie as in a directory of models, see `models.directory`.
+    """The versions among files that have the layout of a directory of models, see `models.directory`.
 
-    A bare file is version 1, together with what lies in the folder of its name.
+    A bare file is version 1, together with the files in the folder of its name.
     """
     versions: dict[Key, dict[str, File]] = {}
     beside: dict[str, dict[str, File]] = {}
@@ -84,16 +84,16 @@ def versions_among(files: Files) -> dict[Key, Files]:
 
 
 def tops(files: Files) -> set[str]:
-    """The names at the top."""
+    """The names of files and folders at the top."""
     return {PurePosixPath(path).parts[0] for path in files}
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Whatever a driver raises means that a place cannot be read, but for a file that is not there.
+    """Turn every error of a driver into one, except for a missing file.
 
     Raises:
-        SourceUnreachable: it cannot.
+        SourceUnreachable: the place cannot be read.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Have Keras download the imagenet weights of an architecture. Run as `python -m layerscope.models.mirrors.pretrained NAME FILE`."""
+"""The download of the imagenet weights of an architecture by Keras. Run as `python -m layerscope.models.mirrors.pretrained NAME FILE`."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ REFUSED = 3
 
 def main(name: str, path: str) -> int:
     """Write the weights of `keras.applications.<name>` to a file; the exit code."""
-    from layerscope.errors import ModelRefused  # noqa: PLC0415 - whoever only asks for the exit code has no Keras yet
+    from layerscope.errors import ModelRefused  # noqa: PLC0415 - the parent needs REFUSED only, and no Keras
     from layerscope.models.architectures import architecture  # noqa: PLC0415
 
     try:

@@ -1,4 +1,4 @@
-"""Fetch the files of one version, within bounds."""
+"""The transfer of the files of one version, within bounds."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from layerscope.models.mirrors.places import File, Files, Place
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How much may be fetched.
+    """Bounds of a transfer.
 
     Attributes:
-        version: most bytes of all files of a version.
-        room: the bytes that are left for it.
+        version: the greatest size of all files of a version, in bytes.
+        room: the bytes that are left for it under the quota of the mirror.
         is_cancelled: whether to stop, because the service ends.
     """
 
@@ -29,10 +29,10 @@ class Bounds:
     is_cancelled: Callable[[], bool]
 
     def require(self, size: int) -> None:
-        """Check what a version takes, or has taken until now.
+        """Check the size of a version, or of the part that was fetched until now.
 
         Raises:
-            ModelTooLarge: it is more than a version may take.
+            ModelTooLarge: it is more than a version may have.
             StorageFull: it is more than there is room for.
             Draining: it was cancelled.
         """
@@ -53,19 +53,19 @@ class Bounds:
 
 
 def fetch(place: Place, files: Files, target: Path, bounds: Bounds, known: Fetched, here: Path) -> Fetched:
-    """Have the files of a version in a new folder, on the disk.
+    """Write the files of a version into a new folder, and flush them to the disk.
 
     Args:
-        place: where they are.
-        files: by path.
-        target: the folder, which is made.
-        bounds: how much it may be.
-        known: what was fetched of the version before: of that only what changed is fetched.
-        here: where that is.
+        place: the remote place.
+        files: the files by path.
+        target: the folder, which is created.
+        bounds: the greatest size.
+        known: the record of the files that were fetched before: files with the same tag are linked, and not fetched again.
+        here: the folder of those files.
 
     Raises:
-        ModelTooLarge, StorageFull, Draining: see `Bounds.require`; before anything is fetched, if the place tells sizes.
-        ModelRefused: a file changes meanwhile, or cannot be stored under its name.
+        ModelTooLarge, StorageFull, Draining: see `Bounds.require`; before anything is fetched, if the place lists sizes.
+        ModelRefused: a file changes during the transfer, or cannot be stored under its name.
         SourceUnreachable: the place cannot be read.
     """
     bounds.require(sum(file.size or 0 for file in files.values()))
@@ -84,7 +84,7 @@ def fetch(place: Place, files: Files, target: Path, bounds: Bounds, known: Fetch
 
 
 def _received(place: Place, file: File, own: Path, bounds: Bounds, before: int) -> FetchedFile:
-    """One file; `before` is what those before it have taken."""
+    """Fetch one file; `before` is the size of those fetched before it."""
     with own.open("xb") as written:
         try:
             size, digest = _copied(place, file, written, bounds, before)
@@ -99,11 +99,11 @@ def _received(place: Place, file: File, own: Path, bounds: Bounds, before: int) 
 
 def _copied(place: Place, file: File, written: BinaryIO, bounds: Bounds, before: int) -> tuple[int, str]:
     size, digest = 0, hashlib.sha256()
-    for piece in place.read(file):
-        size += len(piece)
+    for chunk in place.read(file):
+        size += len(chunk)
         bounds.require(before + size)
-        digest.update(piece)
-        written.write(piece)
+        digest.update(chunk)
+        written.write(chunk)
     return size, digest.hexdigest()
 
 

@@ -1,8 +1,9 @@
-"""Accept a model file from a stranger: find out that it is data, and write a fresh file of it.
+"""Validation of an untrusted model file: it must be data, and not code; a fresh file is written from the checked parts.
 
     file ──▶ checking ── limited process ──▶ worker: archive, config, classes, wiring, weights, shapes ──▶ fresh file, Report
 
-Nothing here imports Keras or TensorFlow: a file that is refused was never shown to them.
+Nothing here imports Keras or TensorFlow, so a refused file was never read by them. The fresh file has the checked parts only:
+whatever else the uploaded file holds, such as bytes between the members of an archive, is not stored or opened.
 """
 
 from layerscope.models.validation.checking import check, validate

@@ -1,4 +1,4 @@
-"""The classes and functions that a configuration may name: those of Keras that are data, not code."""
+"""The list of classes and functions that a configuration may name: those of Keras that are data, and not code."""
 
 import re
 

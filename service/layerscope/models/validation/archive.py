@@ -1,4 +1,8 @@
-"""Take a `.keras` file apart: a zip archive with three members, and nothing hidden before, between or behind them."""
+"""The archive of a `.keras` file: a zip with three members, and nothing hidden before, between or behind them.
+
+A zip is read from its end, and every header may lie. A reader that believes another header than the check did would read
+other bytes, so an archive must be exactly as Keras writes it.
+"""
 
 import zipfile
 import zlib
@@ -29,21 +33,25 @@ class Archive:
         self._limits = limits
 
     def config(self) -> bytes:
-        """The configuration, as long as it may be."""
+        """The configuration.
+
+        Raises:
+            ModelTooLarge: it is longer than allowed.
+        """
         return b"".join(self._read(CONFIG, self._limits.model_config_bytes))
 
     def metadata(self) -> bytes:
-        """Who wrote the file, and when."""
+        """The version of Keras that wrote the file, and the date."""
         return b"".join(self._read(METADATA, _LONGEST_METADATA))
 
     def write_weights(self, path: Path) -> None:
-        """Inflate the weights into a file of their own."""
+        """Inflate the weights into another file."""
         with path.open("wb") as target:
             for chunk in self._read(WEIGHTS, self._limits.model_file_bytes):
                 target.write(chunk)
 
     def _read(self, name: str, longest: int) -> Iterator[bytes]:
-        """A member in pieces, counted as they are inflated: what the archive says of its size may be a lie."""
+        """A member in chunks, counted as they are inflated: the size in the header may be wrong (a zip bomb)."""
         size = 0
         try:
             with self._file.open(name) as member:
@@ -65,8 +73,8 @@ def opened(path: Path, limits: Limits) -> Iterator[Archive]:
     """Open a `.keras` file.
 
     Raises:
-        ModelUnreadable: it is no such file, or is damaged.
-        LayerNotAllowed: it brings files for a layer that reads them.
+        ModelUnreadable: it is not a `.keras` file, or is damaged.
+        LayerNotAllowed: it contains files for a layer that reads them.
         UnsupportedFormat: it is a SavedModel.
     """
     with path.open("rb") as raw:
@@ -108,13 +116,16 @@ def _require_members(file: zipfile.ZipFile, size: int) -> None:
 
 
 def _is_link(member: zipfile.ZipInfo) -> bool:
-    """Made on Unix, where the upper half of the attributes is the mode of the file."""
+    """Whether a member is a symbolic link or a device. On Unix, the upper half of its attributes is the file mode."""
     kind = member.external_attr >> 16 & 0o170000
     return kind not in {0, 0o100000}
 
 
 def _require_no_gaps(file: zipfile.ZipFile, members: list[zipfile.ZipInfo], size: int) -> None:
-    """Whatever is in no member would be carried along unseen. Each has a header of its name and extra fields."""
+    """Check that members follow each other without a gap: bytes outside of members would be stored unseen.
+
+    A member has a header of 30 bytes, its name and up to 64 bytes of extra fields. 1,100 is above the best ratio of deflate, 1,032.
+    """
     ordered = sorted(members, key=lambda each: each.header_offset)
     if ordered[0].header_offset != 0:
         raise _unreadable("Something comes before its first member")

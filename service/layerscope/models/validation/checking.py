@@ -1,4 +1,8 @@
-"""Have a model file examined in a process that may do little, and take nothing from it but an answer."""
+"""The validation of a model file in another process, which has little memory and time and answers in JSON.
+
+HDF5 is a large C library that was not made for hostile files. If a file crashes it, or makes it use up memory or time, the
+process ends and the file is refused; the service goes on.
+"""
 
 import json
 import logging
@@ -22,11 +26,11 @@ _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def check(path: Path, limits: Limits) -> Report:
-    """Examine a model file and keep nothing.
+    """Validate a model file and keep nothing.
 
     Raises:
-        ModelRefused: one of its branches, which says why and what to do.
-        UnsupportedFormat: it is not a format that is accepted.
+        ModelRefused: one of its subclasses, with the reason and advice.
+        UnsupportedFormat: the format is not supported.
         StorageFull: there is no room for temporary files.
     """
     with tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
@@ -34,19 +38,18 @@ def check(path: Path, limits: Limits) -> Report:
 
 
 def validate(path: Path, target: Path, limits: Limits) -> Report:
-    """Examine a model file and write a fresh one of what was checked.
+    """Validate a model file and write a fresh file of the checked parts.
 
     Args:
         path: the file.
-        target: where to write the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have;
-            its folder takes the temporary ones, too. Nothing is left there when
-            the model is refused.
-        limits: what a model, and checking it, may take.
+        target: where to write the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have.
+            Temporary files are in the same folder. If the model is refused, nothing is left there.
+        limits: bounds of a model and of checking it.
 
     Raises:
-        ModelRefused: one of its branches, which says why and what to do.
-        UnsupportedFormat: it is not a format that is accepted.
-        StorageFull: there is no room for the fresh file, or for the temporary ones.
+        ModelRefused: one of its subclasses, with the reason and advice.
+        UnsupportedFormat: the format is not supported.
+        StorageFull: there is no room for the fresh file or for temporary files.
     """
     if path.is_dir() or target.suffix not in _SUFFIXES:
         raise UnsupportedFormat(
@@ -92,7 +95,7 @@ def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, An
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of the service's own, which may hold secrets."""
+    """The environment of the process: nothing from the service's own, which may hold secrets. One thread for NumPy."""
     return {
         "TMPDIR": str(folder),
         "HOME": str(folder),

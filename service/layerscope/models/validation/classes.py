@@ -1,4 +1,8 @@
-"""Find what a configuration names, and refuse what is not known to be data."""
+"""The classes and functions that a configuration names: each must be on the list of those that are data.
+
+The list names what is allowed, and not what is forbidden: to find a class, Keras may import the module that a configuration
+names, so that anything unknown may be code.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +22,7 @@ _BY_SUFFIX: Mapping[str, frozenset[str]] = {
     "regularizer": allowed.REGULARIZERS,
     "constraint": allowed.CONSTRAINTS,
 }
-"""What a text may be, by how the key ends."""
+"""The functions that a text may name, by the last word of its key: `kernel_initializer`, for example."""
 
 _EVERY_CLASS = frozenset().union(*allowed.MODULES.values()) | allowed.LEGACY_LAYERS
 
@@ -27,8 +31,8 @@ def require_known_classes(config: Config) -> None:
     """Check every class and function that a configuration names.
 
     Raises:
-        LayerNotAllowed: one is code, unknown, or not in the module where it is said to be.
-        ConfigInvalid: something that names a class does not have the form that Keras writes.
+        LayerNotAllowed: one is code, is unknown, or is not in the module that is named.
+        ConfigInvalid: an object that names a class does not have the form that Keras writes.
     """
     for path, value in nodes(config):
         if isinstance(value, dict):
@@ -55,7 +59,7 @@ def _require_class(path: str, node: Config) -> None:
 
 
 def _is_known(name: str, module: str | None) -> bool:
-    """The legacy format names no modules, and Keras looks such names up among its own classes only."""
+    """Whether a class is on the list. The legacy format has no modules: Keras finds such names among its own classes only."""
     if not module:
         return name in _EVERY_CLASS
     return name in allowed.MODULES.get(module, ()) or allowed.is_operation(module, name)

@@ -1,4 +1,7 @@
-"""Read a configuration as strict JSON: no duplicate keys, no NaN, nothing that Python or UTF-8 cannot hold."""
+"""The configuration of a model, read as strict JSON: no duplicate keys, no NaN, nothing that Python or UTF-8 cannot hold.
+
+Another reader might understand a duplicate key in another way than the check did, so it must not occur at all.
+"""
 
 import json
 import math
@@ -15,12 +18,12 @@ _LONGEST_INTEGER = 18
 
 
 def read_config(data: bytes, limits: Limits) -> Config:
-    """The configuration in `data`.
+    """Parse a configuration.
 
     Raises:
         ModelUnreadable: it is not JSON in UTF-8.
-        ModelTooLarge: it is longer or nested deeper than it may be.
-        ConfigInvalid: it is JSON, and says what no configuration says.
+        ModelTooLarge: it is longer or nested deeper than allowed.
+        ConfigInvalid: it is JSON, with values that no configuration has.
     """
     if len(data) > limits.model_config_bytes:
         raise ModelTooLarge(
@@ -61,7 +64,7 @@ def nodes(config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _require_plain(config: Config) -> None:
-    """Walked by levels, which needs no recursion and knows the depth."""
+    """Check depth and texts, level by level: without recursion, which deep nesting would exhaust."""
     level: list[Any] = [config]
     for _ in range(_DEEPEST):
         inside: list[Any] = []

@@ -1,4 +1,4 @@
-"""Examine a model file: every check in its order, and the fresh file that comes of it."""
+"""The examination of a model file: all checks in their order, and the fresh file. Values of weights are read last."""
 
 import hashlib
 import json
@@ -25,15 +25,15 @@ _NO_TEXT = "The file holds nothing but weights: save the whole model with model.
 
 
 def examine(path: Path, target: Path, limits: Limits) -> Report:
-    """Check a model file and write it anew.
+    """Check a model file and write a fresh file of the checked parts.
 
     Args:
         path: the file.
         target: the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have.
-        limits: what a model may take.
+        limits: bounds of a model.
 
     Raises:
-        ModelRefused: one of its branches, which says why and what to do.
+        ModelRefused: one of its subclasses, with the reason and advice.
     """
     size = path.stat().st_size
     if size > limits.model_file_bytes:
@@ -65,15 +65,15 @@ def _examine_keras(path: Path, target: Path, folder: Path, limits: Limits) -> Re
         version = _version(members.metadata(), limits)
         classes = require_wiring(config, limits)
         require_few_parameters(config, limits)
-        members.write_weights(folder / "came.h5")
-    with weights.opened(folder / "came.h5") as file:
+        members.write_weights(folder / "uploaded.h5")
+    with weights.opened(folder / "uploaded.h5") as file:
         arrays = [
             each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")
         ]
         require_shapes(config, arrays)
-        strange = write_weights(folder / "fresh.h5", file)
+        not_finite = write_weights(folder / "fresh.h5", file)
         write_keras(target, config, version, folder / "fresh.h5")
-        return _report("keras", path, config, version, classes, arrays, strange)
+        return _report("keras", path, config, version, classes, arrays, not_finite)
 
 
 def _examine_hdf5(path: Path, target: Path, limits: Limits) -> Report:
@@ -83,10 +83,10 @@ def _examine_hdf5(path: Path, target: Path, limits: Limits) -> Report:
         classes = require_wiring(config, limits)
         require_few_parameters(config, limits)
         arrays = [each for each in arrays if each.path.startswith("model_weights/")]
-        strange = write_weights(target, file, config)
+        not_finite = write_weights(target, file, config)
         version = _text(file["model_weights"], "keras_version").decode() if "model_weights" in file else ""
         known = version if _VERSION.fullmatch(version) else None
-        return _report("hdf5", path, config, known, classes, arrays, strange)
+        return _report("hdf5", path, config, known, classes, arrays, not_finite)
 
 
 def _checked(data: bytes, limits: Limits) -> Config:
@@ -98,7 +98,7 @@ def _checked(data: bytes, limits: Limits) -> Config:
 
 
 def _text(group: Any, name: str) -> bytes:
-    """An attribute that is one text."""
+    """The text of an attribute; empty if it is missing."""
     try:
         value = group.attrs.get(name)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -124,7 +124,7 @@ def _report(
     version: str | None,
     classes: Counter[str],
     arrays: list[StoredArray],
-    strange: list[str],
+    not_finite: list[str],
 ) -> Report:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -139,7 +139,7 @@ def _report(
         parameters=sum(each.size for each in arrays),
         weight_bytes=sum(each.nbytes for each in arrays),
         inputs=_inputs(config),
-        warnings=_warnings(strange),
+        warnings=_warnings(not_finite),
     )
 
 
@@ -162,11 +162,11 @@ def _dtype(dtype: Any) -> str:
     return dtype if isinstance(dtype, str) else json.dumps(dtype)
 
 
-def _warnings(strange: list[str]) -> tuple[str, ...]:
+def _warnings(not_finite: list[str]) -> tuple[str, ...]:
     warnings = []
-    if strange:
-        more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
+    if not_finite:
+        more = f" and {len(not_finite) - 3:,} more" if len(not_finite) > 3 else ""
         warnings.append(
-            f"{', '.join(strange[:3])}{more} in the weights have NaN or infinities: activations behind them may, too."
+            f"{', '.join(not_finite[:3])}{more} in the weights have NaN or infinities: activations behind them may, too."
         )
     return tuple(warnings)

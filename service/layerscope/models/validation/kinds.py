@@ -1,4 +1,4 @@
-"""The kinds of model files, told by their first bytes."""
+"""The formats of model files, which the first bytes tell."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ SUFFIXES: dict[Kind, str] = {"keras": ".keras", "hdf5": ".h5"}
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file seems to be; None if it is no model file."""
+    """The format by the first bytes; None if it is not a model file."""
     with path.open("rb") as file:
         start = file.read(8)
     return next((kind for kind, known in STARTS.items() if start.startswith(known)), None)
 
 
 def suffix_of(path: Path) -> str:
-    """The ending of a model file's name; for a file without one, the ending of the format that its first bytes tell.
+    """The ending of a model file's name. For a name without an ending, that of the format which the first bytes tell.
 
     Raises:
-        ModelUnreadable: the name has no ending, and the file is no model file.
+        ModelUnreadable: the name has no ending, and the file is not a model file.
     """
     if path.suffix or path.is_dir():
         return path.suffix

@@ -1,4 +1,4 @@
-"""Write a fresh file of the parts that were checked, so that nothing else of the one that came is kept."""
+"""The fresh file of the checked parts of a model file: nothing else of the uploaded file is kept."""
 
 import json
 import re
@@ -17,17 +17,18 @@ from layerscope.models.validation.weights import damage_as_error
 _ATTRIBUTES = re.compile(r"name|dtype|backend|keras_version|(layer|weight)_names\d*")
 _DROPPED = frozenset({"optimizer", "optimizer_weights"})
 _UNCHANGING = (1980, 1, 1, 0, 0, 0)
+"""The time of every member: equal models make equal files, which the store keeps once."""
 
 
 def without_training(value: Any) -> Any:
-    """A configuration without what the model was compiled with, nested models included."""
+    """A configuration without optimizer, loss and metrics, which may be code; nested models included."""
     if isinstance(value, dict):
         return {key: without_training(each) for key, each in value.items() if key != "compile_config"}
     return [without_training(each) for each in value] if isinstance(value, list) else value
 
 
 def write_keras(target: Path, config: Config, version: str | None, weights: Path) -> None:
-    """Write a `.keras` file; the same parts make the same bytes."""
+    """Write a `.keras` file. Equal parts make equal bytes."""
     metadata = {"keras_version": version or "3.0.0", "date_saved": ""}
     with zipfile.ZipFile(target, "w") as file:
         for name, content in ((METADATA, metadata), (CONFIG, config)):
@@ -40,12 +41,12 @@ def write_keras(target: Path, config: Config, version: str | None, weights: Path
 
 
 def write_weights(target: Path, source: Any, config: Config | None = None) -> list[str]:
-    """Write the groups and arrays of an open HDF5 file anew, and with `config` the legacy format's attribute.
+    """Copy the groups and arrays of an open HDF5 file into a new one.
 
     Args:
         target: the file to write.
         source: the open file, checked by `weights.read_arrays`.
-        config: the configuration, for the legacy format.
+        config: the configuration, for the legacy format, which has it in an attribute.
 
     Returns:
         Paths of the arrays that have NaN or infinities.
@@ -54,32 +55,32 @@ def write_weights(target: Path, source: Any, config: Config | None = None) -> li
         ModelUnreadable: the file is damaged.
         WeightsMalformed: an attribute that Keras would read is not a list of texts.
     """
-    strange: list[str] = []
+    not_finite: list[str] = []
     with h5py.File(target, "w") as file:
         _copy_attributes(source, file)
         if config is not None:
             file.attrs["model_config"] = json.dumps(config)
         for name in source:
             if name not in _DROPPED:
-                _copy(source[name], file, name, strange)
-    return strange
+                _copy(source[name], file, name, not_finite)
+    return not_finite
 
 
-def _copy(source: Any, target: Any, name: str, strange: list[str]) -> None:
+def _copy(source: Any, target: Any, name: str, not_finite: list[str]) -> None:
     if isinstance(source, h5py.Group):
         group = target.create_group(name)
         _copy_attributes(source, group)
         for each in source:
-            _copy(source[each], group, each, strange)
+            _copy(source[each], group, each, not_finite)
         return
     made = target.create_dataset(name, source.shape, source.dtype)
     _copy_attributes(source, made)
     if not _copy_values(source, made):
-        strange.append(str(source.name).lstrip("/"))
+        not_finite.append(str(source.name).lstrip("/"))
 
 
 def _copy_values(source: Any, target: Any) -> bool:
-    """Copy them by slices of a few megabytes; whether all are finite."""
+    """Copy an array by slices of 4 MiB, to stay within the memory of this process; whether all values are finite."""
     if not source.shape:
         with damage_as_error():
             value = source[()]

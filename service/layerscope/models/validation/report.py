@@ -1,4 +1,4 @@
-"""What a checked model file turned out to be."""
+"""The report on a validated model file."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,19 +18,19 @@ class InputReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a person needs to know of a model file that may be accepted.
+    """What validation found out about a model file.
 
     Attributes:
         kind: `keras` for a `.keras` file, `hdf5` for the legacy format of Keras 2.
         digest: SHA-256 of the file, `sha256-…`.
         model: the model's class, such as `Functional`.
         name: the model's own name.
-        keras_version: the version of Keras that wrote it, if the file tells.
-        layers: how many layers it has by class, nested ones included.
-        parameters: how many numbers its weights are.
-        weight_bytes: what they take.
-        inputs: what it is called with; empty for a model that does not say.
-        warnings: what will work and may surprise.
+        keras_version: the version of Keras that wrote it, if it is in the file.
+        layers: the number of layers by class, nested ones included.
+        parameters: the number of its weights.
+        weight_bytes: their size.
+        inputs: its inputs; empty if the file does not declare them.
+        warnings: properties that are allowed and may surprise, such as NaN in the weights.
     """
 
     kind: Kind

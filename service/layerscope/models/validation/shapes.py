@@ -1,4 +1,7 @@
-"""The shapes of weights that a configuration implies, where they follow from one layer's own words."""
+"""The shapes of weights that a configuration implies, for layers whose own configuration determines them.
+
+They bound the memory before Keras builds a layer: `Dense(units=10**9)` is a short text.
+"""
 
 import re
 from collections import Counter
@@ -16,10 +19,10 @@ Shape = tuple[int, ...]
 
 
 def require_few_parameters(config: Config, limits: Limits) -> None:
-    """Bound what the layers would allocate when they are built, whatever the file holds.
+    """Bound the memory that the layers would allocate when they are built, whatever the file holds.
 
     Raises:
-        ModelTooLarge: the parameters of the layers whose shapes are known are more than there may be.
+        ModelTooLarge: the layers whose shapes are known have more parameters than allowed.
     """
     numbers = 0
     for _, model in models_in(config):
@@ -37,8 +40,8 @@ def require_few_parameters(config: Config, limits: Limits) -> None:
 def require_shapes(config: Config, arrays: Sequence[StoredArray]) -> None:
     """Compare the weights of a `.keras` file with its configuration.
 
-    Layers are stored by class and number, in the order of the configuration. What a layer with sublayers has, and what
-    is shared with a layer elsewhere, is left to the moment when the model is built.
+    A file stores layers by class and number, in the order of the configuration. Layers with sublayers, and weights that
+    are shared with another layer, are checked later, when the model is built (`models.probing`).
 
     Raises:
         WeightsShapeMismatch: a layer has weights of other shapes than its configuration implies.
@@ -75,7 +78,7 @@ def _stored_layers(model: Config, prefix: str) -> Iterator[tuple[str, Config]]:
 
 
 def _snake_case(name: str) -> str:
-    """As Keras does it."""
+    """The name of a class as Keras writes it in a weights file."""
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -104,7 +107,7 @@ def implied_shapes(layer: Config) -> list[Shape] | None:
 
 
 def _least(layer: Config) -> list[Shape]:
-    """At least these: one number for each unit or filter, if nothing more is known."""
+    """A lower bound of a layer's weights: one parameter for each unit or filter, if nothing more is known."""
     implied = implied_shapes(layer)
     if implied is not None:
         return implied

@@ -1,4 +1,8 @@
-"""Walk the HDF5 file that weights are in: plain arrays of numbers, each stored in one place of this file."""
+"""The weights of a model file, in HDF5: plain arrays of numbers, each stored once, in this file.
+
+HDF5 can do much more: links to other files, datasets whose values are elsewhere, filters, two names for one object. Each of
+these could read a file of this machine, or make a small file take much memory.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +26,7 @@ _NUMBERS = frozenset("fiub")
 _DEEPEST = 64
 _MOST_OBJECTS = 100_000
 _LONGEST_EXPANSION = 50
-"""Times that a compressed array may be larger than what is stored of it; Keras compresses nothing."""
+"""The greatest ratio of an array to its compressed size. Keras itself writes uncompressed arrays."""
 
 _KNOWN_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
 
@@ -36,17 +40,17 @@ class StoredArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of its axes."""
+        """The lengths of its axes."""
         return tuple(self.dataset.shape)
 
     @property
     def size(self) -> int:
-        """How many numbers it is."""
+        """The number of its elements."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory."""
+        """Its size in bytes."""
         return self.size * int(self.dataset.dtype.itemsize)
 
 
@@ -54,7 +58,7 @@ def opened(path: Path) -> Any:
     """Open an HDF5 file to read.
 
     Raises:
-        ModelUnreadable: it is none, or is damaged.
+        ModelUnreadable: it is not an HDF5 file, or is damaged.
     """
     try:
         return h5py.File(path, "r", locking=False)
@@ -64,10 +68,10 @@ def opened(path: Path) -> Any:
 
 @contextmanager
 def damage_as_error() -> Iterator[None]:
-    """While an HDF5 file is read, say of all that h5py raises for a damaged one that it is damaged.
+    """Turn every error that h5py raises for a damaged file into one, while a file is read.
 
     Raises:
-        ModelUnreadable: it is.
+        ModelUnreadable: the file is damaged.
     """
     try:
         yield
@@ -76,13 +80,13 @@ def damage_as_error() -> Iterator[None]:
 
 
 def read_arrays(file: Any, limits: Limits) -> list[StoredArray]:
-    """Every array in the file, after all that is linked in it was checked.
+    """Every array in the file. All objects of the file are checked first.
 
     Raises:
-        WeightsExternalReference: something is elsewhere: a soft or external link, an external or virtual dataset.
-        WeightsMalformed: an array is not of numbers, or is met twice.
-        WeightsShapeMismatch: an array is larger than what the file holds of it.
-        ModelTooLarge: the arrays, or the objects, are more than there may be.
+        WeightsExternalReference: there is a soft or external link, or an external or virtual dataset.
+        WeightsMalformed: an array is not of numbers, or an object has two names.
+        WeightsShapeMismatch: an array claims to be larger than the bytes that the file holds of it.
+        ModelTooLarge: there are more parameters or objects than allowed.
         ModelUnreadable: the file is damaged.
     """
     with damage_as_error():
@@ -122,7 +126,10 @@ def _arrays(
 
 
 def _require_new(each: Any, met: set[Any], path: str) -> None:
-    """By its address in the file, which all its hard links share."""
+    """Check that an object is met for the first time, by its address in the file, which all its hard links share.
+
+    A group that contains itself would otherwise be walked forever.
+    """
     info = h5py.h5o.get_info(each.id)
     if info.addr in met:
         raise WeightsMalformed(
@@ -154,7 +161,7 @@ def _is_of_numbers(dataset: Any) -> bool:
 
 
 def _is_bfloat16(dataset: Any) -> bool:
-    """Two opaque bytes, which HDF5 has no type for."""
+    """Whether an array is of bfloat16, which HDF5 has no type for: Keras stores two opaque bytes."""
     dtype = dataset.dtype
     return (
         dtype.kind == "V"
@@ -165,7 +172,11 @@ def _is_bfloat16(dataset: Any) -> bool:
 
 
 def _require_stored(dataset: Any, path: str) -> None:
-    """Values that were never written, or that zeros compress to, would come out of nothing."""
+    """Check that the values are in the file.
+
+    HDF5 returns zeros for values that were never written, and zeros compress to almost nothing: a file of a few kilobytes could
+    declare an array of a terabyte.
+    """
     plan = dataset.id.get_create_plist()
     filters = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
     if not filters <= _KNOWN_FILTERS:

@@ -1,4 +1,7 @@
-"""The layers of a model and how they are connected: names that can be told apart, and an order to compute them in."""
+"""The layers of a model and their connections: names must be unique, and there must be an order to compute the layers in.
+
+Keras resolves connections in a loop that never ends for a cycle, so a cycle must be found before Keras reads the file.
+"""
 
 import unicodedata
 from collections import Counter
@@ -13,13 +16,13 @@ _LONGEST_NAME = 1_000
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 
 Reference = tuple[str, int]
-"""A layer by name and which of its calls."""
+"""A call of a layer: the name of the layer and the number of the call. A shared layer has several."""
 
 
 def layers_of(config: Config) -> list[Config]:
-    """The layers of a model's own configuration; none of what is no model.
+    """The layers of a model's configuration; none if it is not the configuration of a model.
 
-    Keras wrote a sequential model as nothing but a list of them once.
+    Old versions of Keras wrote a sequential model as a plain list of layers.
     """
     inner = config.get("config")
     layers = inner.get("layers", []) if isinstance(inner, dict) else inner
@@ -41,8 +44,8 @@ def require_wiring(config: Config, limits: Limits) -> Counter[str]:
     """Check the layers of every model, and count them by class.
 
     Raises:
-        ModelTooLarge: there are more than there may be.
-        ConfigInvalid: a name is no name or is taken, or a layer depends on itself or on nothing that is there.
+        ModelTooLarge: the model has more layers than allowed.
+        ConfigInvalid: a name is invalid or not unique, or a layer depends on itself or on one that does not exist.
     """
     classes: Counter[str] = Counter()
     for path, model in models_in(config):
@@ -62,8 +65,8 @@ def _require_names(path: str, layers: list[Config]) -> None:
     taken: set[str] = set()
     for layer in layers:
         inner = layer.get("config")
-        told = (layer.get("name"), inner.get("name") if isinstance(inner, dict) else None)
-        own = {_name(path, each) for each in told if each is not None}
+        given = (layer.get("name"), inner.get("name") if isinstance(inner, dict) else None)
+        own = {_name(path, each) for each in given if each is not None}
         taken_here = own & taken
         if taken_here:
             name = taken_here.pop()
@@ -89,7 +92,10 @@ def _name(path: str, name: Any) -> str:
 
 
 def _require_order(path: str, layers: list[Config]) -> None:
-    """Keras lists layers from the inputs on, and a call of a shared one may come back to what is behind it."""
+    """Check that each layer comes behind the inputs of at least one of its calls, as Keras writes them.
+
+    Not of all its calls: a shared layer may be called again on the result of a layer that comes later.
+    """
     calls = {layer.get("name"): [_references(call) for call in _calls(layer)] for layer in layers}
     seen: set[Any] = set()
     for layer in layers:
@@ -104,6 +110,7 @@ def _require_order(path: str, layers: list[Config]) -> None:
 
 
 def _require_no_cycle(path: str, calls: dict[Any, list[list[Reference]]]) -> None:
+    """Sort the calls topologically (Kahn): what remains is part of a cycle, or depends on a call that does not exist."""
     waiting: dict[Reference, int] = {}
     readers: dict[Reference, list[Reference]] = {}
     for name, own in calls.items():
@@ -135,7 +142,7 @@ def _calls(layer: Config) -> list[Any]:
 
 
 def _references(call: Any) -> list[Reference]:
-    """What a call is made on: tensors in the words of Keras 3, or lists `[name, call, output, …]` of Keras 2."""
+    """The inputs of a call: tensors as Keras 3 writes them, or lists `[name, call, output, …]` of Keras 2."""
     return [reference for _, value in nodes(call) if (reference := _reference(value)) is not None]
 
 
@@ -146,7 +153,8 @@ def _reference(value: Any) -> Reference | None:
         if not _is_reference(value):
             raise ConfigInvalid("A tensor does not say where it comes from.")
         return value[0], value[1]
-    # A list of Keras 2 has the keyword arguments behind it; `keras_history` itself is met here as well, and is the same.
+    # A list of Keras 2 may have keyword arguments as its fourth item. The walk also meets `keras_history` itself here,
+    # which is the same reference.
     return (value[0], value[1]) if _is_reference(value) else None
 
 

@@ -1,4 +1,4 @@
-"""The process that examines a model file: run as `python -I -m layerscope.models.validation.worker`, see `checking`.
+"""The process that validates a model file: run as `python -I -m layerscope.models.validation.worker`, see `checking`.
 
 It reads a request from its standard input, and writes an answer to its standard output: both JSON.
 """
@@ -24,12 +24,16 @@ def main() -> None:
     limits = Limits(**request["limits"])
     _confine(limits)
     json.dump(_answer(Path(request["path"]), Path(request["target"]), limits), sys.stdout)
-    # HDF5 may crash at the end where it could not write.
+    # HDF5 may crash when the process ends, if it could not write a file before.
     sys.stdout.flush()
 
 
 def _confine(limits: Limits) -> None:
-    """Give up what no model needs, before anything of it is read."""
+    """Limit this process before it reads a byte of the file.
+
+    2 GiB of address space are enough for h5py, NumPy and a configuration: arrays are copied by slices of 4 MiB, whatever their
+    size. Core files are off: a hostile file may crash HDF5, and the disk would fill with them.
+    """
     for what, most in (
         (resource.RLIMIT_AS, _ADDRESS_SPACE),
         (resource.RLIMIT_CPU, limits.model_check_seconds),
@@ -60,7 +64,7 @@ def _refusal(error: Exception, path: Path) -> LayerscopeError:
         return error
     if isinstance(error, MemoryError):
         return ModelTooLarge("The file takes more memory to read than it may: save the model again.")
-    # Whatever a library says of a file that was made to break it is no text for anybody but the log.
+    # The message of a library about a hostile file may contain anything, so it goes to the log only.
     print(f"cannot examine {path.name}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
     return ModelUnreadable("The file is damaged: save the model again.", cause=type(error).__name__)
 
