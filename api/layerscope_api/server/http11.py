@@ -45,7 +45,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first request."""
-        # `Any`, because it has the methods of a transport but does not derive from one: asyncio's is written in C.
+        # `Any`, because it forwards to the transport and is none itself: those of asyncio cannot be derived from.
         closing_gently: Any = LingeringTransport(transport, self.loop, self._is_receiving)
         super().connection_made(closing_gently)
         self._start_deadline()
@@ -56,7 +56,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the bytes, and restart the deadline if the request is not complete."""
+        """Parse the bytes; start the deadline if the request is not complete, stop it if it is."""
         if self.transport.is_closing():
             return
         self._received += len(data)
@@ -109,6 +109,7 @@ class BoundedProtocol(H11Protocol):
             return
         progress = self._received - self._received_before
         if self._awaits_body() and (self.flow.read_paused or progress >= _PROGRESS_BYTES):
+            # The sender is fast enough, or the service itself does not read: another period.
             self._start_deadline()
         elif self._awaits_body() or self._awaits_headers():
             seconds = self._limits.sender_milliseconds / 1000
@@ -119,6 +120,7 @@ class BoundedProtocol(H11Protocol):
                 )
             )
         elif not self._received:
+            # A client that has sent nothing expects no answer: its connection is closed like an idle one.
             self.timeout_keep_alive_handler()
 
     def _refuse(self, error: LayerscopeError) -> None:
@@ -126,6 +128,7 @@ class BoundedProtocol(H11Protocol):
         cycle = self.cycle
         is_open = cycle is not None and not cycle.response_complete
         if is_open:
+            # Wakes an application that waits for the rest of the body: `receive` gives it a disconnect.
             cycle.disconnected = True
             cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
