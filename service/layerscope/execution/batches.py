@@ -62,14 +62,16 @@ class Job:
     """Rows to run, and the taps to fetch for them.
 
     Attributes:
-        executable: what runs them.
-        inputs: one array an input, (rows, *input shape).
-        keys: names the content of each row: rows of one name are the same.
-        taps: what is wanted of all rows.
-        deadline: when it is of no use any more, on the clock of `time.monotonic`.
-        cancellation: whether its caller still needs it.
-        is_exact: whether each row must have the values, to the last bit, that it has when it runs alone. A job for which
-            that does not matter runs apart from others, so that its values do not depend on who else is there.
+        executable: the model's executable.
+        inputs: one array for each input of the model, (rows, *input shape).
+        keys: a name of each row's content: rows with the same name are equal, and run once.
+        taps: the taps to fetch for all rows.
+        deadline: when the result is of no use any more, on the clock of `time.monotonic`.
+        cancellation: whether the caller still needs the result.
+        is_exact: whether each row must have the values, to the last bit, that it has when it runs alone. A job that need
+            not be exact is never joined with other jobs, so that its values do not depend on what else is running.
+        future: gets the result.
+        submitted: when the job was made, on the clock of `time.monotonic`.
     """
 
     executable: Executable
@@ -87,7 +89,7 @@ class Job:
         return Batch([self])
 
     def begin(self) -> bool:
-        """Whether it is still worth running: its caller is there and its time is not up."""
+        """Mark the job as running, and return whether it is still needed. One that is not gets DeadlineExceeded."""
         if not self.future.set_running_or_notify_cancel():
             return False
         if not self.cancellation.is_cancelled and time.monotonic() <= self.deadline:
@@ -97,9 +99,9 @@ class Job:
 
 
 class Batch:
-    """Jobs for one executable, with inputs of one signature, that run together.
+    """Jobs for one executable, with inputs of the same signature, that run together.
 
-    Each different row runs once, for every tap that any job wants.
+    Each different row runs once, for every tap that any of the jobs fetches.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:

@@ -1,4 +1,7 @@
-"""Activations kept for the next request, one entry an image and a tap, and shared while they are computed."""
+"""The activation cache: one entry for each image and tap, shared by all requests, also while it is computed.
+
+Entries are single images and not batches, so that a request finds what another request computed in another batch.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -11,14 +14,15 @@ from cachetools import LRUCache
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = TypeVar("Key")
 
-_BYTES_AN_ENTRY = 256
+_BYTES_PER_ENTRY = 256
+"""The memory of a key, an array object and their places in dictionaries."""
 
 
 class ActivationCache(Generic[Key]):
-    """Arrays by key, bounded in bytes; the least recently used make way. Safe to use from many threads.
+    """Arrays by key, bounded in bytes; the least recently used are evicted. Safe to use from many threads.
 
-    Whoever asks first for a key computes it; whoever asks meanwhile waits for that (*single flight*), so that ten
-    simultaneous requests for one picture run the model once. Arrays that come out are read-only.
+    The first request for a key computes it; requests that come meanwhile wait for that (*single flight*), so that ten
+    simultaneous requests for one image run the model once. Arrays of the cache are read-only, because requests share them.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -35,16 +39,16 @@ class ActivationCache(Generic[Key]):
         """The arrays of `keys`.
 
         Args:
-            keys: what is wanted.
-            compute: given the keys that nobody has or computes, returns their arrays in that order.
-            timeout: the seconds left to wait for what others compute.
+            keys: the keys.
+            compute: is called with the keys that are neither kept nor being computed; returns their arrays in that order.
+            timeout: the seconds left to wait for arrays that other requests compute.
 
         Returns:
             The arrays by key, and whether nothing had to be computed for this call.
 
         Raises:
             TimeoutError: others did not finish in time.
-            Exception: whatever `compute` raises. Those who waited for it compute for themselves.
+            Exception: whatever `compute` raises. Requests that waited for it then compute the arrays themselves.
         """
         found: dict[Key, Array] = {}
         hit = True
@@ -57,8 +61,8 @@ class ActivationCache(Generic[Key]):
             found.update(_received(promised, timeout))
         return found, hit
 
-    def lacking(self, keys: Iterable[Key]) -> list[Key]:
-        """Those of `keys` that nobody has computed and kept."""
+    def missing(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of `keys` that are not kept."""
         with self._lock:
             return [key for key in keys if key not in self._kept]
 
@@ -105,11 +109,11 @@ class ActivationCache(Generic[Key]):
 
 
 def _cost(array: Array) -> int:
-    return array.nbytes + _BYTES_AN_ENTRY
+    return array.nbytes + _BYTES_PER_ENTRY
 
 
 def _received(promised: dict[Key, Future[Array]], timeout: Callable[[], float]) -> dict[Key, Array]:
-    """What was promised and came. Whose promise was broken may have failed for reasons that are not ours."""
+    """Arrays that other requests computed. A request that failed may have failed for reasons of its own: it is left out."""
     if wait(promised.values(), timeout()).not_done:
         raise TimeoutError
     return {key: promise.result() for key, promise in promised.items() if promise.exception() is None}

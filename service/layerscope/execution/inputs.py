@@ -1,4 +1,8 @@
-"""From what a caller sends to rows that a model can run: images decoded and preprocessed, tensors checked."""
+"""Inputs: from images and tensors of a request to rows that a model can run.
+
+A row is what one run of one image takes: one item for each input of the model. Images are decoded and preprocessed when a
+row is loaded, which happens only if the model must run.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,8 +20,8 @@ from layerscope.limits import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_FED = {"bfloat16": "float32"}
-"""What an input is fed in where numpy lacks its dtype."""
+_FED_AS = {"bfloat16": "float32"}
+"""The dtype in which an input is fed where numpy lacks its own."""
 
 ANY_INPUT = "image"
 """The name a caller may use for the only input of a model, whatever the model calls it."""
@@ -31,16 +35,20 @@ class ImageSource:
 
     @cached_property
     def id(self) -> str:
-        """The name of the content."""
+        """A name of the content, `sha256-` and 64 hexadecimal digits."""
         return f"sha256-{hashlib.sha256(self.data).hexdigest()}"
 
 
 @dataclass(frozen=True, eq=False)
 class TensorSource:
-    """Numbers: one image, or several with a batch axis. Fed as they are, unless `preprocess` asks otherwise.
+    """A tensor: the input for one image, or for several with a batch axis.
 
-    With `preprocess`, `values` are pixels of 0 to 255, (height, width), (height, width, channels) or a batch of
-    the latter. Two are equal whose values are the same bits in the same shape, NaN included.
+    Two sources are equal if their values have the same bits, shape and dtype, NaN included.
+
+    Attributes:
+        values: fed as they are; with `preprocess`, pixels of 0 to 255 of shape (height, width),
+            (height, width, channels) or (images, height, width, channels).
+        preprocess: whether to apply the preprocessing that the model declares.
     """
 
     values: Array
@@ -62,12 +70,18 @@ class TensorSource:
 
 Source = ImageSource | TensorSource
 Sources = Mapping[str, Sequence[Source]]
-"""Sources by input name; for models with one input the name may be `image`. Batches of several inputs pair up."""
+"""Sources by input name. The name may be `image` for models with one input. The n-th images of all inputs make a row."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image of one input. `key` names its content and how it is preprocessed."""
+    """One image of one input.
+
+    Attributes:
+        input: the input.
+        source: a file, or values without batch axis.
+        preprocessing: None for values that are fed as they are.
+    """
 
     input: Input
     source: ImageSource | Array
@@ -75,7 +89,7 @@ class Item:
 
     @cached_property
     def id(self) -> str:
-        """The name of the content."""
+        """A name of the content, `sha256-` and 64 hexadecimal digits."""
         if isinstance(self.source, ImageSource):
             return self.source.id
         header = f"{self.source.dtype.str}{self.source.shape}".encode()
@@ -85,7 +99,7 @@ class Item:
 
     @cached_property
     def key(self) -> str:
-        """The name of the tensor that goes into the model."""
+        """A name of the tensor that goes into the model: of the content and its preprocessing. It is part of cache keys."""
         return f"{self.id}/{self.preprocessing.digest if self.preprocessing else 'as-is'}"
 
     def load(self, limits: Limits) -> Array:
@@ -144,11 +158,11 @@ class Item:
 
 
 Row = tuple[Item, ...]
-"""One item an input: what one image's run takes."""
+"""One item for each input of the model."""
 
 
 def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[Row]:
-    """Pair the sources up with the model's inputs. Nothing is decoded yet.
+    """Assign the sources to the model's inputs. Nothing is decoded yet.
 
     Raises:
         InputMismatch: an input is missing or unknown, or inputs have different numbers of images.
@@ -169,10 +183,10 @@ def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[R
 
 
 def require_few_images(images: int, limits: Limits) -> None:
-    """Check that one request may have so many images.
+    """Check the number of images of a request.
 
     Raises:
-        TooMany: it may not.
+        TooMany: it is more than `limits.images_per_request`.
     """
     if images > limits.images_per_request:
         raise TooMany(
@@ -242,11 +256,11 @@ def _items(each: Input, preprocessing: Preprocessing | None, sources: Sequence[S
 
 
 def _converted(values: Array, each: Input) -> Array:
-    """The same numbers in the dtype of the input. Floats may lose precision; whole numbers must stay what they are."""
+    """Values in the dtype of the input. Floats may lose precision; values of other dtypes must stay the same."""
     if values.dtype.kind not in "biuf":
         raise InputMismatch(f"Input {each.name!r} takes {each.dtype}, not {values.dtype}.", input=each.name)
     with np.errstate(over="ignore", invalid="ignore"):
-        converted = values.astype(_FED.get(each.dtype, each.dtype), order="C", copy=False)
+        converted = values.astype(_FED_AS.get(each.dtype, each.dtype), order="C", copy=False)
     if converted.dtype.kind != "f" and not np.array_equal(converted, values):
         raise InputMismatch(
             f"Input {each.name!r} takes {each.dtype}, which cannot hold all of these numbers.",

@@ -195,7 +195,7 @@ class Engine(Protocol):
 
     @property
     def models(self) -> ModelChanges[LoadedModel]:
-        """Changes which models are in memory."""
+        """The changes of the set of models."""
 
     @property
     def is_ready(self) -> bool:
@@ -211,7 +211,7 @@ class Engine(Protocol):
         """A loaded model."""
 
     def prepare(self, query: Query) -> AbstractContextManager[PreparedQuery]:
-        """Lease the query's model, look at its plan, and run it."""
+        """Lease the query's model, so that the plan holds until the run."""
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute. Nothing runs; without sources, it is planned for as many images."""
@@ -228,7 +228,7 @@ class Engine(Protocol):
         """Add an observer of every run and of every model that is loaded."""
 
     def watched_layers(self) -> Sequence[WatchedLayer]:
-        """What the layers that an operator watches were like for the images that were run last."""
+        """The statistics of the layers that an operator watches, over the images that ran last."""
 
     def close(self) -> None:
-        """End what runs and give back all memory."""
+        """Finish what is queued, and release all memory."""

@@ -1,4 +1,4 @@
-"""The engine: models in memory, and one call that takes images to activations."""
+"""The engine of one process: models in memory, and queries that run on them."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS, WorkerSync
 
 _WORKERS = 2
+"""How many batches run at once."""
 
 
 class LocalEngine:
@@ -39,12 +40,12 @@ class LocalEngine:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
-        trusted: whether to trust whoever made the models: SavedModels are programs.
+        trusted: whether the makers of the models are trusted: SavedModels are programs.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
         graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
-        control: what decides which models are in memory.
-        watch: the layers that are looked at whatever is asked of a model.
-        refresh: what brings the directory up to date, where it is the mirror of a place elsewhere.
+        control: which models are in memory, and who may change that.
+        watch: the layers whose statistics are kept, whatever is requested.
+        refresh: brings the directory up to date if it is the mirror of a remote source.
         worker_sync: the other processes that serve the same models.
     """
 
@@ -103,7 +104,7 @@ class LocalEngine:
 
     @property
     def runs(self) -> int:
-        """How many times a model was run."""
+        """How many times models have run."""
         return self._scheduler.runs
 
     def load_all(self, progress: Callable[[ModelRecord], None] | None = None) -> None:
@@ -114,12 +115,12 @@ class LocalEngine:
         """
         with self._loader:
             if self._control.is_changing:
-                # It takes seconds to start again.
+                # The loader is kept for later changes: starting it again takes seconds.
                 self._holding.enter_context(self._loader)
             self._loaded = self.models.open(
                 lambda entry: progress(ModelRecord.of(entry)) if progress is not None else None
             )
-        self._watched.tell_strangers(entry.source for entry in self._registry.entries())
+        self._watched.log_unknown_models(entry.source for entry in self._registry.entries())
 
     def catalogue(self) -> list[ModelRecord]:
         """Every version of every model, whatever its state."""
@@ -140,7 +141,7 @@ class LocalEngine:
 
     @contextmanager
     def prepare(self, query: Query) -> Iterator[LocalPreparedQuery]:
-        """Lease the query's model, look at its plan, and run it.
+        """Lease the query's model, so that the plan holds until the run.
 
         Raises:
             ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
@@ -204,16 +205,16 @@ class LocalEngine:
             return model.description, model.fields.of(taps[0], unit, sizes)
 
     def watch(self, observer: Observer) -> None:
-        """Tell somebody, besides those who are told already, of every run and every model that is loaded."""
+        """Add an observer of every run and of every model that is loaded."""
         self._observers.add(observer)
 
     def watched_layers(self) -> list[WatchedLayer]:
-        """What the layers that an operator watches were like for the images that were run last."""
+        """The statistics of the layers that an operator watches, over the images that ran last."""
         models = [model for entry in self._registry.entries() if (model := entry.model) is not None]
-        return [layer for model in models for layer in self._watched.figures(model)]
+        return [layer for model in models for layer in self._watched.statistics(model)]
 
     def close(self) -> None:
-        """End what runs and give back all memory."""
+        """Finish what is queued, and release all memory."""
         self.models.close()
         self._scheduler.close()
         self._registry.clear()
@@ -226,7 +227,7 @@ class LocalEngine:
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
             rewrites=self._rewrites,
-            watched=lambda taps: self._watched.chosen(source, taps),
+            watched=lambda taps: self._watched.select(source, taps),
         )
 
     def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
@@ -251,9 +252,10 @@ class LocalEngine:
 
 
 def _batch_rows(limits: Limits) -> int:
-    """As many rows as a worker has processors: more only leave their caches.
+    """The most rows of a batch: without a GPU, as many as a worker thread has processors.
 
-    On two processors an image takes 6.5 ms of them alone, and 10 in a batch of 16 (a mid layer of MobileNetV2).
+    The values of larger batches do not fit into the processors' caches. For a mid layer of MobileNetV2 on two processors, an
+    image takes 6.5 ms of processor time alone, and 10 ms in a batch of 16.
     """
     if has_gpu():
         return limits.batch_rows

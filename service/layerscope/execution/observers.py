@@ -1,4 +1,4 @@
-"""Whoever watches an engine is told what it does, as it does it."""
+"""Observers of an engine, such as metrics: they are called for every run and for every model that is loaded."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,7 +10,7 @@ from layerscope.models.directory import ModelSource
 
 
 class Observer(Protocol):
-    """Is told from the threads that do the work, and must return at once."""
+    """Called from the threads that do the work; it must return at once."""
 
     def ran(self, name: str, version: int, rows: int, seconds: float) -> None:
         """A version of a model was run.
@@ -18,27 +18,27 @@ class Observer(Protocol):
         Args:
             name: the model.
             version: its version.
-            rows: how many images were run together.
-            seconds: how long that took.
+            rows: the number of images in the batch.
+            seconds: the time that the run took.
         """
 
     def loaded(self, name: str, version: int, *, failed: bool) -> None:
-        """A version of a model was loaded, or could not be."""
+        """A version of a model was loaded, or failed to load."""
 
 
 class Observers:
-    """Those who watch, and the models by which they know what runs."""
+    """All observers of an engine, and the names of the models whose executables run."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
         self._sources: WeakKeyDictionary[Executable, ModelSource] = WeakKeyDictionary()
 
     def add(self, observer: Observer) -> None:
-        """Tell one more."""
+        """Add an observer."""
         self._observers.append(observer)
 
     def load(self, source: ModelSource, load: Callable[[], LoadedModel]) -> LoadedModel:
-        """Load a model, and tell how that went."""
+        """Load a model, and report the load or the failure."""
         failed = True
         try:
             model = load()
@@ -50,7 +50,7 @@ class Observers:
         return model
 
     def ran(self, executable: Executable, rows: int, seconds: float) -> None:
-        """Tell of a run."""
+        """Report a run."""
         source = self._sources[executable]
         for observer in self._observers:
             observer.ran(source.name, source.version, rows, seconds)

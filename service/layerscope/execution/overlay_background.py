@@ -1,4 +1,4 @@
-"""The picture that an answer is drawn over: what the caller sent, or what the model saw of it."""
+"""Overlay backgrounds: the picture under a map, as the caller sent it or as the model sees it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,18 +13,18 @@ from layerscope.images import Background, Geometry, Preprocessing, true_colors
 from layerscope.limits import Limits
 
 On = Literal["original", "input"]
-"""Which picture: as it was sent, upright; or as it went into the model."""
+"""Which picture: the `original` as it was sent, upright; or the `input` of the model after preprocessing."""
 
 
 class OverlayBackground:
-    """One image of a request as something to draw over. Nothing is decoded before `background`.
+    """The background for one image of a request. Only its header is read until `background` is called.
 
     Args:
-        model: the model it goes into.
-        sources: what was sent, one image.
+        model: the model that computes the map.
+        sources: the inputs of the request, with one image.
         limits: the bounds in force.
         on: which picture.
-        input_name: the input it goes into; left out, the first that takes pictures.
+        input_name: the model's input with the image; None for the first that takes images.
 
     Raises:
         InputMismatch: see `rows_of`.
@@ -42,12 +42,12 @@ class OverlayBackground:
         on: On,
         input_name: str | None = None,
     ) -> None:
-        place = _place(model, input_name)
-        self._item = _only(rows_of(model, sources, limits))[place]
-        self._declared = model.preprocessing[model.inputs[place].name]
+        index = _input_index(model, input_name)
+        self._item = _only_row(rows_of(model, sources, limits))[index]
+        self._declared = model.preprocessing[model.inputs[index].name]
         self._limits = limits
         self._on = on
-        self._geometry = self._found()
+        self._geometry = self._measured()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -72,7 +72,7 @@ class OverlayBackground:
             )
         return Background(pixels=pixels, geometry=self._geometry)
 
-    def _found(self) -> Geometry:
+    def _measured(self) -> Geometry:
         preprocessing = self._item.preprocessing
         if preprocessing is None:
             return Geometry.identity(_sides(self._item, _required(self._declared, self._item.input)))
@@ -80,17 +80,17 @@ class OverlayBackground:
         return geometry if self._on == "original" else Geometry.identity(geometry.size)
 
 
-def _place(model: ModelDescription, name: str | None) -> int:
+def _input_index(model: ModelDescription, name: str | None) -> int:
     names = [each.name for each in model.inputs]
     if name is None:
-        return next((place for place, each in enumerate(names) if model.preprocessing[each]), 0)
+        return next((index for index, each in enumerate(names) if model.preprocessing[each]), 0)
     if name not in names:
         message = f"{model.name} has no input {name[:80]!r}: name one of {', '.join(names)}."
         raise OptionInvalid(message, option="input", inputs=names)
     return names.index(name)
 
 
-def _only(rows: Sequence[Row]) -> Row:
+def _only_row(rows: Sequence[Row]) -> Row:
     if len(rows) > 1:
         message = f"An overlay is drawn over one image, not {len(rows)}: ask for each of them."
         raise OptionInvalid(message, option="image", images=len(rows))
@@ -105,7 +105,7 @@ def _required(declared: Preprocessing | None, given: Input) -> Preprocessing:
 
 
 def _sides(item: Item, declared: Preprocessing) -> tuple[int, int]:
-    """Height and width of a tensor that is fed as it is."""
+    """Height and width of a tensor that is not preprocessed."""
     shape = np.shape(item.source) if isinstance(item.source, np.ndarray) else ()
     axis = 0 if declared.layout == "nchw" else 2
     if len(shape) != 3 or shape[axis] != declared.channels:

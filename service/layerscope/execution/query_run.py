@@ -1,4 +1,4 @@
-"""One query on its way: rows and taps in, activations out, and only what nobody has computed yet is run."""
+"""One query: from rows and taps to activations, of which only those are computed that are not in the cache."""
 
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -22,16 +22,16 @@ from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
-"""Of an activation in the cache: the model's digest, the name of the image and its preprocessing, and the tap."""
+"""The key of a cached activation: the model's digest, the row (image and preprocessing), and the tap's address."""
 
 
 class QueryRun:
-    """One query on its way: rows and taps in, activations out.
+    """One query in progress.
 
     Args:
         model: the model that runs.
         rows: the images.
-        taps: the layers whose values are wanted.
+        taps: the taps whose values it needs.
         timeout: the seconds within which the query must be done.
         limits: the bounds in force.
         cache: where values are kept.
@@ -66,13 +66,13 @@ class QueryRun:
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._rows)
 
     def workload(self) -> Workload:
         """What the model has to compute."""
-        lacking = [self._places[key] for key in self._cache.lacking(self._places)]
-        rows, taps = _rows_and_taps(lacking, self._taps)
+        missing = [self._positions[key] for key in self._cache.missing(self._positions)]
+        rows, taps = _rows_and_taps(missing, self._taps)
         return Workload(
             model=self._model,
             taps=self._taps,
@@ -83,11 +83,15 @@ class QueryRun:
         )
 
     def activations(self, cancellation: CancellationToken) -> Activations:
-        """Run what is not known yet, and put everything together."""
+        """Run what is not in the cache, and put everything together.
+
+        Raises:
+            DeadlineExceeded: the time is up, or the work was cancelled.
+        """
         with timeout_as_deadline():
             found, hit = self._cache.get_or_compute(
-                list(self._places),
-                lambda lacking: self._compute([self._places[key] for key in lacking], cancellation),
+                list(self._positions),
+                lambda missing: self._compute([self._positions[key] for key in missing], cancellation),
                 self.seconds_left,
             )
         by_address = {
@@ -98,7 +102,7 @@ class QueryRun:
         return Activations(by_address, images, self._model.description.warnings, self.stopwatch.timings, hit)
 
     def sizes(self) -> list[Shape]:
-        """The shape of each input. Only models that take any size need to see the images for that."""
+        """The shape of each input, without batch axis. Images are loaded only if the model takes inputs of any size."""
         sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
         if any(None in size for size in sizes):
             loaded = [self.load(number) for number in range(len(self._rows))]
@@ -107,32 +111,32 @@ class QueryRun:
         return sizes
 
     def seconds_left(self) -> float:
-        """Until the deadline."""
+        """Seconds until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
 
     @cached_property
     def _keys(self) -> list[list[Key]]:
-        """The cache's key of each row's taps."""
+        """The cache keys of each row, one for each tap."""
         digest = self._model.description.digest
         return [[(digest, each, tap.address) for tap in self._taps] for each in self.names]
 
     @cached_property
     def names(self) -> list[str]:
-        """The name of what goes into the model for each row."""
+        """The name of each row: of its images and their preprocessing."""
         return ["+".join(item.key for item in row) for row in self._rows]
 
     @cached_property
-    def _places(self) -> dict[Key, tuple[int, Tap]]:
-        """The row and the tap of each key; for images that are there twice, the last row."""
+    def _positions(self) -> dict[Key, tuple[int, Tap]]:
+        """The row and the tap of each key. Of an image that occurs twice, the last row: it runs once."""
         return {
             key: (number, tap)
             for number, row in enumerate(self._keys)
             for key, tap in zip(row, self._taps, strict=True)
         }
 
-    def _compute(self, places: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
-        """Run the rows that lack something, for all the taps that any of them lacks and those that are watched."""
-        rows, taps = _rows_and_taps(places, self._taps)
+    def _compute(self, positions: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
+        """Run the rows that miss a value, for all taps that any of them misses, and for the watched layers."""
+        rows, taps = _rows_and_taps(positions, self._taps)
         watched = self._model.watched
         fetched = tuple(dict.fromkeys([*taps, *watched]))
         job = Job(
@@ -149,12 +153,12 @@ class QueryRun:
         arrays = dict(zip(fetched, outcome.arrays, strict=True))
         if watched:
             with self.stopwatch.timed("watch"):
-                self._watched.saw(self._model, {tap: arrays[tap] for tap in watched})
+                self._watched.observe(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
-        return [_own(arrays[tap], line[row]) for row, tap in places]
+        return [_own(arrays[tap], line[row]) for row, tap in positions]
 
     def load(self, number: int) -> list[Array]:
-        """What goes into the model for a row, one array an input."""
+        """The tensors that go into the model for a row, one for each input. They are decoded once."""
         if number not in self._tensors:
             with self.stopwatch.timed("decode"):
                 self._tensors[number] = [item.load(self._limits) for item in self._rows[number]]
@@ -162,16 +166,16 @@ class QueryRun:
 
 
 def _rows_and_taps(
-    places: Collection[tuple[int, Tap]], order: Iterable[Tap]
+    positions: Collection[tuple[int, Tap]], order: Iterable[Tap]
 ) -> tuple[list[int], tuple[Tap, ...]]:
-    """The rows that lack something, and all the taps that any of them lacks, in order."""
-    rows = {row for row, _ in places}
-    lacking = {tap for _, tap in places}
-    return sorted(rows), tuple(tap for tap in order if tap in lacking)
+    """The rows that miss a value, and all taps that any of them misses, in order."""
+    rows = {row for row, _ in positions}
+    missing = {tap for _, tap in positions}
+    return sorted(rows), tuple(tap for tap in order if tap in missing)
 
 
 def _own(array: Array, row: int) -> Array:
-    """One image's values; copied out of a batch, so that keeping them does not keep the whole batch."""
+    """The values of one image, copied out of a batch: a cached image must not keep the whole batch in memory."""
     own: Array = array[row]
     return own if len(array) == 1 else own.copy()
 

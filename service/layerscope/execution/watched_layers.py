@@ -1,4 +1,4 @@
-"""Layers that an operator watches: what they were like for the images that were run last, whatever was asked of those."""
+"""Watched layers: statistics of layers that an operator names, over the images that ran last."""
 
 import logging
 import threading
@@ -29,12 +29,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What is watched.
+    """Which layers are watched.
 
     Attributes:
         layers: each `model:selector`; the model is a name, `name@version`, or `*` for all.
-        images: how many of the images that were run last are looked at.
-        most_layers: how many of one version are watched at most.
+        images: the size of the window: the statistics are of so many images that ran last.
+        most_layers: the most layers of one version.
     """
 
     layers: tuple[str, ...] = ()
@@ -42,11 +42,11 @@ class Watch:
     most_layers: int = 32
 
     def selectors(self, source: ModelSource) -> list[str]:
-        """Those of the layers that are watched of a version."""
+        """The selectors of the layers that are watched in a version."""
         return [selector for model, selector in self._pairs() if model in _names(source)]
 
-    def strangers(self, sources: Iterable[ModelSource]) -> list[str]:
-        """The models that are to be watched and that are none of `sources`."""
+    def unknown_models(self, sources: Iterable[ModelSource]) -> list[str]:
+        """The models with watched layers that are none of `sources`."""
         known = {name for source in sources for name in _names(source)} | {EVERY}
         return [model for model, _ in self._pairs() if model not in known]
 
@@ -56,18 +56,18 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedLayer:
-    """What a layer was like for the images that were run last.
+    """Statistics of a layer over the images that ran last.
 
     Attributes:
         model: the name of the model.
         version: its version.
         address: the layer.
-        images: how many images these are.
-        mean: of all finite values; NaN without any.
-        fraction_zero: the share of finite values that are zero; NaN without any.
+        images: the number of these images.
+        mean: of all finite values; NaN if there are none.
+        fraction_zero: the share of finite values that are zero, 0 to 1; NaN if there are none.
         nonfinite: how many values are NaN or infinite.
-        channels: how many channels there are.
-        dead: how many of them were zero everywhere in every image.
+        channels: the number of channels.
+        dead: how many channels were zero everywhere in all of these images.
     """
 
     model: str
@@ -82,9 +82,9 @@ class WatchedLayer:
 
 
 class WatchedLayers:
-    """The layers that are watched of every model in memory. Safe to use from many threads.
+    """The watched layers of all models in memory. Safe to use from many threads.
 
-    What is known of a version goes with it: one that is loaded anew begins anew.
+    Statistics end with the version in memory: one that is loaded again begins with none.
     """
 
     def __init__(self, watch: Watch) -> None:
@@ -92,8 +92,8 @@ class WatchedLayers:
         self._windows: WeakKeyDictionary[Executable, dict[Tap, _Window]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def chosen(self, source: ModelSource, taps: TapIndex) -> tuple[Tap, ...]:
-        """What is watched of a version that is being loaded. What cannot be is said in the log, and fails nothing."""
+    def select(self, source: ModelSource, taps: TapIndex) -> tuple[Tap, ...]:
+        """The watched taps of a version that is being loaded. A selector that fails is logged, and the load goes on."""
         found: dict[Tap, None] = {}
         for selector in split_selectors(self._watch.selectors(source)):
             try:
@@ -110,13 +110,13 @@ class WatchedLayers:
             )
         return tuple(found)[:most]
 
-    def tell_strangers(self, sources: Iterable[ModelSource]) -> None:
-        """Say in the log which models are to be watched, but are not there."""
-        for model in self._watch.strangers(sources):
+    def log_unknown_models(self, sources: Iterable[ModelSource]) -> None:
+        """Log a warning for each model with watched layers that does not exist."""
+        for model in self._watch.unknown_models(sources):
             logger.warning("No layer of %r is watched: there is no such model", model)
 
-    def saw(self, model: LoadedModel, arrays: Mapping[Tap, Array]) -> None:
-        """Look at the values of watched layers, each (images, *shape)."""
+    def observe(self, model: LoadedModel, arrays: Mapping[Tap, Array]) -> None:
+        """Add images to the statistics: values of watched layers, each (images, *shape)."""
         totals = {tap: totals_of(Activation.of(tap, values)) for tap, values in arrays.items()}
         with self._lock:
             windows = self._windows_of(model)
@@ -124,12 +124,12 @@ class WatchedLayers:
                 for each in of_images:
                     windows[tap].add(each)
 
-    def figures(self, model: LoadedModel) -> list[WatchedLayer]:
-        """What the watched layers of a version are like; none of those that nothing was run for yet."""
+    def statistics(self, model: LoadedModel) -> list[WatchedLayer]:
+        """The statistics of a version's watched layers, without those that no image has run for yet."""
         described = model.description
         with self._lock:
             return [
-                window.figures(described.name, described.version, tap.address)
+                window.statistics(described.name, described.version, tap.address)
                 for tap, window in self._windows_of(model).items()
                 if window.totals
             ]
@@ -144,7 +144,10 @@ class WatchedLayers:
 
 
 class _Window:
-    """The last images of one layer. It takes no more than a few numbers an image, and one a channel."""
+    """The last images of one layer: a few sums of each image, and for each channel the last image that it was active in.
+
+    So a window takes a few kilobytes, however large the layer is, and a channel can die and come back.
+    """
 
     def __init__(self, images: int) -> None:
         self.totals: deque[tuple[int, float, int, int]] = deque(maxlen=images)
@@ -158,7 +161,7 @@ class _Window:
         self._last_active[totals.active] = self._seen
         self.totals.append((totals.finite, totals.total, totals.zeros, totals.nonfinite))
 
-    def figures(self, model: str, version: int, address: str) -> WatchedLayer:
+    def statistics(self, model: str, version: int, address: str) -> WatchedLayer:
         images = len(self.totals)
         finite, total, zeros, nonfinite = (sum(column) for column in zip(*self.totals, strict=True))
         return WatchedLayer(

@@ -9,10 +9,16 @@ from layerscope.errors import MemoryBusy
 
 
 class WorkingMemory:
-    """Bytes that all requests share. Who asks first is served first, so that large requests are not starved.
+    """A number of bytes that all requests share. Safe to use from many threads.
+
+    Requests get memory in the order in which they came, even if a later one would fit: large requests would starve
+    otherwise.
 
     Args:
-        most_bytes: how many there are.
+        most_bytes: how many bytes there are.
+
+    Attributes:
+        taken: how many are reserved now.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -23,14 +29,14 @@ class WorkingMemory:
 
     @contextmanager
     def reserved(self, size: int, timeout: float) -> Iterator[None]:
-        """Have `size` bytes, which must not be more than there are, until the context ends.
+        """Reserve `size` bytes until the context ends. They must not be more than there are.
 
         Args:
             size: how many.
             timeout: the seconds to wait for them.
 
         Raises:
-            MemoryBusy: they did not become free in that time.
+            MemoryBusy: they were not free within that time.
         """
         self._take(size, timeout)
         try:
