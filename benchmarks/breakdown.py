@@ -21,7 +21,7 @@ from rig.pictures import pictures
 from rig.service import Service, serve
 
 from layerscope.graph.model import LoadedModel
-from layerscope.graph.runtime.float16 import to_half
+from layerscope.graph.runtime.float16 import to_float16
 from layerscope.images import decode
 from layerscope.limits import Limits
 
@@ -50,7 +50,7 @@ def measure() -> dict[str, Figure]:
                 "decode": decoding,
                 "plan": _cpu(every, tensors),
                 "float16": _cpu(
-                    lambda arrays: [to_half(each) for each in arrays], computed * (TURNS // WARM_UP)
+                    lambda arrays: [to_float16(each) for each in arrays], computed * (TURNS // WARM_UP)
                 ),
             },
         }

@@ -167,23 +167,23 @@ class BatchedProbe:
         """A way to run only the part of the model that the boxes change; None if there is none with the same values."""
         own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
         sides = max(len(rows) for rows, _ in boxes), max(len(columns) for _, columns in boxes)
-        route = self._model.routes.best(self._input, tap, [array.shape for array in own], sides)
-        if route is None or route.is_trusted is False:
+        path = self._model.local_paths.best(self._input, tap, [array.shape for array in own], sides)
+        if path is None or path.is_trusted is False:
             return None
         inputs = [array[np.newaxis] for array in own]
-        taps = [stop.tap for stop in route.stops]
+        taps = [checkpoint.tap for checkpoint in path.checkpoints]
         job = Job(**self._job(inputs), inputs=inputs, taps=tuple(taps))
         values = dict(zip(taps, (each[0] for each in self._jobs.run(job).arrays), strict=True))
         others = {
             each: array for each, array in zip(self._inputs, own, strict=True) if each is not self._input
         }
         arranged = as_input(cover[np.newaxis], self._axis, own[self._spec.input].dtype)[0]
-        changes = LocalChanges(self._model.executable, route, values, others, boxes, arranged)
-        if route.is_trusted is None:
+        changes = LocalChanges(self._model.executable, path, values, others, boxes, arranged)
+        if path.is_trusted is None:
             # Nothing in a graph tells whether its layers compute a part of an image as they compute the whole: a layer
             # may depend on positions or on one image size. So some versions are run both ways, once for each path.
-            route.is_trusted = self._agrees(number, changes, len(boxes), version, taps[-1])
-        return changes if route.is_trusted else None
+            path.is_trusted = self._agrees(number, changes, len(boxes), version, taps[-1])
+        return changes if path.is_trusted else None
 
     def _agrees(self, number: int, changes: LocalChanges, count: int, version: Version, last: Tap) -> bool:
         """Whether a sample of the versions has the same values as in the whole model, at the last tap of the path."""

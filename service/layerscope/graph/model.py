@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
-from layerscope.graph.local import Routes
-from layerscope.graph.prepared.prepared_model import Blueprint, Prepared
+from layerscope.graph.local import LocalPaths
+from layerscope.graph.prepared.prepared_model import ModelMetadata, PreparedModel
 from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
@@ -72,7 +72,7 @@ class LoadedModel:
         description: what it is.
         executable: what runs it.
         fields: what its units see.
-        routes: how a change of an image is carried through it.
+        local_paths: how a change of an image is carried through it.
         labels: those that it wants.
         watched: the layers that are fetched with every run of an image, because somebody watches them.
     """
@@ -80,7 +80,7 @@ class LoadedModel:
     description: ModelDescription
     executable: Executable
     fields: ReceptiveFields
-    routes: Routes
+    local_paths: LocalPaths
     labels: tuple[str, ...]
     watched: tuple[Tap, ...] = ()
 
@@ -96,7 +96,7 @@ class LoadedModel:
 
 def assemble(
     source: ModelSource,
-    prepared: Prepared,
+    prepared: PreparedModel,
     *,
     plan_bytes: int,
     exact: bool = True,
@@ -116,13 +116,13 @@ def assemble(
     Raises:
         ModelRefused: its declaration does not fit it.
     """
-    blueprint, manifest = prepared.blueprint, prepared.blueprint.manifest
-    preprocessing, warnings = _preprocessing(blueprint)
-    inputs = [call.taps[0].address for call in blueprint.calls[: len(blueprint.inputs)]]
-    taps = TapIndex(blueprint.calls, inputs, [address for _, address in blueprint.outputs])
+    metadata, manifest = prepared.metadata, prepared.metadata.manifest
+    preprocessing, warnings = _preprocessing(metadata)
+    inputs = [call.taps[0].address for call in metadata.calls[: len(metadata.inputs)]]
+    taps = TapIndex(metadata.calls, inputs, [address for _, address in metadata.outputs])
     warm_up = _warm_up(manifest, taps)
     executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites)
-    outputs = tuple((name, taps[address]) for name, address in blueprint.outputs)
+    outputs = tuple((name, taps[address]) for name, address in metadata.outputs)
     problem = executable.plans.check_rewrites(
         prepared, [tap for _, tap in outputs], _examples(executable, outputs, preprocessing)
     )
@@ -139,20 +139,20 @@ def assemble(
     description = ModelDescription(
         name=source.name,
         version=source.version,
-        digest=blueprint.digest,
-        inputs=blueprint.inputs,
+        digest=metadata.digest,
+        inputs=metadata.inputs,
         preprocessing=preprocessing,
         outputs=outputs,
         classes=manifest.classes,
-        parameters=blueprint.parameters,
+        parameters=metadata.parameters,
         memory_bytes=executable.plans.weight_bytes,
         taps=taps,
-        unreachable=blueprint.unreachable,
+        unreachable=metadata.unreachable,
         warnings=warnings,
     )
     fields = ReceptiveFields(prepared)
-    routes = Routes(executable, fields, taps)
-    return LoadedModel(description, executable, fields, routes, manifest.labels, fetched_along)
+    local_paths = LocalPaths(executable, fields, taps)
+    return LoadedModel(description, executable, fields, local_paths, manifest.labels, fetched_along)
 
 
 def _examples(
@@ -175,18 +175,18 @@ def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:
         raise ModelRefused(f"{FILE_NAME}, warm_up: {error.message}", **error.details) from error
 
 
-def _preprocessing(blueprint: Blueprint) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
-    manifest = blueprint.manifest
-    manifest.require_inputs([each.name for each in blueprint.inputs])
+def _preprocessing(metadata: ModelMetadata) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
+    manifest = metadata.manifest
+    manifest.require_inputs([each.name for each in metadata.inputs])
     result: dict[str, Preprocessing | None] = {}
     warnings = []
-    for each in blueprint.inputs:
+    for each in metadata.inputs:
         declaration = manifest.preprocessing_of(each.name)
         shape = _image_shape(each)
         if shape is None:
             result[each.name] = None
             continue
-        declared = declaration if declaration is not None else _assumption(blueprint)
+        declared = declaration if declaration is not None else _assumption(metadata)
         fields = {**shape, **_order_of_preset(declared), **declared}
         result[each.name] = _agreed(each, Preprocessing.declared(fields))
         if declaration is None:
@@ -231,7 +231,7 @@ def _agreed(each: Input, preprocessing: Preprocessing) -> Preprocessing:
     return preprocessing
 
 
-def _assumption(blueprint: Blueprint) -> dict[str, object]:
+def _assumption(metadata: ModelMetadata) -> dict[str, object]:
     """A model that rescales its input itself takes pixels as they are."""
-    inside = any(call.type in {"Rescaling", "Normalization"} for call in blueprint.calls)
+    inside = any(call.type in {"Rescaling", "Normalization"} for call in metadata.calls)
     return {"preset": "none" if inside else "unit", "assumed": True}

@@ -59,17 +59,17 @@ def explain(engine, name, images, patch=PATCH):
     return found.attribution(method.name).maps
 
 
-def route(engine, name):
+def path_of(engine, name):
     loaded = engine.models.registry.find(name).model
     (source,), (_, target) = loaded.description.taps.select(["input"]), loaded.description.outputs[0]
-    return loaded.routes.best(source, target, [(SIDE, SIDE, 3)], (PATCH, PATCH))
+    return loaded.local_paths.best(source, target, [(SIDE, SIDE, 3)], (PATCH, PATCH))
 
 
 @pytest.mark.parametrize(("name", "is_trusted"), [("plain", True), ("placed", False)])
 def test_maps_are_those_of_the_whole_model(engine, models, name, is_trusted):
     found = explain(engine, name, IMAGES)
 
-    assert route(engine, name).is_trusted is is_trusted
+    assert path_of(engine, name).is_trusted is is_trusted
     expected = occlusion_of(lambda images: models[name](images).numpy()[:, 1], IMAGES, PATCH, PATCH, 0.0)
     assert difference(found, expected) < 1e-4
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from layerscope.execution.inputs import ImageSource, TensorSource
 from layerscope.execution.interface import Query
-from layerscope.graph.loading.serialize import pack
+from layerscope.graph.loading.serialize import serialize
 from layerscope.graph.model import assemble
 from layerscope.graph.prepared.prepared_model import anonymous_file, read
 from layerscope.graph.tracing.signature import signature_of
@@ -43,7 +43,7 @@ def write_models(directory):
 def ready(model):
     """A loaded model without a file."""
     with tempfile.TemporaryDirectory() as folder, anonymous_file() as file:
-        pack(file, trace(model, signature_of(model)), digest="", manifest=Manifest(), parameters=0)
+        serialize(file, trace(model, signature_of(model)), digest="", manifest=Manifest(), parameters=0)
         source = ModelSource("ready", 1, Path(folder, "model.keras"), Path(folder))
         loaded = assemble(source, read(file), plan_bytes=2**28)
     yield loaded

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from layerscope.graph.loading.serialize import pack
-from layerscope.graph.prepared.prepared_model import Prepared, anonymous_file, read
+from layerscope.graph.loading.serialize import serialize
+from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.taps.selectors import TapIndex
@@ -22,7 +22,7 @@ PLAN_BYTES = 2**28
 class Traced:
     model: keras.Model
     trace: Trace
-    prepared: Prepared
+    prepared: PreparedModel
     executable: Executable
     index: TapIndex
 
@@ -66,9 +66,9 @@ def made_ready(model, made, *, plan_bytes=PLAN_BYTES):
     return Traced(model, made, ready, Executable(ready, plan_bytes=plan_bytes), index)
 
 
-def prepared(made: Trace) -> Prepared:
+def prepared(made: Trace) -> PreparedModel:
     with anonymous_file() as file:
-        pack(file, made, digest="", manifest=Manifest(), parameters=0)
+        serialize(file, made, digest="", manifest=Manifest(), parameters=0)
         return read(file)
 
 

@@ -45,10 +45,10 @@ def test_each_image_of_a_batch_gets_what_it_gets_alone(build, batch):
 def test_gradients_too():
     made = traced(network())
     images, scores, tap = noise(3, 16, 16, 1), made.index["scores"], made.index["act0"]
-    slopes = made.gradient([images], scores, tap, 2)
+    gradient = made.gradient([images], scores, tap, 2)
     for number in range(3):
         alone = made.gradient([images[number : number + 1]], scores, tap, 2)
-        np.testing.assert_array_equal(slopes[number], alone[0])
+        np.testing.assert_array_equal(gradient[number], alone[0])
 
 
 def test_equal_images_do_not_hide_that_a_model_compares_them():

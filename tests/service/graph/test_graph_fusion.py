@@ -176,12 +176,12 @@ def test_what_is_replaced_or_differentiated_by_is_there(net):
     replaced = noise(2, 6, 6, 4, seed=3)
     (actual,) = net.executable.run([images], net.taps("act"), {net.index["conv"]: replaced})
     assert_close(actual, model.get_layer("act")(model.get_layer("norm")(replaced)))
-    slopes = net.gradient([images], net.index["act"], net.index["conv"])
+    gradient = net.gradient([images], net.index["act"], net.index["conv"])
     with tf.GradientTape() as tape:
         inside = model.get_layer("conv")(images)
         tape.watch(inside)
         target = model.get_layer("act")(model.get_layer("norm")(inside))
-    assert_close(slopes, tape.gradient(target, inside))
+    assert_close(gradient, tape.gradient(target, inside))
 
 
 @needs_fusion

@@ -127,9 +127,9 @@ def test_gradient_of_a_convolutional_model(residual, address, unit):
         target = scores if unit is None else scores[:, unit]
     source = {"stem": stem, "branch": branch, "add@input": shortcut}[address]
     target_tap = residual.index["scores"]
-    slopes = residual.gradient([IMAGES], target_tap, residual.index[address], unit)
+    gradient = residual.gradient([IMAGES], target_tap, residual.index[address], unit)
     expected = tape.gradient(target, source)
-    assert np.abs(slopes - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
+    assert np.abs(gradient - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
 
 
 @pytest.mark.parametrize("unit", [None, 1])
@@ -140,8 +140,8 @@ def test_gradient_through_a_loop(gated, unit):
         tape.watch(hidden)
         scores = model.get_layer("head")(model.get_layer("gru")(hidden))
         target = scores if unit is None else scores[:, unit]
-    slopes = gated.gradient([steps], gated.index["head"], gated.index["embed"], unit)
-    assert_close(slopes, tape.gradient(target, hidden), 1e-5)
+    gradient = gated.gradient([steps], gated.index["head"], gated.index["embed"], unit)
+    assert_close(gradient, tape.gradient(target, hidden), 1e-5)
     assert_close(gated.value("head", on=[steps]), model(steps), 1e-5)
 
 
@@ -193,7 +193,9 @@ def test_rectifiers_that_are_guided_let_back_only_what_is_positive(residual):
     @tf.custom_gradient
     def guided(values):
         passed = tf.nn.relu(values)
-        return passed, lambda slope: tf.where((values > 0) & (slope > 0), slope, tf.zeros_like(slope))
+        return passed, lambda gradient: tf.where(
+            (values > 0) & (gradient > 0), gradient, tf.zeros_like(gradient)
+        )
 
     images = tf.constant(IMAGES)
     with tf.GradientTape() as tape:
@@ -232,9 +234,9 @@ def test_gradients_are_delivered_like_values():
     start = keras.Input((3,), name="start")
     hidden = layers.Dense(4, dtype="mixed_bfloat16", name="hidden")(start)
     made = traced(keras.Model(start, layers.Dense(2, name="end")(hidden)))
-    slopes = made.gradient([noise(2, 3)], made.index["end"], made.index["hidden"])
-    assert slopes.dtype == np.float32
-    assert slopes.shape == (2, 4)
+    gradient = made.gradient([noise(2, 3)], made.index["end"], made.index["hidden"])
+    assert gradient.dtype == np.float32
+    assert gradient.shape == (2, 4)
 
 
 def test_runs_and_gradients_at_the_same_time(residual):

@@ -102,8 +102,8 @@ def test_a_process_that_has_traced_nothing_can_differentiate_through_a_loop(tmp_
     model = loaded(write_model(tmp_path, gru_model()))
     tap, target = (model.description.taps[address] for address in ("embed", "head"))
     tf.compat.v1.experimental.output_all_intermediates(None)
-    slopes = model.executable.gradient([noise(2, 5, 3)], Derivative(target, tap))
-    assert np.abs(slopes).min() > 0
+    gradient = model.executable.gradient([noise(2, 5, 3)], Derivative(target, tap))
+    assert np.abs(gradient).min() > 0
 
 
 class Mixed(layers.Layer):
@@ -201,9 +201,9 @@ def test_what_a_plugin_registers_is_gone_with_the_load(tmp_path):
 
 def test_another_plugin_is_another_model(tmp_path):
     source = with_plugin(tmp_path, "SIZE = 1")
-    first = SHARED_LOADER.load(source).blueprint.digest
+    first = SHARED_LOADER.load(source).metadata.digest
     (tmp_path / "plugin.py").write_text("SIZE = 2", "utf-8")
-    assert SHARED_LOADER.load(source).blueprint.digest != first
+    assert SHARED_LOADER.load(source).metadata.digest != first
 
 
 def test_a_loader_ends_with_its_last_user_or_with_its_service_and_has_none_of_its_sockets(tmp_path):
@@ -224,9 +224,9 @@ def who(folder):
     file = folder / "who"
     if not file.is_file():
         return []
-    nursery, child, sockets, started_as = file.read_text().split()
+    fork_server, child, sockets, started_as = file.read_text().split()
     assert (started_as, sockets) == ("-c", "0")
-    return [int(nursery), int(child)]
+    return [int(fork_server), int(child)]
 
 
 def is_alive(process):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from layerscope.errors import InputMismatch
-from layerscope.graph.local import LocalChanges, Routes
+from layerscope.graph.local import LocalChanges, LocalPaths
 from layerscope.graph.local.axes import Axis
 from layerscope.graph.receptive.field import ReceptiveFields
 
@@ -59,7 +59,7 @@ def stack(names, sides, *, is_residual):
 
 
 class Covered:
-    """Versions of one image of a model, by the route and by the whole model."""
+    """Versions of one image of a model, by the path and by the whole model."""
 
     def __init__(self, model, side, stride, *, others=()):
         self.made = traced(model)
@@ -74,17 +74,17 @@ class Covered:
             for top in range(0, shape[0], stride)
             for left in range(0, shape[1], stride)
         ]
-        self.routes = Routes(self.made.executable, ReceptiveFields(self.made.prepared), self.made.index)
-        self.route = self.routes.best(
+        self.paths = LocalPaths(self.made.executable, ReceptiveFields(self.made.prepared), self.made.index)
+        self.path = self.paths.best(
             self.source, self.target, [each.shape for each in self.inputs], (side, side)
         )
 
     def local(self):
-        taps = [stop.tap for stop in self.route.stops]
+        taps = [checkpoint.tap for checkpoint in self.path.checkpoints]
         arrays = self.made.executable.run([each[np.newaxis] for each in self.inputs], taps)
         values = {tap: array[0] for tap, array in zip(taps, arrays, strict=True)}
         executable = self.made.executable
-        changes = LocalChanges(executable, self.route, values, self.others, self.boxes, self.cover)
+        changes = LocalChanges(executable, self.path, values, self.others, self.boxes, self.cover)
         return changes.run(range(len(self.boxes)), self.target)
 
     def whole(self):
@@ -105,7 +105,7 @@ class Covered:
 @settings(max_examples=12, derandomize=True)
 def test_covers_of_a_random_stack(names, sides, is_residual, side):
     covered = Covered(stack(names, sides, is_residual=is_residual), side, 5)
-    if covered.route is None:
+    if covered.path is None:
         return
     try:
         found = covered.local()
@@ -121,7 +121,7 @@ def test_most_of_a_deep_stack_is_spared():
         stack(["convolution"] * 3 + ["pooling", "convolution"], (64, 64), is_residual=True), 4, 4
     )
 
-    assert len(covered.route.stops) > 2
+    assert len(covered.path.checkpoints) > 2
     assert_close(covered.local(), covered.whole())
 
 
@@ -137,7 +137,7 @@ def test_padding_that_a_convolution_does_itself(sides):
         4,
     )
 
-    assert covered.route is not None
+    assert covered.path is not None
     assert_close(covered.local(), covered.whole())
 
 
@@ -173,7 +173,7 @@ def test_channels_first():
     hidden = layers.Permute((2, 3, 1))(image)
     model = with_head(image, layers.Conv2D(4, 3)(hidden))
 
-    assert Covered(model, 4, 4).route is None
+    assert Covered(model, 4, 4).path is None
 
 
 @pytest.mark.parametrize("kind", ["attention of channels", "dense"])
@@ -184,4 +184,4 @@ def test_there_is_no_way_round_what_looks_at_the_whole_image(kind):
     else:
         hidden = layers.Multiply()([image, layers.GlobalAveragePooling2D(keepdims=True)(image)])
 
-    assert Covered(with_head(image, layers.Conv2D(4, 3)(hidden)), 4, 4).route is None
+    assert Covered(with_head(image, layers.Conv2D(4, 3)(hidden)), 4, 4).path is None

@@ -58,7 +58,7 @@ def test_a_size_that_only_a_run_can_tell_is_measured_once(any_steps):
 
     prepared = any_steps.prepared
     shapes = TapShapes(prepared, sizes=4)
-    costs = CostModel(prepared.blueprint.calls, shapes)
+    costs = CostModel(prepared.metadata.calls, shapes)
     inspection = GraphInspection(prepared, GraphParts(prepared.graph), shapes, costs, counted)
     assert inspection.inferred_shapes(taps, [(7, 3)]) == [(None, 2)]
     assert not runs

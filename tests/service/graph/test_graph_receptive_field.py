@@ -62,7 +62,7 @@ def box_of(pixels):
     return {"y": (rows.min(), rows.max() + 1), "x": (columns.min(), columns.max() + 1)}
 
 
-def slope(model, image, place):
+def absolute_gradient(model, image, place):
     """The derivative of all channels of a unit by each pixel of the image."""
     with tf.GradientTape() as tape:
         variable = tf.Variable(image)
@@ -91,7 +91,7 @@ def test_the_box_is_what_a_unit_of_a_random_stack_depends_on(names, branches, wh
 
     seen = field(traced(model), "outputs", dict(zip("yx", place, strict=True)), (*SIDES, 2))
 
-    depends = slope(model, noise(1, *SIDES, 2), place) > 0
+    depends = absolute_gradient(model, noise(1, *SIDES, 2), place) > 0
     assert seen.is_exact
     assert seen.inputs[0].box == (box_of(depends) if depends.any() else None)
 

@@ -288,9 +288,9 @@ def test_gradients(residual, address, unit):
         into_branch = tf.identity(stem)
         scores = end(model, stem + model.get_layer("branch")(into_branch))
         target = scores if unit is None else scores[:, unit]
-    slopes = residual.gradient([IMAGES], residual.index["scores"], residual.index[address], unit)
+    gradient = residual.gradient([IMAGES], residual.index["scores"], residual.index[address], unit)
     expected = tape.gradient(target, {"stem": stem, "branch@input": into_branch}[address])
-    assert np.abs(slopes - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
+    assert np.abs(gradient - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-2)
 
 
 @pytest.fixture
@@ -311,8 +311,8 @@ def test_gradients_through_a_loop(tmp_path):
         tape.watch(hidden)
         scores = model.get_layer("head")(model.get_layer("gru")(hidden))
     assert_close(made.value("head", on=[steps]), scores)
-    slopes = made.gradient([steps], made.index["head"], made.index["embed"])
-    assert_close(slopes, tape.gradient(scores, hidden), 1e-5)
+    gradient = made.gradient([steps], made.index["head"], made.index["embed"])
+    assert_close(gradient, tape.gradient(scores, hidden), 1e-5)
     assert_close(made.value("head", on=[steps]), scores)
 
 

@@ -146,8 +146,8 @@ def test_a_constant_cannot_be_replaced(blocks):
 
 def test_the_gradient_of_a_constant_is_told_apart_by_image(blocks):
     values = noise(3, 4, 3)
-    slopes = blocks.gradient([values], blocks.index["blocks"], blocks.index["blocks/table"])
-    assert_close(slopes, np.ones((3, 4, 2), np.float32))
+    gradient = blocks.gradient([values], blocks.index["blocks"], blocks.index["blocks/table"])
+    assert_close(gradient, np.ones((3, 4, 2), np.float32))
 
 
 class Unbuilt(keras.Model):

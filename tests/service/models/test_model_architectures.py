@@ -77,7 +77,7 @@ def test_weights_from_a_file(tmp_path, name):
     model.set_weights([each + 1 for each in model.get_weights()])
     save(model, folder / name)
     (source,) = find_models(tmp_path)
-    assert prepare(source).blueprint.digest != made.description.digest
+    assert prepare(source).metadata.digest != made.description.digest
 
 
 def save(model, path):

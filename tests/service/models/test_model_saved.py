@@ -31,7 +31,7 @@ def loaded(directory, *, trusted):
 
 def digest(directory):
     (source,) = find_models(directory, trusted=True)
-    return prepare(source).blueprint.digest
+    return prepare(source).metadata.digest
 
 
 @pytest.mark.parametrize("place", ["saved/3/model.savedmodel", "saved/3"])

@@ -51,7 +51,7 @@ def test_m14_a_good_model_passes(tmp_path, make):
     folder = write_version(tmp_path, make(), "good")
     validate(folder / "model.keras", folder / "fresh.keras", Limits())
     (folder / "fresh.keras").rename(folder / "model.keras")
-    assert probed(folder).blueprint.parameters == make().count_params()
+    assert probed(folder).metadata.parameters == make().count_params()
 
 
 def bytes_read():
@@ -86,7 +86,7 @@ def test_m14_opening_that_does_not_end_well(tmp_path, code, kind, words):
     good = write_version(tmp_path, tiny_model(), "good")
     with pytest.raises(kind, match=words):
         probed(bad, OpeningBounds(seconds=3, address_space=8 << 30, parameters=10**9))
-    assert probed(good).blueprint.parameters > 0
+    assert probed(good).metadata.parameters > 0
     deadline = time.monotonic() + 5
     while zombies() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -130,7 +130,7 @@ def test_m10_weights_that_are_no_numbers_run(tmp_path):
         folder / "model.keras",
         lambda file: file["layers/conv2d/vars/0"].write_direct(np.full((3, 3, 3, 4), np.nan, "f4")),
     )
-    assert probed(folder).blueprint.parameters > 0
+    assert probed(folder).metadata.parameters > 0
 
 
 def test_a_model_that_cannot_run_on_its_own_shape(tmp_path):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
-from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.taps.shape_errors import cannot_run
 from layerscope.graph.taps.tap import Shape, Tap
 
@@ -16,14 +16,14 @@ from layerscope.graph.taps.tap import Shape, Tap
 class TapShapes:
     """The shapes of all taps of one model, for inputs of any size; those of the last `sizes` sizes are kept."""
 
-    def __init__(self, prepared: Prepared, *, sizes: int) -> None:
-        blueprint = prepared.blueprint
+    def __init__(self, prepared: PreparedModel, *, sizes: int) -> None:
+        metadata = prepared.metadata
         self._graph = prepared.graph
-        self._entrances = list(zip(blueprint.placeholders, blueprint.inputs, strict=True))
-        self._taps = {tap.tensor.name: tap for call in blueprint.calls for tap in call.taps}
+        self._entrances = list(zip(metadata.placeholders, metadata.inputs, strict=True))
+        self._taps = {tap.tensor.name: tap for call in metadata.calls for tap in call.taps}
         self._known: LRUCache[tuple[Shape, ...], dict[str, Shape]] = LRUCache(sizes)
         self._lock = threading.Lock()
-        fixed = [each.shape for each in blueprint.inputs]
+        fixed = [each.shape for each in metadata.inputs]
         if not any(None in shape for shape in fixed):
             self.on(fixed)
 

@@ -1,9 +1,9 @@
 """Open models in other processes: what a file or its plugins do there costs the service one load at most.
 
-    service ── request, file ──▶ nursery ── fork ──▶ child: opens the model, traces it, fills the file, ends
+    service ── request, file ──▶ fork server ── fork ──▶ child: opens the model, traces it, fills the file, ends
             ◀── how it ended ───
 
-The nursery has imported TensorFlow and does nothing but fork, so a load does not wait for the import; and whatever a
+The fork server has imported TensorFlow and does nothing but fork, so a load does not wait for the import; and whatever a
 load took, registered or broke is gone with its child. The answer is the file, see `handover`.
 """
 
@@ -23,7 +23,7 @@ from tensorflow.python.eager import context
 
 from layerscope.errors import ModelRefused, ModelTooLarge
 from layerscope.graph.loading.wire import REQUEST, STATUS
-from layerscope.graph.prepared.prepared_model import Prepared, anonymous_file, read
+from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
 from layerscope.models.directory import ModelSource
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class LoaderProcess:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._users = 0
-        self._nursery: _Nursery | None = None
+        self._server: _ForkServer | None = None
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -58,9 +58,9 @@ class LoaderProcess:
         TensorFlow a second time.
         """
         with self._lock:
-            self._nursery = self._nursery or _Nursery()
+            self._server = self._server or _ForkServer()
 
-    def load(self, source: ModelSource) -> Prepared:
+    def load(self, source: ModelSource) -> PreparedModel:
         """Prepare a model.
 
         Raises:
@@ -76,23 +76,23 @@ class LoaderProcess:
         status = None
         try:
             with suppress(OSError):
-                status = self._nursery.ask(source, file) if self._nursery else None
+                status = self._server.ask(source, file) if self._server else None
         finally:
             if status is None:
                 self._stop()
         return status
 
     def _stop(self) -> None:
-        if self._nursery is not None:
-            self._nursery.end()
-            self._nursery = None
+        if self._server is not None:
+            self._server.end()
+            self._server = None
 
 
 SHARED_LOADER = LoaderProcess()
 """The one that the engines of this process share."""
 
 
-class _Nursery:
+class _ForkServer:
     """The running process, and the socket to it. It ends when the socket is closed, by whatever cause."""
 
     def __init__(self) -> None:

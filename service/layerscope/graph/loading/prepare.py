@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.loading.serialize import pack
-from layerscope.graph.prepared.prepared_model import Prepared, anonymous_file, read
+from layerscope.graph.loading.serialize import serialize
+from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import Trace, trace
@@ -26,7 +26,7 @@ from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.probing import require_held, run_once
 
 
-def prepare(source: ModelSource) -> Prepared:
+def prepare(source: ModelSource) -> PreparedModel:
     """Prepare a model in this process.
 
     Raises:
@@ -50,7 +50,7 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     weights = weights_file(manifest, source.folder)
     digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
     made, parameters = _traced(source, manifest, plugins)
-    pack(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
+    serialize(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
 
 
 def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int]:

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.prepared.prepared_model import ALIGNMENT, Blueprint, Weight, finish
+from layerscope.graph.prepared.prepared_model import ALIGNMENT, ModelMetadata, Weight, finish
 from layerscope.graph.tracing.trace import Trace
 from layerscope.models.manifest import Manifest
 
 
-def pack(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, parameters: int) -> None:
+def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, parameters: int) -> None:
     """Write a traced model, in the form that `handover.read` reads.
 
     Raises:
@@ -22,7 +22,7 @@ def pack(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, param
     graph = tf.compat.v1.GraphDef()
     graph.CopyFrom(trace.graph_def)
     weights = tuple(_move_captures(file, trace, graph))
-    blueprint = Blueprint(
+    metadata = ModelMetadata(
         digest=digest,
         manifest=manifest,
         parameters=parameters,
@@ -33,7 +33,7 @@ def pack(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, param
         unreachable=trace.unreachable,
         weights=weights,
     )
-    finish(file, graph.SerializeToString(), blueprint)
+    finish(file, graph.SerializeToString(), metadata)
 
 
 def _move_captures(file: BinaryIO, trace: Trace, graph: Any) -> Iterator[Weight]:

@@ -6,6 +6,6 @@ Nakandala et al. 2019, Incremental and Approximate Inference for Faster Occlusio
 """
 
 from layerscope.graph.local.changes import LocalChanges
-from layerscope.graph.local.paths import Route, Routes
+from layerscope.graph.local.paths import LocalPath, LocalPaths
 
-__all__ = ["LocalChanges", "Route", "Routes"]
+__all__ = ["LocalChanges", "LocalPath", "LocalPaths"]

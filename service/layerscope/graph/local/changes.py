@@ -1,4 +1,4 @@
-"""Versions of one image of which a box each is covered, along a route."""
+"""Versions of one image of which a box each is covered, along a path."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from layerscope.errors import InputMismatch
 from layerscope.graph.local.axes import Axis, Box, changed, windows
-from layerscope.graph.local.paths import Route, Stop
+from layerscope.graph.local.paths import Checkpoint, LocalPath
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.taps.tap import Tap
 
@@ -18,23 +18,25 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class _Stage:
-    """From one stop to the next: where the changes lie there, and the windows that are run for them."""
+    """From one checkpoint to the next: where the changes lie there, and the windows that are run for them."""
 
-    stop: Stop
-    following: Stop
+    checkpoint: Checkpoint
+    following: Checkpoint
     axes: tuple[Axis, ...]
     boxes: Sequence[Box]
     windows: Sequence[Box]
     changed: Sequence[Box]
 
     @classmethod
-    def between(cls, stop: Stop, following: Stop, boxes: Sequence[Box]) -> "_Stage":
-        axes = following.behind(stop)
+    def between(cls, checkpoint: Checkpoint, following: Checkpoint, boxes: Sequence[Box]) -> "_Stage":
+        axes = following.behind(checkpoint)
         assert axes is not None  # noqa: S101
-        return cls(stop, following, axes, boxes, windows(axes, boxes), [changed(axes, box) for box in boxes])
+        return cls(
+            checkpoint, following, axes, boxes, windows(axes, boxes), [changed(axes, box) for box in boxes]
+        )
 
     def found(self, version: int, units: Array) -> Array:
-        """What the change is at the next stop, of the units that were computed in the window.
+        """What the change is at the next checkpoint, of the units that were computed in the window.
 
         Raises:
             InputMismatch: the layers between made fewer units of the window than of the whole.
@@ -55,8 +57,8 @@ class LocalChanges:
 
     Args:
         executable: what runs.
-        route: from the input that is covered.
-        values: of the image as it is, without an axis of images, at each stop of the route.
+        path: from the input that is covered.
+        values: of the image as it is, without an axis of images, at each checkpoint of the path.
         others: of the model's other inputs, likewise.
         boxes: which rows and columns are covered, one box a version.
         cover: what covers, in the shape of the input.
@@ -65,21 +67,21 @@ class LocalChanges:
     def __init__(
         self,
         executable: Executable,
-        route: Route,
+        path: LocalPath,
         values: Mapping[Tap, Array],
         others: Mapping[Tap, Array],
         boxes: Sequence[Box],
         cover: Array,
     ) -> None:
         self._executable = executable
-        self._route = route
+        self._path = path
         self._values = values
         self._others = others
         self._cover = cover
         self._boxes = boxes
         self._stages: list[_Stage] = []
-        for stop, following in pairwise(route.stops):
-            stage = _Stage.between(stop, following, boxes)
+        for checkpoint, following in pairwise(path.checkpoints):
+            stage = _Stage.between(checkpoint, following, boxes)
             self._stages.append(stage)
             boxes = stage.changed
         self._last = boxes
@@ -95,49 +97,49 @@ class LocalChanges:
             self._executable.plans.compile_part(*part)
 
     def run(self, versions: Sequence[int], tap: Tap) -> Array:
-        """Values of some versions, (versions, *tap shape): of the route's target or its last stop.
+        """Values of some versions, (versions, *tap shape): of the path's target or its last checkpoint.
 
         Raises:
             InputMismatch: the layers on the way do not compute parts of their input as they do the whole.
         """
-        last = self._route.stops[-1]
+        last = self._path.checkpoints[-1]
         everything = tuple(range(axis.units) for axis in last.axes)
         boxes = [self._last[each] for each in versions]
         whole = self._pasted(last, [everything] * len(versions), boxes, self._carried(versions))
         return whole if tap is last.tap else self._run_between(last, whole, tap)
 
     def _carried(self, versions: Sequence[int]) -> list[Array]:
-        """What the covers of some versions become at the last stop."""
-        first = self._route.stops[0]
+        """What the covers of some versions become at the last checkpoint."""
+        first = self._path.checkpoints[0]
         contents = [self._cover[_index(first, self._boxes[each], self._cover.ndim)] for each in versions]
         for stage in self._stages:
             windows, boxes = ([places[each] for each in versions] for places in (stage.windows, stage.boxes))
-            crops = self._pasted(stage.stop, windows, boxes, contents)
-            units = self._run_between(stage.stop, crops, stage.following.tap)
+            crops = self._pasted(stage.checkpoint, windows, boxes, contents)
+            units = self._run_between(stage.checkpoint, crops, stage.following.tap)
             contents = [stage.found(version, each) for version, each in zip(versions, units, strict=True)]
         return contents
 
     def _parts(self) -> list[tuple[tuple[Tap, ...], Tap]]:
-        taps = [*(stop.tap for stop in self._route.stops), self._route.target]
+        taps = [*(checkpoint.tap for checkpoint in self._path.checkpoints), self._path.target]
         return [((source, *self._others), target) for source, target in pairwise(taps)]
 
     def _pasted(
-        self, stop: Stop, windows: Sequence[Box], boxes: Sequence[Box], contents: Sequence[Array]
+        self, checkpoint: Checkpoint, windows: Sequence[Box], boxes: Sequence[Box], contents: Sequence[Array]
     ) -> Array:
-        """What lies in windows of a stop's values, with each change in its place as far as it lies there."""
-        values = self._values[stop.tap]
+        """What lies in windows of a checkpoint's values, with each change in its place as far as it lies there."""
+        values = self._values[checkpoint.tap]
         rank = values.ndim
-        crops = np.stack([values[_index(stop, window, rank)] for window in windows])
+        crops = np.stack([values[_index(checkpoint, window, rank)] for window in windows])
         for crop, window, box, content in zip(crops, windows, boxes, contents, strict=True):
             common = tuple(map(_common, window, box))
-            there = _index(stop, _moved(common, [each.start for each in window]), rank)
-            crop[there] = content[_index(stop, _moved(common, [each.start for each in box]), rank)]
+            there = _index(checkpoint, _moved(common, [each.start for each in window]), rank)
+            crop[there] = content[_index(checkpoint, _moved(common, [each.start for each in box]), rank)]
         return crops
 
-    def _run_between(self, stop: Stop, values: Array, target: Tap) -> Array:
+    def _run_between(self, checkpoint: Checkpoint, values: Array, target: Tap) -> Array:
         rows = len(values)
         others = {tap: np.broadcast_to(own, (rows, *own.shape)) for tap, own in self._others.items()}
-        return self._executable.run_between({stop.tap: values, **others}, target)
+        return self._executable.run_between({checkpoint.tap: values, **others}, target)
 
 
 def _common(places: range, others: range) -> range:
@@ -152,9 +154,9 @@ def _moved(box: Box, firsts: Iterable[int]) -> Box:
     )
 
 
-def _index(stop: Stop, box: Box, rank: int) -> tuple[slice, ...]:
-    """What takes a box out of the values of a stop."""
+def _index(checkpoint: Checkpoint, box: Box, rank: int) -> tuple[slice, ...]:
+    """What takes a box out of the values of a checkpoint."""
     index = [slice(None)] * rank
-    for number, places in zip(stop.numbers, box, strict=True):
+    for number, places in zip(checkpoint.numbers, box, strict=True):
         index[number] = slice(places.start, places.stop)
     return tuple(index)

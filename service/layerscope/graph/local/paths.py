@@ -19,14 +19,14 @@ from layerscope.graph.taps.tap import Tap
 _KEPT = 64
 _PLANE = {"y", "x"}
 _WORTH = 0.97
-"""A further stop must leave at most so much of the work: each takes a call."""
+"""A further checkpoint must leave at most so much of the work: each takes a call."""
 
 _COPIED = 64
 """How many multiplications take as long as a number that is fetched, put around a box, and fed."""
 
 
 @dataclass(frozen=True)
-class Stop:
+class Checkpoint:
     """A value on the way.
 
     Attributes:
@@ -41,42 +41,42 @@ class Stop:
     axes: tuple[Axis, ...]
     size: int
 
-    def behind(self, other: "Stop") -> tuple[Axis, ...] | None:
-        """The axes from the units of an earlier stop to those of this; None if they do not fit each other."""
+    def behind(self, other: "Checkpoint") -> tuple[Axis, ...] | None:
+        """The axes from the units of an earlier checkpoint to those of this; None if they do not fit each other."""
         axes = [own.behind(before) for own, before in zip(self.axes, other.axes, strict=True)]
         return None if None in axes else tuple(each for each in axes if each is not None)
 
 
 @dataclass(eq=False)
-class Route:
-    """From an input to a target: the first stop is the input, and behind the last all is computed.
+class LocalPath:
+    """From an input to a target: the first checkpoint is the input, and behind the last all is computed.
 
     Attributes:
-        stops: on the way.
-        target: the value at its end, which is computed from the input through each of the stops only.
+        checkpoints: on the way.
+        target: the value at its end, which is computed from the input through each of the checkpoints only.
         is_trusted: whether it has led to the values that the whole model has; None before somebody has tried.
     """
 
-    stops: tuple[Stop, ...]
+    checkpoints: tuple[Checkpoint, ...]
     target: Tap
     is_trusted: bool | None = field(default=None)
 
 
-class Routes:
-    """The routes of one model."""
+class LocalPaths:
+    """The paths of one model."""
 
     def __init__(self, executable: Executable, fields: ReceptiveFields, taps: TapIndex) -> None:
         self._executable = executable
         self._fields = fields
         self._inputs = taps.select(["input"])
         self._taps = taps.outputs()
-        self._known: LRUCache[tuple[object, ...], Route | None] = LRUCache(_KEPT)
+        self._known: LRUCache[tuple[object, ...], LocalPath | None] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def best(
         self, source: Tap, target: Tap, input_shapes: Sequence[tuple[int, ...]], box: tuple[int, int]
-    ) -> Route | None:
-        """The route of least work.
+    ) -> LocalPath | None:
+        """The path of least work.
 
         Args:
             source: an input with rows and columns.
@@ -96,15 +96,15 @@ class Routes:
 
     def _found(
         self, source: Tap, target: Tap, input_shapes: Sequence[tuple[int, ...]], sides: tuple[int, int]
-    ) -> Route | None:
-        start = _stop(source, input_shapes[self._inputs.index(source)])
+    ) -> LocalPath | None:
+        start = _checkpoint(source, input_shapes[self._inputs.index(source)])
         if start is None:
             return None
         middle = tuple(
             range((axis.units - side) // 2, (axis.units + side) // 2)
             for axis, side in zip(start.axes, sides, strict=True)
         )
-        candidates = list(self._stops(start, target, input_shapes, middle))
+        candidates = list(self._checkpoints(start, target, input_shapes, middle))
         work = {each: self._executable.inspection.work([each.tap], input_shapes) for each in candidates} | {
             start: 0
         }
@@ -118,11 +118,11 @@ class Routes:
                 break
             chosen, least = ways[best], costs[best]
             candidates.remove(best)
-        return Route(tuple(chosen), target) if len(chosen) > 1 else None
+        return LocalPath(tuple(chosen), target) if len(chosen) > 1 else None
 
-    def _stops(
-        self, start: Stop, target: Tap, input_shapes: Sequence[tuple[int, ...]], box: Box
-    ) -> Iterator[Stop]:
+    def _checkpoints(
+        self, start: Checkpoint, target: Tap, input_shapes: Sequence[tuple[int, ...]], box: Box
+    ) -> Iterator[Checkpoint]:
         """The values that every way from the input to the target leads through, as far as changes stay boxes."""
         number = self._inputs.index(start.tap)
         dominators = self._executable.inspection.dominators(start.tap, target)
@@ -134,15 +134,15 @@ class Routes:
             seen.add(tap.tensor.name)
             lines = self._fields.of(tap, {}, input_shapes).inputs[number].lines
             (shape,) = self._executable.inspection.shapes([tap], input_shapes)
-            stop = _stop(tap, shape, start.axes, lines)
-            if stop is None or all(map(_is_whole, stop.axes, changed(stop.axes, box))):
+            checkpoint = _checkpoint(tap, shape, start.axes, lines)
+            if checkpoint is None or all(map(_is_whole, checkpoint.axes, changed(checkpoint.axes, box))):
                 return
-            yield stop
+            yield checkpoint
 
 
-def _stop(
+def _checkpoint(
     tap: Tap, shape: Sequence[int], axes: Sequence[Axis] = (), lines: Mapping[str, Line] | None = None
-) -> Stop | None:
+) -> Checkpoint | None:
     """A value with rows and columns; without `lines` an input."""
     numbers = {name: axis - 1 for name, axis in axes_of_places(tap.channel_axis, len(shape)).items()}
     if set(numbers) != _PLANE or (lines is not None and set(lines) != _PLANE):
@@ -153,22 +153,22 @@ def _stop(
     else:
         each = zip(numbers, axes, sizes, strict=True)
         found = tuple(Axis.of(lines[name], axis.places, size) for name, axis, size in each)
-    return Stop(tap, tuple(numbers.values()), found, prod(shape))
+    return Checkpoint(tap, tuple(numbers.values()), found, prod(shape))
 
 
 def _is_whole(axis: Axis, units: range) -> bool:
     return len(units) == axis.units
 
 
-def _cost(way: Sequence[Stop], box: Box, work: Mapping[Stop, int], total: int) -> float:
+def _cost(way: Sequence[Checkpoint], box: Box, work: Mapping[Checkpoint, int], total: int) -> float:
     """The work for one change on a way, about; infinite where fields along it do not fit each other."""
     cost = float(total - work[way[-1]] + _COPIED * way[-1].size)
-    for stop, following in pairwise(way):
-        axes = following.behind(stop)
+    for checkpoint, following in pairwise(way):
+        axes = following.behind(checkpoint)
         if axes is None:
             return inf
         (window,) = windows(axes, [box])
         share = prod(map(len, window)) / prod(axis.places for axis in axes)
-        cost += share * (work[following] - work[stop] + _COPIED * stop.size)
+        cost += share * (work[following] - work[checkpoint] + _COPIED * checkpoint.size)
         box = changed(axes, box)
     return cost

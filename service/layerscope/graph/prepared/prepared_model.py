@@ -1,9 +1,9 @@
 """A prepared model as data, in one anonymous file: what the process that opens models hands to the one that serves.
 
-    header       where the graph and the blueprint begin, and where the file ends
+    header       where the graph and the metadata begin, and where the file ends
     weights      each at a multiple of 64 bytes, so that TensorFlow can compute from them where they lie
     graph        a serialized GraphDef, with constants, and with variables that have no value yet
-    blueprint    JSON: a `Blueprint`, or a `Refusal`
+    metadata    JSON: a `ModelMetadata`, or a `Refusal`
 
 Reading it runs nothing. A file without a header was never finished.
 """
@@ -43,7 +43,7 @@ class Weight:
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class ModelMetadata:
     """Everything about a prepared model but its graph and its weights.
 
     Attributes:
@@ -68,7 +68,7 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why there is no blueprint: what `model_refusal` makes an error of."""
+    """Why there is no metadata: what `model_refusal` makes an error of."""
 
     code: str
     message: str
@@ -76,10 +76,10 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A model that can be served: its blueprint, its serialized GraphDef, and the memory its weights are in."""
+class PreparedModel:
+    """A model that can be served: its metadata, its serialized GraphDef, and the memory its weights are in."""
 
-    blueprint: Blueprint
+    metadata: ModelMetadata
     graph: bytes
     memory: Any
 
@@ -89,7 +89,7 @@ class Prepared:
         return np.frombuffer(self.memory, dtype, prod(weight.shape), weight.offset).reshape(weight.shape)
 
 
-_RECORD: TypeAdapter[Blueprint | Refusal] = TypeAdapter(Blueprint | Refusal)
+_RECORD: TypeAdapter[ModelMetadata | Refusal] = TypeAdapter(ModelMetadata | Refusal)
 
 
 def anonymous_file() -> BinaryIO:
@@ -99,7 +99,7 @@ def anonymous_file() -> BinaryIO:
     return tempfile.TemporaryFile()
 
 
-def finish(file: BinaryIO, graph: bytes, record: Blueprint | Refusal) -> None:
+def finish(file: BinaryIO, graph: bytes, record: ModelMetadata | Refusal) -> None:
     """Write what comes after the weights, from where the file stands; the header last."""
     graph_at = file.tell()
     file.write(graph)
@@ -117,7 +117,7 @@ def refuse(file: BinaryIO, refusal: Refusal) -> None:
     finish(file, b"", refusal)
 
 
-def read(file: BinaryIO) -> Prepared:
+def read(file: BinaryIO) -> PreparedModel:
     """Read what was written. The file is left with nothing but the weights, and may be closed.
 
     Raises:
@@ -134,7 +134,7 @@ def read(file: BinaryIO) -> Prepared:
     if isinstance(record, Refusal):
         raise model_refusal(record.code, record.message, record.details)
     file.truncate(graph_at)
-    return Prepared(record, graph, _mapped(file, graph_at))
+    return PreparedModel(record, graph, _mapped(file, graph_at))
 
 
 def _mapped(file: BinaryIO, size: int) -> mmap.mmap:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-from layerscope.graph.prepared.prepared_model import ALIGNMENT, Array, Prepared
+from layerscope.graph.prepared.prepared_model import ALIGNMENT, Array, PreparedModel
 
 Assignments = dict[str, tuple[str, str]]
 """For each weight, the names of a placeholder for its values and of the operation that assigns them."""
@@ -17,9 +17,9 @@ Assignments = dict[str, tuple[str, str]]
 class Weights:
     """The weights of one prepared model by name, where they lie, and what is computed from them for all its plans."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: PreparedModel) -> None:
         self._values: dict[str, Array] = {
-            each.name: prepared.values(each) for each in prepared.blueprint.weights
+            each.name: prepared.values(each) for each in prepared.metadata.weights
         }
         self._lock = threading.Lock()
         self.prepared_bytes = self.nbytes

@@ -10,7 +10,7 @@ from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.errors import OptionInvalid
 from layerscope.graph.analysis.subgraph import node_of
-from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.backwards import output_of, seen_from
 from layerscope.graph.receptive.operations import Operations, Sizes, read_operations
 from layerscope.graph.receptive.reach import Line, Reach, Read
@@ -61,14 +61,14 @@ class ReceptiveField:
 class ReceptiveFields:
     """The receptive fields of all units of one model, from its graph alone: nothing is run."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        blueprint = prepared.blueprint
+    def __init__(self, prepared: PreparedModel) -> None:
+        metadata = prepared.metadata
         self._graph = prepared.graph
-        self._inputs = list(zip(blueprint.placeholders, blueprint.inputs, strict=True))
-        self._channels = [call.taps[0].channel_axis for call in blueprint.calls[: len(blueprint.inputs)]]
+        self._inputs = list(zip(metadata.placeholders, metadata.inputs, strict=True))
+        self._channels = [call.taps[0].channel_axis for call in metadata.calls[: len(metadata.inputs)]]
         self._layers = {
             node_of(tap.tensor.name): tap.address
-            for call in reversed(blueprint.calls)
+            for call in reversed(metadata.calls)
             for tap in call.taps
             if tap.place.site == "output" and not call.is_group
         }

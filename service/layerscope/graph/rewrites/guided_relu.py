@@ -20,10 +20,10 @@ def guide(definition: Any) -> None:
 
 
 @tf.RegisterGradient("LayerscopeGuidedRelu")  # type: ignore[untyped-decorator]
-def _guided_relu(operation: Any, slope: Any) -> Any:
-    return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(slope), features=operation.outputs[0])
+def _guided_relu(operation: Any, gradient: Any) -> Any:
+    return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(gradient), features=operation.outputs[0])
 
 
 @tf.RegisterGradient("LayerscopeGuidedRelu6")  # type: ignore[untyped-decorator]
-def _guided_relu6(operation: Any, slope: Any) -> Any:
-    return tf.raw_ops.Relu6Grad(gradients=tf.nn.relu(slope), features=operation.outputs[0])
+def _guided_relu6(operation: Any, gradient: Any) -> Any:
+    return tf.raw_ops.Relu6Grad(gradients=tf.nn.relu(gradient), features=operation.outputs[0])

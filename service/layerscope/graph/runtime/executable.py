@@ -10,7 +10,7 @@ from layerscope.errors import InputMismatch
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
-from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.batch_arrays import (
     batch_of,
@@ -56,7 +56,7 @@ class Executable:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedModel,
         *,
         plan_bytes: int,
         exact: bool = True,
@@ -64,8 +64,8 @@ class Executable:
     ) -> None:
         parts = GraphParts(prepared.graph)
         shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
-        costs = CostModel(prepared.blueprint.calls, shapes)
-        self.inputs: tuple[Input, ...] = prepared.blueprint.inputs
+        costs = CostModel(prepared.metadata.calls, shapes)
+        self.inputs: tuple[Input, ...] = prepared.metadata.inputs
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._invariance = BatchInvariance(_run_plan)

@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import config_pb2
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def to_half(values: Array) -> Array:
+def to_float16(values: Array) -> Array:
     """Round float32 of any shape to the nearest float16, ties to even; beyond its range values become infinite."""
     (halves,) = _converter()(values)
     return np.asarray(halves)

@@ -9,7 +9,7 @@ from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.logits import Logits, find_logits
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts, node_of
-from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.rewrites.guided_relu import RECTIFIERS
 from layerscope.graph.taps.tap import Shape, Tap
 
@@ -29,14 +29,14 @@ class GraphInspection:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedModel,
         parts: GraphParts,
         shapes: TapShapes,
         costs: CostModel,
         run: Callable[[Sequence[Array], Sequence[Tap]], list[Array]],
     ) -> None:
-        self._inputs = prepared.blueprint.inputs
-        self._taps = {tap.tensor.name: tap for call in prepared.blueprint.calls for tap in call.taps}
+        self._inputs = prepared.metadata.inputs
+        self._taps = {tap.tensor.name: tap for call in prepared.metadata.calls for tap in call.taps}
         self._parts = parts
         self._shapes = shapes
         self._costs = costs

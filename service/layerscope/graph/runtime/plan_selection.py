@@ -8,7 +8,7 @@ import numpy as np
 from layerscope.errors import InputMismatch, ModelNotLoaded, NotDifferentiable
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.subgraph import GraphParts
-from layerscope.graph.prepared.prepared_model import Prepared
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.prepared.weights import Weights, release
 from layerscope.graph.rewrites import Rewrite
 from layerscope.graph.runtime.compilation import PlanCompiler
@@ -36,15 +36,15 @@ class PlanSelection:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedModel,
         parts: GraphParts,
         costs: CostModel,
         *,
         plan_bytes: int,
         rewrites: Sequence[Rewrite],
     ) -> None:
-        self._placeholders = prepared.blueprint.placeholders
-        self._taps = {tap.tensor.name: tap for call in prepared.blueprint.calls for tap in call.taps}
+        self._placeholders = prepared.metadata.placeholders
+        self._taps = {tap.tensor.name: tap for call in prepared.metadata.calls for tap in call.taps}
         self._costs = costs
         self._parts = parts
         self._compiler: PlanCompiler | None = PlanCompiler(parts, Weights(prepared), self._taps)
@@ -68,7 +68,7 @@ class PlanSelection:
         return self._cache.nbytes
 
     def check_rewrites(
-        self, prepared: Prepared, outputs: Sequence[Tap], examples: Iterable[Sequence[Array]]
+        self, prepared: PreparedModel, outputs: Sequence[Tap], examples: Iterable[Sequence[Array]]
     ) -> str | None:
         """Compile no rewritten plans from now on if they compute other values than plain ones on an example.
 
@@ -77,7 +77,7 @@ class PlanSelection:
         """
         # Weights of its own: what rewrites compute from weights is shared by the plans of a model and never freed.
         taps: dict[str, Tap] = {}
-        for call in prepared.blueprint.calls:
+        for call in prepared.metadata.calls:
             for tap in call.taps:
                 # Where taps share a tensor, the layer that makes it gives it its name, not the one that reads it.
                 taps.setdefault(tap.tensor.name, tap)

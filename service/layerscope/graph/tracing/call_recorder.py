@@ -4,7 +4,7 @@ Keras gives one door that every layer and every operation of a functional graph 
 `keras.Operation.__call__`. Standing in that door for the time of one trace sees nested, shared and subclassed
 layers alike, where `layer.output` knows only a layer's first call.
 
-A tensor that is heard again is copied, so that no two taps share one: feeding `block/conv@input` changes what goes
+A tensor that is seen again is copied, so that no two taps share one: feeding `block/conv@input` changes what goes
 into that layer, and not the shortcut that starts from the same tensor. Copies hinder TensorFlow in fusing
 operations; those that turn out to be needless are named by `needless_copies`.
 """
@@ -21,9 +21,13 @@ import keras
 import tensorflow as tf
 
 from layerscope.graph.taps.addresses import Site
-from layerscope.graph.tracing.layer_patches import activation_heard, compiled_call_inlined, steps_heard
+from layerscope.graph.tracing.layer_patches import (
+    activation_input_recorded,
+    compiled_call_inlined,
+    time_steps_recorded,
+)
 
-_the_door = threading.Lock()
+_patch_lock = threading.Lock()
 
 _NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
 """What TensorFlow refuses in the name of a scope."""
@@ -31,7 +35,7 @@ _NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
 
 @dataclass
 class Call:
-    """One call as it was heard: the `number`-th of `operation` at `path`. `tensors` are symbolic, by site."""
+    """One call as it was recorded: the `number`-th of `operation` at `path`. `tensors` are symbolic, by site."""
 
     path: tuple[str, ...]
     number: int
@@ -56,25 +60,25 @@ class Recorder:
         self._names: dict[tuple[tuple[str, ...], int], str] = {}
         self._names |= {((), id(tensor)): name for name, tensor in entrances.items()}
         self._counts: Counter[tuple[str, ...]] = Counter()
-        self._heard = {tensor.ref() for tensor in entrances.values()}
+        self._seen = {tensor.ref() for tensor in entrances.values()}
         self._masked: dict[Any, list[Any]] = {}
         self.calls: list[Call] = []
         self.outputs: dict[str, Any] = {}
         self.copies: list[Any] = []
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Hear every call made in this thread; other threads use Keras undisturbed meanwhile."""
         original = keras.Operation.__call__
         thread = threading.get_ident()
 
-        def heard(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        def recorded(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != thread or not self._concerns(operation):
                 return original(operation, *args, **kwargs)
             return self._record(operation, original, args, kwargs)
 
-        with _the_door, _any_name_for_scopes():
-            keras.Operation.__call__ = heard
+        with _patch_lock, _any_name_for_scopes():
+            keras.Operation.__call__ = recorded
             try:
                 yield
             finally:
@@ -115,19 +119,19 @@ class Recorder:
             with ExitStack() as intercepted:
                 if self._inline:
                     intercepted.enter_context(compiled_call_inlined(call.operation))
-                intercepted.enter_context(steps_heard(call.operation, self._record))
-                yield intercepted.enter_context(activation_heard(call.operation))
+                intercepted.enter_context(time_steps_recorded(call.operation, self._record))
+                yield intercepted.enter_context(activation_input_recorded(call.operation))
         finally:
             self._stack.pop()
 
     def _own(self, structure: Any) -> Any:
-        """Replace every tensor that was heard before by a copy."""
+        """Replace every tensor that was seen before by a copy."""
 
         def own(leaf: Any) -> Any:
-            if _is_tensor(leaf) and leaf.ref() in self._heard:
+            if _is_tensor(leaf) and leaf.ref() in self._seen:
                 leaf = self._copy(leaf)
             if _is_tensor(leaf):
-                self._heard.add(leaf.ref())
+                self._seen.add(leaf.ref())
             return leaf
 
         return keras.tree.map_structure(own, structure)

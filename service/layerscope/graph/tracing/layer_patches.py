@@ -13,24 +13,24 @@ import tensorflow as tf
 
 
 @contextmanager
-def activation_heard(operation: Any) -> Iterator[list[Any]]:
+def activation_input_recorded(operation: Any) -> Iterator[list[Any]]:
     """Collect what the layer hands to its fused activation function, unless that is a layer of its own."""
-    heard: list[Any] = []
+    found: list[Any] = []
     activation = vars(operation).get("activation")
     if (
         not callable(activation)
         or isinstance(activation, keras.Layer)
         or activation is keras.activations.linear
     ):
-        yield heard
+        yield found
         return
 
-    def listen(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-        heard.append(tensor)
+    def record(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        found.append(tensor)
         return activation(tensor, *args, **kwargs)
 
-    with _replaced(operation, "activation", listen):
-        yield heard
+    with _replaced(operation, "activation", record):
+        yield found
 
 
 @contextmanager
@@ -45,8 +45,8 @@ def compiled_call_inlined(operation: Any) -> Iterator[None]:
 
 
 @contextmanager
-def steps_heard(operation: Any, hear: Callable[..., Any]) -> Iterator[None]:
-    """Let `hear(layer, call, args, kwargs)` make the calls of the layer that a `TimeDistributed` wraps.
+def time_steps_recorded(operation: Any, record: Callable[..., Any]) -> Iterator[None]:
+    """Let `record(layer, call, args, kwargs)` make the calls of the layer that a `TimeDistributed` wraps.
 
     Keras makes one for each step. In a graph with a free number of steps it makes one for each image instead, by
     mistake; then all steps of all images are one call here, as rows of the batch axis.
@@ -57,8 +57,8 @@ def steps_heard(operation: Any, hear: Callable[..., Any]) -> Iterator[None]:
     wrapped = operation.layer
     original = wrapped.call
 
-    def heard(*args: Any, **kwargs: Any) -> Any:
-        return hear(wrapped, lambda _, *a, **k: original(*a, **k), args, kwargs)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        return record(wrapped, lambda _, *a, **k: original(*a, **k), args, kwargs)
 
     def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if inputs.shape[1] is not None:
@@ -66,7 +66,7 @@ def steps_heard(operation: Any, hear: Callable[..., Any]) -> Iterator[None]:
         return _all_steps_at_once(wrapped, inputs, training, mask)
 
     in_steps = operation.call
-    with _replaced(operation, "call", call), _replaced(wrapped, "call", heard):
+    with _replaced(operation, "call", call), _replaced(wrapped, "call", recorded):
         yield
 
 

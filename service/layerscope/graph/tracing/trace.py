@@ -43,7 +43,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Recording:
     """What one trace gave: the graph, the tensors that the model was called with, and who listened."""
 
     graph: Any
@@ -59,18 +59,18 @@ def trace(model: Any, signature: Signature) -> Trace:
         ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
     """
     with loops_differentiable():
-        heard = _listen(model, signature)
-        tokens = _token_inputs(heard) if signature.dtypes_assumed else []
+        recording = _record(model, signature)
+        tokens = _token_inputs(recording) if signature.dtypes_assumed else []
         if tokens:
-            heard = _listen(model, signature.with_integers(tokens))
-    return _traced(model, heard)
+            recording = _record(model, signature.with_integers(tokens))
+    return _traced(model, recording)
 
 
-def _traced(model: Any, heard: _Heard) -> Trace:
-    graph, recorder, inputs = heard.graph, heard.recorder, heard.signature.inputs
+def _traced(model: Any, recording: _Recording) -> Trace:
+    graph, recorder, inputs = recording.graph, recording.recorder, recording.signature.inputs
     originals = needless_copies(recorder.copies, graph)
-    layer_calls = _LayerCalls(model, heard, originals)
-    calls, unreachable = layer_calls.collect(heard.entrances, inputs)
+    layer_calls = _LayerCalls(model, recording, originals)
+    calls, unreachable = layer_calls.collect(recording.entrances, inputs)
     variables = {variable.handle.ref(): variable for variable in graph.variables}
     return Trace(
         graph_def=_simplified(graph.as_graph_def(), originals),
@@ -83,7 +83,7 @@ def _traced(model: Any, heard: _Heard) -> Trace:
     )
 
 
-def _listen(model: Any, signature: Signature) -> _Heard:
+def _record(model: Any, signature: Signature) -> _Recording:
     try:
         return _listen_once(model, signature, inline=True)
     except Exception as error:
@@ -101,7 +101,7 @@ def _listen(model: Any, signature: Signature) -> _Heard:
         ) from error
 
 
-def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Heard:
+def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Recording:
     traces: list[tuple[list[Any], Recorder]] = []
 
     def call(*tensors: Any) -> Any:
@@ -111,7 +111,7 @@ def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Heard:
         recorder = Recorder(model, dict(zip(names, entrances, strict=True)), inline=inline)
         traces.append((entrances, recorder))
         arguments, keywords = signature.packed(entrances)
-        with recorder.listening():
+        with recorder.recording():
             return model(*arguments, **keywords, training=False)
 
     specs = [
@@ -119,19 +119,19 @@ def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Heard:
         for number, each in enumerate(signature.inputs)
     ]
     graph = tf.function(call, input_signature=specs, autograph=False).get_concrete_function().graph
-    return _Heard(graph, signature, *traces[-1])
+    return _Recording(graph, signature, *traces[-1])
 
 
-def _token_inputs(heard: _Heard) -> list[str]:
+def _token_inputs(recording: _Recording) -> list[str]:
     """The inputs that an embedding reads: they are integers, which a cast to half precision would not keep."""
     embedded = [
         tensor
-        for call in heard.recorder.calls
+        for call in recording.recorder.calls
         if isinstance(call.operation, keras.layers.Embedding)
         for tensor in call.tensors["input"]
     ]
     read = {_before_casts(tensor).name for tensor in embedded}
-    rows = zip(heard.signature.inputs, heard.entrances, strict=True)
+    rows = zip(recording.signature.inputs, recording.entrances, strict=True)
     return [each.name for each, tensor in rows if tensor.op.inputs[0].name in read]
 
 
@@ -142,17 +142,17 @@ def _before_casts(tensor: Any) -> Any:
 
 
 class _LayerCalls:
-    """Turns what a recorder heard into `LayerCall`s: shapes, kinds, and what each computes from.
+    """Turns what a recorder found into `LayerCall`s: shapes, kinds, and what each computes from.
 
     `made_by` gives the output tap that names each tensor: where several calls pass one on, the last of them.
     """
 
-    def __init__(self, model: Any, heard: _Heard, originals: Mapping[str, str]) -> None:
+    def __init__(self, model: Any, recording: _Recording, originals: Mapping[str, str]) -> None:
         self._model = model
-        self._graph = heard.graph
-        self._recorder = heard.recorder
+        self._graph = recording.graph
+        self._recorder = recording.recorder
         self._originals = originals
-        self._rows = self._find_rows(heard)
+        self._rows = self._find_rows(recording)
         self._indices = {id(layer): number for number, layer in enumerate(model.layers)}
         self.made_by: dict[str, Tap] = {}
 
@@ -172,12 +172,12 @@ class _LayerCalls:
                 result.append(self._layer_call(Call(path, 0, None, {"output": [tensor]}), kind="Output"))
         return result, sorted(encode_path(path) for path in inside)
 
-    def _find_rows(self, heard: _Heard) -> Mapping[str, Rows]:
-        tensors = [*heard.entrances, *heard.recorder.outputs.values()]
-        for call in heard.recorder.calls:
+    def _find_rows(self, recording: _Recording) -> Mapping[str, Rows]:
+        tensors = [*recording.entrances, *recording.recorder.outputs.values()]
+        for call in recording.recorder.calls:
             if self._in_main_graph(call):
                 tensors.extend(tensor for found in call.tensors.values() for tensor in found)
-        return rows_of(heard.graph, heard.signature, tensors)
+        return rows_of(recording.graph, recording.signature, tensors)
 
     def _in_main_graph(self, call: Call) -> bool:
         return all(tensor.graph is self._graph for tensors in call.tensors.values() for tensor in tensors)
