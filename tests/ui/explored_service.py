@@ -88,8 +88,9 @@ class Visit:
         return self
 
     def shows(self, title: str) -> "Visit":
-        """Wait until a layer is looked at."""
-        self.until("document.getElementById('layer-title').textContent === given", title)
+        """Wait until a layer is looked at, and drawn: its title comes first."""
+        is_drawn = "document.getElementById('layer-title').textContent === given && !document.body.classList.contains('waiting')"
+        self.until(is_drawn, title)
         return self.settled()
 
     def until(self, expression: str, given: Any = None) -> None:
