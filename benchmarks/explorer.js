@@ -3,8 +3,8 @@
  * Each takes the id of an image and gives the seconds until it is painted.
  */
 async ([name, address]) => {
-  const files = ["client/layerscope.js", "look.js", "grid.js", "maps.js"];
-  const [{ Client }, { Look }, { Grid }, { takePalettes }] = await Promise.all(files.map((file) => import(`/ui/${file}`)));
+  const files = ["client/layerscope.js", "session.js", "grid.js", "maps.js"];
+  const [{ Client }, { Session }, { Grid }, { takePalettes }] = await Promise.all(files.map((file) => import(`/ui/${file}`)));
   const explorer = new DOMParser().parseFromString(await (await fetch("/ui/")).text(), "text/html");
   takePalettes(JSON.parse(explorer.getElementById("shipped").textContent).palettes);
   document.head.append(explorer.querySelector("style"));
@@ -41,11 +41,11 @@ async ([name, address]) => {
     return new Grid(scroller, canvas, cells, { open: () => {}, hover: () => {} });
   };
   const looked = async (image) => {
-    const look = new Look(client, `${name}@1`, image);
-    await look.layers();
-    return look;
+    const session = new Session(client, `${name}@1`, image);
+    await session.layers();
+    return session;
   };
-  const draw = async (shown, look, palette) => shown.show(await look.maps(layer), { palette, normalize: "channel" }, "number", 112);
+  const draw = async (shown, session, palette) => shown.show(await session.maps(layer), { palette, normalize: "channel" }, "number", 112);
   const pictures = (image, options) => async () => {
     const all = Array.from({ length: layer.channels }, (_, channel) => {
       const picture = new Image();
@@ -59,8 +59,8 @@ async ([name, address]) => {
   globalThis.ways = {
     shown: {
       canvas: async (image) => {
-        const [shown, look] = [grid(), await looked(image)];
-        return timed(() => draw(shown, look, "auto"));
+        const [shown, session] = [grid(), await looked(image)];
+        return timed(() => draw(shown, session, "auto"));
       },
       pictures: (image) => {
         cleared();
@@ -69,9 +69,9 @@ async ([name, address]) => {
     },
     recoloured: {
       canvas: async (image) => {
-        const [shown, look] = [grid(), await looked(image)];
-        await draw(shown, look, "auto");
-        return timed(() => draw(shown, look, "magma"));
+        const [shown, session] = [grid(), await looked(image)];
+        await draw(shown, session, "auto");
+        return timed(() => draw(shown, session, "magma"));
       },
       pictures: async (image) => {
         cleared();

@@ -1,25 +1,26 @@
 /**
- * One channel, enlarged: every value as it was computed, beside the same over the image.
+ * View of one channel, enlarged with the exact values, beside the same map over the image.
  *
  * @module
  */
 
+import { buttonOf, element, replace } from "./elements.js";
 import { plain } from "./grid.js";
+import { showScale } from "./map_view.js";
 import { paintNumbers } from "./maps.js";
-import { buttonOf, element, replace } from "./parts.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 
 /** @type {string[]} */
 let sources = [];
 
-/** Show the channel that is looked at. @param {Explorer} explorer @param {HTMLElement} root */
+/** Show the current channel. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { look, layer, maps, state } = explorer;
+  const { session, layer, maps, state } = explorer;
   const number = Number(state.channel);
   const tile = maps?.channels?.indexOf(number) ?? number;
-  if (!look || !layer || !maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
-  const tensor = /** @type {import("./client/layerscope.js").Tensor} */ ((await look.channel(layer, number)).get(layer.address));
+  if (!session || !layer || !maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
+  const tensor = /** @type {import("./client/layerscope.js").Tensor} */ ((await session.channel(layer, number)).get(layer.address));
   if (explorer.state !== state) return;
   const values = /** @type {Float32Array} */ (tensor.data);
   const width = tensor.shape.length < 4 ? values.length : maps.stride > 1 ? tensor.shape[2] : maps.width;
@@ -34,10 +35,10 @@ export async function show(explorer, root) {
     const box = canvas.getBoundingClientRect();
     const column = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
     const row = Math.min(painted.height - 1, Math.floor(((event.clientY - box.top) / box.height) * painted.height));
-    explorer.subject.showField(layer, { tile, row: row / maps.stride, column: column / maps.stride });
+    explorer.imagePanel.showField(layer, { tile, row: row / maps.stride, column: column / maps.stride });
     explorer.readout(`channel ${number} · row ${row}, column ${column}: ${plain(values[row * width + column])}`);
   });
-  canvas.addEventListener("pointerleave", () => explorer.subject.showField(layer, null));
+  canvas.addEventListener("pointerleave", () => explorer.imagePanel.showField(layer, null));
   const beside = (/** @type {number} */ by) => explorer.go({ channel: String(maps.channelOf(explorer.grid.beside(tile, by))) });
   const over = element("figure", { class: "over" });
   replace(
@@ -54,18 +55,18 @@ export async function show(explorer, root) {
     element("div", { class: "side-by-side" }, element("figure", {}, canvas, element("figcaption", { class: "quiet" }, `${painted.width} × ${painted.height} values, a square each`)), over),
   );
   root.hidden = false;
-  explorer.showScale(span, false);
+  showScale(explorer, span, false);
   explorer.readout("Point at the map: its values, and the part of the image that they see.");
   await showOver(explorer, over, number);
 }
 
-/** The same map over the picture, as the service lays it. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */
+/** Show the map over the image, drawn by the service. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */
 async function showOver(explorer, over, channel) {
-  const { look, layer, state, coloring } = explorer;
-  if (!look || !layer || layer.shape.length !== 3) return;
+  const { session, layer, state, coloring } = explorer;
+  if (!session || !layer || layer.shape.length !== 3) return;
   const colormap = coloring.palette === "auto" ? undefined : coloring.palette;
   const range = coloring.range && /** @type {[number, number]} */ ([coloring.range.low, coloring.range.high]);
-  const { blob } = await look.model.overlay(look.image, { layer: layer.address, channel, colormap, range });
+  const { blob } = await session.model.overlay(session.image, { layer: layer.address, channel, colormap, range });
   if (explorer.state !== state) return;
   for (const source of sources) URL.revokeObjectURL(source);
   sources = [URL.createObjectURL(blob)];

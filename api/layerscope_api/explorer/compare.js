@@ -1,38 +1,39 @@
 /**
- * Two images, or two models, side by side: the same layer, on one scale, moved and read together.
+ * View that compares two images or two models: the same layer side by side, with one colour scale and common scrolling.
  *
  * @module
  */
 
+import { element, fill } from "./elements.js";
 import { Grid, plain } from "./grid.js";
-import { element, fill } from "./parts.js";
+import { showScale } from "./map_view.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
-/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./session.js").Session} Session */
 
-/** The look beside, kept while it is the same. @type {{name: string, look: Look} | undefined} */
+/** The session of the right side, kept while it is the same. @type {{name: string, session: Session} | undefined} */
 let other;
 
-/** The values at the ends of the colours of both. @type {import("./maps.js").Range | undefined} */
+/** The values at the ends of the colours of both sides. @type {import("./maps.js").Range | undefined} */
 let range;
 
-/** What is shown on the right, and the range of both. */
+/** The session of the right side, and the range of both sides. */
 export function compared() {
-  return { other: other?.look, range };
+  return { other: other?.session, range };
 }
 
-/** Show the layer for both. @param {Explorer} explorer @param {HTMLElement} root */
+/** Show the layer on both sides. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
   const { state, layer, maps, coloring } = explorer;
   const options = optionsOf(explorer);
   range = undefined;
   state.with ||= options[0]?.value ?? "";
   fill(/** @type {HTMLSelectElement} */ (document.getElementById("with")), options, state.with);
-  const [left, right] = [sideOf(nameOfLook(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
+  const [left, right] = [sideOf(nameOfSession(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
   root.replaceChildren(element("div", { class: "sides" }, left.root, right.root));
   if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
-  explorer.waits(false);
+  explorer.setWaiting(false);
   explorer.readout("Computing the other one …");
   const beside = await mapsBeside(explorer).catch((error) => error);
   if (explorer.state !== state) return;
@@ -48,7 +49,7 @@ export async function show(explorer, root) {
   link(left.scroller, right.scroller);
   const order = state.order === "activity" ? "activity" : "number";
   grids.forEach((grid, side) => grid.show(both[side], coloring, order, Number(state.size) || "auto", range));
-  explorer.showScale(maps.spanOf(0, coloring, range), false);
+  showScale(explorer, maps.spanOf(0, coloring, range), false);
   explorer.readout("Both are drawn on one scale.");
 }
 
@@ -58,27 +59,27 @@ async function mapsBeside(explorer) {
   const [kind, name] = [state.with.slice(0, 5), state.with.slice(6)];
   const [model, image] = kind === "model" ? [name, state.image] : [state.model, name];
   if (other?.name !== `${model} ${image}`) {
-    other?.look.close();
-    const picture = explorer.subject.pictures.get(image);
+    other?.session.close();
+    const picture = explorer.imagePanel.pictures.get(image);
     if (picture?.file) await explorer.client.upload(picture.file);
-    other = { name: `${model} ${image}`, look: explorer.lookAt(model, image) };
+    other = { name: `${model} ${image}`, session: explorer.sessionFor(model, image) };
   }
-  const { look } = other;
-  const layer = (await look.layers()).layers.find(({ address }) => address === state.layer);
+  const { session } = other;
+  const layer = (await session.layers()).layers.find(({ address }) => address === state.layer);
   if (!layer || layer.cannot.picture) throw new RangeError(`${model} has no layer ${state.layer} to draw. Choose one that both have.`);
-  return look.maps(layer);
+  return session.maps(layer);
 }
 
 /** @param {Explorer} explorer */
-function optionsOf({ subject, models, state }) {
-  const images = [...subject.pictures.values()].filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
+function optionsOf({ imagePanel, models, state }) {
+  const images = [...imagePanel.pictures.values()].filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
   const others = models.flatMap(({ name, versions }) => versions.filter((each) => each.state === "ready").map(({ version }) => ({ value: `model:${name}@${version}`, text: `${name} ${version}`, group: "another model" })));
   return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
 }
 
 /** @param {Explorer} explorer */
-function nameOfLook({ subject, state }) {
-  return `${subject.pictures.get(state.image)?.name ?? "this image"}, ${state.model}`;
+function nameOfSession({ imagePanel, state }) {
+  return `${imagePanel.pictures.get(state.image)?.name ?? "this image"}, ${state.model}`;
 }
 
 /** @param {string} title */
@@ -99,7 +100,7 @@ function readingOf(maps, { tile, row, column }) {
   return `${name}row ${row}, column ${column}: ${plain(maps.value(tile, row, column))}`;
 }
 
-/** Scroll both as one. @param {HTMLElement} one @param {HTMLElement} two */
+/** Scroll both together. @param {HTMLElement} one @param {HTMLElement} two */
 function link(one, two) {
   const follow = (/** @type {HTMLElement} */ from, /** @type {HTMLElement} */ to) => from.addEventListener("scroll", () => (to.scrollTop = from.scrollTop), { passive: true });
   follow(one, two);

@@ -1,78 +1,78 @@
 /**
- * What is seen, to take away: as a picture, as numbers, and as the request that gives them.
+ * Downloads of the current view: as a picture, as numbers, and as the request that returns them.
  *
  * @module
  */
 
 import { writeNpy } from "./client/layerscope.js";
-import { buttonOf, element, save } from "./parts.js";
+import { buttonOf, element, save } from "./elements.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./look.js").Look} Look */
-/** @typedef {{text: string, name: string, make: () => Promise<Blob>}} Offer - A file that is made when it is asked for. */
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {{text: string, name: string, make: () => Promise<Blob>}} Offer - A file that is made when it is downloaded. */
 /** @typedef {Record<string, unknown>} Options */
-/** @typedef {{resource: string, python: string, javascript: string, options: Options, method?: string}} Request - One of the service, and what the clients call it. */
+/** @typedef {{resource: string, python: string, javascript: string, options: Options, method?: string}} Request - A request of the service, and its names in the clients. */
 
-/** Fill the menu for what is looked at. @param {Explorer} explorer */
+/** Fill the menu for the current view. @param {Explorer} explorer */
 export async function fill(explorer) {
   const body = /** @type {HTMLElement} */ (document.getElementById("downloads-body"));
-  const { layer, look, maps } = explorer;
-  if (!layer || !look) return;
+  const { layer, session, maps } = explorer;
+  if (!layer || !session) return;
   const needsMaps = explorer.view === "maps" || explorer.view === "compare";
   if (needsMaps && !maps) return body.replaceChildren("This layer has no picture.");
-  const { offers, request } = await OFFERED[explorer.view](explorer, look, layer.address);
-  const guarded = (/** @type {Offer} */ { make, name }) => () => make().then((blob) => save(blob, name)).catch((error) => explorer.trouble(error));
+  const { offers, request } = await OFFERED[explorer.view](explorer, session, layer.address);
+  const guarded = (/** @type {Offer} */ { make, name }) => () => make().then((blob) => save(blob, name)).catch((error) => explorer.showError(error));
   body.replaceChildren(
     element("p", { class: "row" }, ...offers.map((offer) => buttonOf(offer.text, guarded(offer)))),
-    ...snippetsOf(look, layer.address, request).flatMap(([language, text]) => [
+    ...snippetsOf(session, layer.address, request).flatMap(([language, text]) => [
       element("p", { class: "row" }, element("b", {}, language), buttonOf("Copy", () => navigator.clipboard.writeText(text), { "aria-label": `Copy ${language}` })),
       element("pre", { tabindex: "0" }, text),
     ]),
   );
 }
 
-/** What each view offers. @type {Record<string, (explorer: Explorer, look: Look, layer: string) => {offers: Offer[], request: Request} | Promise<{offers: Offer[], request: Request}>>} */
+/** The downloads and the request of each view. @type {Record<string, (explorer: Explorer, session: Session, layer: string) => {offers: Offer[], request: Request} | Promise<{offers: Offer[], request: Request}>>} */
 const OFFERED = {
-  maps: (explorer, look, layer) => {
+  maps: (explorer, session, layer) => {
     const { channel } = explorer.state;
     const options = { layer, ...(channel && { channel: Number(channel) }), ...drawnAs(explorer) };
-    const name = nameOf(look.model.name, layer, channel);
-    return { offers: offersOf(look, options, name, ""), request: { resource: "feature-map.png", python: "feature_map", javascript: "featureMap", options } };
+    const name = nameOf(session.model.name, layer, channel);
+    return { offers: offersOf(session, options, name, ""), request: { resource: "feature-map.png", python: "feature_map", javascript: "featureMap", options } };
   },
-  compare: async (explorer, look, layer) => {
+  compare: async (explorer, session, layer) => {
     const { other, range } = await import("./compare.js").then((part) => part.compared());
     const options = { layer, ...drawnAs(explorer), ...(range && { range: [range.low, range.high].map((end) => Number(end.toPrecision(7))) }) };
-    const sides = [...offersOf(look, options, nameOf(look.model.name, layer, "left"), " on the left"), ...(other ? offersOf(other, options, nameOf(other.model.name, layer, "right"), " on the right") : [])];
+    const sides = [...offersOf(session, options, nameOf(session.model.name, layer, "left"), " on the left"), ...(other ? offersOf(other, options, nameOf(other.model.name, layer, "right"), " on the right") : [])];
     return { offers: sides, request: { resource: "feature-map.png", python: "feature_map", javascript: "featureMap", options } };
   },
-  statistics: (_explorer, look, layer) => {
+  statistics: (_explorer, session, layer) => {
     const options = { layers: layer };
-    const name = nameOf(look.model.name, layer, "statistics");
-    const figures = async () => new Blob([JSON.stringify(await look.model.statistics(look.image, options), null, 2)], { type: "application/json" });
+    const name = nameOf(session.model.name, layer, "statistics");
+    const figures = async () => new Blob([JSON.stringify(await session.model.statistics(session.image, options), null, 2)], { type: "application/json" });
     const offers = [
-      { text: "Picture (PNG)", name: `${name}.png`, make: async () => (await look.model.statisticsPicture(look.image, options)).blob },
+      { text: "Picture (PNG)", name: `${name}.png`, make: async () => (await session.model.statisticsPicture(session.image, options)).blob },
       { text: "Figures (JSON)", name: `${name}.json`, make: figures },
     ];
     return { offers, request: { resource: "statistics", python: "statistics", javascript: "statistics", options } };
   },
-  heat: async ({ state, subject }, look) => {
+  heat: async ({ state, imagePanel }, session) => {
     const { questions } = await import("./heat.js");
-    const drawn = /** @type {const} */ ({ on: "original", scale: subject.enlargement });
+    const drawn = /** @type {const} */ ({ on: "original", scale: imagePanel.enlargement });
     const offers = questions.flatMap((question) => {
-      const name = nameOf(look.model.name, question.method, question.target ?? "");
+      const name = nameOf(session.model.name, question.method, question.target ?? "");
       const of = question.target ? ` of class ${question.target}` : "";
-      const values = async () => new Blob([writeNpy(/** @type {any} */ ([...(await look.model.attribution(look.image, question)).values()][0]))]);
+      const values = async () => new Blob([writeNpy(/** @type {any} */ ([...(await session.model.attribution(session.image, question)).values()][0]))]);
       return [
-        { text: `Picture${of} (PNG)`, name: `${name}.png`, make: async () => (await look.model.attributionPicture(look.image, { ...question, ...drawn })).blob },
+        { text: `Picture${of} (PNG)`, name: `${name}.png`, make: async () => (await session.model.attributionPicture(session.image, { ...question, ...drawn })).blob },
         { text: `Values${of} (.npy)`, name: `${name}.npy`, make: values },
       ];
     });
     const { method, ...options } = { ...(questions[0] ?? { method: state.method }), ...drawn };
     return { offers, request: { resource: `attributions/${method}.png`, python: "attribution_picture", javascript: "attributionPicture", options, method } };
   },
-  graph: (_explorer, look) => {
-    const name = nameOf(look.model.name, "graph", "");
-    const nodes = async () => new Blob([JSON.stringify(await look.graph(), null, 2)], { type: "application/json" });
+  graph: (_explorer, session) => {
+    const name = nameOf(session.model.name, "graph", "");
+    const nodes = async () => new Blob([JSON.stringify(await session.graph(), null, 2)], { type: "application/json" });
     const offers = [
       { text: "Picture (SVG)", name: `${name}.svg`, make: async () => (await import("./graph.js")).picture() },
       { text: "Nodes and edges (JSON)", name: `${name}.json`, make: nodes },
@@ -81,7 +81,7 @@ const OFFERED = {
   },
 };
 
-/** How maps are drawn, as options of the service's pictures. @param {Explorer} explorer */
+/** The colours of the maps, as options of the service's pictures. @param {Explorer} explorer */
 function drawnAs({ state, coloring, maps }) {
   const side = Number(state.size) || 112;
   return {
@@ -93,7 +93,7 @@ function drawnAs({ state, coloring, maps }) {
   };
 }
 
-/** The maps of a layer, as a picture and as numbers. @param {Look} look @param {Options} options @param {string} name @param {string} side @returns {Offer[]} */
+/** The maps of a layer, as a picture and as numbers. @param {Session} session @param {Options} options @param {string} name @param {string} side @returns {Offer[]} */
 function offersOf({ model, image }, options, name, side) {
   const { layer, channel } = /** @type {{layer: string, channel?: number}} */ (options);
   const values = async () => new Blob([writeNpy(/** @type {any} */ ((await model.activations(image, { layers: layer, channels: channel })).get(layer)))]);
@@ -103,12 +103,12 @@ function offersOf({ model, image }, options, name, side) {
   ];
 }
 
-/** A name for a file. @param {...string} parts */
+/** A file name. @param {...string} parts */
 function nameOf(...parts) {
   return parts.filter(Boolean).join("-").replace(/[^\w.-]+/g, "_");
 }
 
-/** The request in three languages. @param {Look} look @param {string} layer @param {Request} request @returns {[string, string][]} */
+/** The request for curl, Python and JavaScript. @param {Session} session @param {string} layer @param {Request} request @returns {[string, string][]} */
 function snippetsOf({ model: { name } }, layer, { resource, python, javascript, options, method }) {
   const service = new URL("..", document.baseURI).href.replace(/\/$/, "");
   const isPicture = resource.endsWith(".png");

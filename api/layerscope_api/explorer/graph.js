@@ -1,28 +1,28 @@
 /**
- * The model as a graph: layers of layers from top to bottom, nested models folded until they are opened.
+ * View of the model as a graph, from top to bottom. Nested models are one box until they are opened.
  *
  * @module
  */
 
 import { layOut } from "./layout.js";
-import { buttonOf, drawn, element, replace } from "./parts.js";
+import { buttonOf, drawn, element, replace } from "./elements.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./look.js").Schemas["GraphBody"]} Graph */
+/** @typedef {import("./session.js").Schemas["GraphBody"]} Graph */
 /** @typedef {import("./layout.js").Place & {name: string, type: string, isGroup: boolean}} Box */
 /** @typedef {{boxes: Map<string, Box>, lines: import("./layout.js").Line[], width: number, height: number}} Drawing */
 
 const [BOX_WIDTH, BOX_HEIGHT, GAP] = [156, 40, 20];
 const LETTERS = 20;
 
-/** The groups that are open, by model. @type {Map<string, Set<string>>} */
+/** The open groups of each model. @type {Map<string, Set<string>>} */
 const opened = new Map();
 
-/** Show the graph around the layer that is looked at. @param {Explorer} explorer @param {HTMLElement} root */
+/** Show the graph, scrolled to the current layer. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { look, state } = explorer;
-  if (!look) return;
-  const graph = await look.graph();
+  const { session, state } = explorer;
+  if (!session) return;
+  const graph = await session.graph();
   if (explorer.state !== state) return;
   const open = opened.get(state.model) ?? new Set(groupsAround(graph, state.layer));
   opened.set(state.model, open);
@@ -49,7 +49,7 @@ function groupsAround({ groups }, address) {
   return groups.map(({ path }) => path).filter((path) => address.startsWith(`${path}/`));
 }
 
-/** What is seen while some groups are folded: their layers become one box. @param {Graph} graph @param {Set<string>} open */
+/** The drawing of a graph in which each closed group is one box. @param {Graph} graph @param {Set<string>} open */
 function folded({ nodes, edges, groups }, open) {
   const parents = new Map(groups.map(({ path, parent }) => [path, parent]));
   const kinds = new Map(groups.map(({ path, name, type }) => [path, { name, type }]));
@@ -89,7 +89,7 @@ function pictureOf({ boxes, lines, width, height }, current, choose) {
   return svg;
 }
 
-/** From box to box, straight down where it passes others. @param {import("./layout.js").Place[]} path */
+/** The path of a line from box to box, straight down beside boxes that it passes. @param {import("./layout.js").Place[]} path */
 function curveOf([from, ...path]) {
   const half = BOX_HEIGHT / 2;
   let [x, y] = [from.x, from.y + half];
@@ -118,12 +118,12 @@ function shapeOf(box, isCurrent, isNear, choose) {
   return shape;
 }
 
-/** The end of a name tells it apart. @param {string} text */
+/** A shortened name. The end is kept, because names differ there. @param {string} text */
 function shortened(text) {
   return text.length > LETTERS ? `…${text.slice(1 - LETTERS)}` : text;
 }
 
-/** Mark what is looked for, and go to the first. @param {SVGElement} picture @param {Drawing} drawing @param {string} wanted */
+/** Mark the boxes whose name contains a text, and scroll to the first. @param {SVGElement} picture @param {Drawing} drawing @param {string} wanted */
 function mark(picture, { boxes }, wanted) {
   const shapes = [...picture.querySelectorAll(".box")];
   for (const shape of shapes) shape.classList.toggle("dim", !shape.getAttribute("data-text")?.includes(wanted));
@@ -132,10 +132,10 @@ function mark(picture, { boxes }, wanted) {
   if (wanted && first && frame) frame.scrollTo({ left: first.x - frame.clientWidth / 2, top: first.y - frame.clientHeight / 2 });
 }
 
-/** What of the styles of the page a picture of its own needs. */
+/** The styles of the page that the graph needs in a file. */
 const [STYLED, PROPERTIES] = ["rect, path, text", ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor"]];
 
-/** The graph as it is shown, as a file. */
+/** The graph as it is shown, as an SVG file. */
 export function picture() {
   const shown = /** @type {SVGSVGElement} */ (document.querySelector(".graph svg"));
   const copy = /** @type {SVGSVGElement} */ (shown.cloneNode(true));

@@ -1,6 +1,6 @@
 /**
- * All channels of a layer on one canvas: only what is in view is drawn, and over it lies a grid of cells for keys, pointers
- * and screen readers.
+ * Grid of all channels of a layer on one canvas. Only the rows in view are drawn: a layer can have thousands of channels. A grid
+ * of cells lies over the canvas for keyboards, pointers and screen readers.
  *
  * @module
  */
@@ -9,22 +9,22 @@
 /** @typedef {import("./maps.js").Coloring} Coloring */
 /** @typedef {import("./maps.js").Range} Range */
 /** @typedef {{tile: number, row: number, column: number}} Unit */
-/** @typedef {number | "auto"} Side - About how many pixels of the screen a map is to have, or as many as let all be seen. */
+/** @typedef {number | "auto"} Side - The approximate side of a map in pixels of the screen, or the largest at which all maps fit. */
 /** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number, total: number}} Layout */
 
 const GAP = 10;
 const LABEL = 16;
 const VECTOR_SIDE = 22;
 const FITTING_SIDES = [224, 192, 160, 128, 112, 96];
-/** Where not all can be seen, and how wide it is where two or three stand side by side instead. */
+/** Side of a map if not all maps fit, and its limit if only two or three stand side by side. */
 const [USUAL_SIDE, NARROW, NARROWEST] = [112, 480, 200];
-/** Rows drawn beyond what is in view. */
+/** Rows that are drawn above and below those in view. */
 const MARGIN_ROWS = 1;
 
 export class Grid {
   /** @type {FeatureMaps | undefined} */
   maps;
-  /** The tiles, in the order they are shown. @type {number[]} */
+  /** The tiles in the order of the grid. @type {number[]} */
   #order = [];
   #ordered = "number";
   /** @type {Coloring} */
@@ -39,30 +39,30 @@ export class Grid {
   #scratch = document.createElement("canvas");
 
   /**
-   * @param {HTMLElement} scroller - Holds the two others, one above the other.
+   * @param {HTMLElement} scroller - The element that contains the canvas and the cells.
    * @param {HTMLCanvasElement} canvas
    * @param {HTMLElement} cells
-   * @param {{open: (tile: number) => void, hover: (unit: Unit | null) => void}} told
+   * @param {{open: (tile: number) => void, hover: (unit: Unit | null) => void}} handlers
    */
-  constructor(scroller, canvas, cells, told) {
+  constructor(scroller, canvas, cells, handlers) {
     this.scroller = scroller;
     this.canvas = canvas;
     this.cells = cells;
-    this.told = told;
+    this.handlers = handlers;
     scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.#arrange()).observe(scroller);
     cells.addEventListener("click", (event) => {
       const cell = /** @type {Element} */ (event.target).closest("[role=gridcell]");
-      if (cell) this.told.open(this.#order[Number(/** @type {HTMLElement} */ (cell).dataset.place)]);
+      if (cell) this.handlers.open(this.#order[Number(/** @type {HTMLElement} */ (cell).dataset.place)]);
     });
-    cells.addEventListener("pointermove", (event) => this.told.hover(this.#unitAt(event)));
-    cells.addEventListener("pointerleave", () => this.told.hover(null));
+    cells.addEventListener("pointermove", (event) => this.handlers.hover(this.#unitAt(event)));
+    cells.addEventListener("pointerleave", () => this.handlers.hover(null));
     cells.addEventListener("keydown", (event) => this.#moved(event));
     cells.addEventListener("focusin", (event) => {
       const { place } = /** @type {HTMLElement} */ (event.target).dataset;
       if (place === undefined || !this.maps) return;
       this.#current = Number(place);
-      this.told.hover({ tile: this.#order[this.#current], row: -1, column: -1 });
+      this.handlers.hover({ tile: this.#order[this.#current], row: -1, column: -1 });
     });
   }
 
@@ -73,7 +73,7 @@ export class Grid {
    * @param {Coloring} coloring
    * @param {"number" | "activity"} order
    * @param {Side} side
-   * @param {Range} [shared] - The values at the ends of the colours, where others are compared with these.
+   * @param {Range} [shared] - The range of the colours, if these maps are compared with others.
    */
   show(maps, coloring, order, side, shared) {
     const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count || this.#ordered !== order;
@@ -99,13 +99,13 @@ export class Grid {
     this.canvas.getContext("2d")?.clearRect(0, 0, this.canvas.width, this.canvas.height);
   }
 
-  /** The tile that is shown so many places behind another. @param {number} tile @param {number} by */
+  /** The tile that is `by` places after another. @param {number} tile @param {number} by */
   beside(tile, by) {
     const place = this.#order.indexOf(tile) + by;
     return this.#order[Math.max(0, Math.min(this.#order.length - 1, place))];
   }
 
-  /** Give a tile's cell the focus. @param {number} tile */
+  /** Move the focus to the cell of a tile. @param {number} tile */
   focus(tile) {
     this.#goTo(Math.max(0, this.#order.indexOf(tile)));
   }
@@ -114,7 +114,7 @@ export class Grid {
     const { maps, scroller, canvas, cells } = this;
     if (!maps || !scroller.clientWidth) return;
     const { scrollTop } = scroller;
-    // Where the window is narrow, what is in it makes it as high as it is.
+    // In a narrow window the height follows from the content.
     canvas.style.height = cells.style.height = "0";
     const [width, height] = [scroller.clientWidth - 2 * GAP, scroller.clientHeight];
     this.#layout = this.#side === "auto" ? fitting(maps, width, height) : layoutOf(maps, this.#side, width);
@@ -228,7 +228,7 @@ export class Grid {
     const page = columns * Math.max(1, Math.floor(this.scroller.clientHeight / this.#layout.down));
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -last, End: last, PageDown: page, PageUp: -page };
     const step = steps[/** @type {keyof typeof steps} */ (event.key)];
-    if (event.key === "Enter" || event.key === " ") this.told.open(this.#order[this.#current]);
+    if (event.key === "Enter" || event.key === " ") this.handlers.open(this.#order[this.#current]);
     else if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     else this.#goTo(Math.max(0, Math.min(last, this.#current + step)));
     event.preventDefault();
@@ -248,7 +248,7 @@ export class Grid {
   }
 }
 
-/** The largest layout in which all maps are seen at once. @param {FeatureMaps} maps @param {number} width @param {number} height */
+/** The largest layout in which all maps fit. @param {FeatureMaps} maps @param {number} width @param {number} height */
 function fitting(maps, width, height) {
   const layouts = FITTING_SIDES.map((side) => layoutOf(maps, side, width));
   const beside = width < NARROWEST ? 2 : 3;
@@ -269,7 +269,7 @@ function layoutOf(maps, side, room) {
   return { columns, rows, width, height, across, down, total: rows * down + 2 * GAP - gap };
 }
 
-/** Pixels of the screen for a number: whole ones where maps are small. @param {FeatureMaps} maps @param {number} side @param {number} room */
+/** Pixels of the screen per value: a whole number for small maps, so that all values are equally large. @param {FeatureMaps} maps @param {number} side @param {number} room */
 function scaleOf(maps, side, room) {
   if (maps.isVector) return VECTOR_SIDE;
   const longest = Math.max(maps.width, maps.height);
@@ -279,7 +279,7 @@ function scaleOf(maps, side, room) {
   return longest <= 1.2 * side && longest <= room ? 1 : wanted;
 }
 
-/** A number for a person. @param {number | null | undefined} value */
+/** A number as text, with few digits. @param {number | null | undefined} value */
 export function plain(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";

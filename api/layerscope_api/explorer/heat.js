@@ -1,16 +1,16 @@
 /**
- * Heat maps: where in the image the reasons for a class lie, by a method of choice.
+ * View of heat maps: attributions of classes by a chosen method.
  *
  * @module
  */
 
 import { plain } from "./grid.js";
-import { choiceOf, element, replace } from "./parts.js";
-import { scoresOf } from "./subject.js";
+import { choiceOf, element, replace } from "./elements.js";
+import { scoresOf } from "./image_panel.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./look.js").Schemas} Schemas */
-/** @typedef {import("./subject.js").Score} Score */
+/** @typedef {import("./session.js").Schemas} Schemas */
+/** @typedef {import("./image_panel.js").Score} Score */
 
 const SHOWN_AT_ONCE = 3;
 
@@ -19,17 +19,17 @@ let methods;
 /** @type {string[]} */
 let sources = [];
 
-/** What is asked for one heat map of the view. @typedef {{method: string, layer?: string, target?: string}} Question */
-/** What the view shows now, to be taken away. @type {Question[]} */
+/** The method and target of one heat map. @typedef {{method: string, layer?: string, target?: string}} Question */
+/** The heat maps of the view, for downloads. @type {Question[]} */
 export let questions = [];
 
 /** Show heat maps of the best classes, or of one. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { look, layer, state, client, left } = explorer;
-  if (!look || !layer) return;
+  const { session, layer, state, client, leaveSignal } = explorer;
+  if (!session || !layer) return;
   methods ??= client.attributionMethods();
   methods.catch(() => (methods = undefined));
-  const [all, { outputs }] = await Promise.all([methods, look.predictions()]);
+  const [all, { outputs }] = await Promise.all([methods, session.predictions()]);
   if (explorer.state !== state) return;
   const scores = scoresOf(outputs.filter(({ predictions }) => predictions).slice(0, 1));
   const method = all.find(({ name }) => name === state.method) ?? all[0];
@@ -48,19 +48,19 @@ export async function show(explorer, root) {
     element("p", { class: "quiet" }, ...explanation(method, reason ? `${layer.address} has none (${reason}) The last layer that can is explained instead.` : isOfLayer ? `At ${layer.address}.` : "")),
     element("div", { class: "heat-maps", "aria-live": "polite" }, ...figures),
   );
-  explorer.waits(false);
+  explorer.setWaiting(false);
   for (const source of sources) URL.revokeObjectURL(source);
   sources = [];
   questions = wanted.map((score) => ({ method: method.name, ...(isOfLayer && !reason && { layer: layer.address }), ...(score && { target: String(score.class) }) }));
   for (const [place, figure] of figures.entries()) {
     const alt = `${method.title} of ${wanted[place]?.label ?? "the image"}`;
-    const isDrawn = await draw(explorer, figure, questions[place], alt, left);
+    const isDrawn = await draw(explorer, figure, questions[place], alt, leaveSignal);
     if (!isDrawn) return;
   }
 }
 
 /**
- * Ask for one heat map, telling how far it is, and show it; where that fails, why.
+ * Request one heat map and show its progress, then the map or the error.
  *
  * @param {Explorer} explorer
  * @param {HTMLElement} figure
@@ -68,13 +68,13 @@ export async function show(explorer, root) {
  * @param {string} alt
  * @param {AbortSignal} signal
  */
-async function draw({ look, subject }, figure, question, alt, signal) {
-  const { model, image } = /** @type {import("./look.js").Look} */ (look);
+async function draw({ session, imagePanel }, figure, question, alt, signal) {
+  const { model, image } = /** @type {import("./session.js").Session} */ (session);
   const bar = /** @type {HTMLProgressElement} */ (figure.querySelector("progress"));
   try {
-    // The picture of what has been computed costs nothing more.
+    // The attribution is in the cache of the service now, so that its picture needs no other run.
     await model.attribution(image, { ...question, values: false, signal, onProgress: (done, total) => (bar.value = done / total) });
-    const drawing = await model.attributionPicture(image, { ...question, on: "original", scale: subject.enlargement, signal });
+    const drawing = await model.attributionPicture(image, { ...question, on: "original", scale: imagePanel.enlargement, signal });
     sources.push(URL.createObjectURL(drawing.blob));
     const picture = element("img", { src: sources.at(-1), alt });
     await picture.decode();
@@ -88,11 +88,11 @@ async function draw({ look, subject }, figure, question, alt, signal) {
   }
 }
 
-/** Room for a heat map, of the sides that it will have. @param {Explorer} explorer @param {Score | null} score */
-function figureOf({ subject }, score) {
-  const caption = element("figcaption", {}, score ? element("b", {}, score.label) : "the image", score && ` ${score.said}`);
+/** The figure of a heat map, with the proportions of the image before the map is there. @param {Explorer} explorer @param {Score | null} score */
+function figureOf({ imagePanel }, score) {
+  const caption = element("figcaption", {}, score ? element("b", {}, score.label) : "the image", score && ` ${score.text}`);
   const figure = element("figure", {}, element("div", { class: "waiting" }, element("progress", { "aria-label": "How much is computed" })), caption, element("span", { class: "quiet" }, "\u00a0"));
-  figure.style.setProperty("--ratio", String(subject.ratio));
+  figure.style.setProperty("--ratio", String(imagePanel.ratio));
   return figure;
 }
 

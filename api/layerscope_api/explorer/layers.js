@@ -1,11 +1,11 @@
 /**
- * The list of layers, in the order of the graph: a picture, a name, a shape, and how much of it is not zero.
+ * List of layers in graph order: thumbnail, name, shape, and share of values that are not zero.
  *
  * @module
  */
 
-/** @typedef {import("./look.js").Look} Look */
-/** @typedef {import("./look.js").Layer} Layer */
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
 
 const ROW_HEIGHT = 52;
@@ -13,7 +13,7 @@ const LANE_WIDTH = 7;
 const MOST_LANES = 4;
 const THUMBNAIL_SIDE = 40;
 
-/** The list; choosing is told to `choose`. */
+/** The list. `choose` is called with the address of a chosen layer. */
 export class LayerList {
   #list = /** @type {HTMLElement} */ (document.getElementById("layers"));
   #lanes = /** @type {SVGSVGElement} */ (/** @type {unknown} */ (document.getElementById("lanes")));
@@ -23,8 +23,8 @@ export class LayerList {
   #rows = new Map();
   /** @type {Layer[]} */
   #layers = [];
-  /** @type {Look | undefined} */
-  #look;
+  /** @type {Session | undefined} */
+  #session;
   #seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.#draw(entry.target)), {
     root: this.#list.parentElement,
     rootMargin: "200px",
@@ -48,13 +48,13 @@ export class LayerList {
   /**
    * Show the layers of a model.
    *
-   * @param {Look} look
+   * @param {Session} session
    * @param {Layer[]} layers
    * @param {{path: string, reason: string}[]} unreachable
    */
-  show(look, layers, unreachable) {
+  show(session, layers, unreachable) {
     const isSame = this.#layers.map((layer) => layer.address).join() === layers.map((layer) => layer.address).join();
-    this.#look = look;
+    this.#session = session;
     this.#layers = layers;
     this.#seen.disconnect();
     if (!isSame) {
@@ -70,7 +70,7 @@ export class LayerList {
     }
   }
 
-  /** Mark the layer that is shown, and bring it into view. @param {string} address */
+  /** Mark the current layer and scroll to it. @param {string} address */
   select(address) {
     for (const [each, row] of this.#rows) row.setAttribute("aria-selected", String(each === address));
     const row = this.#rows.get(address);
@@ -124,7 +124,7 @@ export class LayerList {
     return row;
   }
 
-  /** A layer whose values cannot be had. @param {string} path @param {string} reason */
+  /** A row for a layer whose values cannot be requested. @param {string} path @param {string} reason */
   #unable(path, reason) {
     const row = /** @type {HTMLElement} */ (/** @type {Element} */ (this.#row.content.firstElementChild).cloneNode(true));
     /** @type {Element} */ (row.querySelector(".layer-name b")).textContent = path;
@@ -134,16 +134,16 @@ export class LayerList {
     return row;
   }
 
-  /** Draw the picture of a row that has come into view. @param {Element} row */
+  /** Draw the thumbnail of a row that scrolled into view. @param {Element} row */
   async #draw(row) {
     this.#seen.unobserve(row);
-    const look = this.#look;
+    const session = this.#session;
     const layer = this.#layers.find((each) => each.address === /** @type {HTMLElement} */ (row).dataset.address);
-    if (!layer || !look) return;
+    if (!layer || !session) return;
     if (layer.cannot.picture) return row.classList.remove("stale");
-    // What fails here is told where the layer is looked at.
-    const maps = await look.thumbnail(layer).catch(() => null);
-    if (!maps || look !== this.#look) return;
+    // Errors are shown when the layer is chosen, not in its row.
+    const maps = await session.thumbnail(layer).catch(() => null);
+    if (!maps || session !== this.#session) return;
     row.classList.remove("stale");
     drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps);
     const active = 1 - (maps.statistics?.fraction_zero ?? 0);
@@ -152,7 +152,7 @@ export class LayerList {
   }
 }
 
-/** Scroll a list, but nothing around it, until a part of it is in view with its neighbours. @param {HTMLElement} row @param {HTMLElement} frame */
+/** Scroll a frame, but nothing around it, until a row is in view with its neighbours. @param {HTMLElement} row @param {HTMLElement} frame */
 export function bringIntoView(row, frame) {
   const { offsetTop: top, offsetLeft: left, offsetHeight: height, offsetWidth: width } = row;
   frame.scrollTop = Math.min(top - height, Math.max(frame.scrollTop, top + 2 * height - frame.clientHeight));
@@ -164,7 +164,7 @@ export function shapeOf(layer) {
   return layer.shape.map((side) => side ?? "?").join(" × ") || "one number";
 }
 
-/** Draw the most active channel; of a vector, all of it. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps */
+/** Draw the most active channel, or all values of a vector. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps */
 function drawThumbnail(canvas, maps) {
   const coloring = /** @type {const} */ ({ palette: "auto", normalize: "channel" });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -185,13 +185,13 @@ function drawThumbnail(canvas, maps) {
   canvas.classList.toggle("coarse", canvas.width < 2 * THUMBNAIL_SIDE);
 }
 
-/** Lines beside the list for values that pass layers by. @param {Layer[]} layers @returns {SVGElement[]} */
+/** Lines beside the list for connections that skip layers. @param {Layer[]} layers @returns {SVGElement[]} */
 function lanesOf(layers) {
   const places = new Map(layers.map((layer, index) => [layer.address, index]));
   const skips = layers.flatMap((layer, to) =>
     layer.inbound.map((address) => ({ from: places.get(address) ?? to, to })).filter(({ from }) => to - from > 1),
   );
-  /** Where the last skip of each lane ends. @type {number[]} */
+  /** The row at which the last connection of each lane ends. @type {number[]} */
   const ends = [];
   return skips.sort((a, b) => a.from - b.from).flatMap(({ from, to }) => {
     const free = ends.findIndex((end) => end <= from);

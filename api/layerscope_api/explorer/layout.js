@@ -1,21 +1,21 @@
 /**
- * Where the boxes of a graph stand: ranks from top to bottom, few crossings, and lines that pass beside boxes.
+ * Layered layout of a graph: ranks from top to bottom, few crossings, and lines that pass beside boxes.
  *
- * In the manner of Sugiyama, Tagawa & Toda 1981, Methods for Visual Understanding of Hierarchical System Structures.
+ * Simplified from Sugiyama, Tagawa & Toda 1981, Methods for Visual Understanding of Hierarchical System Structures.
  *
  * @module
  */
 
-/** @typedef {{id: string, rank: number, width: number, x: number, y: number}} Place - Of a box, or of a line that passes by. */
-/** @typedef {{source: string, target: string, path: Place[]}} Line - By way of places, from its source to its target. */
+/** @typedef {{id: string, rank: number, width: number, x: number, y: number}} Place - The position of a box, or of a line that passes a rank. */
+/** @typedef {{source: string, target: string, path: Place[]}} Line - A line through places from its source to its target. */
 
 const [DOWN, LINE_WIDTH] = [68, 24];
 const SWEEPS = 6;
-/** What is drawn as one box can make a circle, whose ranks would grow for ever. */
+/** Most passes: closed groups can make cycles, whose ranks would grow without end. */
 const MOST_PASSES = 8;
 
 /**
- * Give every box its place.
+ * Position all boxes.
  *
  * @template {Place} P
  * @param {Map<string, P>} boxes - By id, in the order of the graph.
@@ -45,7 +45,7 @@ export function layOut(boxes, edges) {
   return { lines, width: Math.max(...all.map(({ x, width }) => x + width / 2)), height: ranks.length * DOWN };
 }
 
-/** The longest way from the inputs. @param {Map<string, Place>} boxes @param {{source: string, target: string}[]} edges */
+/** Assign ranks: the length of the longest path from the inputs. @param {Map<string, Place>} boxes @param {{source: string, target: string}[]} edges */
 function rank(boxes, edges) {
   for (let pass = 0, isMoved = true; isMoved && pass < MOST_PASSES; pass += 1) {
     isMoved = false;
@@ -60,7 +60,7 @@ function rank(boxes, edges) {
   for (const box of boxes.values()) box.rank = used.indexOf(box.rank);
 }
 
-/** A line has a place of its own in every rank that it passes. @param {Place} from @param {Place} to */
+/** The places of a line: one in every rank that it passes. @param {Place} from @param {Place} to */
 function pathOf(from, to) {
   const passed = Math.max(0, to.rank - from.rank - 1);
   const places = Array.from({ length: passed }, (_, step) => ({ id: "", rank: from.rank + step + 1, width: LINE_WIDTH, x: 0, y: 0 }));
@@ -80,7 +80,7 @@ function neighboursOf(lines) {
   return [above, below];
 }
 
-/** The middle of what a place is joined to. @param {Place} place @param {Map<Place, Place[]>} near */
+/** The mean position of the places that a place is connected to. @param {Place} place @param {Map<Place, Place[]>} near */
 function middleOf(place, near) {
   const places = near.get(place) ?? [];
   return places.length ? places.reduce((sum, { x }) => sum + x, 0) / places.length : place.x;
@@ -92,7 +92,7 @@ function order(places, near) {
   places.sort((a, b) => /** @type {number} */ (middles.get(a)) - /** @type {number} */ (middles.get(b)));
 }
 
-/** Put places where they are wanted, as far as their order and widths let them. @param {Place[]} places @param {Map<Place, Place[]>} near */
+/** Move places towards the mean of their neighbours, as far as their order and widths allow. @param {Place[]} places @param {Map<Place, Place[]>} near */
 function spread(places, near) {
   const wanted = places.map((place) => middleOf(place, near));
   let end = -Infinity;

@@ -1,8 +1,8 @@
 /**
  * Feature maps in the browser: the values of one layer for one image, and their colours.
  *
- * Values come as one byte each, with a scale and an offset for each channel. They are drawn from those bytes through a palette,
- * so another palette or range needs no request.
+ * Values are requested as one byte each, with a scale and an offset per channel, and are drawn from those bytes through a
+ * palette. Another palette or range therefore needs no request.
  *
  * @module
  */
@@ -10,16 +10,16 @@
 /** @typedef {import("./client/layerscope.js").Activations} Activations */
 /** @typedef {{low: number, high: number}} Range */
 /** @typedef {{min: number | null, max: number | null, mean: number | null, std: number | null, fraction_zero: number | null}} Figures */
-/** @typedef {{palette: string, normalize: "channel" | "layer", range?: Range}} Coloring - A range takes the place of `normalize`. */
+/** @typedef {{palette: string, normalize: "channel" | "layer", range?: Range}} Coloring - A range replaces `normalize`. */
 
 const LEVELS = 256;
-/** The palettes with a middle, of which the first is drawn with where values have both signs. */
+/** The diverging palettes; the first is the default for values with both signs. */
 const DIVERGING = ["vik", "RdBu_r", "PiYG"];
 
 /** @type {Map<string, Uint32Array>} */
 const palettes = new Map();
 
-/** Take the palettes that came with the page. @param {Record<string, string>} shipped - 256 times red, green, blue, in base 64. */
+/** Read the palettes from the data in the page. @param {Record<string, string>} shipped - 256 times red, green, blue, in base 64. */
 export function takePalettes(shipped) {
   for (const [name, text] of Object.entries(shipped)) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -39,12 +39,12 @@ export function coloursOf(name) {
   return /** @type {Uint32Array} */ (palettes.get(name) ?? palettes.get("viridis"));
 }
 
-/** The values of one layer for one image, as tiles: one a channel, or one for a matrix of steps and features. */
+/** The values of one layer for one image, as tiles: one per channel, or one for a matrix of steps and features. */
 export class FeatureMaps {
   /**
    * @param {string} address - Of the layer.
    * @param {Activations} activations - Its values for one image, as uint8.
-   * @param {number} [stride] - Every how many pixels of the map were asked for.
+   * @param {number} [stride] - The step between the requested pixels of the map.
    */
   constructor(address, activations, stride = 1) {
     const tensor = activations.get(address);
@@ -54,7 +54,7 @@ export class FeatureMaps {
     this.address = address;
     this.stride = stride;
     this.nonfinite = row.nonfinite;
-    /** What the service says of the whole layer. */
+    /** The statistics of the whole layer. */
     this.statistics = /** @type {Figures | null} */ (row.statistics ?? null);
     /** The numbers of the channels, in the order of the tiles. */
     this.channels = /** @type {number[] | null} */ (row.channels ?? null);
@@ -76,12 +76,12 @@ export class FeatureMaps {
     this.range = rangeOf(this.scale, this.offset);
   }
 
-  /** How many numbers a tile has. */
+  /** Number of values of a tile. */
   get area() {
     return this.width * this.height;
   }
 
-  /** Whether there are values below and above zero. */
+  /** Whether values have both signs. */
   get bothSigns() {
     return this.range.low < 0 && this.range.high > 0;
   }
@@ -91,7 +91,7 @@ export class FeatureMaps {
     return this.channels?.[tile] ?? tile;
   }
 
-  /** One value, off by at most half a step of its channel. @param {number} tile @param {number} row @param {number} column */
+  /** One value, with an error of at most half the scale of its channel. @param {number} tile @param {number} row @param {number} column */
   value(tile, row, column) {
     const channel = this.isMatrix ? column : tile;
     return this.scale[channel] * this.bytes[tile * this.area + row * this.width + column] + this.offset[channel];
@@ -121,7 +121,7 @@ export class FeatureMaps {
   /** @type {Float64Array | undefined} */
   #activity;
 
-  /** The palette that is drawn with, and whether zero is its middle. @param {Coloring} coloring */
+  /** The palette for these maps, and whether its middle is zero. @param {Coloring} coloring */
   paletteOf({ palette, range }) {
     const isAbout = (range ? range.low === -range.high : this.bothSigns) && (palette === "auto" || DIVERGING.includes(palette));
     return { name: palette === "auto" ? (isAbout ? DIVERGING[0] : "viridis") : palette, isCentered: isAbout };
@@ -132,7 +132,7 @@ export class FeatureMaps {
    *
    * @param {number} tile
    * @param {Coloring} coloring
-   * @param {Range} [shared] - Of several layers' maps that are compared.
+   * @param {Range} [shared] - The common range of maps that are compared.
    * @returns {Range}
    */
   spanOf(tile, coloring, shared) {
@@ -143,7 +143,7 @@ export class FeatureMaps {
   }
 
   /**
-   * Draw tiles, one below the other, a pixel a number.
+   * Draw tiles one below the other, one pixel per value.
    *
    * @param {readonly number[]} tiles
    * @param {Coloring} coloring
@@ -171,7 +171,7 @@ export class FeatureMaps {
 }
 
 /**
- * Draw numbers, a pixel each; what is not finite stays transparent.
+ * Draw numbers, one pixel each; non-finite ones stay transparent.
  *
  * @param {ArrayLike<number>} numbers - By row and column.
  * @param {number} width

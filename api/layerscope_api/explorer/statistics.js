@@ -1,23 +1,23 @@
 /**
- * What the values of a layer are like: figures, a histogram, and every channel's range.
+ * View of a layer's statistics: numbers, a histogram, and the range of every channel.
  *
  * @module
  */
 
 import { plain } from "./grid.js";
-import { buttonOf, drawn, element } from "./parts.js";
+import { buttonOf, drawn, element } from "./elements.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./look.js").Schemas["LayerStatistics"]} Statistics */
+/** @typedef {import("./session.js").Schemas["LayerStatistics"]} Statistics */
 
 const [WIDTH, HEIGHT] = [720, 180];
 const MOST_NAMED = 60;
 
-/** Show the statistics of the layer that is looked at. @param {Explorer} explorer @param {HTMLElement} root */
+/** Show the statistics of the current layer. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { look, layer, state } = explorer;
-  if (!look || !layer) return;
-  const figures = await look.statistics(layer);
+  const { session, layer, state } = explorer;
+  if (!session || !layer) return;
+  const figures = await session.statistics(layer);
   if (explorer.state !== state) return;
   const open = (/** @type {number} */ channel) => explorer.go({ view: "maps", channel: String(channel) });
   root.replaceChildren(
@@ -43,7 +43,7 @@ function tableOf(figures) {
   return element("dl", { class: "figures" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-/** Counts on a scale that shows small ones too. @param {Statistics} figures */
+/** The histogram, on a scale that shows small counts, too. @param {Statistics} figures */
 function histogramOf(figures) {
   const { edges, counts } = /** @type {{edges: number[], counts: number[]}} */ (figures.histogram ?? { edges: [], counts: [] });
   const most = Math.log1p(Math.max(...counts, 1));
@@ -80,15 +80,15 @@ function channelsOf({ channels, min, max }, open) {
     drawn("path", { d: `M0 ${y(0)}H${WIDTH}`, class: "zero" }),
   );
   const at = (/** @type {MouseEvent} */ event) => Math.min(lows.length - 1, Math.floor((event.offsetX / chart.clientWidth) * lows.length));
-  const said = element("span", {}, "point at a channel, or press it to look at it");
+  const hint = element("span", {}, "point at a channel, or press it to look at it");
   chart.addEventListener("pointermove", (event) => {
     const channel = at(event);
-    said.textContent = `channel ${channel}: ${plain(lows[channel])} to ${plain(highs[channel])}, mean ${plain(means[channel])}`;
+    hint.textContent = `channel ${channel}: ${plain(lows[channel])} to ${plain(highs[channel])}, mean ${plain(means[channel])}`;
   });
   chart.addEventListener("click", (event) => open(at(event)));
   return [
     element("h3", {}, `Channels: lowest to highest value, and mean; the chart goes from ${plain(low)} to ${plain(high)}`),
-    element("figure", { class: "chart" }, chart, element("figcaption", { class: "ends quiet" }, element("span", {}, "0"), said, element("span", {}, String(lows.length - 1)))),
+    element("figure", { class: "chart" }, chart, element("figcaption", { class: "ends quiet" }, element("span", {}, "0"), hint, element("span", {}, String(lows.length - 1)))),
   ];
 }
 

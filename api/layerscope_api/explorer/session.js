@@ -1,5 +1,5 @@
 /**
- * A look at an image through a model: what the service tells of the two, each thing asked once.
+ * Session: the requests about one model and one image. Each is sent once, and its answer is kept.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {import("./client/layerscope.js").Schemas} Schemas */
 /** @typedef {Schemas["LayerRow"]} Layer */
 
-/** Up to so many values, a model is fetched whole: then moving between its layers asks for nothing. */
+/** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */
 const FETCHED_WHOLE = 1 << 18;
-/** Above so many values of a layer, only every n-th pixel of its maps is fetched. */
+/** Most values of one layer; of larger ones only every n-th pixel is fetched. */
 const MOST_VALUES = 1 << 24;
-/** How many classes of each output are told. */
+/** Number of classes that are requested of each output. */
 export const BEST_CLASSES = 5;
 const THUMBNAILS_AT_ONCE = 24;
 const KEPT = 24;
 
-/** One model and one image. */
-export class Look {
+/** The requests about one model and one image. */
+export class Session {
   #stop = new AbortController();
   /** @type {Map<string, Promise<any>>} */
-  #asked = new Map();
+  #requests = new Map();
   /** @type {Map<string, {layer: Layer, resolve: (maps: FeatureMaps) => void, reject: (reason: unknown) => void}>} */
-  #wanted = new Map();
+  #requested = new Map();
   #isWaiting = false;
 
   /**
    * @param {Client} client
-   * @param {string} model - Of an exact version: answers can then be kept.
+   * @param {string} model - The name with an exact version, so that answers stay valid.
    * @param {string | Record<string, string>} image - The id of a stored image, or one for each input by its name.
    */
   constructor(client, model, image) {
@@ -42,7 +42,7 @@ export class Look {
     return this.#stop.signal;
   }
 
-  /** Give up what is still asked for. */
+  /** Cancel the requests that are not answered yet. */
   close() {
     this.#stop.abort();
   }
@@ -62,7 +62,7 @@ export class Look {
     return this.#once("predictions", () => this.model.predictions(this.image, { top: BEST_CLASSES, signal: this.#signal }));
   }
 
-  /** Of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */
+  /** Statistics of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */
   statistics(layer) {
     return this.#once(`statistics ${layer.address}`, async () => {
       const options = /** @type {const} */ ({ bins: 48, histograms: "layer" });
@@ -71,12 +71,12 @@ export class Look {
     });
   }
 
-  /** What the units of a layer see of the first input. @param {Layer} layer @returns {Promise<Schemas["ReceptiveFieldBody"]>} */
+  /** The receptive field of the middle unit of a layer. @param {Layer} layer @returns {Promise<Schemas["ReceptiveFieldBody"]>} */
   receptiveField(layer) {
     return this.#once(`field ${layer.address}`, () => this.model.receptiveField({ layer: layer.address, signal: this.#signal }, this.image));
   }
 
-  /** One channel with every bit. @param {Layer} layer @param {number} channel */
+  /** The exact values of one channel. @param {Layer} layer @param {number} channel */
   channel(layer, channel) {
     return this.#once(`channel ${channel} ${layer.address}`, () =>
       this.model.activations(this.image, { layers: layer.address, channels: channel, dtype: "float32", signal: this.#signal }),
@@ -94,25 +94,25 @@ export class Look {
     });
   }
 
-  /** The channel of a layer that is most active, and the layer's figures. @param {Layer} layer @returns {Promise<FeatureMaps>} */
+  /** The most active channel of a layer, with the statistics of the layer. @param {Layer} layer @returns {Promise<FeatureMaps>} */
   async thumbnail(layer) {
     if (await this.#whole()) return this.maps(layer);
     return this.#once(`thumbnail ${layer.address}`, () =>
       new Promise((resolve, reject) => {
-        this.#wanted.set(layer.address, { layer, resolve, reject });
+        this.#requested.set(layer.address, { layer, resolve, reject });
         this.#fetchThumbnails();
       }),
     );
   }
 
-  /** Those that are wanted by now, several at once. */
+  /** Fetch all requested thumbnails, several layers in one request. */
   async #fetchThumbnails() {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     await new Promise((resolve) => setTimeout(resolve, 30));
-    while (this.#wanted.size) {
-      const batch = [...this.#wanted.values()].slice(0, THUMBNAILS_AT_ONCE);
-      for (const { layer } of batch) this.#wanted.delete(layer.address);
+    while (this.#requested.size) {
+      const batch = [...this.#requested.values()].slice(0, THUMBNAILS_AT_ONCE);
+      for (const { layer } of batch) this.#requested.delete(layer.address);
       const layers = batch.map(({ layer }) => layer.address);
       try {
         const options = { ...QUANTIZED, channels: "top:1", layers, signal: this.#signal };
@@ -125,7 +125,7 @@ export class Look {
     this.#isWaiting = false;
   }
 
-  /** Every layer, if that is little. @returns {Promise<import("./client/layerscope.js").Activations | null>} */
+  /** All layers, or null if they have too many values. @returns {Promise<import("./client/layerscope.js").Activations | null>} */
   #whole() {
     return this.#once("whole", async () => {
       const { layers } = await this.layers();
@@ -136,20 +136,20 @@ export class Look {
   }
 
   /**
-   * Ask once; what failed is asked again, and what was not looked at for long is forgotten.
+   * Send a request once. One that failed is sent again, and only the maps of the layers used last are kept.
    *
    * @template T
    * @param {string} name
-   * @param {() => Promise<T>} ask
+   * @param {() => Promise<T>} request
    * @returns {Promise<T>}
    */
-  #once(name, ask) {
-    const known = this.#asked.get(name) ?? ask();
-    this.#asked.delete(name);
-    this.#asked.set(name, known);
-    known.catch(() => this.#asked.delete(name));
-    const maps = [...this.#asked.keys()].filter((each) => each.startsWith("maps "));
-    if (maps.length > KEPT) this.#asked.delete(maps[0]);
+  #once(name, request) {
+    const known = this.#requests.get(name) ?? request();
+    this.#requests.delete(name);
+    this.#requests.set(name, known);
+    known.catch(() => this.#requests.delete(name));
+    const maps = [...this.#requests.keys()].filter((each) => each.startsWith("maps "));
+    if (maps.length > KEPT) this.#requests.delete(maps[0]);
     return known;
   }
 }

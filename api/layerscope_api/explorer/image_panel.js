@@ -1,5 +1,5 @@
 /**
- * What is looked at: the images, what the model says of one, and which part of it a unit sees.
+ * Panel of the image: the images to choose from, the predictions for the current one, and the receptive field of a unit in it.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import { LayerscopeError } from "./client/layerscope.js";
 import { plain } from "./grid.js";
 import { bringIntoView } from "./layers.js";
-import { BEST_CLASSES } from "./look.js";
+import { BEST_CLASSES } from "./session.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./look.js").Look} Look */
-/** @typedef {import("./look.js").Layer} Layer */
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./grid.js").Unit} Unit */
-/** @typedef {{class: number, label: string, said: string, share: number}} Score - What a model says of a class. */
-/** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image to look at; without a file, by its id alone. */
+/** @typedef {{class: number, label: string, text: string, share: number}} Score - The score of a class. */
+/** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image; one that is stored already needs no file. */
 
 const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 const find = (id) => /** @type {T} */ (document.getElementById(id));
 
-export class Subject {
+export class ImagePanel {
   /** By id. @type {Map<string, Picture>} */
   pictures = new Map();
-  /** Addresses within the page of what was read. @type {Map<string, string>} */
+  /** Object URLs of the images. @type {Map<string, string>} */
   #sources = new Map();
   #image = /** @type {HTMLImageElement} */ (document.getElementById("image"));
   #field = find("field");
-  /** The image's size, upright. @type {{width: number, height: number} | undefined} */
+  /** The size of the upright image. @type {{width: number, height: number} | undefined} */
   #size;
 
   /** @param {Explorer} explorer */
@@ -53,7 +53,7 @@ export class Subject {
     });
   }
 
-  /** Take the samples that came with the page. @param {{name: string, id: string, png: string}[]} samples */
+  /** Read the samples from the data in the page. @param {{name: string, id: string, png: string}[]} samples */
   take(samples) {
     for (const { name, id, png } of samples) {
       const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
@@ -61,7 +61,7 @@ export class Subject {
     }
   }
 
-  /** Look at an image of the person's own, or through a model of theirs. @param {File} file */
+  /** Open an image file or a model file of the user. @param {File} file */
   async open(file) {
     try {
       if (MODEL_FILE.test(file.name)) return void (await this.explorer.addModel(file));
@@ -69,11 +69,11 @@ export class Subject {
       if (!this.pictures.has(id)) this.#add({ id, name: file.name || "pasted", file });
       await this.explorer.go({ image: id });
     } catch (error) {
-      this.explorer.trouble(error);
+      this.explorer.showError(error);
     }
   }
 
-  /** Look at the image so many places on. @param {number} by */
+  /** Show the image that is `by` places further. @param {number} by */
   step(by) {
     const ids = [...this.pictures.keys()];
     const place = ids.indexOf(this.explorer.state.image) + by;
@@ -101,7 +101,7 @@ export class Subject {
     return known;
   }
 
-  /** Show an image, after the service has it. @param {string} id */
+  /** Show an image, and upload it if the service does not have it. @param {string} id */
   async show(id) {
     const picture = this.pictures.get(id);
     const { client } = this.explorer;
@@ -119,35 +119,35 @@ export class Subject {
     }
   }
 
-  /** How many pixels of a picture the service draws for one of the image, so that small ones can be seen. */
+  /** The `scale` of pictures over the image, by which the service enlarges small images. */
   get enlargement() {
     const { width, height } = this.#size ?? { width: 256, height: 256 };
     return Math.max(1, Math.floor(256 / Math.max(width, height)));
   }
 
-  /** How much wider than high the image is. */
+  /** Width of the image divided by its height. */
   get ratio() {
     const { width, height } = this.#size ?? { width: 1, height: 1 };
     return width / height;
   }
 
-  /** Show what the model says. @param {Look} look */
-  async showPredictions(look) {
+  /** Show the predictions. @param {Session} session */
+  async showPredictions(session) {
     const list = find("predictions");
-    const { outputs, warnings } = await look.predictions();
-    if (look !== this.explorer.look) return;
+    const { outputs, warnings } = await session.predictions();
+    if (session !== this.explorer.session) return;
     find("warnings").textContent = warnings.join(" ");
     const rows = scoresOf(outputs).map(rowOf);
     list.replaceChildren(...rows);
     if (!rows.length) find("warnings").textContent ||= "Its outputs are maps or sequences: look at the last layers.";
   }
 
-  /** Show which part of the image a unit of a layer sees. @param {Layer} layer @param {Unit | null} unit */
+  /** Show the receptive field of a unit in the image. @param {Layer} layer @param {Unit | null} unit */
   async showField(layer, unit) {
-    const { look, maps } = this.explorer;
+    const { session, maps } = this.explorer;
     const wanted = (this.#wanted = unit);
-    if (!unit || unit.row < 0 || !look || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
-    const field = await look.receptiveField(layer).catch(() => null);
+    if (!unit || unit.row < 0 || !session || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
+    const field = await session.receptiveField(layer).catch(() => null);
     const box = field && this.#size && boxOf(field, unit, maps.stride, this.#size);
     if (wanted !== this.#wanted) return;
     this.#field.hidden = !box;
@@ -172,9 +172,10 @@ function forgotten(error) {
 }
 
 /**
- * Where in the image a unit looks, in its pixels: the field of the middle unit tells how input and image lie, and fields follow units.
+ * The receptive field of a unit in pixels of the image. It is that of the middle unit, moved by the stride: the service gives the
+ * field of the middle unit both in the input and in the image, which defines the mapping between them.
  *
- * @param {import("./look.js").Schemas["ReceptiveFieldBody"]} field - Of the middle unit.
+ * @param {import("./session.js").Schemas["ReceptiveFieldBody"]} field - The field of the middle unit.
  * @param {Unit} unit
  * @param {number} stride
  * @param {{width: number, height: number}} image
@@ -194,9 +195,9 @@ function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
 }
 
 /**
- * What the model says of the classes, in words. Scores are shares where they can be: others are shown as they are.
+ * The scores of the classes. They are shown as percentages if they can be probabilities, otherwise as they are.
  *
- * @param {import("./look.js").Schemas["PredictionsBody"]["outputs"]} outputs
+ * @param {import("./session.js").Schemas["PredictionsBody"]["outputs"]} outputs
  * @returns {Score[]}
  */
 export function scoresOf(outputs) {
@@ -209,19 +210,19 @@ export function scoresOf(outputs) {
     return scores.map(({ class: number, name, value }) => ({
       class: number,
       label: prefix + (name ?? `class ${number}`),
-      said: areShares ? `${(Number(value) * 100).toFixed(1)} %` : plain(value),
+      text: areShares ? `${(Number(value) * 100).toFixed(1)} %` : plain(value),
       share: areShares ? Number(value) : 0,
     }));
   });
 }
 
 /** @param {Score} score */
-function rowOf({ label, said, share }) {
+function rowOf({ label, text, share }) {
   const template = /** @type {HTMLTemplateElement} */ (document.getElementById("prediction"));
   const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
-  const [named, told, track] = row.children;
-  named.textContent = label;
-  told.textContent = said;
+  const [name, value, track] = row.children;
+  name.textContent = label;
+  value.textContent = text;
   /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${share * 100}%`;
   return row;
 }

@@ -1,5 +1,5 @@
 /**
- * Making the parts of the page that are not there from the start.
+ * Functions that make elements of the page.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** @typedef {Node | string | null | undefined | false | 0} Child */
 
 /**
- * An element with attributes and children; what is false or null is left out. Text is never read as HTML.
+ * An HTML element with attributes and children; those that are false or null are left out. Text is never parsed as HTML.
  *
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} name
@@ -20,7 +20,7 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /**
- * The same for drawings.
+ * An SVG element, made in the same way.
  *
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} name
@@ -41,7 +41,7 @@ function filled(made, attributes, children) {
   return made;
 }
 
-/** @typedef {{value: string, text: string, group?: string}} Option - Those of a group stand together. */
+/** @typedef {{value: string, text: string, group?: string}} Option - Options of a group are shown together. */
 
 /** A labelled choice. @param {string} label @param {readonly Option[]} options @param {string} value @param {(value: string) => void} changed */
 export function choiceOf(label, options, value, changed) {
@@ -51,7 +51,7 @@ export function choiceOf(label, options, value, changed) {
   return element("label", { class: "field" }, element("span", { class: "label" }, label), " ", select);
 }
 
-/** Give a choice its options. @param {HTMLSelectElement} select @param {readonly Option[]} options @param {string} chosen */
+/** Replace the options of a `<select>`. @param {HTMLSelectElement} select @param {readonly Option[]} options @param {string} chosen */
 export function fill(select, options, chosen) {
   const groups = new Map([["", /** @type {HTMLElement} */ (select)]]);
   select.replaceChildren();
@@ -61,7 +61,7 @@ export function fill(select, options, chosen) {
   }
 }
 
-/** Show other children. What had the focus leaves it to what is named alike, or else to what is reached first. @param {HTMLElement} root @param {...Child} children */
+/** Replace the children. The focus moves to the new element of the same name, else to the first that can have it. @param {HTMLElement} root @param {...Child} children */
 export function replace(root, ...children) {
   const focused = root.contains(document.activeElement) && nameOf(/** @type {Element} */ (document.activeElement));
   root.replaceChildren(.../** @type {Node[]} */ (children.filter(Boolean)));
@@ -82,7 +82,7 @@ export function buttonOf(text, pressed, attributes = {}) {
   return button;
 }
 
-/** Let the browser save something under a name. @param {Blob} blob @param {string} name */
+/** Save a file with the browser. @param {Blob} blob @param {string} name */
 export function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
