@@ -1,4 +1,4 @@
-"""The real service with its demo model, driven within this process."""
+"""The real service with its demo model, in the process of the tests."""
 
 import socket
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def digits(scope: Client) -> Model:
 
 @pytest.fixture
 def unused_port() -> int:
-    """A port nobody listens on."""
+    """A port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port

@@ -1,4 +1,4 @@
-"""The awaiting client, against the real service."""
+"""The asynchronous client, against the real service."""
 
 import asyncio
 import inspect

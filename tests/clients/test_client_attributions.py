@@ -1,4 +1,4 @@
-"""Attributions through the client: values, pictures, progress, and what stops them."""
+"""Attributions through the client: values, pictures, progress, and cancellation."""
 
 import asyncio
 import json
@@ -36,21 +36,21 @@ def test_maps_come_with_what_they_explain(digits: Model) -> None:
 
 
 @pytest.mark.parametrize("image", [SEVEN, np.full((1, 28, 28, 1), 0.5, np.float32), {"input": THREE}])
-def test_progress_changes_nothing_but_that_it_is_told(digits: Model, image: Any) -> None:
-    told: list[tuple[int, int]] = []
+def test_progress_changes_nothing_but_that_it_is_reported(digits: Model, image: Any) -> None:
+    reported: list[tuple[int, int]] = []
     options: Any = {"patch": 5, "target": 7}
 
     streamed = digits.attribution(
-        image, "occlusion", progress=lambda done, total: told.append((done, total)), **options
+        image, "occlusion", progress=lambda done, total: reported.append((done, total)), **options
     )
     plain = digits.attribution(image, "occlusion", **options)
 
     np.testing.assert_array_equal(streamed.maps, plain.maps)
     assert streamed.explanation == plain.explanation
     assert (streamed.model, streamed.digest, streamed.images) == (plain.model, plain.digest, plain.images)
-    assert told
-    assert told == sorted(told)
-    assert told[-1] == (36, 36)
+    assert reported
+    assert reported == sorted(reported)
+    assert reported[-1] == (36, 36)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -90,7 +90,7 @@ def test_what_is_refused_is_raised_with_and_without_progress(digits: Model) -> N
 
 
 class Breaking(InterceptedEngine):
-    """An engine in which others come in between once an attribution has begun."""
+    """An engine in which other requests interrupt an attribution that has begun."""
 
     def running(
         self, run: Run, cancellation: CancellationToken, progress: Progress | None
@@ -144,7 +144,7 @@ def test_attributions_can_be_awaited() -> None:
 
 async def _awaited() -> None:
     app = create_app(Settings(models=None))
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://testserver") as http,
@@ -152,11 +152,11 @@ async def _awaited() -> None:
     ):
         digits = scope.model("digits")
         streamed = await digits.attribution(
-            SEVEN, "occlusion", patch=7, progress=lambda done, total: told.append((done, total))
+            SEVEN, "occlusion", patch=7, progress=lambda done, total: reported.append((done, total))
         )
         plain = await digits.attribution(SEVEN, "occlusion", patch=7)
         np.testing.assert_array_equal(streamed.maps, plain.maps)
-        assert told[-1] == (16, 16)
+        assert reported[-1] == (16, 16)
         with pytest.raises(errors.OptionInvalid):
             await digits.attribution(SEVEN, "occlusion", target=10, progress=print)
         picture = await digits.attribution_picture(SEVEN, "occlusion", patch=7)

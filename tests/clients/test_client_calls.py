@@ -257,14 +257,14 @@ def test_an_image_the_service_has_forgotten_is_uploaded_again(
 
 
 def test_an_image_is_uploaded_once() -> None:
-    asked: list[httpx2.Request] = []
+    sent: list[httpx2.Request] = []
     with TestClient(create_app(Settings(models=None))) as http:
-        http.event_hooks["request"].append(asked.append)
+        http.event_hooks["request"].append(sent.append)
         digits = Client(http=http).model("digits")
         digits.predictions(SEVEN)
         digits.predictions(SEVEN.read_bytes())
 
-    assert [request.method for request in asked] == ["POST", "GET", "GET"]
+    assert [request.method for request in sent] == ["POST", "GET", "GET"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The client has all that the contract has: every operation, and every option of it."""
+"""The client covers the OpenAPI contract: every operation, and every option of it."""
 
 import json
 import re
@@ -24,14 +24,14 @@ PATHS: dict[str, Any] = json.loads(
 )["paths"]
 
 ELSEWHERE = re.compile(r"/v2(/.*)?|/metrics")
-"""The Open Inference Protocol has clients of its own, and so has Prometheus."""
+"""Operations without a call: the Open Inference Protocol and Prometheus have other clients."""
 
 MODEL = "/v1/models/{model}"
 SEVEN = samples()["seven"]
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[Client, list[tuple[str, str]]]]:
+def recorded() -> Iterator[tuple[Client, list[tuple[str, str]]]]:
     requests: list[tuple[str, str]] = []
 
     def note(request: "httpx2.Request") -> None:
@@ -77,8 +77,8 @@ def every_call(scope: Client) -> None:
             order()
 
 
-def test_every_operation_has_a_call(asked: tuple[Client, list[tuple[str, str]]]) -> None:
-    scope, requests = asked
+def test_every_operation_has_a_call(recorded: tuple[Client, list[tuple[str, str]]]) -> None:
+    scope, requests = recorded
     every_call(scope)
 
     missing = [

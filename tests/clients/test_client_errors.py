@@ -1,4 +1,4 @@
-"""The errors mirror the service's tree, by name and by code."""
+"""The errors of the client are those of the service, by name and by code."""
 
 import pickle
 

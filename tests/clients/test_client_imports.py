@@ -1,4 +1,4 @@
-"""The client stands alone: neither the service nor what the service needs is imported with it."""
+"""The client imports neither the service nor the dependencies of the service."""
 
 import subprocess
 import sys

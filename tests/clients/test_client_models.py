@@ -1,4 +1,4 @@
-"""The client sends models, loads them, labels them and removes them, in the real service."""
+"""Upload, loading, labels and removal of models through the client, against the real service."""
 
 import asyncio
 from collections.abc import Iterator

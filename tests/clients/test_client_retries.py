@@ -1,4 +1,4 @@
-"""When a request is sent again, and after how long."""
+"""Retries: which requests are sent again, and after which pause."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -49,7 +49,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, served: Served) -> Iterator[Visitor]:
-    """Open the explorer in a window of its own. Whatever a test does, nothing may be wrong on the console."""
+    """Open the explorer in a new window. No test may cause an error on the console."""
     visits: list[tuple[Visit, bool]] = []
 
     def opened(

@@ -1,4 +1,4 @@
-"""Models to explore: one of each kind that a page could stumble over."""
+"""Models for the explorer: one of each kind that needs special treatment by the page."""
 
 import json
 import shutil

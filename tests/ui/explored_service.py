@@ -54,7 +54,7 @@ class Served:
 
 
 class Behind:
-    """A proxy that gives the service a path of its own."""
+    """A proxy that serves the service below a path."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
@@ -67,7 +67,7 @@ class Behind:
 
 
 class Visit:
-    """A page of the explorer, and what went over the wire and to the console."""
+    """A page of the explorer, with its requests and its console."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
@@ -83,21 +83,21 @@ class Visit:
         return self.settled()
 
     def settled(self) -> "Visit":
-        """Wait until nothing is asked for any more, and what came is drawn."""
+        """Wait until all requests are answered and drawn."""
         self.page.wait_for_load_state("networkidle")
         return self
 
     def shows(self, title: str) -> "Visit":
-        """Wait until a layer is looked at, and drawn: its title comes first."""
+        """Wait until a layer is shown and drawn. Its title is shown before it is drawn."""
         is_drawn = "document.getElementById('layer-title').textContent === given && !document.body.classList.contains('waiting')"
         self.until(is_drawn, title)
         return self.settled()
 
     def until(self, expression: str, given: Any = None) -> None:
-        """Wait until an expression holds. As a function, since the page forbids to evaluate text."""
+        """Wait until an expression is true. It is passed as a function, since the page's policy forbids to evaluate text."""
         self.page.wait_for_function(f"given => {expression}", arg=given)
 
-    def asked(self, part: str) -> list[str]:
+    def requests_for(self, part: str) -> list[str]:
         return [url for _, url in self.requests if part in url]
 
     def text(self, selector: str) -> str:

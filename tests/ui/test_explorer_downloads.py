@@ -1,4 +1,4 @@
-"""What is taken away from the explorer is what it shows."""
+"""Downloads of the explorer contain what it shows."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What the explorer is made of, as it is sent: small, kept for ever, with nothing from elsewhere."""
+"""Files of the explorer: small, cacheable without end, and without anything from other servers."""
 
 import base64
 import gzip

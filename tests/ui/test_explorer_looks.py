@@ -1,4 +1,4 @@
-"""How the explorer looks, and to whom it is open: light and dark, wide and narrow, to screen readers, behind a proxy, with keys."""
+"""Appearance and accessibility of the explorer: themes, window sizes, screen readers, proxies, API keys."""
 
 from pathlib import Path
 
@@ -46,10 +46,10 @@ def test_axe_finds_nothing(visit, scheme: str, size: tuple[int, int]) -> None:
         explorer.settled()
         explorer.picture(f"{view}-{scheme}-{size[0]}")
         found = explorer.page.evaluate("() => axe.run({ resultTypes: ['violations'] })")["violations"]
-        told = [
+        failures = [
             (each["id"], each["help"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found
         ]
-        assert told == [], view
+        assert failures == [], view
 
 
 def test_nothing_is_wider_than_a_telephone(visit) -> None:

@@ -1,4 +1,4 @@
-"""What the explorer asks the service for: nothing twice, and nothing that it can draw by itself."""
+"""Requests of the explorer: none is sent twice, and none for pictures that the page can draw."""
 
 import re
 from urllib.request import urlopen
@@ -19,7 +19,7 @@ def runs(served: Served, model: str) -> float:
 
 def test_recolouring_asks_for_nothing(visit) -> None:
     explorer = visit("#model=nested@1&layer=stem").shows("stem")
-    asked = list(explorer.requests)
+    sent = list(explorer.requests)
     for control, value in {
         "#palette": "magma",
         "#order": "activity",
@@ -33,19 +33,19 @@ def test_recolouring_asks_for_nothing(visit) -> None:
     explorer.page.fill("#range-high", "0.5")
     explorer.page.keyboard.press("Enter")
     explorer.until("document.getElementById('scale-high').textContent === '0.5'")
-    assert explorer.settled().requests == asked
+    assert explorer.settled().requests == sent
 
 
 def test_a_second_visit_to_a_layer_runs_nothing(visit, served: Served) -> None:
     explorer = visit("#model=photos@1&layer=maps").shows("maps")
     explorer.page.click("#layers li[data-address=pool]")
     explorer.shows("pool")
-    asked, ran = list(explorer.requests), runs(served, "photos")
+    sent, ran = list(explorer.requests), runs(served, "photos")
     assert ran > 0
     explorer.page.click("#layers li[data-address=maps]")
     explorer.shows("maps")
-    assert explorer.requests == asked
+    assert explorer.requests == sent
 
     another_person = visit("#model=photos@1&layer=maps").shows("maps")
-    assert another_person.asked("/activations")
+    assert another_person.requests_for("/activations")
     assert runs(served, "photos") == ran

@@ -1,4 +1,4 @@
-"""What the explorer shows is what the service says."""
+"""The explorer shows the values and colours of the service."""
 
 import io
 

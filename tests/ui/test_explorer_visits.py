@@ -1,4 +1,4 @@
-"""What a person does with the explorer, in Chromium."""
+"""Visits to the explorer, in Chromium."""
 
 import io
 import re
@@ -47,8 +47,8 @@ LINES_THROUGH_BOXES = """() => {
 }"""
 
 PROGRESS = """
-    globalThis.told = [];
-    new MutationObserver((changes) => told.push(...changes.map(({ target }) => target.value))).observe(document, { subtree: true, attributeFilter: ['value'] });
+    globalThis.progressValues = [];
+    new MutationObserver((changes) => progressValues.push(...changes.map(({ target }) => target.value))).observe(document, { subtree: true, attributeFilter: ['value'] });
 """
 
 
@@ -65,7 +65,7 @@ def test_the_first_minute(visit) -> None:
     explorer.until("[...document.querySelectorAll('.thumbnail')].every(({ width }) => width > 1)")
     explorer.requests = [each for each in explorer.requests if each[1] != "/"]
     assert len(explorer.requests) <= 15
-    assert len(explorer.asked("/activations")) == 1
+    assert len(explorer.requests_for("/activations")) == 1
     page.hover("#maps [role=gridcell]:nth-child(3)")
     assert re.match(r"channel 2 · row \d+, column \d+: [\d.e-]+ \(0 to", explorer.text("#readout"))
     page.wait_for_selector("#field", state="visible")
@@ -275,10 +275,10 @@ def test_statistics_and_heat_maps(visit) -> None:
 def test_a_slow_heat_map_tells_how_far_it_is(visit) -> None:
     explorer = visit("#model=digits@1&layer=conv2&view=heat&method=occlusion&target=7", script=PROGRESS)
     explorer.page.wait_for_selector(".heat-maps img[alt='Occlusion of 7']")
-    told = explorer.page.evaluate("() => told")
-    assert told
-    assert told == sorted(told)
-    assert all(0 < each <= 1 for each in told)
+    values = explorer.page.evaluate("() => progressValues")
+    assert values
+    assert values == sorted(values)
+    assert all(0 < each <= 1 for each in values)
 
 
 def test_a_model_of_two_inputs_and_layers_without_pictures(visit) -> None:

@@ -1,4 +1,4 @@
-"""What is installed is what is in the repository: from a wheel that is built from a source distribution, in an environment of its own."""
+"""The installed explorer has the files of the repository: from a wheel that is built from a source distribution."""
 
 import json
 import subprocess
@@ -78,8 +78,8 @@ def test_the_explorer_of_an_installed_wheel_answers_all_that_the_page_asks_for(
     python: Path, tmp_path: Path
 ) -> None:
     modules = {str(path.relative_to(FILES)): path for path in FILES.rglob("*.js")}
-    told = json.loads(run(python, "-c", ASK, *modules, cwd=tmp_path).splitlines()[-1])
-    assert told["from"].startswith(str(python.parents[1]))
-    assert told["page"] == [200, "text/html; charset=utf-8"]
+    found = json.loads(run(python, "-c", ASK, *modules, cwd=tmp_path).splitlines()[-1])
+    assert found["from"].startswith(str(python.parents[1]))
+    assert found["page"] == [200, "text/html; charset=utf-8"]
     for name, path in modules.items():
-        assert told["files"][name] == [200, "text/javascript; charset=utf-8", path.read_text("utf-8")], name
+        assert found["files"][name] == [200, "text/javascript; charset=utf-8", path.read_text("utf-8")], name

@@ -16,7 +16,7 @@ const GAP = 10;
 const LABEL = 16;
 const VECTOR_SIDE = 22;
 const FITTING_SIDES = [224, 192, 160, 128, 112, 96];
-/** Side of a map if not all maps fit, and its limit if only two or three stand side by side. */
+/** Side of a map if not all maps fit. In a grid narrower than `NARROW` pixels, three stand side by side; below `NARROWEST`, two. */
 const [USUAL_SIDE, NARROW, NARROWEST] = [112, 480, 200];
 /** Rows that are drawn above and below those in view. */
 const MARGIN_ROWS = 1;

@@ -5,6 +5,7 @@
  */
 
 import { LayerscopeError } from "./client/layerscope.js";
+import { find } from "./dom.js";
 import { plain } from "./grid.js";
 import { bringIntoView } from "./layers.js";
 import { BEST_CLASSES } from "./session.js";
@@ -18,8 +19,6 @@ import { BEST_CLASSES } from "./session.js";
 
 const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
 
-/** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
-const find = (id) => /** @type {T} */ (document.getElementById(id));
 
 export class ImagePanel {
   /** By id. @type {Map<string, Picture>} */

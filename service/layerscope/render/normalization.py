@@ -17,7 +17,7 @@ Bounds = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
+class TileExtremes:
     """The extremes of maps and the positions of their non-finite values.
 
     Attributes:
@@ -51,43 +51,43 @@ class ValueRange:
     centered: bool
 
 
-def survey(maps: Floats) -> Survey:
+def extremes_of(maps: Floats) -> TileExtremes:
     """Find the extremes and the non-finite values of maps of shape (tiles, height, width)."""
     # minimum and maximum pass NaN and infinities on, so that two finite results need no mask and no second pass.
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
     if np.isfinite(low).all() and np.isfinite(high).all():
-        return Survey(low=low, high=high, nonfinite=None)
+        return TileExtremes(low=low, high=high, nonfinite=None)
     nonfinite = ~np.isfinite(maps)
     finite = np.where(nonfinite, np.nan, maps)
     low, high = np.fmin.reduce(finite, axis=(1, 2)), np.fmax.reduce(finite, axis=(1, 2))
-    return Survey(low=low, high=high, nonfinite=nonfinite)
+    return TileExtremes(low=low, high=high, nonfinite=nonfinite)
 
 
-def have_both_signs(found: Sequence[Survey]) -> bool:
+def have_both_signs(extremes: Sequence[TileExtremes]) -> bool:
     """Whether some finite values are below zero and some above."""
-    low, high = _extremes(found)
+    low, high = _overall(extremes)
     return bool(low < 0 < high)
 
 
-def ends_of(spanned: Sequence[ValueRange]) -> tuple[float, float]:
+def ends_of(ranges: Sequence[ValueRange]) -> tuple[float, float]:
     """The lowest and the highest value over all tiles; NaN if no tile has a finite value."""
     without_negative_zero = 0.0
-    low, high = _extremes(spanned)
+    low, high = _overall(ranges)
     return float(low) + without_negative_zero, float(high) + without_negative_zero
 
 
 def fit(
-    groups: Sequence[Floats], found: Sequence[Survey], options: PictureOptions, *, centered: bool
+    groups: Sequence[Floats], extremes: Sequence[TileExtremes], options: PictureOptions, *, centered: bool
 ) -> list[ValueRange]:
     """Choose the range of values of each tile.
 
     Args:
         groups: Values of shape (tiles, height, width) of each group, all of one floating-point type.
-        found: The survey of each group.
+        extremes: The extremes of each group.
         options: `range`, `percentile` and `normalize` are used.
         centered: Whether to widen each range to the narrowest one that is symmetric about zero.
     """
-    bounds = _bounds(groups, found, options)
+    bounds = _bounds(groups, extremes, options)
     if centered:
         bounds = [_about_zero(low, high) for low, high in bounds]
     return [
@@ -96,12 +96,12 @@ def fit(
             high=np.broadcast_to(high, each.low.shape),
             centered=centered,
         )
-        for (low, high), each in zip(bounds, found, strict=True)
+        for (low, high), each in zip(bounds, extremes, strict=True)
     ]
 
 
 def indices(
-    maps: Floats, found: Survey, spanned: ValueRange, *, levels: int, nonfinite_index: int
+    maps: Floats, extremes: TileExtremes, value_range: ValueRange, *, levels: int, nonfinite_index: int
 ) -> NDArray[np.uint8]:
     """Map values to palette indices.
 
@@ -110,8 +110,8 @@ def indices(
 
     Args:
         maps: Values of shape (tiles, height, width). Not modified.
-        found: The survey of these maps.
-        spanned: The range of values of each tile.
+        extremes: The extremes of these maps.
+        value_range: The range of values of each tile.
         levels: Number of colours of the colormap, which have the indices from 0 to levels - 1.
         nonfinite_index: The index of NaN and infinities.
 
@@ -119,27 +119,29 @@ def indices(
         Indices, uint8 of the shape of the maps, in their memory order.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        positions = _fractions(maps, spanned)
+        positions = _fractions(maps, value_range)
         positions *= levels
     np.clip(positions, 0, levels - 1, out=positions)
-    if found.nonfinite is not None:
-        positions[found.nonfinite] = nonfinite_index
+    if extremes.nonfinite is not None:
+        positions[extremes.nonfinite] = nonfinite_index
     return positions.astype(np.uint8)
 
 
-def _bounds(groups: Sequence[Floats], found: Sequence[Survey], options: PictureOptions) -> list[Bounds]:
+def _bounds(
+    groups: Sequence[Floats], extremes: Sequence[TileExtremes], options: PictureOptions
+) -> list[Bounds]:
     """The ends of the range of each group: of shape (tiles,), or (1,) or () where its tiles share one range."""
-    dtype = found[0].low.dtype
+    dtype = extremes[0].low.dtype
     if options.range is not None or options.normalize == "none":
         low, high = options.range or (0, 1)
-        return [(np.array([low], dtype), np.array([high], dtype))] * len(found)
+        return [(np.array([low], dtype), np.array([high], dtype))] * len(extremes)
     if options.percentile is not None:
-        return _percentiles(groups, found, options.percentile, options.normalize)
+        return _percentiles(groups, extremes, options.percentile, options.normalize)
     if options.normalize == "channel":
-        return [(each.low, each.high) for each in found]
+        return [(each.low, each.high) for each in extremes]
     if options.normalize == "layer":
-        return [_extremes([each]) for each in found]
-    return [_extremes(found)] * len(found)
+        return [_overall([each]) for each in extremes]
+    return [_overall(extremes)] * len(extremes)
 
 
 def _about_zero(low: Floats, high: Floats) -> Bounds:
@@ -147,7 +149,7 @@ def _about_zero(low: Floats, high: Floats) -> Bounds:
     return -largest, largest
 
 
-def _extremes(ranges: Sequence[Survey] | Sequence[ValueRange]) -> Bounds:
+def _overall(ranges: Sequence[TileExtremes] | Sequence[ValueRange]) -> Bounds:
     """The lowest and the highest value of all ranges; NaN if no range is finite."""
     low = np.fmin.reduce([np.fmin.reduce(each.low) for each in ranges])
     return low, np.fmax.reduce([np.fmax.reduce(each.high) for each in ranges])
@@ -155,14 +157,14 @@ def _extremes(ranges: Sequence[Survey] | Sequence[ValueRange]) -> Bounds:
 
 def _percentiles(
     groups: Sequence[Floats],
-    found: Sequence[Survey],
+    extremes: Sequence[TileExtremes],
     percentages: tuple[float, float],
     normalize: Normalize,
 ) -> list[Bounds]:
     """The values at two percentages of the finite values of each tile, of each group, or of the whole picture."""
     finite = [
         maps if each.nonfinite is None else np.where(each.nonfinite, np.nan, maps)
-        for maps, each in zip(groups, found, strict=True)
+        for maps, each in zip(groups, extremes, strict=True)
     ]
     if normalize == "picture":
         everything = np.concatenate([maps.reshape(1, -1) for maps in finite], axis=1)
@@ -191,12 +193,12 @@ def _quantile(ordered: Floats, counts: NDArray[np.intp], fraction: float) -> Flo
     return ordered[rows, below] * (1 - weight) + ordered[rows, above] * weight
 
 
-def _fractions(maps: Floats, spanned: ValueRange) -> Floats:
-    low, span = spanned.low, spanned.high - spanned.low
+def _fractions(maps: Floats, value_range: ValueRange) -> Floats:
+    low, span = value_range.low, value_range.high - value_range.low
     if np.isinf(span).any():
         # The difference of two large values can be more than the type holds; the quotient of halves is the same.
-        maps, low, span = maps / 2, low / 2, spanned.high / 2 - low / 2
-    start, width = _opened(low, span, centered=spanned.centered)
+        maps, low, span = maps / 2, low / 2, value_range.high / 2 - low / 2
+    start, width = _opened(low, span, centered=value_range.centered)
     fractions = maps - start[:, np.newaxis, np.newaxis]
     fractions /= width[:, np.newaxis, np.newaxis]
     return fractions

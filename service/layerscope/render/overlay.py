@@ -66,13 +66,13 @@ def overlay(
     image_files.require_format_fits(layout.width, layout.height, form)
     maps = heat[np.newaxis].astype(np.result_type(heat.dtype, np.float32), copy=False)
     scale = Scale.of([maps], options)
-    palette, (found,), (spanned,) = scale.palette(layout), scale.found, scale.spanned
+    palette, (extremes,), (value_range,) = scale.palette(layout), scale.extremes, scale.ranges
     values, is_seen = spread(maps[0], background.geometry, interpolation)
-    nonfinite = None if found.nonfinite is None else ~np.isfinite(values)[np.newaxis]
+    nonfinite = None if extremes.nonfinite is None else ~np.isfinite(values)[np.newaxis]
     drawn = normalization.indices(
         values[np.newaxis],
-        replace(found, nonfinite=nonfinite),
-        spanned,
+        replace(extremes, nonfinite=nonfinite),
+        value_range,
         levels=palette.levels,
         nonfinite_index=palette.nonfinite,
     )

@@ -97,8 +97,10 @@ def render_groups(
     scale = Scale.of(maps, options)
     palette = scale.palette(layout)
     drawn = [
-        normalization.indices(each, found, spanned, levels=palette.levels, nonfinite_index=palette.nonfinite)
-        for each, found, spanned in zip(maps, scale.found, scale.spanned, strict=True)
+        normalization.indices(
+            each, extremes, value_range, levels=palette.levels, nonfinite_index=palette.nonfinite
+        )
+        for each, extremes, value_range in zip(maps, scale.extremes, scale.ranges, strict=True)
     ]
     image = compose(drawn, layout, palette, labelled=groups if options.labels else (), ends=scale.bar_ends())
     lowest, highest = scale.ends

@@ -7,7 +7,7 @@ import numpy as np
 
 from layerscope.render import colormaps, normalization
 from layerscope.render.layout import Layout
-from layerscope.render.normalization import Floats, Survey, ValueRange, ends_of, have_both_signs
+from layerscope.render.normalization import Floats, TileExtremes, ValueRange, ends_of, have_both_signs
 from layerscope.render.options import PictureOptions
 from layerscope.render.palette import Palette, make_palette
 
@@ -26,32 +26,32 @@ class Scale:
     Attributes:
         options: The options of the picture.
         colormap: The name of the colormap.
-        found: The extremes of the maps and their non-finite values, for each group.
-        spanned: The values at the ends of the colours, for each group.
+        extremes: The extremes of the maps and their non-finite values, for each group.
+        ranges: The values at the ends of the colours, for each group.
     """
 
     options: PictureOptions
     colormap: str
-    found: tuple[Survey, ...]
-    spanned: tuple[ValueRange, ...]
+    extremes: tuple[TileExtremes, ...]
+    ranges: tuple[ValueRange, ...]
 
     @classmethod
     def of(cls, groups: Sequence[Floats], options: PictureOptions) -> "Scale":
         """Choose colours for the maps of each group, shape (tiles, height, width), all of one floating-point type."""
-        found = tuple(map(normalization.survey, groups))
-        colormap, centered = _coloring(options, found)
-        spanned = normalization.fit(groups, found, options, centered=centered)
-        return cls(options=options, colormap=colormap, found=found, spanned=tuple(spanned))
+        extremes = tuple(map(normalization.extremes_of, groups))
+        colormap, centered = _coloring(options, extremes)
+        ranges = normalization.fit(groups, extremes, options, centered=centered)
+        return cls(options=options, colormap=colormap, extremes=extremes, ranges=tuple(ranges))
 
     @property
     def ends(self) -> tuple[float, float]:
         """The lowest and the highest value of the colours, over all tiles; NaN if no value is finite."""
-        return self.options.range or ends_of(self.spanned)
+        return self.options.range or ends_of(self.ranges)
 
     @property
     def nonfinite(self) -> int:
         """Number of values that are NaN or infinite."""
-        return sum(each.nonfinite_count for each in self.found)
+        return sum(each.nonfinite_count for each in self.extremes)
 
     @property
     def text_entries(self) -> dict[str, str]:
@@ -70,22 +70,22 @@ class Scale:
             self.colormap,
             background=not layout.covered,
             text=layout.annotated,
-            nonfinite=any(each.nonfinite is not None for each in self.found),
+            nonfinite=any(each.nonfinite is not None for each in self.extremes),
         )
 
     def bar_ends(self) -> tuple[str, str]:
         """The texts at the ends of the colour bar: numbers, or words where tiles have different ranges."""
-        tiles = [len(each.low) for each in self.found]
+        tiles = [len(each.low) for each in self.extremes]
         if has_one_range(self.options, tiles):
             lowest, highest = self.ends
             return f"{lowest:.3g}", f"{highest:.3g}"
-        return ("-max" if self.spanned[0].centered else "min"), "max"
+        return ("-max" if self.ranges[0].centered else "min"), "max"
 
     def notes(self, palette: Palette) -> tuple[str, ...]:
         """Sentences about values that the colours cannot show."""
-        pairs = list(zip(self.found, self.spanned, strict=True))
-        tiles = sum(len(each.low) for each in self.found)
-        constant = sum(np.count_nonzero(each.low == each.high) for each in self.found)
+        pairs = list(zip(self.extremes, self.ranges, strict=True))
+        tiles = sum(len(each.low) for each in self.extremes)
+        constant = sum(np.count_nonzero(each.low == each.high) for each in self.extremes)
         beyond = sum(
             np.count_nonzero((each.low < span.low) | (each.high > span.high)) for each, span in pairs
         )
@@ -109,7 +109,7 @@ def has_one_range(options: PictureOptions, tiles: Sequence[int]) -> bool:
     return sum(tiles) == 1 or (options.normalize == "layer" and len(tiles) == 1)
 
 
-def _coloring(options: PictureOptions, found: Sequence[Survey]) -> tuple[str, bool]:
+def _coloring(options: PictureOptions, extremes: Sequence[TileExtremes]) -> tuple[str, bool]:
     """Choose the colormap, and whether its middle is zero.
 
     With `centered=auto` the middle is zero if the values have both signs, and the colormap, if one is named, is
@@ -117,13 +117,13 @@ def _coloring(options: PictureOptions, found: Sequence[Survey]) -> tuple[str, bo
     """
     fits = options.colormap is None or colormaps.is_diverging(options.colormap)
     centered = options.centered == "true" or (
-        options.centered == "auto" and fits and _spans_zero(options, found)
+        options.centered == "auto" and fits and _spans_zero(options, extremes)
     )
     return options.colormap or (DIVERGING if centered else SEQUENTIAL), centered
 
 
-def _spans_zero(options: PictureOptions, found: Sequence[Survey]) -> bool:
+def _spans_zero(options: PictureOptions, extremes: Sequence[TileExtremes]) -> bool:
     if options.range is not None:
         low, high = options.range
         return low == -high
-    return options.normalize != "none" and have_both_signs(found)
+    return options.normalize != "none" and have_both_signs(extremes)

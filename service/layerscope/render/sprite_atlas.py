@@ -67,10 +67,10 @@ def sprite_atlas(groups: Sequence[TileGroup], options: PictureOptions, *, limits
         tuple(
             TileBox(x=x, y=y, width=grid.tile_width, height=grid.tile_height, value_min=low, value_max=high)
             for (x, y), low, high in zip(
-                grid.corners(), spanned.low.tolist(), spanned.high.tolist(), strict=True
+                grid.corners(), value_range.low.tolist(), value_range.high.tolist(), strict=True
             )
         )
-        for grid, spanned in zip(layout.grids, scale.spanned, strict=True)
+        for grid, value_range in zip(layout.grids, scale.ranges, strict=True)
     ]
     return SpriteAtlas(
         width=layout.width,

@@ -1,4 +1,4 @@
-/** What goes wrong: errors by code, busy services, calls that are given up, images that were forgotten. */
+/** Failures: errors by code, busy services, aborted calls, images that the service has deleted. */
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -8,22 +8,22 @@ import { Client, LayerscopeError } from "../../../clients/js/layerscope.js";
 import { ADDRESS, recorded, sample } from "./service.js";
 
 /**
- * The answers of a server, one a request; the last one for all that follow.
+ * A server with fixed answers, one for each request; the last answer is repeated.
  *
  * @param {[number, Record<string, string>, string][]} answers
- * @param {(address: string, asked: () => number) => Promise<void>} use
+ * @param {(address: string, attempts: () => number) => Promise<void>} use
  */
 async function answering(answers, use) {
-  let asked = 0;
+  let attempts = 0;
   const server = createServer((_, response) => {
-    const [status, headers, body] = answers[Math.min(asked, answers.length - 1)];
-    asked += 1;
+    const [status, headers, body] = answers[Math.min(attempts, answers.length - 1)];
+    attempts += 1;
     response.writeHead(status, headers).end(body);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   try {
-    await use(`http://127.0.0.1:${port}`, () => asked);
+    await use(`http://127.0.0.1:${port}`, () => attempts);
   } finally {
     server.closeAllConnections();
     server.close();
@@ -60,35 +60,35 @@ test("no answer, and one that is not the service's, are errors of their own", as
   });
 });
 
-test("a busy service is asked again after the time it asks for", async () => {
+test("a request to a busy service is sent again after the time it asks for", async () => {
   const busy = /** @type {[number, Record<string, string>, string]} */ ([429, { "Retry-After": "0" }, "{}"]);
-  await answering([busy, [503, { "Retry-After": new Date(0).toUTCString() }, "{}"], [200, {}, '{"models": []}']], async (address, asked) => {
+  await answering([busy, [503, { "Retry-After": new Date(0).toUTCString() }, "{}"], [200, {}, '{"models": []}']], async (address, attempts) => {
     assert.deepEqual(await new Client(address).models(), []);
-    assert.equal(asked(), 3);
+    assert.equal(attempts(), 3);
   });
-  await answering([busy], async (address, asked) => {
+  await answering([busy], async (address, attempts) => {
     await assert.rejects(new Client(address, { retries: 2 }).models(), withCode("http_429"));
-    assert.equal(asked(), 3);
+    assert.equal(attempts(), 3);
   });
-  await answering([[503, { "Retry-After": "3600" }, "{}"]], async (address, asked) => {
+  await answering([[503, { "Retry-After": "3600" }, "{}"]], async (address, attempts) => {
     await assert.rejects(new Client(address).models(), withCode("http_503"));
-    assert.equal(asked(), 1);
+    assert.equal(attempts(), 1);
   });
 });
 
 test("other errors are final", async () => {
-  await answering([[500, {}, "{}"]], async (address, asked) => {
+  await answering([[500, {}, "{}"]], async (address, attempts) => {
     await assert.rejects(new Client(address).models(), withCode("http_500"));
-    assert.equal(asked(), 1);
+    assert.equal(attempts(), 1);
   });
 });
 
 test("a call can be given up before it, during it, and while it waits", async () => {
   await assert.rejects(new Client(ADDRESS).models({ signal: AbortSignal.abort() }), { name: "AbortError" });
-  await answering([[503, { "Retry-After": "20" }, "{}"]], async (address, asked) => {
+  await answering([[503, { "Retry-After": "20" }, "{}"]], async (address, attempts) => {
     const stop = new AbortController();
     const models = new Client(address).models({ signal: stop.signal });
-    while (!asked()) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (!attempts()) await new Promise((resolve) => setTimeout(resolve, 1));
     stop.abort();
     await assert.rejects(models, { name: "AbortError" });
   });

@@ -1,11 +1,11 @@
-/** Every operation of the contract has a method, and every method asks for what its name says. */
+/** Every operation of the contract has a method, and every method calls the operation of its name. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { contract, recorded, sample } from "./service.js";
 
-/** Prometheus and the Open Inference Protocol have clients of their own; of it, only the probes are called here. */
+/** Operations without a method: Prometheus and the Open Inference Protocol have other clients; only its probes have methods. */
 const ELSEWHERE = /^\/(metrics|v2|v2\/(?!health\/(live|ready)$).*)$/;
 
 test("the client calls every operation of the contract", async () => {

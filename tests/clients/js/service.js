@@ -1,4 +1,4 @@
-/** The service that pytest has started for these tests, a sample to ask it about, and the requests it is sent. */
+/** The service that pytest started for these tests, a sample image, and the requests that are sent. */
 
 import { readFile } from "node:fs/promises";
 

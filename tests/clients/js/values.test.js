@@ -1,4 +1,4 @@
-/** Values arrive as they were computed, as views of what was sent. */
+/** Values are received exactly as they were computed, as views of the answer. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -53,17 +53,17 @@ test("half precision and quantized values are near the exact ones", async () => 
 test("a streamed attribution tells how far it is, and ends in the same values", async () => {
   const seven = await sample("seven");
   /** @type {[number, number][]} */
-  const told = [];
+  const progress = [];
   const options = { method: "integrated-gradients", steps: 64 };
-  const streamed = await digits.attribution(seven, { ...options, onProgress: (done, total) => told.push([done, total]) });
+  const streamed = await digits.attribution(seven, { ...options, onProgress: (done, total) => progress.push([done, total]) });
   const whole = await digits.attribution(seven, options);
-  assert.ok(told.length > 0 && told.every(([done, total]) => done <= total));
+  assert.ok(progress.length > 0 && progress.every(([done, total]) => done <= total));
   assert.equal(whole.attribution?.targets[0].class, 7);
   assert.deepEqual(streamed.attribution, whole.attribution);
   assert.deepEqual([...streamed.values()], [...whole.values()]);
 });
 
-test("an attribution whose values are not asked for tells what it explains", async () => {
+test("an attribution without values has its targets", async () => {
   const bare = await digits.attribution(await sample("seven"), { method: "saliency", values: false, onProgress: () => {} });
   assert.equal(bare.attribution?.targets[0].class, 7);
   assert.deepEqual([[...bare.keys()], [...bare.layers.keys()]], [[], ["input"]]);

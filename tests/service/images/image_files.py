@@ -1,4 +1,4 @@
-"""Image files made on the spot, for the tests of this folder."""
+"""Image files for the tests of this folder."""
 
 import io
 import struct
@@ -40,7 +40,7 @@ def with_scans(scans):
 
 
 def with_right_checksums(data):
-    """The PNG with every checksum made right, so that mutations reach the decoder."""
+    """The PNG file with correct checksums, so that changed bytes reach the decoder."""
     fixed, position = bytearray(data), 8
     while position + 12 <= len(fixed):
         end = position + 8 + struct.unpack_from(">I", fixed, position)[0]

@@ -1,4 +1,4 @@
-"""R08: whatever is done to a file, only our own errors leave what reads it."""
+"""R08: a damaged image file raises only errors of the service, never one of a library."""
 
 import contextlib
 import io
@@ -40,7 +40,7 @@ def read_image(data: bytes) -> None:
         decoded = decode(data, SMALL)
         assert decoded.pixels.shape[:2] == (decoded.height, decoded.width)
     if described and decoded:
-        # One turns pictures upright as the other says.
+        # Sorted, because the sides are exchanged where EXIF data turn the picture.
         assert sorted((described.width, described.height)) == sorted((decoded.width, decoded.height))
 
 
@@ -50,7 +50,7 @@ def read_tensor(data: bytes) -> None:
 
 
 def damage(files: dict[str, bytes], read: Callable[[bytes], None], count: int) -> int:
-    """Read so many damaged copies of each file, PNG files also with checksums that are right."""
+    """Read `count` damaged copies of each file, and of PNG files also copies with correct checksums."""
     done = 0
     for name, data in files.items():
         for damaged in mutations(data, count):

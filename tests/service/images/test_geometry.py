@@ -1,4 +1,4 @@
-"""Boxes of a model's input and boxes of the picture, against what preprocessing itself does with pixels."""
+"""Geometry, compared with what preprocessing does with pixels."""
 
 import numpy as np
 import pytest

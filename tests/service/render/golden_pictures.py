@@ -1,4 +1,4 @@
-"""Small pictures of every kind, kept as files: `python tests/service/render/golden_pictures.py` writes them again.
+"""Golden pictures: small pictures of every kind in files. `python tests/service/render/golden_pictures.py` writes them.
 
 Open each that changed before committing it; what they show is said here.
 """

@@ -1,4 +1,4 @@
-"""Pictures that a person has looked at, pixel for pixel."""
+"""Golden pictures, which a person has checked: the drawn files have the same bytes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sprite sheets: every map lies where the atlas says, on ground of its own, and looks as in a picture of its own."""
+"""Sprite atlases: every map lies in its box, boxes do not overlap, and a map looks as in a picture of that map alone."""
 
 import io
 

@@ -145,8 +145,8 @@ async function start() {
   try {
     show(await fetchContract());
   } catch (error) {
-    const told = error.needsKey ? keyForm(error.message) : element("p", {}, error.message);
-    document.querySelector("#routes").replaceChildren(told);
+    const message = error.needsKey ? keyForm(error.message) : element("p", {}, error.message);
+    document.querySelector("#routes").replaceChildren(message);
   }
 }
 

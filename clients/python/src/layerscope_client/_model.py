@@ -186,8 +186,8 @@ class Model:
         Args:
             images: An image or a list of them; for several inputs, either by the name of each input.
             method: One of `Client.attribution_methods`.
-            progress: Is called with how many runs are done, and of how many, while the service works. Methods that run
-                the model often may then take longer than the timeout. What it raises stops them.
+            progress: A callback that gets the number of finished runs and their total while the service works. Methods
+                that run the model often may then take longer than the timeout. An exception of the callback stops them.
             **options: See `AttributionOptions`.
         """
         return self._transport.run(self._calls.attribution(read_images(images), method, options, progress))

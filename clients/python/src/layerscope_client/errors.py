@@ -165,7 +165,7 @@ class UnsupportedImage(Unsupported):
 
 
 class UnsupportedFormat(Unsupported):
-    """The content type sent, or the format asked for, is not one the service speaks."""
+    """The service does not support the content type that was sent, or the format that was requested."""
 
 
 class Impossible(LayerscopeError):
