@@ -1,16 +1,57 @@
 /**
- * Transport: requests, retries while the service is busy, and the reading of answers.
+ * Transport: requests, retries while the service is busy, errors with a code, and images that are uploaded once.
  *
  * @module
  */
 
-import { LayerscopeError } from "./errors.js";
+/** @typedef {import("./contract.d.ts").components["schemas"]["ImageBody"]} StoredImage */
+/** @typedef {Blob | ArrayBuffer | Uint8Array<ArrayBuffer>} ImageFile */
+/** @typedef {string | {id: string} | ImageFile} Picture
+ *    The id of a stored image, the answer of an upload, or an image file. */
+/** @typedef {Picture | readonly Picture[]} Pictures */
+/** @typedef {Pictures | {readonly [input: string]: Pictures}} Images */
+
 
 /** The longest pause before a retry, in seconds. If the service asks for a longer one, the request is not sent again. */
 const MAX_PAUSE = 30;
 
 const FIRST_PAUSE = 0.5;
 const BUSY = new Set([429, 503]);
+const STORED_ID = /^sha256-[0-9a-f]{64}$/;
+
+/** The error that a call rejects with, unless its `signal` is aborted: then it is an `AbortError`. */
+export class LayerscopeError extends Error {
+  /**
+   * @param {string} code - A stable name, such as `layer_not_found`, see docs/errors.md. The client itself adds
+   *   `connection_failed`, when no answer comes, and `answer_unreadable`, when something else than the service answers.
+   * @param {string} message - One sentence that says what to do.
+   * @param {{status?: number, details?: Record<string, any>, requestId?: string | null, cause?: unknown}} [context]
+   */
+  constructor(code, message, context = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = "LayerscopeError";
+    this.code = code;
+    /** The HTTP status; undefined if no answer came. */
+    this.status = context.status;
+    /** The numbers and names in the message. @type {Record<string, any>} */
+    this.details = context.details ?? {};
+    /** The id of the request in the log of the service. */
+    this.requestId = context.requestId ?? undefined;
+  }
+
+  /**
+   * The error for an answer that is not a success.
+   *
+   * @param {any} body - The JSON of the answer; undefined if it has none.
+   * @param {Response} response
+   */
+  static of(body, response) {
+    const message = body?.error ?? `The service answered ${`${response.status} ${response.statusText}`.trimEnd()}.`;
+    const requestId = response.headers.get("x-request-id") ?? body?.request_id;
+    const context = { status: response.status, details: body?.details, requestId };
+    return new LayerscopeError(body?.code ?? `http_${response.status}`, message, context);
+  }
+}
 
 /**
  * @typedef {object} Request
@@ -165,4 +206,98 @@ function waited(seconds, signal) {
     }, seconds * 1000);
     signal?.addEventListener("abort", stop, { once: true });
   });
+}
+
+/** The ids of files that were uploaded. Files are compared by object identity, since hashing them would read each again. */
+export class Uploads {
+  /** @type {WeakMap<ImageFile, string>} */
+  #ids = new WeakMap();
+  #transport;
+
+  /** @param {Transport} transport */
+  constructor(transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Upload an image file, even if it was uploaded before.
+   *
+   * @param {ImageFile} file
+   * @param {{signal?: AbortSignal}} [call]
+   * @returns {Promise<StoredImage>}
+   */
+  async upload(file, call) {
+    const request = { method: "POST", body: file, type: "application/octet-stream", ...call };
+    const stored = await this.#transport.json("/v1/images", request);
+    this.#ids.set(file, stored.id);
+    return stored;
+  }
+
+  /**
+   * Make a request that names images by id. Files are uploaded first, and again if the service has deleted them since.
+   *
+   * @template T
+   * @param {Images} images
+   * @param {AbortSignal | undefined} signal
+   * @param {(ids: string[] | Record<string, string[]>) => Promise<T>} request
+   * @returns {Promise<T>}
+   */
+  async use(images, signal, request) {
+    try {
+      return await request(await this.#idsOf(images, signal));
+    } catch (error) {
+      const files = picturesIn(images).filter(isFile);
+      if (!(error instanceof LayerscopeError) || error.code !== "image_not_found" || !files.length) throw error;
+      for (const file of files) this.#ids.delete(file);
+    }
+    return request(await this.#idsOf(images, signal));
+  }
+
+  /** @param {Images} images @param {AbortSignal} [signal] @returns {Promise<string[] | Record<string, string[]>>} */
+  async #idsOf(images, signal) {
+    if (isOne(images) || isMany(images)) {
+      return Promise.all([images].flat().map((picture) => this.#idOf(/** @type {Picture} */ (picture), signal)));
+    }
+    const inputs = Object.entries(images).map(async ([name, pictures]) => [name, await this.#idsOf(pictures, signal)]);
+    return Object.fromEntries(await Promise.all(inputs));
+  }
+
+  /** @param {Picture} picture @param {AbortSignal} [signal] */
+  async #idOf(picture, signal) {
+    if (isFile(picture)) return this.#ids.get(picture) ?? (await this.upload(picture, { signal })).id;
+    return idOf(picture);
+  }
+}
+
+/** The path of a stored image. @param {string | {id: string}} image */
+export function imagePath(image) {
+  return `/v1/images/${idOf(image)}`;
+}
+
+/** The id of a stored image. @param {string | {id: string}} image */
+export function idOf(image) {
+  const id = typeof image === "string" ? image : image.id;
+  if (!STORED_ID.test(id)) throw new RangeError(`The id of an image is sha256- and 64 hexadecimal digits, not ${id}.`);
+  return id;
+}
+
+/** @param {Picture} picture @returns {picture is ImageFile} */
+function isFile(picture) {
+  return picture instanceof Blob || picture instanceof ArrayBuffer || picture instanceof Uint8Array;
+}
+
+/** @param {Images} images @returns {images is Picture} */
+function isOne(images) {
+  return typeof images === "string" || isFile(/** @type {Picture} */ (images)) || typeof (/** @type {any} */ (images).id) === "string";
+}
+
+/** @param {Images} images @returns {images is readonly Picture[]} */
+function isMany(images) {
+  return Array.isArray(images);
+}
+
+/** @param {Images} images @returns {Picture[]} */
+function picturesIn(images) {
+  if (isOne(images)) return [images];
+  return isMany(images) ? [...images] : Object.values(images).flatMap(picturesIn);
 }

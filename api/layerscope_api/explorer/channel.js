@@ -5,8 +5,7 @@
  */
 
 import { buttonOf, element, replace } from "./elements.js";
-import { plain } from "./grid.js";
-import { showScale } from "./map_view.js";
+import { plain, showScale } from "./grid.js";
 import { paintNumbers } from "./maps.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */

@@ -5,8 +5,7 @@
  */
 
 import { element, fill } from "./elements.js";
-import { Grid, plain } from "./grid.js";
-import { showScale } from "./map_view.js";
+import { Grid, plain, showScale } from "./grid.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { coloursOf } from "./maps.js";
+
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
 /** @typedef {import("./maps.js").Coloring} Coloring */
 /** @typedef {import("./maps.js").Range} Range */
@@ -285,4 +287,30 @@ export function plain(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}
+
+/** The text about the value under the pointer. @param {FeatureMaps} maps @param {Unit} unit */
+export function described(maps, { tile, row, column }) {
+  const { low, high } = maps.rangeOf(tile);
+  if (maps.isVector) return `unit ${maps.channelOf(tile)} · ${plain(low)}`;
+  const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
+  if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
+  const place = maps.isMatrix ? `step ${row}, feature ${column}` : `row ${row}, column ${column}`;
+  return `${name}${place}: ${plain(maps.value(tile, row, column))} (${plain(low)} to ${plain(high)})`;
+}
+
+/**
+ * Show the colour bar with the values at its ends.
+ *
+ * @param {import("./main.js").Explorer} explorer
+ * @param {{low: number, high: number}} range
+ * @param {boolean} isOwn - Whether each channel has its own range.
+ */
+export function showScale(explorer, { low, high }, isOwn) {
+  if (!explorer.maps) return;
+  const bar = /** @type {HTMLCanvasElement} */ (document.getElementById("scale-bar"));
+  const colours = new Uint32Array(coloursOf(explorer.maps.paletteOf(explorer.coloring).name));
+  bar.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(colours.buffer), 256, 1), 0, 0);
+  /** @type {HTMLElement} */ (document.getElementById("scale-low")).textContent = isOwn ? "lowest" : plain(low);
+  /** @type {HTMLElement} */ (document.getElementById("scale-high")).textContent = isOwn ? "highest of each" : plain(high);
 }

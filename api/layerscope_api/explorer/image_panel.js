@@ -5,7 +5,6 @@
  */
 
 import { LayerscopeError } from "./client/layerscope.js";
-import { find } from "./dom.js";
 import { plain } from "./grid.js";
 import { bringIntoView } from "./layers.js";
 import { BEST_CLASSES } from "./session.js";
@@ -18,7 +17,8 @@ import { BEST_CLASSES } from "./session.js";
 /** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image; one that is stored already needs no file. */
 
 const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
-
+/** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
+const find = (id) => /** @type {T} */ (document.getElementById(id));
 
 export class ImagePanel {
   /** By id. @type {Map<string, Picture>} */

@@ -5,23 +5,26 @@
  */
 
 import { Client, LayerscopeError } from "./client/layerscope.js";
-import { choice, find, inputOf } from "./dom.js";
-import { Grid } from "./grid.js";
+import { described, Grid, plain, showScale } from "./grid.js";
 import { ImagePanel } from "./image_panel.js";
 import { LayerList, shapeOf } from "./layers.js";
-import { described, showMaps } from "./map_view.js";
 import { paletteNames, takePalettes } from "./maps.js";
-import { Session } from "./session.js";
-import { handleKey } from "./shortcuts.js";
-import { readState, VIEWS, writeState } from "./state.js";
+import { readState, Session, VIEWS, writeState } from "./session.js";
 
 /** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./session.js").Schemas} Schemas */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
 /** @typedef {import("./grid.js").Unit} Unit */
-/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./session.js").State} State */
 
 const FIRST_IMAGE = "seven";
+
+/** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
+const find = (id) => /** @type {T} */ (document.getElementById(id));
+/** A `<select>` element. @param {string} id */
+const choice = (id) => /** @type {HTMLSelectElement} */ (document.getElementById(id));
+/** An `<input>` element. @param {string} id */
+const inputOf = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
 /** The page. Modules that are loaded when they are first needed get it as an argument. */
 export class Explorer {
@@ -271,6 +274,63 @@ export class Explorer {
     await this.go({ channel: "" });
     this.grid.focus(tile);
   }
+}
+
+/** Show the feature maps of a layer. @param {Explorer} explorer @param {FeatureMaps} maps */
+function showMaps(explorer, maps) {
+  const { state, coloring } = explorer;
+  const figures = maps.statistics;
+  const dead = [...Array(maps.count).keys()].filter((tile) => maps.isDead(tile)).length;
+  const facts = [
+    find("layer-facts").textContent,
+    `${plain(figures?.min ?? maps.range.low)} to ${plain(figures?.max ?? maps.range.high)}`,
+    figures && `${Math.round((figures.fraction_zero ?? 0) * 100)} % zero`,
+    dead && `${dead} dead channel${dead > 1 ? "s" : ""}`,
+    maps.nonfinite && `${maps.nonfinite} values are not finite: drawn as the lowest or highest`,
+    maps.stride > 1 && `every ${maps.stride}th pixel is shown`,
+  ];
+  find("layer-facts").textContent = facts.filter(Boolean).join(" · ");
+  const { low, high } = coloring.range ?? maps.range;
+  for (const [id, end] of /** @type {const} */ ([["range-low", low], ["range-high", high]])) {
+    if (document.activeElement !== find(id)) inputOf(id).value = String(Number(end.toPrecision(4)));
+  }
+  explorer.grid.show(maps, coloring, state.order === "activity" ? "activity" : "number", Number(state.size) || "auto");
+  showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
+  explorer.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map: its values, and the part of the image that they see.");
+}
+
+/** React to a key, unless the user is typing text. @param {Explorer} explorer @param {KeyboardEvent} event */
+function handleKey(explorer, event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const isWriting = target.matches("input, select, textarea, dialog *");
+  if (event.key === "Escape" && explorer.menu.open) return void (explorer.menu.open = false);
+  if (event.key === "Escape" && explorer.state.channel && !isWriting) return explorer.closeChannel();
+  if (isWriting || event.ctrlKey || event.metaKey || event.altKey) return;
+  /** @type {Record<string, () => unknown>} */
+  const actions = {
+    u: () => stepLayer(explorer, -1),
+    o: () => stepLayer(explorer, 1),
+    e: () => explorer.imagePanel.step(1),
+    w: () => explorer.imagePanel.step(-1),
+    "/": () => find("find").focus(),
+    "?": () => find("help").click(),
+  };
+  VIEWS.forEach((view, place) => (actions[place + 1] = () => explorer.go({ view })));
+  const tabs = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 });
+  if (target.matches("[role=tab]") && event.key in tabs) {
+    const view = VIEWS[(VIEWS.indexOf(explorer.state.view) + tabs[event.key] + VIEWS.length) % VIEWS.length];
+    actions[event.key] = () => (find(`tab-${view}`).focus(), explorer.go({ view }));
+  }
+  if (!actions[event.key]) return;
+  event.preventDefault();
+  actions[event.key]();
+}
+
+/** Show the layer that is `by` places further in the list. @param {Explorer} explorer @param {number} by */
+function stepLayer(explorer, by) {
+  const place = explorer.layers.findIndex(({ address }) => address === explorer.state.layer) + by;
+  const layer = explorer.layers[Math.max(0, Math.min(explorer.layers.length - 1, place))];
+  return explorer.go({ layer: layer.address, channel: "" });
 }
 
 /** @param {string | null} key */

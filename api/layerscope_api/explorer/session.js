@@ -1,5 +1,7 @@
 /**
- * Session: the requests about one model and one image. Each is sent once, and its answer is kept.
+ * Session: the state that the address describes, and the requests about its model and image.
+ *
+ * Links and the browser's history work because the fragment of the address describes everything that is shown.
  *
  * @module
  */
@@ -9,7 +11,12 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {import("./client/layerscope.js").Client} Client */
 /** @typedef {import("./client/layerscope.js").Schemas} Schemas */
 /** @typedef {Schemas["LayerRow"]} Layer */
+/** @typedef {typeof DEFAULTS} State */
 
+export const VIEWS = ["maps", "statistics", "heat", "compare", "graph"];
+const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best" };
+/** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
+const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target"]);
 /** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */
 const FETCHED_WHOLE = 1 << 18;
 /** Most values of one layer; of larger ones only every n-th pixel is fetched. */
@@ -19,7 +26,20 @@ export const BEST_CLASSES = 5;
 const THUMBNAILS_AT_ONCE = 24;
 const KEPT = 24;
 
-/** The requests about one model and one image. */
+/** The state that the address describes. @returns {State} */
+export function readState() {
+  return { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
+}
+
+/** Write a changed state into the address. @param {State} state @param {Partial<State>} change */
+export function writeState(state, change) {
+  const next = { ...state, ...change };
+  const isNavigation = NAVIGATION.some((name) => next[name] !== state[name]);
+  const changed = Object.entries(next).filter(([name, value]) => value !== DEFAULTS[/** @type {keyof State} */ (name)]);
+  history[isNavigation ? "pushState" : "replaceState"](null, "", `#${new URLSearchParams(changed)}`);
+}
+
+/** The requests about one model and one image. Each is sent once, and its answer is kept. */
 export class Session {
   #stop = new AbortController();
   /** @type {Map<string, Promise<any>>} */
