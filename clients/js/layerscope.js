@@ -13,7 +13,7 @@
  */
 
 import { Activations, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
-import { idOf, imagePath, jsonLines, LayerscopeError, read, Transport, Uploads } from "./transport.js";
+import { idOf, imagePath, imagesBody, jsonLines, LayerscopeError, read, Transport, Uploads } from "./transport.js";
 
 export { Activations, LayerscopeError, readNpy, readSafetensors, Tensor, writeNpy };
 
@@ -127,12 +127,7 @@ export class Client {
     return this.#transport.json(imagePath(id), call);
   }
 
-  /**
-   * A small picture of a stored image.
-   * @param {string} id
-   * @param {Options<"thumbnail">} [options]
-   * @returns {Promise<Blob>}
-   */
+  /** A small picture of a stored image. @param {string} id @param {Options<"thumbnail">} [options] @returns {Promise<Blob>} */
   async thumbnail(id, { signal, ...query } = {}) {
     const response = await this.#transport.send(`${imagePath(id)}/thumbnail.png`, { query, signal });
     return read(signal, () => response.blob());
@@ -347,13 +342,7 @@ export class Model {
       if (method === "GET" && Array.isArray(ids)) {
         return this.#transport.send(path, { query: { image: ids, ...query }, accept, signal });
       }
-      const body = JSON.stringify(Array.isArray(ids) ? { images: byId(ids) } : { inputs: Object.fromEntries(Object.entries(ids).map(([name, each]) => [name, byId(each)])) });
-      return this.#transport.send(path, { method: "POST", query, body, type: "application/json", accept, signal });
+      return this.#transport.send(path, { method: "POST", query, body: imagesBody(ids), type: "application/json", accept, signal });
     });
   }
-}
-
-/** @param {string[]} ids */
-function byId(ids) {
-  return ids.map((id) => ({ id }));
 }

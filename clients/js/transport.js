@@ -301,3 +301,10 @@ function picturesIn(images) {
   if (isOne(images)) return [images];
   return isMany(images) ? [...images] : Object.values(images).flatMap(picturesIn);
 }
+
+/** The JSON body of a request that names images by id. @param {string[] | Record<string, string[]>} ids - By input, if there are several. */
+export function imagesBody(ids) {
+  const named = (/** @type {string[]} */ each) => each.map((id) => ({ id }));
+  if (Array.isArray(ids)) return JSON.stringify({ images: named(ids) });
+  return JSON.stringify({ inputs: Object.fromEntries(Object.entries(ids).map(([name, each]) => [name, named(each)])) });
+}
