@@ -1,4 +1,4 @@
-"""What a run of one model takes, for inputs of any size: `layerscope.graph.analysis.liveness` in bytes, remembered."""
+"""Cost model: estimates of the memory and the work of a run, for inputs of any size, kept in a cache."""
 
 import threading
 from collections.abc import Callable, Sequence

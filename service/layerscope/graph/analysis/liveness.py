@@ -1,9 +1,9 @@
-"""How much memory and work a run takes on its way to what is wanted: estimates from the layer calls alone.
+"""Liveness: estimates of the memory and the work of a run from the layer calls alone.
 
-TensorFlow computes only what the wanted taps need, and gives a value's memory back when its last reader is done. So a
-value lives from the call that makes it to the last call that reads it, or to the end if it is wanted, and the fullest
-moment is what a run takes. What a layer needs inside while it computes, and memory that is used again in place, are
-not seen.
+TensorFlow computes only what the fetched taps need, and frees a value when its last reader has run. So a value is alive
+from the call that computes it to the last call that reads it, or to the end of the run if it is fetched. The peak memory of a
+run is the largest sum of live values. Two things are not seen: temporary memory inside a layer, and values that a layer
+writes over its input.
 """
 
 from collections import Counter
@@ -15,7 +15,11 @@ Addresses = frozenset[str]
 
 
 class Liveness:
-    """Which values each call of one model makes and reads. `calls` are in the order in which they are made."""
+    """Which values each call of one model computes and reads.
+
+    Args:
+        calls: those of the model, in the order in which they are made.
+    """
 
     def __init__(self, calls: Sequence[LayerCall]) -> None:
         self._makers: dict[str, Addresses] = {}
@@ -24,7 +28,7 @@ class Liveness:
         self._steps = [(_outputs(call), self._read_by(call)) for call in calls if not call.origins]
 
     def peak(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
-        """The sum of the sizes of all values that live at the fullest moment.
+        """The largest sum of the sizes of values that are alive at the same time.
 
         Args:
             wanted: the taps that are fetched.
@@ -44,15 +48,16 @@ class Liveness:
         return fullest
 
     def total(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
-        """The sum of the sizes of all values on the way, which a derivative keeps. Arguments as for `peak`."""
+        """The sum of the sizes of all computed values: a gradient keeps them all. Arguments as for `peak`."""
         kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
         runs, _ = self._needed(wanted, kept)
         return sum(size(tap) for number in runs for tap in self._steps[number][0])
 
     def work(self, wanted: Collection[Tap], size: Callable[[Tap], int]) -> int:
-        """The multiplications of all calls that run, as if each number a layer makes took one of its channel's weights.
+        """The multiplications of all calls that run, as if a layer used each weight of a channel once for each number.
 
-        That is so for convolutions and dense layers, and good enough to compare one run with another.
+        That is right for convolutions and dense layers, and good enough to compare one run with another. Arguments as for
+        `peak`.
         """
         kept = _union(self._makers[tap.address] for tap in wanted if tap.place.site == "output")
         runs, _ = self._needed(wanted, kept)
@@ -61,6 +66,7 @@ class Liveness:
 
     def _needed(self, wanted: Iterable[Tap], kept: Addresses) -> tuple[list[int], dict[str, int]]:
         """The numbers of the steps that run, in order, and the last of them that reads each value."""
+        # Backwards: the first reader that is met is the last one of a run.
         needed = kept.union(*(self._read_for(tap) for tap in wanted))
         runs: list[int] = []
         last_reader: dict[str, int] = {}
@@ -73,13 +79,13 @@ class Liveness:
         return runs[::-1], last_reader
 
     def _made_by(self, tap: Tap) -> Addresses:
-        """What a layer gives that is made of other layers is what they make."""
+        """The values behind a tap: those of the layers inside, if its layer is made of other layers."""
         if not tap.layer.origins:
             return frozenset([tap.address])
         return _union(self._makers[origin] for origin in tap.layer.origins[tap.place.output])
 
     def _read_for(self, tap: Tap) -> Addresses:
-        """What a layer got is made by others; what its activation function got is made where its output is."""
+        """The values that a tap needs: an input is computed by other layers, a preactivation with its own layer."""
         if tap.place.site == "input":
             return self._read_by(tap.layer)
         return _union(self._makers[each.address] for each in _outputs(tap.layer))

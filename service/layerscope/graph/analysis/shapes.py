@@ -1,4 +1,4 @@
-"""What shape every tap has for one image, inferred by TensorFlow from the graph alone."""
+"""Shapes of all taps for one image, inferred by TensorFlow from the graph alone."""
 
 import threading
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ class TapShapes:
         """The shapes by the tensor's name, on inputs of `input_shapes`, all without batch axis.
 
         Where a layer folds other axes into the batch axis, the number of rows that one image has comes first. None
-        stands for a size that the graph does not tell, as it does not behind a loop of unknown length. Whoever
-        learns such a size may put it into the dictionary.
+        stands for a size that the graph does not tell, as behind a loop of unknown length. A caller that measures
+        such a size may put it into the dictionary.
 
         Raises:
             InputMismatch: the model cannot run on inputs of these sizes.
@@ -71,7 +71,7 @@ class TapShapes:
 
 
 def _of_one_image(tap: Tap, inferred: Any) -> Shape:
-    """What Keras said of a shape holds; what it left open is as inferred."""
+    """The shape of a tap: sizes that Keras declared, and inferred sizes where it declared none."""
     if inferred.rank is None:
         return tap.shape
     sizes = inferred.as_list()

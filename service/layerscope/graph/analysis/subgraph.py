@@ -1,4 +1,4 @@
-"""The part of a graph that some of its tensors need."""
+"""Subgraphs: the part of a graph that some tensors need, and the nodes on all paths between two tensors."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,11 @@ _KEPT = 16
 
 
 class GraphParts:
-    """A serialized GraphDef, to take parts out of. Its `nodes` are by name."""
+    """Takes parts out of one graph. Safe to use from many threads.
+
+    Attributes:
+        nodes: all nodes, by name.
+    """
 
     def __init__(self, serialized: bytes) -> None:
         self._whole = tf.compat.v1.GraphDef.FromString(serialized)
@@ -39,7 +43,17 @@ class GraphParts:
         return part
 
     def dominators(self, source: str, target: str) -> set[str]:
-        """The names of the nodes that every way from a tensor to another leads through, both among them."""
+        """The dominators of `target` in the graph that begins at `source`: the nodes on every path between them.
+
+        Args:
+            source: the name of a tensor.
+            target: the name of a tensor that is computed from it.
+
+        Returns:
+            The names of the nodes, those of `source` and `target` among them.
+        """
+        # In topological order, an edge spans the nodes between its two ends. A node is on every path exactly if no edge
+        # spans it: then each path must pass through it. So one pass that remembers the furthest reader so far is enough.
         start = node_of(source)
         places: dict[str, int] = {}
         last_reader: dict[str, int] = {}
@@ -57,7 +71,7 @@ class GraphParts:
         return found
 
     def between(self, given: Mapping[str, str], tensors: Iterable[str]) -> Any:
-        """A GraphDef with what computing `tensors` needs from those given, which are placeholders of any shape.
+        """A GraphDef that computes `tensors` from those given, which become placeholders of any shape.
 
         Args:
             given: the dtypes of tensors by name.

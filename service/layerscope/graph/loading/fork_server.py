@@ -1,4 +1,7 @@
-"""The process that opens models: a fork for each, see `loading`. Run as `python -m layerscope.graph.loading.fork_server FD`."""
+"""Fork server: the process that forks a child for each model to open, see `loader` and `wire`.
+
+It runs as a fork of the service, or as `python -m layerscope.graph.loading.fork_server FD`, FD being its socket.
+"""
 
 import multiprocessing
 import os
@@ -21,8 +24,8 @@ _fork = multiprocessing.get_context("fork")
 
 
 def serve(service: socket.socket) -> None:
-    """Fork a child for each request that comes from the socket, until it is closed at the other end."""
-    # Whatever a model's plugins print must not get into what the service prints.
+    """Fork a child for each request from the socket, until the other end closes it."""
+    # The plugins of a model must not print into the standard output of the service.
     os.dup2(2, 1)
     while True:
         request, descriptors, _, _ = socket.recv_fds(service, _LONGEST_REQUEST, 1)
@@ -36,7 +39,7 @@ def serve(service: socket.socket) -> None:
 
 
 def _supervised(service: socket.socket, source: ModelSource, file: BinaryIO) -> int | None:
-    """Load in a child and give its exit status; None if the service has gone meanwhile."""
+    """Load in a child; the exit status of the child, None if the service closed the socket meanwhile."""
     child = _fork.Process(target=_load, args=(service, source, file))
     child.start()
     # A process that a plugin started may hold the sentinel open for longer than the child lives.
@@ -51,7 +54,7 @@ def _load(service: socket.socket, source: ModelSource, file: BinaryIO) -> None:
     service.close()
     if source.bounds is not None:
         confine(source.bounds)
-    # The service computes there, and TensorFlow takes all of a device's memory at once.
+    # The service computes on the GPUs, and TensorFlow would take all memory of a GPU here.
     tf.config.set_visible_devices([], "GPU")
     try:
         prepare_into(file, source)

@@ -1,10 +1,11 @@
-"""Open models in other processes: what a file or its plugins do there costs the service one load at most.
+"""Loader: models are opened in other processes, so that a file or its plugins can spoil one load at most.
 
-    service ── request, file ──▶ fork server ── fork ──▶ child: opens the model, traces it, fills the file, ends
-            ◀── how it ended ───
+    service ── request, file ──▶ fork server ── fork ──▶ child: opens the model, traces it, fills the file, exits
+            ◀── exit status ───
 
-The fork server has imported TensorFlow and does nothing but fork, so a load does not wait for the import; and whatever a
-load took, registered or broke is gone with its child. The answer is the file, see `handover`.
+The fork server has imported TensorFlow and does nothing but fork, so a load does not wait for the import, and memory,
+registrations and damage of a load end with its child. `wire` describes the messages. The result is the file, see
+`layerscope.graph.prepared.prepared_model`.
 """
 
 import gc
@@ -30,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 
 class LoaderProcess:
-    """Prepares models in a process that runs while somebody is inside the context. Safe to use from many threads.
+    """Prepares models in a fork server that runs while the context is entered. Safe to use from many threads.
 
-    One context may be entered many times, also at once: the last one out ends the process.
+    The context may be entered several times, also at the same time: leaving the last one ends the process.
     """
 
     def __init__(self) -> None:
@@ -54,8 +55,8 @@ class LoaderProcess:
     def start(self) -> None:
         """Start the process now and not with the first load.
 
-        That is worth it at the very beginning of a program, which can fork then: a later start has to import
-        TensorFlow a second time.
+        At the very beginning, a program can fork the process from itself. A later start has to import TensorFlow a
+        second time.
         """
         with self._lock:
             self._server = self._server or _ForkServer()
@@ -68,15 +69,18 @@ class LoaderProcess:
         """
         with self, self._lock, anonymous_file() as file:
             self.start()
-            _require_success(self._ask(source, file))
+            _require_success(self._request(source, file))
             return read(file)
 
-    def _ask(self, source: ModelSource, file: BinaryIO) -> int | None:
-        """Without an answer the process is of no use any more: a late one would be taken for the next one's."""
+    def _request(self, source: ModelSource, file: BinaryIO) -> int | None:
+        """Send a request and wait for the status of its child; None without one.
+
+        The process is ended then: a late answer would be taken for that of the next request.
+        """
         status = None
         try:
             with suppress(OSError):
-                status = self._server.ask(source, file) if self._server else None
+                status = self._server.request(source, file) if self._server else None
         finally:
             if status is None:
                 self._stop()
@@ -89,25 +93,25 @@ class LoaderProcess:
 
 
 SHARED_LOADER = LoaderProcess()
-"""The one that the engines of this process share."""
+"""The loader that all engines of this process share."""
 
 
 class _ForkServer:
-    """The running process, and the socket to it. It ends when the socket is closed, by whatever cause."""
+    """The running fork server and the socket to it. The process ends when the socket closes, for any reason."""
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair()
         with other:
             self._wait = _fork(other) if _may_fork() else _execute(other)
 
-    def ask(self, source: ModelSource, file: BinaryIO) -> int | None:
-        """Have a child fill the file; its exit status, None if the process is gone."""
+    def request(self, source: ModelSource, file: BinaryIO) -> int | None:
+        """Let a child fill the file; the exit status of the child, None if the fork server has ended."""
         socket.send_fds(self._socket, [REQUEST.dump_json(source)], [file.fileno()])
         answer = self._socket.recv(STATUS.size, socket.MSG_WAITALL)
         return int(STATUS.unpack(answer)[0]) if len(answer) == STATUS.size else None
 
     def end(self) -> None:
-        """End it, and the load that it may be busy with."""
+        """End the process, and a load that it is busy with."""
         self._socket.close()
         self._wait()
 
@@ -129,7 +133,7 @@ def _require_success(status: int | None) -> None:
 
 
 def _may_fork() -> bool:
-    """A process with threads, or in which TensorFlow has run, cannot be used after a fork."""
+    """Whether a fork of this process is usable: it has no other threads, and TensorFlow has not run in it."""
     return threading.active_count() == 1 and context.context_safe() is None
 
 
@@ -163,7 +167,7 @@ def _fork(end: socket.socket) -> Callable[[], object]:
 
 
 def _forget_parent(kept: int) -> None:
-    """Close what was inherited, such as sockets that listen, and take no part in how signals are handled."""
+    """Close inherited descriptors, such as listening sockets, and undo the signal handling of the parent."""
     # Nothing of the parent's may be collected here: that would close descriptors that have a new meaning.
     gc.freeze()
     os.setpgid(0, 0)

@@ -1,6 +1,6 @@
-"""Prepare a model to be served: open its file, trace it, and write down what came of it.
+"""Preparation of a model: its file is opened and traced, and the trace is written to a file.
 
-This runs what comes with the model, such as its plugins. A service does it in a process of its own, see `loading`.
+This runs code that comes with the model, such as its plugins. A service does it in another process, see `loader`.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ def _require_trust(source: ModelSource) -> None:
 
 
 def _with_preset(manifest: Manifest) -> Manifest:
-    """The declaration, with the preprocessing that the declared architecture was trained with if it says none."""
+    """The declaration; if it has no preprocessing, with that which the declared architecture was trained with."""
     preset = preset_of(manifest)
     if preset is None or manifest.preprocessing is not None:
         return manifest
@@ -95,7 +95,7 @@ def _beside(folder: Path, name: str) -> Path:
 
 
 def _digest(parts: Iterable[Path]) -> str:
-    """SHA-256 over all that makes the model what it is, so that another declaration is another model."""
+    """SHA-256 over the model's file, declaration, plugins and weights: another declaration is another model."""
     digest = hashlib.sha256()
     for path in parts:
         for each in sorted(path.rglob("*")) if path.is_dir() else [path]:

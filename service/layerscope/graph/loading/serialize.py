@@ -1,4 +1,4 @@
-"""Pack a trace for another process: its constants into the graph, the values of its variables into a file."""
+"""Serialization of a trace for another process: constants go into the graph, values of variables into a file."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from layerscope.models.manifest import Manifest
 
 
 def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, parameters: int) -> None:
-    """Write a traced model, in the form that `handover.read` reads.
+    """Write a traced model, in the form that `prepared_model.read` reads.
 
     Raises:
         ModelRefused: the model holds state other than numbers, such as a lookup table.
@@ -37,7 +37,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
 
 
 def _move_captures(file: BinaryIO, trace: Trace, graph: Any) -> Iterator[Weight]:
-    """Turn the placeholders of what was captured into constants and variables; write the variables' values."""
+    """Turn the placeholders of captured tensors into constants and variables, and write the values of variables."""
     file.seek(ALIGNMENT)
     nodes = {node.name: node for node in graph.node}
     for placeholder, source in trace.captures:

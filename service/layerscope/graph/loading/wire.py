@@ -1,4 +1,13 @@
-"""Messages between the loader process and the fork server that it starts."""
+"""Wire protocol between a service and its fork server.
+
+    service                                     fork server
+      REQUEST, with a file descriptor  ──▶       forks a child, which fills the file and exits
+      STATUS                           ◀──       the exit status of the child
+
+The two share a stream socket pair. There is one request at a time, so a message needs no number. The result is not sent:
+it is in the file, see `layerscope.graph.prepared.prepared_model`. The end of the stream, from either side, ends the fork
+server and its child.
+"""
 
 import struct
 
@@ -7,8 +16,8 @@ from pydantic import TypeAdapter
 from layerscope.models.directory import ModelSource
 
 REQUEST = TypeAdapter(ModelSource)
-"""What is sent with the file: a model's source, as JSON."""
+"""A request: the source of a model as JSON. The descriptor of the file travels with it (SCM_RIGHTS)."""
 
 
 STATUS = struct.Struct("!i")
-"""What comes back: the exit status of the child, or the number of the signal that ended it, negative."""
+"""An answer: the exit status of the child, or minus the number of the signal that ended it, in network byte order."""

@@ -1,4 +1,4 @@
-"""How places along one axis of a feature map and units along that of another, which is computed from it, belong."""
+"""Axes: which units along an axis of a feature map read which places along the axis of an earlier one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,14 @@ from layerscope.graph.receptive.reach import Line
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: unit u is computed from places `offset + stride * u` up to `size` further; those beyond are padding.
+    """One axis. Unit u is computed from `size` places, from `offset + stride * u` on.
+
+    Of these, places below 0, and from `places` on, are padding.
 
     Attributes:
-        offset, stride, size: of the field of a unit.
-        places: how many places there are.
-        units: how many units there are.
+        offset, stride, size: of the receptive field of a unit.
+        places: the number of places of the earlier map.
+        units: the number of units of the later map.
     """
 
     offset: int
@@ -28,10 +30,13 @@ class Axis:
         return cls(line.offset, line.stride, line.size, places, units)
 
     def behind(self, other: "Axis") -> "Axis | None":
-        """The axis between the units of `other`, as places, and those of this; both are computed from one input.
+        """The axis from the units of `other`, as places, to the units of this one; both begin at the same input.
 
-        None if this one's field is not made of whole fields of the other's.
+        None if the field of a unit here is not made of whole fields of the other's units.
         """
+        # A unit u of this axis begins at the input's place self.offset + self.stride * u, and a unit v of the other at
+        # other.offset + other.stride * v. So u begins where v does only if other.stride divides both self.stride and the
+        # difference of the offsets. It ends where some unit ends only if other.stride divides the difference of the sizes.
         stride, rest = divmod(self.stride, other.stride)
         offset, off = divmod(self.offset - other.offset, other.stride)
         more, over = divmod(self.size - other.size, other.stride)
@@ -40,7 +45,7 @@ class Axis:
         return Axis(offset, stride, more + 1, other.units, self.units)
 
     def changed(self, places: range) -> range:
-        """The units that see any of some places."""
+        """The units that read any of some places."""
         if not places:
             return range(0)
         first = (places.start - self.offset - self.size) // self.stride + 1
@@ -49,10 +54,11 @@ class Axis:
         return found or range(0)
 
     def windows(self, changes: Iterable[range]) -> list[range]:
-        """For each change, places that suffice to compute the changed units as if all were there; all of one length.
+        """For each change, the places from which the changed units can be computed; all windows have one length.
 
-        A window begins a multiple of the stride from the axis' begin, and its end lies as far from the axis' end, so
-        that units lie in a window as they do in the whole, whatever padding comes to.
+        A window begins a multiple of the stride behind the begin of the axis, and ends a multiple of the stride before
+        its end. SAME padding depends on the length of its input modulo the stride, so units then lie at the same places
+        of the window as of the whole map. Windows of one length run as one batch.
         """
         seen = [self._seen(self.changed(places)) for places in changes]
         begins = [each.start - each.start % self.stride for each in seen]
@@ -62,11 +68,11 @@ class Axis:
         return [range(min(begin, last), min(begin, last) + length) for begin in begins]
 
     def units_from(self, window: range) -> int:
-        """The unit that is the first of a window."""
+        """The number, in the whole map, of the first unit that is computed from a window."""
         return window.start // self.stride
 
     def _seen(self, units: range) -> range:
-        """The places that units are computed from."""
+        """The places, without padding, that units are computed from."""
         if not units:
             return range(0)
         first = self.offset + self.stride * units.start

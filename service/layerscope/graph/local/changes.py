@@ -1,4 +1,4 @@
-"""Versions of one image of which a box each is covered, along a path."""
+"""Local changes of one image along a path: each version has one covered box."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class _Stage:
-    """From one checkpoint to the next: where the changes lie there, and the windows that are run for them."""
+    """From one checkpoint to the next.
+
+    Attributes:
+        boxes: for each version, where its change is at the checkpoint.
+        windows: for each version, what is run: the changed box and all that its readers read around it.
+        changed: for each version, where its change is at the following checkpoint.
+    """
 
     checkpoint: Checkpoint
     following: Checkpoint
@@ -36,7 +42,7 @@ class _Stage:
         )
 
     def found(self, version: int, units: Array) -> Array:
-        """What the change is at the next checkpoint, of the units that were computed in the window.
+        """The changed values at the following checkpoint, cut out of the units that were computed from the window.
 
         Raises:
             InputMismatch: the layers between made fewer units of the window than of the whole.
@@ -53,10 +59,14 @@ class _Stage:
 
 
 class LocalChanges:
-    """Versions of one image of which a box each is covered.
+    """Versions of one image, each with one covered box.
+
+    A version is computed in stages. Each stage takes a window out of the values of the whole image at a checkpoint, pastes
+    the changed box in, runs the layers up to the following checkpoint on the window, and cuts the changed box out of the
+    result. At the last checkpoint the box is pasted into the values of the whole image, and the rest of the model runs.
 
     Args:
-        executable: what runs.
+        executable: of the model.
         path: from the input that is covered.
         values: of the image as it is, without an axis of images, at each checkpoint of the path.
         others: of the model's other inputs, likewise.
@@ -88,11 +98,11 @@ class LocalChanges:
 
     @property
     def is_ready(self) -> bool:
-        """Whether all plans are there."""
+        """Whether all plans are compiled."""
         return all(self._executable.plans.is_part_ready(*part) for part in self._parts())
 
     def compile(self) -> None:
-        """Have all plans."""
+        """Compile all plans."""
         for part in self._parts():
             self._executable.plans.compile_part(*part)
 
@@ -100,7 +110,7 @@ class LocalChanges:
         """Values of some versions, (versions, *tap shape): of the path's target or its last checkpoint.
 
         Raises:
-            InputMismatch: the layers on the way do not compute parts of their input as they do the whole.
+            InputMismatch: the layers on the path compute a part of their input in another way than the whole.
         """
         last = self._path.checkpoints[-1]
         everything = tuple(range(axis.units) for axis in last.axes)
@@ -109,7 +119,7 @@ class LocalChanges:
         return whole if tap is last.tap else self._run_between(last, whole, tap)
 
     def _carried(self, versions: Sequence[int]) -> list[Array]:
-        """What the covers of some versions become at the last checkpoint."""
+        """The changed values of some versions at the last checkpoint."""
         first = self._path.checkpoints[0]
         contents = [self._cover[_index(first, self._boxes[each], self._cover.ndim)] for each in versions]
         for stage in self._stages:
@@ -126,7 +136,7 @@ class LocalChanges:
     def _pasted(
         self, checkpoint: Checkpoint, windows: Sequence[Box], boxes: Sequence[Box], contents: Sequence[Array]
     ) -> Array:
-        """What lies in windows of a checkpoint's values, with each change in its place as far as it lies there."""
+        """Windows of the values at a checkpoint, with the part of each change that is inside its window pasted in."""
         values = self._values[checkpoint.tap]
         rank = values.ndim
         crops = np.stack([values[_index(checkpoint, window, rank)] for window in windows])
@@ -148,14 +158,14 @@ def _common(places: range, others: range) -> range:
 
 
 def _moved(box: Box, firsts: Iterable[int]) -> Box:
-    """A box as it lies in a window that begins elsewhere."""
+    """A box in the coordinates of a window that begins at `firsts`."""
     return tuple(
         range(each.start - first, each.stop - first) for each, first in zip(box, firsts, strict=True)
     )
 
 
 def _index(checkpoint: Checkpoint, box: Box, rank: int) -> tuple[slice, ...]:
-    """What takes a box out of the values of a checkpoint."""
+    """The index of a box in the values of a checkpoint."""
     index = [slice(None)] * rank
     for number, places in zip(checkpoint.numbers, box, strict=True):
         index[number] = slice(places.start, places.stop)

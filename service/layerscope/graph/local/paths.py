@@ -1,4 +1,9 @@
-"""The layers between which a change is carried on as a box: those that spare the most work."""
+"""Paths of local changes: the checkpoints between which a changed box is computed, chosen for the least work.
+
+A tap can be a checkpoint if it is a dominator of the target: every path from the input to the target leads through it, so
+that its values are all that the layers behind need. Checkpoints are chosen greedily. In each step, the one that saves most is
+added, until it saves less than 3 %.
+"""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,21 +24,21 @@ from layerscope.graph.taps.tap import Tap
 _KEPT = 64
 _PLANE = {"y", "x"}
 _WORTH = 0.97
-"""A further checkpoint must leave at most so much of the work: each takes a call."""
+"""A further checkpoint must reduce the work to at most this share: each checkpoint costs a call of TensorFlow."""
 
 _COPIED = 64
-"""How many multiplications take as long as a number that is fetched, put around a box, and fed."""
+"""The cost of a number that is fetched, copied around a box and fed, in multiplications."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A value on the way.
+    """A tap on a path.
 
     Attributes:
         tap: of an input or a layer.
-        numbers: which axes of the values of one image are those of places.
-        axes: how its units belong to places of the input.
-        size: how many numbers it is for one image.
+        numbers: the axes of rows and columns in the values of one image.
+        axes: which places of the input its units read, along rows and columns.
+        size: the number of values for one image.
     """
 
     tap: Tap
@@ -42,19 +47,19 @@ class Checkpoint:
     size: int
 
     def behind(self, other: "Checkpoint") -> tuple[Axis, ...] | None:
-        """The axes from the units of an earlier checkpoint to those of this; None if they do not fit each other."""
+        """The axes from the units of an earlier checkpoint to those of this one; None if they do not fit."""
         axes = [own.behind(before) for own, before in zip(self.axes, other.axes, strict=True)]
         return None if None in axes else tuple(each for each in axes if each is not None)
 
 
 @dataclass(eq=False)
 class LocalPath:
-    """From an input to a target: the first checkpoint is the input, and behind the last all is computed.
+    """A path from an input to a target.
 
     Attributes:
-        checkpoints: on the way.
-        target: the value at its end, which is computed from the input through each of the checkpoints only.
-        is_trusted: whether it has led to the values that the whole model has; None before somebody has tried.
+        checkpoints: in order; the first is the input. Behind the last, everything is computed.
+        target: the tap at the end, which depends on the input only through each of the checkpoints.
+        is_trusted: whether the path gave the values of the whole model; None before it was tried.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -63,7 +68,7 @@ class LocalPath:
 
 
 class LocalPaths:
-    """The paths of one model."""
+    """The paths of one model, kept in a cache. Safe to use from many threads."""
 
     def __init__(self, executable: Executable, fields: ReceptiveFields, taps: TapIndex) -> None:
         self._executable = executable
@@ -76,17 +81,17 @@ class LocalPaths:
     def best(
         self, source: Tap, target: Tap, input_shapes: Sequence[tuple[int, ...]], box: tuple[int, int]
     ) -> LocalPath | None:
-        """The path of least work.
+        """The path of the least work.
 
         Args:
             source: an input with rows and columns.
-            target: what is wanted.
+            target: the tap to compute.
             input_shapes: of one image.
-            box: how many rows and columns change.
+            box: the numbers of rows and columns that change.
 
         Returns:
-            None where nothing is spared: what the first layers compute of a box depends on the whole image, or the box
-            is as good as the whole.
+            None where nothing is saved: already the first layers read the whole image, or the changed box reaches over
+            almost all of it.
         """
         key = (source, target, *map(tuple, input_shapes), box)
         with self._lock:
@@ -111,19 +116,21 @@ class LocalPaths:
         total = self._executable.inspection.work([target], input_shapes)
         chosen, least = [start], float(total)
         while candidates:
-            ways = {each: sorted([*chosen, each], key=work.__getitem__) for each in candidates}
-            costs = {each: _cost(way, middle, work, total) for each, way in ways.items()}
+            candidate_paths = {each: sorted([*chosen, each], key=work.__getitem__) for each in candidates}
+            costs = {
+                each: _cost(checkpoints, middle, work, total) for each, checkpoints in candidate_paths.items()
+            }
             best = min(candidates, key=costs.__getitem__)
             if costs[best] > _WORTH * least:
                 break
-            chosen, least = ways[best], costs[best]
+            chosen, least = candidate_paths[best], costs[best]
             candidates.remove(best)
         return LocalPath(tuple(chosen), target) if len(chosen) > 1 else None
 
     def _checkpoints(
         self, start: Checkpoint, target: Tap, input_shapes: Sequence[tuple[int, ...]], box: Box
     ) -> Iterator[Checkpoint]:
-        """The values that every way from the input to the target leads through, as far as changes stay boxes."""
+        """The dominators of the target that could be checkpoints, in graph order, until a change covers a whole map."""
         number = self._inputs.index(start.tap)
         dominators = self._executable.inspection.dominators(start.tap, target)
         seen = {start.tap.tensor.name, target.tensor.name}
@@ -143,7 +150,7 @@ class LocalPaths:
 def _checkpoint(
     tap: Tap, shape: Sequence[int], axes: Sequence[Axis] = (), lines: Mapping[str, Line] | None = None
 ) -> Checkpoint | None:
-    """A value with rows and columns; without `lines` an input."""
+    """A checkpoint at a tap with rows and columns, None for other taps; without `lines`, the tap is an input."""
     numbers = {name: axis - 1 for name, axis in axes_of_places(tap.channel_axis, len(shape)).items()}
     if set(numbers) != _PLANE or (lines is not None and set(lines) != _PLANE):
         return None
@@ -160,10 +167,10 @@ def _is_whole(axis: Axis, units: range) -> bool:
     return len(units) == axis.units
 
 
-def _cost(way: Sequence[Checkpoint], box: Box, work: Mapping[Checkpoint, int], total: int) -> float:
-    """The work for one change on a way, about; infinite where fields along it do not fit each other."""
-    cost = float(total - work[way[-1]] + _COPIED * way[-1].size)
-    for checkpoint, following in pairwise(way):
+def _cost(checkpoints: Sequence[Checkpoint], box: Box, work: Mapping[Checkpoint, int], total: int) -> float:
+    """The estimated work for one change along some checkpoints; infinite where their axes do not fit."""
+    cost = float(total - work[checkpoints[-1]] + _COPIED * checkpoints[-1].size)
+    for checkpoint, following in pairwise(checkpoints):
         axes = following.behind(checkpoint)
         if axes is None:
             return inf

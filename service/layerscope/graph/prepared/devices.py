@@ -1,4 +1,4 @@
-"""What TensorFlow computes on."""
+"""Devices that TensorFlow computes on."""
 
 from functools import cache
 

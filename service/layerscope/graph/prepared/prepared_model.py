@@ -1,11 +1,11 @@
-"""A prepared model as data, in one anonymous file: what the process that opens models hands to the one that serves.
+"""Prepared model: a traced model as data in one anonymous file, from the process that opens models to the service.
 
-    header       where the graph and the metadata begin, and where the file ends
-    weights      each at a multiple of 64 bytes, so that TensorFlow can compute from them where they lie
+    header       the offsets of the graph and the metadata, and the length of the file: three 64-bit little-endian numbers
+    weights      each at a multiple of 64 bytes, so that TensorFlow can compute from them in place
     graph        a serialized GraphDef, with constants, and with variables that have no value yet
-    metadata    JSON: a `ModelMetadata`, or a `Refusal`
+    metadata     JSON: a `ModelMetadata`, or a `Refusal`
 
-Reading it runs nothing. A file without a header was never finished.
+Reading the file runs no code of the model. The header is written last: a file without one was never finished.
 """
 
 import mmap
@@ -27,14 +27,14 @@ from layerscope.models.manifest import Manifest
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ALIGNMENT = 64
-"""Bytes of the header, and what the offset of every weight is a multiple of."""
+"""Bytes of the header. The offset of every weight is a multiple of it."""
 
 _POSITIONS = struct.Struct("<3Q")
 
 
 @dataclass(frozen=True)
 class Weight:
-    """A variable of the graph, by the name of its operation, and where in the file its values are."""
+    """A variable of the graph, by the name of its operation, and the offset of its values in the file."""
 
     name: str
     dtype: str
@@ -44,7 +44,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """Everything about a prepared model but its graph and its weights.
+    """Everything about a prepared model except its graph and its weights.
 
     Attributes:
         digest: names the model's file, its declaration and its plugins.
@@ -68,7 +68,7 @@ class ModelMetadata:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why there is no metadata: what `model_refusal` makes an error of."""
+    """Why there is no metadata; `model_refusal` makes an error of it."""
 
     code: str
     message: str
@@ -77,14 +77,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A model that can be served: its metadata, its serialized GraphDef, and the memory its weights are in."""
+    """A model that can be served: its metadata, its serialized GraphDef, and the memory that its weights are in."""
 
     metadata: ModelMetadata
     graph: bytes
     memory: Any
 
     def values(self, weight: Weight) -> Array:
-        """The values of a weight, where they lie. Whoever keeps the array keeps the memory of all weights."""
+        """The values of a weight, in place. The array keeps the memory of all weights alive."""
         dtype = np.dtype(tf.as_dtype(weight.dtype).as_numpy_dtype)
         return np.frombuffer(self.memory, dtype, prod(weight.shape), weight.offset).reshape(weight.shape)
 
@@ -93,14 +93,14 @@ _RECORD: TypeAdapter[ModelMetadata | Refusal] = TypeAdapter(ModelMetadata | Refu
 
 
 def anonymous_file() -> BinaryIO:
-    """A file without a name, in memory where the system has such; it is gone with its last descriptor."""
+    """A file without a name, in memory if the system supports that. It ends with its last descriptor."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("layerscope-model"), "w+b")
     return tempfile.TemporaryFile()
 
 
 def finish(file: BinaryIO, graph: bytes, record: ModelMetadata | Refusal) -> None:
-    """Write what comes after the weights, from where the file stands; the header last."""
+    """Write graph and metadata from the current position of the file on, and the header last."""
     graph_at = file.tell()
     file.write(graph)
     record_at = file.tell()
@@ -112,16 +112,16 @@ def finish(file: BinaryIO, graph: bytes, record: ModelMetadata | Refusal) -> Non
 
 
 def refuse(file: BinaryIO, refusal: Refusal) -> None:
-    """Write why there is no model, over whatever was written before."""
+    """Write why there is no model, over everything that was written before."""
     file.seek(ALIGNMENT)
     finish(file, b"", refusal)
 
 
 def read(file: BinaryIO) -> PreparedModel:
-    """Read what was written. The file is left with nothing but the weights, and may be closed.
+    """Read a prepared model. The file is cut down to the weights, and may be closed afterwards.
 
     Raises:
-        ModelRefused: that is what was written, or the file was never finished.
+        ModelRefused: the file holds a refusal, or was never finished.
     """
     file.seek(0)
     header = file.read(_POSITIONS.size).ljust(_POSITIONS.size, b"\0")
@@ -138,6 +138,6 @@ def read(file: BinaryIO) -> PreparedModel:
 
 
 def _mapped(file: BinaryIO, size: int) -> mmap.mmap:
-    """Shared, because populating a private mapping that can be written would copy all of it."""
+    """A shared mapping: populating a private writable one would copy all of it."""
     populate = getattr(mmap, "MAP_POPULATE", 0)
     return mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | populate)

@@ -1,4 +1,4 @@
-"""A model's weights: every session computes from the memory that they are prepared in."""
+"""Weights of a model: every session computes from the memory that they are prepared in."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Assignments = dict[str, tuple[str, str]]
 
 
 class Weights:
-    """The weights of one prepared model by name, where they lie, and what is computed from them for all its plans."""
+    """The weights of one prepared model by name, in place, and values that rewrites compute from them for all plans."""
 
     def __init__(self, prepared: PreparedModel) -> None:
         self._values: dict[str, Array] = {
@@ -26,27 +26,33 @@ class Weights:
 
     @property
     def nbytes(self) -> int:
-        """What they take in memory, with what is kept."""
+        """Bytes of the weights in memory, with the values that are computed from them."""
         with self._lock:
             return sum(array.nbytes for array in self._values.values())
 
     def values(self, name: str) -> Array:
-        """The values of a weight, or what is kept."""
+        """The values of a weight, or of a name that `kept` has computed."""
         return self._values[name]
 
     def kept(self, name: str, make: Callable[[], Array]) -> Array:
-        """What `make` has made of weights, and was kept under a name that no weight has."""
+        """A value that is computed from weights once. The name must be none of a weight.
+
+        Args:
+            name: of the value.
+            make: computes it, at the first call for the name.
+        """
         with self._lock:
             if name not in self._values:
                 self._values[name] = _aligned(make())
             return self._values[name]
 
     def assignments_in(self, graph: Any) -> Assignments:
-        """Add operations that assign the weights a graph has to the graph, which is the current one."""
+        """Add operations to a graph, the current one, that assign values to those weights that it has."""
         made = {}
         handles = [each for each in graph.get_operations() if each.name in self._values]
         for handle in handles:
-            # Of no declared shape: TensorFlow's optimizer would allocate an array of it, in a pool that never shrinks.
+            # Without a shape: for a placeholder with one, TensorFlow's optimizer allocates an array in a pool that
+            # never shrinks.
             value = tf.compat.v1.placeholder(self._values[handle.name].dtype)
             assign = tf.raw_ops.AssignVariableOp(resource=handle.outputs[0], value=value)
             made[handle.name] = value.name, assign.name
@@ -55,8 +61,8 @@ class Weights:
     def assign(self, session: Any, assignments: Assignments) -> None:
         """Give the variables of a session their values.
 
-        TensorFlow keeps the arrays it is called with as the variables' memory: nothing is copied. It lets go of them
-        at the first call after the session is gone, see `release`.
+        TensorFlow uses the arrays of the call as the memory of the variables: nothing is copied. It releases them at the
+        first call after the session has ended, see `release`.
         """
         if not assignments:
             return
@@ -76,6 +82,6 @@ def _aligned(values: Array) -> Array:
 
 
 def release() -> None:
-    """Have TensorFlow let go of the arrays of sessions that are gone, which it puts off until it is called again."""
+    """Make TensorFlow release the arrays of ended sessions, which it does only at the next call of any session."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         session.run(tf.constant(0))

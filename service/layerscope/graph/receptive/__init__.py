@@ -1,1 +1,1 @@
-"""Receptive fields: which part of a model's inputs a unit of a layer can see, read from the graph alone."""
+"""Receptive fields: which part of a model's inputs a unit of a layer is computed from, read from the graph alone."""

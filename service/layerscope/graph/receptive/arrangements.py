@@ -1,4 +1,4 @@
-"""Operations that only put values elsewhere: which places of the input those of the output come from."""
+"""Rules for operations that move values and do not change them: where each place of the output comes from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,12 +12,19 @@ from layerscope.graph.receptive.operations import Operation, Sizes, Unclear
 from layerscope.graph.receptive.reach import Reach, Read, Window, reshaped
 
 Reads = Iterator[tuple[int, Read]]
-"""Inputs of an operation by number, and what is read of each. An input may come several times, or not at all."""
+"""What is read of the inputs of an operation, by number. An input may occur several times, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step back: what is wanted of an output of an operation. `layer` is the name of the layer it belongs to."""
+    """One step back through an operation.
+
+    Attributes:
+        operation: to go through.
+        output: the number of the output.
+        wanted: the places of it.
+        layer: the layer that the operation belongs to, for explanations.
+    """
 
     operation: Operation
     output: int
@@ -26,12 +33,12 @@ class Step:
 
     @property
     def because(self) -> str:
-        """Why all places are read, where they are."""
+        """The explanation of a rule that reads all places."""
         return f"{self.layer} computes from all places ({self.operation.kind})."
 
 
 def broadcast(wanted: Read, shape: Sizes) -> Read:
-    """What is read of an operand of `shape`: the only place of an axis is read by all."""
+    """What is read of an operand of `shape` under NumPy's broadcasting: an axis of length 1 is read at its only place."""
     own = wanted[len(wanted) - len(shape) :]
     return tuple(
         each if each.size == size else each.mapped(np.zeros_like, size)

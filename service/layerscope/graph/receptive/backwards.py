@@ -1,4 +1,4 @@
-"""From what is wanted of a tensor back to what is read of the inputs, one operation after the other."""
+"""Backward pass of receptive fields: from places of a tensor to the places of the inputs that they are computed from."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from layerscope.graph.receptive.rules import moved, reads
 from layerscope.graph.receptive.windows import undivided
 
 Found = tuple[list[tuple[str, Read]], bool]
-"""What is read, by the tensor's name, and whether that is exact and not only the most it can be."""
+"""What is read, by the tensor's name, and whether that is exact and not an upper bound."""
 
 
 def seen_from(
@@ -19,11 +19,13 @@ def seen_from(
     """What is read of each entrance of a graph, and whether that is exact.
 
     Args:
-        graph: any.
-        wanted: of tensors by name.
-        layer: which they belong to.
-        layers: the names of nodes that layers give, and which.
+        graph: the operations.
+        wanted: the places of some tensors, by name.
+        layer: the layer that these belong to, for explanations.
+        layers: the address of the layer whose output a node is, by the node's name.
     """
+    # Operations are visited in reverse topological order, so that all readers of a tensor are united before its own
+    # operation is followed. Each operation is visited once, however many paths lead through it.
     waiting = {tensor: [read] for tensor, read in wanted.items()}
     owners = {node_of(tensor): layer for tensor in wanted}
     found: dict[str, Read] = {}
@@ -64,7 +66,7 @@ def _step(graph: Operations, step: Step) -> Found:
 
 
 def _inside(body: Operations, step: Step) -> Found:
-    """What a call reads is what its function reads."""
+    """What a call of a function reads: what the function's body reads of its arguments."""
     seen, is_exact = seen_from(body, {body.exits[step.output]: step.wanted}, step.layer, {})
     sources = zip(step.operation.sources, body.entrances, strict=True)
     return [(source, seen[own]) for source, own in sources if own in seen], is_exact

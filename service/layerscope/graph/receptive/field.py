@@ -17,21 +17,21 @@ from layerscope.graph.receptive.reach import Line, Reach, Read
 from layerscope.graph.taps.tap import Input, Shape, Tap
 
 AXES = ("z", "y", "x")
-"""The names of axes of places, that is of those that count neither images nor channels: a map has y and x."""
+"""The names of spatial axes, which count neither images nor channels: a map has y and x."""
 
 _SIZES_KEPT = 4
 
 
 @dataclass(frozen=True)
 class FieldOnInput:
-    """What a unit sees of one input.
+    """The receptive field of a unit on one input.
 
     Attributes:
         input: the input.
-        box: from and to, the latter excluded, along each axis of places; None if it sees nothing of the input.
-        is_whole: whether that is all of it.
-        lines: how the box depends on the unit along each axis, as if there were no borders, where that is regular.
-        because: what makes every unit see all places, if something does.
+        box: begin and end (excluded) along each spatial axis; None if the unit does not depend on the input.
+        is_whole: whether the box is the whole input.
+        lines: how the box depends on the unit along each axis, without borders, where that is regular.
+        because: why every unit depends on all places, if that is so.
     """
 
     input: Input
@@ -43,13 +43,13 @@ class FieldOnInput:
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What a unit of a layer's map sees of every input.
+    """The receptive field of a unit of a layer on every input.
 
     Attributes:
         tap: the layer.
         unit: its place along each axis of the map; empty for a vector, whose units have no places.
-        is_exact: if not, the unit may see less: an operation on the way is not known well enough.
-        inputs: what it sees of each.
+        is_exact: if not, the field may be smaller: there is no exact rule for an operation before the layer.
+        inputs: the field on each.
     """
 
     tap: Tap
@@ -59,7 +59,7 @@ class ReceptiveField:
 
 
 class ReceptiveFields:
-    """The receptive fields of all units of one model, from its graph alone: nothing is run."""
+    """The receptive fields of all units of one model, from its graph alone. Safe to use from many threads."""
 
     def __init__(self, prepared: PreparedModel) -> None:
         metadata = prepared.metadata
@@ -76,11 +76,11 @@ class ReceptiveFields:
         self._lock = threading.Lock()
 
     def of(self, tap: Tap, unit: Mapping[str, int], input_shapes: Sequence[Shape]) -> ReceptiveField:
-        """What a unit sees of inputs of `input_shapes`, which have no batch axis.
+        """The receptive field of a unit on inputs of `input_shapes`, which have no batch axis.
 
         Args:
             tap: a layer.
-            unit: its place by axis, see `AXES`; what is left out is the middle.
+            unit: its place by axis, see `AXES`; an axis that is left out means the middle.
             input_shapes: of one image.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The operations of a graph as plain data: all that is needed to tell which places of its inputs each reads."""
+"""Operations of a graph as plain data: what the rules of receptive fields need to know of each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Operation:
     """One operation, in a run of one image of a certain size.
 
     Attributes:
-        kind: its name in TensorFlow.
+        kind: its type in TensorFlow.
         sources: the names of the tensors it takes.
         takes: their shapes; None where only a run can tell.
         gives: the shapes of its outputs.
@@ -64,7 +64,7 @@ class Operation:
 
 
 class Unclear(Exception):
-    """Something about an operation that must be known is not."""
+    """A shape or a value that a rule needs is not known before a run."""
 
 
 def _clear(value: Known | None) -> Known:
@@ -75,7 +75,7 @@ def _clear(value: Known | None) -> Known:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The operations of a graph by name, each after those that it takes from, and where values go in and come out."""
+    """The operations of a graph by name, in topological order, with the tensors where values enter and leave."""
 
     by_name: dict[str, Operation]
     entrances: tuple[str, ...]
@@ -117,7 +117,7 @@ def _body(call: Any) -> Operations | None:
 
 
 def _without_variables(function: Any) -> Any:
-    """The function with values in place of variables: inside, nothing would tell their shapes."""
+    """The function with values in place of variables: TensorFlow does not infer shapes of variables in a function."""
     copy = type(function)()
     copy.CopyFrom(function)
     copy.arg_attr.clear()  # Shapes of a batch of any size, which would count more than those given.
@@ -155,7 +155,7 @@ def _constant(tensor: Any) -> Any:
 
 
 def _folded(tensor: Any) -> Any:
-    """What arithmetic on sizes comes to, as that of padding for inputs of any size."""
+    """The result of arithmetic on sizes, as in the padding of inputs of any size."""
     graph = tensor.graph
     with graph._c_graph.get() as handle:  # noqa: SLF001 - there is no public way to what shape inference knows
         return pywrap_tf_session.TF_TryEvaluateConstant_wrapper(handle, tensor._as_tf_output())  # noqa: SLF001

@@ -1,4 +1,8 @@
-"""What of a tensor is read: along each axis which places, and by what rule where there is one."""
+"""Reach: the places of a tensor that are read, axis by axis, and a formula for them where they are regular.
+
+The places of several axes are kept apart: what is read of a tensor is all combinations of them, a grid. For a union of two
+grids that is an upper bound inside, but the box around it is exact, and the answers of the service are boxes.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +17,9 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The regular field: unit u of axis `of` of a map reads `size` places from `offset + stride * u` on.
+    """A regular field: unit u of a map's axis `of` reads `size` places, from `offset + stride * u` on.
 
-    Neither the ends of the axis nor gaps between the places are seen here.
+    Borders and gaps between the places, as a dilation leaves them, are ignored.
     """
 
     of: int
@@ -24,7 +28,10 @@ class Line:
     size: int
 
     def through(self, window: "Window") -> "Line":
-        """The field one layer further back."""
+        """The field one layer further back, by the recursion of Araujo et al. 2019.
+
+        Computing Receptive Fields of Convolutional Neural Networks, https://doi.org/10.23915/distill.00021.
+        """
         return Line(
             of=self.of,
             offset=window.stride * self.offset - window.before,
@@ -33,7 +40,7 @@ class Line:
         )
 
     def united(self, other: "Line | None") -> "Line | None":
-        """The smallest field around both; there is none if they move at different paces."""
+        """The smallest field around both; None if their strides differ."""
         if other is None or (self.of, self.stride) != (other.of, other.stride):
             return None
         offset = min(self.offset, other.offset)
@@ -52,7 +59,7 @@ class Window:
 
     @property
     def extent(self) -> int:
-        """From the first place that is read to the last, both included."""
+        """The number of places from the first to the last that is read."""
         return (self.kernel - 1) * self.dilation + 1
 
 
@@ -63,9 +70,9 @@ class Reach:
     Attributes:
         size: of the axis.
         places: which are read.
-        line: how they depend on the unit, where that is regular.
-        factors: for an axis that several were flattened into, those.
-        because: what reads all places, whichever the unit is.
+        line: how the places depend on the unit, where that is regular.
+        factors: the axes that this one was flattened from, so that a later reshape can restore them exactly.
+        because: why all places are read, whatever the unit is.
     """
 
     size: int
@@ -85,14 +92,18 @@ class Reach:
         return cls(size, np.array([place]), Line(axis, 0, 1, 1))
 
     def through(self, window: Window, size: int) -> "Reach":
-        """What a window reads of an axis of `size` before it. What it reads beyond the ends is padding."""
+        """What a window reads of the axis before it, which has `size` places. Places beyond the ends are padding."""
         taps = np.arange(window.kernel) * window.dilation - window.before
         found = self.places[:, np.newaxis] * window.stride + taps
         line = self.line.through(window) if self.line and window.stride > 0 else None
         return replace(self._at(found.ravel(), size), line=line)
 
     def spread(self, window: Window, size: int) -> "Reach":
-        """What the transpose of a window reads: `self` is on the window's own, larger side."""
+        """What a transposed window reads of the axis before it: `self` is on the larger side.
+
+        Place p of the larger side gets a value from place u of the smaller side if p = stride * u - before + dilation * k
+        for some k. So u is read for each k where the stride divides p + before - dilation * k.
+        """
         taps = window.before - np.arange(window.kernel) * window.dilation
         found = (self.places[:, np.newaxis] + taps).ravel()
         found = found[found % window.stride == 0] // window.stride
@@ -101,11 +112,11 @@ class Reach:
         return replace(self._at(found, size), line=line)
 
     def mapped(self, sources: Callable[[Places], Any], size: int) -> "Reach":
-        """What is read of an axis of `size` if each place reads those that `sources` gives; nothing regular."""
+        """What is read of an axis of `size` places if each place reads those that `sources` gives, without a formula."""
         return self._at(np.ravel(sources(self.places)), size)
 
     def united(self, other: "Reach") -> "Reach":
-        """What either reads."""
+        """What either of the two reads."""
         return Reach(
             self.size,
             np.union1d(self.places, other.places),
@@ -119,7 +130,7 @@ class Reach:
 
 
 Read = tuple[Reach, ...]
-"""What is read of a tensor: the places of each axis, and all their combinations."""
+"""What is read of a tensor: all combinations of the places of each axis."""
 
 
 def everything(shape: Sequence[int], because: str | None = None) -> Read:
@@ -128,12 +139,12 @@ def everything(shape: Sequence[int], because: str | None = None) -> Read:
 
 
 def is_nothing(read: Read) -> bool:
-    """Whether no place is read, as when a unit sees only padding."""
+    """Whether no place is read, as when a unit reads only padding."""
     return any(reach.places.size == 0 for reach in read)
 
 
 def united(reads: Iterable[Read]) -> Read:
-    """What any of them reads: exact along each axis, and so is the box around it."""
+    """What any of them reads: exact along each axis, and so is the box around all."""
     first, *others = reads
     for other in others:
         first = tuple(a.united(b) for a, b in zip(first, other, strict=True))
@@ -141,7 +152,11 @@ def united(reads: Iterable[Read]) -> Read:
 
 
 def reshaped(read: Read, shape: Sequence[int]) -> Read:
-    """What is read of a tensor of `shape` when it is read in another shape: axes are flattened and taken apart."""
+    """What is read of a tensor of `shape` whose reshaped values are read: axes are flattened and split up.
+
+    Both shapes are cut into the smallest groups of neighbouring axes with equal products. Within a group, places are
+    numbered along the flattened axis, and those numbers are split into places along the other side's axes.
+    """
     found: list[Reach] = []
     for sources, sizes in _matching([each.size for each in read], list(shape)):
         found.extend(_regrouped([read[number] for number in sources], [shape[number] for number in sizes]))
@@ -149,7 +164,7 @@ def reshaped(read: Read, shape: Sequence[int]) -> Read:
 
 
 def _matching(old: list[int], new: list[int]) -> Iterable[tuple[list[int], list[int]]]:
-    """The smallest groups of neighbouring axes, on either side, that hold the same numbers of values."""
+    """The smallest groups of neighbouring axes of both shapes that hold the same number of values."""
     i = j = 0
     while i < len(old) or j < len(new):
         left: list[int] = []

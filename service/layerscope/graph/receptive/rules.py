@@ -1,6 +1,10 @@
-"""Which places of its inputs an operation reads, for those places of its output that are of interest.
+"""Rules of receptive fields: for some places of an operation's output, the places of its inputs that these read.
 
-One rule a kind of operation. What is not known here is taken to read everything.
+There is one rule for each kind of operation. Three cases give more than the true field, and so the answer says that it is not
+exact: an operation without a rule, a shape that only a run can tell, and settings that a rule does not cover. There, every
+place of every input counts as read.
+
+A rule tells which places can have an influence, not which have one: a weight that is zero is not looked at.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +22,7 @@ Rule = Callable[[Step], Reads]
 
 
 def reads(step: Step) -> tuple[list[tuple[int, Read]], bool]:
-    """What an operation reads, and whether that is certain and not only the most it can be."""
+    """What an operation reads, by the number of the input, and whether that is exact and not an upper bound."""
     operation = step.operation
     rule = _RULES.get(operation.kind)
     known = operation.gives[step.output]
@@ -32,7 +36,7 @@ def reads(step: Step) -> tuple[list[tuple[int, Read]], bool]:
 
 
 def moved(operation: Operation, windows: Windows, wanted: Read, shape: Sizes) -> Read:
-    """What windows over an input of `shape` read of it."""
+    """What the windows of an operation read of its input, which has the given shape."""
     channels = _channels(operation, windows, wanted, shape)
     return tuple(
         wanted[axis].through(windows[axis], size)
@@ -43,7 +47,7 @@ def moved(operation: Operation, windows: Windows, wanted: Read, shape: Sizes) ->
 
 
 def _channels(operation: Operation, windows: Windows, wanted: Read, shape: Sizes) -> Reach:
-    """Convolutions read all channels, depthwise ones and poolings their own."""
+    """The channels that are read: all by a convolution, their own by a depthwise convolution and by pooling."""
     axis = next(axis for axis in range(1, len(shape)) if axis not in windows)
     if operation.kind == "DepthwiseConv2dNative":
         multiplier = operation.taken(1)[-1]
@@ -58,13 +62,13 @@ def _nothing(_: Step) -> Reads:
 
 
 def _elementwise(step: Step) -> Reads:
-    """Each place reads its own; an input of size 1 along an axis is read by all."""
+    """Elementwise operations: a place reads the same place of each input, with broadcasting."""
     for number in range(len(step.operation.takes)):
         yield number, broadcast(step.wanted, step.operation.taken(number))
 
 
 def _first_only(step: Step) -> Reads:
-    """The others are weights, one a channel."""
+    """Bias and normalization: the other inputs are weights, one a channel. In training mode, all images are read."""
     if step.operation.settings.get("is_training"):
         raise Unclear
     yield 0, step.wanted
@@ -82,6 +86,7 @@ def _window(step: Step) -> Reads:
 
 
 def _transposed(step: Step) -> Reads:
+    """Transposed convolutions: input 2 is the map, the others are the output's shape and the kernel."""
     windows, shape = windows_of(step.operation), step.operation.taken(2)
     if windows is None:
         raise Unclear
@@ -97,6 +102,7 @@ def _transposed(step: Step) -> Reads:
 
 
 def _reduction(step: Step) -> Reads:
+    """Reductions: the reduced axes are read whole, also where `keep_dims` leaves an axis of length 1."""
     shape = step.operation.taken(0)
     axes = {int(axis) % len(shape) for axis in np.ravel(step.operation.constant(1))}
     kept = iter(step.wanted)
@@ -109,12 +115,13 @@ def _reduction(step: Step) -> Reads:
 
 
 def _along_last(step: Step) -> Reads:
+    """Softmax: normalized over the whole last axis."""
     *others, last = step.wanted
     yield 0, (*others, Reach.whole(last.size, step.because))
 
 
 def _matrix_product(step: Step) -> Reads:
-    """Rows of the first, columns of the second, all of what is summed over."""
+    """Matrix products: rows of the first input, columns of the second, and the whole axis that is summed over."""
     *batch, rows, columns = step.wanted
     first, second = step.operation.taken(0), step.operation.taken(1)
     settings = step.operation.settings
@@ -146,7 +153,10 @@ def _einsum(step: Step) -> Reads:
 
 
 def _gather(step: Step) -> Reads:
-    """Rows of a table, as an embedding does: which row each place takes is read from the second input."""
+    """Rows of a table, as in an embedding. The numbers of the rows are the second input.
+
+    If they are constants, the rows are known; otherwise each place may take any row.
+    """
     table, picked = step.operation.taken(0), step.operation.taken(1)
     axis = int(step.operation.constant(2)) % len(table)
     if step.operation.settings.get("batch_dims"):

@@ -13,15 +13,15 @@ TRANSPOSED = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2", "Depthwi
 POOLINGS = frozenset({"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "ExtractImagePatches"})
 
 Windows = Mapping[int, Window]
-"""By the axis they move along."""
+"""Windows by the axis that they move along."""
 
 _BETWEEN = frozenset({"BiasAdd", "ExpandDims", "Identity", "Squeeze"})
 
 
 def windows_of(operation: Operation) -> Windows | None:
-    """The windows along the axes of what they move over, which is the output of a transposed convolution.
+    """The windows of an operation along the axes of its input, or of its output if it is a transposed convolution.
 
-    None if they are not known: a size may depend on the run.
+    None if they are not known, as where a size depends on the run.
     """
     whole = operation.gives[0] if operation.kind in TRANSPOSED else operation.takes[0]
     if whole is None:
@@ -36,10 +36,11 @@ def windows_of(operation: Operation) -> Windows | None:
 
 
 def undivided(operation: Operation, operations: Mapping[str, Operation]) -> tuple[Operation, Windows] | None:
-    """The convolution that ends in a BatchToSpaceND, as one with dilated windows over what was not divided yet.
+    """The dilated convolution that ends in a BatchToSpaceND, with windows over the tensor before the division.
 
-    TensorFlow has no kernel for some dilated convolutions: it deals the places out to several images, convolves
-    those, and puts them together again.
+    TensorFlow has no kernel for some dilated convolutions. It distributes the places over several images
+    (SpaceToBatchND), convolves these without dilation, and puts them together again (BatchToSpaceND). Followed one by
+    one, the three would seem to mix images.
 
     Returns:
         The SpaceToBatchND, whose input is what the convolution reads, and the windows; None if it is nothing of
@@ -68,7 +69,7 @@ def undivided(operation: Operation, operations: Mapping[str, Operation]) -> tupl
 def _before(
     operation: Operation, operations: Mapping[str, Operation], wanted: Callable[[Operation], bool]
 ) -> Operation | None:
-    """The nearest operation of a kind on the way back, if there is nothing but changes of rank between."""
+    """The nearest wanted operation before another one, if only biases and changes of rank are between."""
     while operation.sources:
         operation = operations[node_of(operation.sources[0])]
         if wanted(operation):
@@ -101,7 +102,7 @@ def _window(operation: Operation, axis: int, kernel: int, whole: Sizes) -> Windo
 
 
 def _padding(settings: Mapping[str, Any], axis: int, window: Window, size: int) -> int | None:
-    """How many places of padding come before the first."""
+    """The number of places of padding before the first place; None if it is unknown."""
     match settings.get("padding"), settings.get("explicit_paddings"):
         case b"VALID", _:
             return 0

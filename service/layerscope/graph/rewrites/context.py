@@ -1,4 +1,4 @@
-"""What a rewrite is told of a plan."""
+"""The context of a rewrite."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from layerscope.graph.taps.tap import Shape
 
 @dataclass(frozen=True)
 class RewriteContext:
-    """What a rewrite is told of a plan, besides its graph.
+    """What a rewrite knows of a plan, besides its graph.
 
     Attributes:
         fetched: the names of the tensors that must stay.

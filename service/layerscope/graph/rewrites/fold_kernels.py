@@ -31,7 +31,7 @@ _ARRANGED = {
     "_FusedConv2D": "_MklNativeFusedConv2D",
     "_FusedDepthwiseConv2dNative": "_MklNativeFusedDepthwiseConv2dNative",
 }
-"""The operations that TensorFlow puts in their place itself, which can be told that a kernel never changes."""
+"""The operations that TensorFlow itself puts in their place for oneDNN. They have an attribute for a constant kernel."""
 
 _COMPUTED: dict[str, Callable[..., Array]] = {
     "AddV2": np.add,
@@ -43,7 +43,7 @@ _COMPUTED: dict[str, Callable[..., Array]] = {
     "Squeeze": np.squeeze,
     "Sub": np.subtract,
 }
-"""What is done to weights before a convolution reads them."""
+"""The operations between weights and a convolution that can be computed at compile time, with NumPy."""
 
 _FLOAT = tf.float32.as_datatype_enum
 
@@ -64,7 +64,7 @@ class Folding:
         self.is_wanted = weights.prepared_bytes <= _MOST_BYTES and _can_arrange()
 
     def fold(self, convolution: Any) -> None:
-        """Have a fused convolution read its kernel and its bias as they are once they are computed."""
+        """Replace the kernel and the bias of a fused convolution by precomputed variables, if weights tell both."""
         terms = convolution.input[1:]
         if not all(map(self._is_known, terms)):
             return
@@ -81,7 +81,7 @@ class Folding:
         )
 
     def _value(self, tensor: str) -> Array:
-        """What is computed from weights alone."""
+        """The value of a tensor that is computed from weights alone."""
         node = self._nodes[node_of(tensor)]
         if node.op == "ReadVariableOp":
             return self._weights.values(node_of(node.input[0]))
@@ -91,7 +91,7 @@ class Folding:
         return _COMPUTED[node.op](*map(self._value, node.input))
 
     def _variable(self, tensor: str) -> str:
-        """The name of a tensor that is read instead, the same in all plans."""
+        """The name of a tensor that reads the precomputed value: a variable that all plans of the model share."""
         name = f"layerscope/folded/{node_of(tensor)}"
         values = self._weights.kept(name, lambda: self._value(tensor))
         handle = self._graph_def.node.add(name=name, op="VarHandleOp")
@@ -110,6 +110,6 @@ def _can_arrange() -> bool:
 
 
 def arranged_bytes(graph_def: Any, weights: Weights) -> int:
-    """What the kernels that a plan of a graph keeps arranged take in memory."""
+    """Bytes of the kernels that a plan of a graph keeps in the processor's layout."""
     kernels = (node.input[1] for node in graph_def.node if node.op in _ARRANGED.values())
     return sum(weights.values(kernel.removesuffix("/read")).nbytes for kernel in kernels)

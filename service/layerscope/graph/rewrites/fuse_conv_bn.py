@@ -1,14 +1,26 @@
-"""Fuse convolutions with the normalization and the activation function behind them, which halves their time.
+"""Fusion of a convolution with the batch normalization and the activation function behind it, which halves their time.
 
-Batch normalization at inference is a scale and a shift of each channel. Keras writes both out, so that TensorFlow goes
-through the values of a convolution three times more. Here one operation does all of it.
+At inference, batch normalization is `y = x * scale + shift` with one scale and one shift a channel, both computed from
+weights alone: scale = gamma / sqrt(variance + epsilon), shift = beta - mean * scale. Keras traces the multiplication, the
+addition and the activation as three operations, each of which reads and writes all values again. The fused operations of
+oneDNN do it while the values are in registers. A mid layer of MobileNetV2 takes 6.9 instead of 12 ms of processor time.
 
-What is fused does not depend on what is fetched: values are the same to the last bit whatever else is asked for. The
-output of a convolution that is wanted itself is computed besides. TensorFlow's own optimizer would rather not fuse
-there, and the values behind would have other last bits.
+The rewrite is valid where all of this holds; otherwise the graph is left as it is:
 
-Zeros that a layer puts around values first, as networks with strides do, are left to the convolution where it puts the
-same ones there.
+- channels are last, and the padding is SAME or VALID: the fused operations support nothing else;
+- scale and shift come from variables of shape (channels,) and single numbers, so that they do not depend on an image;
+- the convolution has one group of channels: grouped ones have other last bits with an activation than without;
+- nothing but the activation reads the normalization, or the two are not fused with each other.
+
+Which operations are fused does not depend on what is fetched, so that values are the same to the last bit whatever else a
+request wants. Where the output of the convolution itself is fetched, it is computed a second time. TensorFlow's own
+optimizer would not fuse there, and the values behind would have other last bits.
+
+Zero padding in front, as networks with strides have it, is left to the convolution where that pads with the same zeros.
+
+The pattern that is recognized is that of normalizations over the last axis (axis=-1), as in MobileNet and Xception. With a
+positive axis, as in ResNet50, DenseNet121, InceptionV3 and EfficientNetB0, Keras reshapes the weights first, and nothing is
+fused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +70,8 @@ def fuse_conv_bn(graph_def: Any, context: RewriteContext) -> Any:
     needed = needed_nodes({node.name: node for node in graph_def.node}, context.fetched)
     for convolution, node in fused_of:
         if convolution in needed:
-            # What two convolutions make at once depends, to the last bit, on which of them has which threads.
+            # The plain convolution runs first. If both ran at the same time, they would compete for threads, and how
+            # oneDNN splits its work, and with that the last bits, would depend on which of them got how many.
             node.input.append(f"^{convolution}")
     nodes = [node for node in graph_def.node if node.name in needed or node.op == "Placeholder"]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
@@ -79,7 +92,7 @@ class _Fusion:
                 self._readers.setdefault(node_of(source), []).append(node)
 
     def apply(self) -> list[tuple[str, Any]]:
-        """Fuse what can be; returns the names of convolutions, and what was fused of each."""
+        """Fuse what can be fused; the names of the convolutions, each with the node that replaces it."""
         fused_of = []
         for found in list(self._normalizations()):
             convolution, bias = self._source(found.source)
@@ -95,7 +108,7 @@ class _Fusion:
                     yield _Normalization(node, scaled.input[0], scaled.input[1], node.input[1])
 
     def _source(self, tensor: str) -> tuple[Any, str | None]:
-        """The node that makes a tensor, and the bias that is added to it on the way."""
+        """The node that computes a tensor before a bias is added, and the bias, if there is one."""
         node, bias = self._maker(tensor), None
         if node.op == "BiasAdd":
             node, bias = self._maker(node.input[0]), node.input[1]
@@ -106,12 +119,13 @@ class _Fusion:
         return self._maker(node.input[0]) if node.op == "Identity" else node
 
     def _is_plain(self, convolution: Any, found: _Normalization) -> bool:
-        """Whether the channels are last, and scale and shift come from weights that have a value for each."""
+        """Whether a convolution and a normalization meet the conditions in the module's docstring."""
         kernel = self._variable_shape(convolution.input[1])
         if kernel is None or convolution.attr["data_format"].s != b"NHWC":
             return False
         if convolution.attr["padding"].s not in {b"SAME", b"VALID"}:
             return False
+        # A grouped convolution has fewer input channels in its kernel than in its input.
         if self._shape(convolution.input[0])[-1:] != (kernel[2],):
             return False
         channels = kernel[2] * kernel[3] if convolution.op == "DepthwiseConv2dNative" else kernel[3]
@@ -129,7 +143,7 @@ class _Fusion:
         return [axis.size for axis in handle.attr["shape"].shape.dim]
 
     def _is_per_channel(self, tensor: str, channels: int) -> bool:
-        """Whether a tensor is computed, number by number, from weights of shape (channels,) and single numbers."""
+        """Whether a tensor is computed elementwise from variables of shape (channels,) and single numbers only."""
         node = self._nodes[node_of(tensor)]
         if node.op == "ReadVariableOp":
             return self._variable_shape(tensor) == [channels]
@@ -144,6 +158,7 @@ class _Fusion:
 
     def _fuse(self, found: _Normalization, convolution: Any, bias: str | None) -> Any:
         target, operations = found.node, []
+        # The fused operation takes the place, and the name, of the last operation that it replaces.
         readers = self._readers.get(found.node.name, [])
         if len(readers) == 1 and readers[0].op in _ACTIVATIONS and found.node.name not in self._fetched:
             target, operations = readers[0], [readers[0].op]
@@ -173,7 +188,7 @@ class _Fusion:
         return target
 
     def _unpadded(self, convolution: Any) -> str | None:
-        """The tensor that a convolution can read instead of its input, which is the same with zeros around it."""
+        """The tensor before a zero padding that the convolution can do itself; None if it cannot."""
         pad = self._maker(convolution.input[0])
         if pad.op != "Pad" or convolution.attr["padding"].s != b"VALID":
             return None
@@ -183,7 +198,11 @@ class _Fusion:
         return str(source) if same else None
 
     def _normalized(self, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
-        """Kernel, scale, shift, mean and variance: a bias is a mean to take away, with the other sign."""
+        """The inputs of a fused batch normalization: kernel, scale, shift, mean and variance.
+
+        Mean 0, variance 1 and epsilon 0 leave the scale and shift that the graph computes. A bias b before the
+        normalization is a mean of -b: (x + b) * scale + shift = (x - (-b)) * scale + shift.
+        """
         name = found.node.name
         channels = self._variable_shape(convolution.input[1])[3]  # type: ignore[index]
         mean = self._constant(f"{name}/mean", np.zeros(channels, np.float32))
@@ -193,7 +212,12 @@ class _Fusion:
         return [convolution.input[1], found.scale, found.shift, mean, variance]
 
     def _scaled(self, found: _Normalization, convolution: Any, bias: str | None) -> list[str]:
-        """Kernel and bias, both scaled: depthwise kernels are so small that scaling them in each run costs nothing."""
+        """The inputs of a convolution with a bias: kernel * scale, and bias * scale + shift.
+
+        A convolution is linear in its kernel, so that scaling the kernel of a channel is scaling its output. oneDNN has
+        no depthwise convolution with a normalization, and depthwise kernels are so small that scaling them in each run
+        costs nothing. Kernels that are folded are scaled once.
+        """
         name, scale, shift = found.node.name, found.scale, found.shift
         if bias is not None:
             scaled = self._add(f"{name}/scaled_bias", "Mul", [bias, scale])
@@ -222,5 +246,5 @@ class _Fusion:
 
 @cache
 def can_fuse() -> bool:
-    """Whether TensorFlow can run both operations here: it must compute on a processor, and by oneDNN."""
+    """Whether TensorFlow has both fused operations here: it must compute on a CPU with oneDNN."""
     return bool(_pywrap_util_port.IsMklEnabled()) and not has_gpu()

@@ -1,7 +1,8 @@
-"""Guided backpropagation: gradients that pass rectifiers only where they are positive.
+"""Guided backpropagation: gradients that pass a ReLU only where they are positive.
 
-Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net, https://arxiv.org/abs/1412.6806, figure 1:
-what comes back through a rectifier is kept where the activation was positive and what comes back is, too.
+Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net, https://arxiv.org/abs/1412.6806, figure 1.
+The gradient at the input of a ReLU is the gradient at its output where both that gradient and the output are positive, and
+zero elsewhere. The forward values do not change.
 """
 
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 RECTIFIERS = frozenset({"Relu", "Relu6"})
-"""The operations that are guided."""
+"""The operations whose gradient is replaced."""
 
 
 def guide(definition: Any) -> None:
-    """Have the rectifiers of a GraphDef differentiated in the guided way, once it is imported."""
+    """Mark each ReLU of a GraphDef, so that TensorFlow uses the guided gradient after the import."""
     for node in definition.node:
         if node.op in RECTIFIERS:
             node.attr["_gradient_op_type"].s = f"LayerscopeGuided{node.op}".encode()

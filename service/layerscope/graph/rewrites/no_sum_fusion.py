@@ -1,8 +1,9 @@
-"""What makes a plan safe to run in several threads at once.
+"""Prevention of one fusion, which makes plans safe to run in several threads at once.
 
-oneDNN's convolution that adds another tensor to its result is not: in TensorFlow 2.21 (`MklConvOp`) the kernel, which
-all runs of a plan share, holds what one run is copying. Two at once computed wrong values or broke the process. So such
-sums are kept out of convolutions.
+TensorFlow's optimizer fuses a convolution with the addition of another tensor behind its bias. In TensorFlow 2.21 the
+operation for it (`MklConvOp`) keeps a buffer of the current run in the kernel object that all runs of a plan share. Two runs
+at once computed wrong values or crashed the process. This is a safety measure and not an optimization: it applies to every
+plan, whatever the setting `graph_rewrites` is.
 """
 
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ _BIASED = frozenset({"BiasAdd", "Add", "AddV2"})
 
 
 def biased_before_sums(graph: Any) -> list[str]:
-    """The names of the operations to run for their own sake, so that TensorFlow fuses nothing that comes behind them.
+    """The names of the biased convolutions whose results are added to something.
 
-    These are the biased convolutions whose results are added to something.
+    A plan runs them as targets. TensorFlow keeps the result of a target, so it cannot fuse the addition behind it.
     """
     return sorted(
         {biased.name for sum_ in _of(graph, _SUMS) for biased in _makers(sum_) if _is_convolved(biased)}
@@ -26,7 +27,10 @@ def biased_before_sums(graph: Any) -> list[str]:
 
 
 def session_configuration(definition: Any) -> Any:
-    """How to run a GraphDef. In functions, no operation can be named: nothing is fused if there are convolutions."""
+    """The session configuration for a GraphDef.
+
+    Operations inside functions cannot be targets. If a function has convolutions, the optimizer that fuses is turned off.
+    """
     configuration = config_pb2.ConfigProto()
     inside = {node.op for function in definition.library.function for node in function.node_def}
     if inside & _CONVOLUTIONS:
@@ -40,7 +44,7 @@ def _of(graph: Any, types: frozenset[str]) -> Iterator[Any]:
 
 
 def _makers(operation: Any) -> Iterator[Any]:
-    """What makes the inputs of an operation."""
+    """The operations that compute the inputs of an operation, through identities."""
     for tensor in operation.inputs:
         maker = tensor.op
         while maker.type == "Identity":

@@ -1,6 +1,6 @@
-"""Zeros around values that a convolution behind them puts there itself, if it is told to.
+"""SAME padding: whether a padding layer and a VALID convolution are the same as one convolution with SAME padding.
 
-A convolution that pads on its own reads the values where they lie; a layer that pads copies them all first.
+A convolution that pads reads its input where it is; a padding layer copies all of it first.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from layerscope.graph.taps.tap import Shape
 
 
 def is_padded_the_same(convolution: Any, amounts: Any, size: Shape, kernel: Sequence[int]) -> bool:
-    """Whether padding as `SAME` does it puts the same zeros around values.
+    """Whether SAME padding puts the same number of zeros on each side as a `Pad` operation does.
+
+    SAME depends on the size of the input, so the size must be known. Dilated kernels are left alone.
 
     Args:
         convolution: its attributes; channels are last.
@@ -30,12 +32,12 @@ def is_padded_the_same(convolution: Any, amounts: Any, size: Shape, kernel: Sequ
 
 
 def same_padding(places: int, extent: int, stride: int) -> tuple[int, int]:
-    """The zeros that `SAME` puts before and behind one axis, the odd one behind.
+    """The number of zeros that SAME puts before and behind one axis. If it is odd, the one more is behind.
 
     Args:
-        places: of the axis.
-        extent: how many of them a kernel reaches over.
-        stride: from one unit to the next.
+        places: the length of the axis.
+        extent: the number of places from the first to the last that a kernel reads.
+        stride: the distance of neighbouring units.
     """
     missing = max((-(-places // stride) - 1) * stride + extent - places, 0)
     return missing // 2, missing - missing // 2

@@ -1,4 +1,4 @@
-"""Arrays that go into a graph and come out of it: checked against their places, and given an axis of images."""
+"""Arrays of batches: checked before they go into a graph, and given a batch axis where they come out without one."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,15 +12,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def batch_of(inputs: Sequence[Array]) -> int:
-    """How many images there are."""
+    """The number of images."""
     return len(inputs[0]) if inputs and inputs[0].ndim else 0
 
 
 def require_batched(taps: Iterable[Tap]) -> None:
-    """Check that values can be put in place of those of `taps`.
+    """Check that the values of `taps` can be replaced.
 
     Raises:
-        InputMismatch: they cannot: there is not one for each image.
+        InputMismatch: a tap has no value for each image.
     """
     for tap in taps:
         if not tap.tensor.batched:
@@ -33,7 +33,7 @@ def require_batched(taps: Iterable[Tap]) -> None:
 
 
 def fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:
-    """An array in the dtype of its place, checked against that: TensorFlow does not compare them.
+    """An array in the dtype of the input or tap it is for, with its shape checked: TensorFlow does not check it.
 
     Raises:
         InputMismatch: its shape is not (batch, *shape).
@@ -49,24 +49,24 @@ def fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Arr
 
 
 def needs_images_apart(tap: Tap, array: Array, batch: int) -> bool:
-    """Whether what came of a batch does not tell what is of which image."""
+    """Whether the values of a batch cannot be assigned to its images, so that each image must run alone."""
     return tap.tensor.mixed or (tap.tensor.batched and len(array) != batch)
 
 
 def delivered(tap: Tap, array: Array, batch: int) -> Array:
-    """Values as they are handed out: in their dtype, with an axis of images."""
+    """Values in the dtype that is delivered, with a batch axis: a constant is repeated for each image."""
     values = array if array.dtype == tap.dtype else array.astype(tap.dtype)
     return values if tap.tensor.batched else np.broadcast_to(values, (batch, *values.shape))
 
 
 def one_image(tap: Tap, array: Array) -> Array:
-    """What came of a run of one image, without the axis of images."""
+    """The values of a run of one image, without the batch axis; with it, if the image has several rows."""
     values = delivered(tap, array, 1)
     return values[0] if len(values) == 1 else values
 
 
 def fitted_weights(target: Tap, weights: Array, batch: int) -> Array:
-    """How much each value of a target counts, checked against it: (batch, *target shape).
+    """The weights of the values of a gradient's target, checked: (batch, *target shape).
 
     Raises:
         InputMismatch: they do not fit. Where a layer folds other axes into the batch axis, only their number counts.
@@ -84,7 +84,7 @@ def same_bits(found: Array, expected: Array) -> bool:
 
 
 def same_but_for_rounding(found: Array, expected: Array) -> bool:
-    """Whether two arrays differ by no more than computing them in another order makes of them."""
+    """Whether two arrays differ only as the same sums in another order do."""
     if found.shape != expected.shape:
         return False
     scale = float(np.nanmax(np.abs(expected), initial=0))

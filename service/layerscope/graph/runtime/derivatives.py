@@ -1,4 +1,4 @@
-"""What is differentiated by what."""
+"""Derivatives: which tap is differentiated by which."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Derivative:
     Attributes:
         target: the value to differentiate.
         source: what to differentiate by.
-        guided: whether rectifiers let back only what is positive, see `layerscope.graph.rewrites.guided_relu`.
-        is_fed: whether the source's values are given, so that what comes before it is not computed.
+        guided: whether gradients pass each ReLU only where they are positive, see `layerscope.graph.rewrites.guided_relu`.
+        is_fed: whether the values of the source are given, so that nothing before it is computed.
     """
 
     target: Tap

@@ -1,4 +1,8 @@
-"""float32 to float16, with the same numbers as NumPy, which takes tens of times as long: most for the smallest values."""
+"""Conversion of float32 to float16 with TensorFlow.
+
+The results are those of NumPy, which takes tens of times as long, longest for values that float16 can only hold as
+subnormal numbers.
+"""
 
 from functools import cache
 from typing import Any
@@ -18,7 +22,7 @@ def to_float16(values: Array) -> Array:
 
 @cache
 def _converter() -> Any:
-    """A session's callable: it reads the array where it is, which no public way to call TensorFlow does."""
+    """A callable of a session: it reads the array where it is, while the public ways to call TensorFlow copy it."""
     graph = tf.Graph()
     with graph.as_default():
         values = tf.compat.v1.placeholder(tf.float32)

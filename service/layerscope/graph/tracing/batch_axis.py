@@ -1,8 +1,11 @@
-"""Find out which tensors of a traced model have one row, or some rows, for each image, and which mix the images.
+"""The batch axis: which tensors of a traced model have rows for each image, and which mix the images.
 
-The first axis of most is the batch axis. A table of positions has none, and is the same for every image. A tensor
-that was turned, stacked or summed over the batch has none of its own either, and yet depends on every image. So may
-what is computed from it, whatever its axes are.
+The first axis of most tensors is the batch axis. A table of positions has none, and is the same for every image. A tensor
+that was transposed, stacked or summed over the batch has none either, but depends on every image, and so may everything
+that is computed from it.
+
+To find out, the shapes of all doubtful tensors are inferred for a batch of 1,009 images. That is a prime, so an axis whose
+length is a multiple of it counts images.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +24,7 @@ _BATCH = 1_009
 """A prime that no axis of a model is likely to be a multiple of."""
 
 _FREE_SIZES = (128, 16, None)
-"""What to try as the size of axes that are free: a model may have a largest or a smallest size. None leaves it open."""
+"""Sizes to try for free axes: a model may have a largest or a smallest size. None leaves the axis open."""
 
 _ONLY_SHAPE = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 """Operations that read no values."""
@@ -29,10 +32,11 @@ _ONLY_SHAPE = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLi
 
 @dataclass(frozen=True)
 class Rows:
-    """What a tensor has to do with the images of a batch.
+    """How a tensor depends on the images of a batch. Without both attributes, it is the same for all images.
 
-    With `batched`, its first axis counts images, or rows of images. With `mixed`, its values for an image depend on
-    the others, or cannot be told apart from theirs. With neither, it is the same for all images.
+    Attributes:
+        batched: whether its first axis counts images, or rows of images.
+        mixed: whether its values for an image depend on other images, or cannot be separated from theirs.
     """
 
     batched: bool
@@ -40,7 +44,7 @@ class Rows:
 
 
 def rows_of(graph: Any, signature: Signature, tensors: Sequence[Any]) -> dict[str, Rows]:
-    """Tell what each tensor has to do with the images of a batch, by the tensor's name.
+    """Determine how each tensor depends on the images of a batch, by the tensor's name.
 
     Args:
         graph: the traced graph.

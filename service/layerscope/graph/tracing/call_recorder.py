@@ -1,12 +1,12 @@
-"""Listen to every layer call of a model while it is traced.
+"""Recorder of every layer call of a model while it is traced.
 
-Keras gives one door that every layer and every operation of a functional graph goes through when it is called:
-`keras.Operation.__call__`. Standing in that door for the time of one trace sees nested, shared and subclassed
-layers alike, where `layer.output` knows only a layer's first call.
+Every layer, and every operation of a functional graph, is called through one function: `keras.Operation.__call__`.
+Replacing it for the time of one trace records nested, shared and subclassed layers alike, where `layer.output` knows only
+the first call of a layer.
 
-A tensor that is seen again is copied, so that no two taps share one: feeding `block/conv@input` changes what goes
-into that layer, and not the shortcut that starts from the same tensor. Copies hinder TensorFlow in fusing
-operations; those that turn out to be needless are named by `needless_copies`.
+A tensor that is recorded a second time is copied, so that no two taps share one: feeding `block/conv@input` changes the
+input of that layer, and not the shortcut that starts from the same tensor. Copies keep TensorFlow from fusing operations;
+`needless_copies` names those that nothing else needs, and they are removed after the trace.
 """
 
 import re
@@ -30,7 +30,7 @@ from layerscope.graph.tracing.layer_patches import (
 _patch_lock = threading.Lock()
 
 _NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
-"""What TensorFlow refuses in the name of a scope."""
+"""Characters that TensorFlow refuses in the name of a scope."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Hear every call made in this thread; other threads use Keras undisturbed meanwhile."""
+        """A context that records every call of this thread. Other threads use Keras as usual meanwhile."""
         original = keras.Operation.__call__
         thread = threading.get_ident()
 
@@ -85,7 +85,7 @@ class Recorder:
                 keras.Operation.__call__ = original
 
     def _concerns(self, operation: Any) -> bool:
-        """Layers always; plain operations only as nodes of a functional graph, not inside a layer's own code."""
+        """Layers count always, plain operations only as nodes of a functional graph, not in the code of a layer."""
         if isinstance(operation, keras.Layer) or not self._stack:
             return True
         nodes = getattr(self._stack[-1].operation, "operations", ())
@@ -113,7 +113,7 @@ class Recorder:
 
     @contextmanager
     def _inside(self, call: Call) -> Iterator[list[Any]]:
-        """While a call is made: what is called meanwhile has it as parent. Yields what its activation function gets."""
+        """A context for one call: calls inside have it as parent. Yields the inputs of its activation function."""
         self._stack.append(call)
         try:
             with ExitStack() as intercepted:
@@ -148,7 +148,11 @@ class Recorder:
         return copy
 
     def _agree_on_masks(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Keras keeps the mask of a sequence on the tensor, and attention takes it off for all that follow."""
+        """Remove the mask of all copies of a tensor where a layer removed it.
+
+        Keras keeps the mask of a sequence as an attribute of the tensor, and attention layers delete the attribute for
+        all layers behind.
+        """
         for tensor in _tensors((args, kwargs)):
             if _mask(tensor) is None:
                 for same in self._masked.pop(tensor.ref(), ()):
@@ -193,7 +197,7 @@ def _mask(tensor: Any) -> Any:
 
 @contextmanager
 def _any_name_for_scopes() -> Iterator[None]:
-    """A layer may have any name. TensorFlow wants a scope of the same name, whose name means nothing to us."""
+    """Allow any layer name: TensorFlow opens a scope of the same name and refuses some characters."""
     original = tf.Graph.name_scope
 
     def name_scope(graph: Any, name: str | None) -> Any:

@@ -1,7 +1,8 @@
-"""Stand between a layer and what it calls, for the time of one call.
+"""Patches of single layers, for the time of one call.
 
-Some calls go past the door at which `recording` listens: to a fused activation function, into a compiled function,
-and from `TimeDistributed` into the layer that it wraps.
+Three kinds of calls do not pass `keras.Operation.__call__`, where `call_recorder` records: those of a fused activation
+function, those inside a compiled function, and those of the layer inside a `TimeDistributed`. A patch of the layer makes
+them visible, and is undone after the call.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 @contextmanager
 def activation_input_recorded(operation: Any) -> Iterator[list[Any]]:
-    """Collect what the layer hands to its fused activation function, unless that is a layer of its own."""
+    """Collect the tensors that a layer passes to its fused activation function, unless that is a layer itself."""
     found: list[Any] = []
     activation = vars(operation).get("activation")
     if (
@@ -35,7 +36,7 @@ def activation_input_recorded(operation: Any) -> Iterator[list[Any]]:
 
 @contextmanager
 def compiled_call_inlined(operation: Any) -> Iterator[None]:
-    """Run a `call` that is a `tf.function` as the Python function it was made of: else its layers stay hidden."""
+    """Replace a `call` that is a `tf.function` by its Python function: the layers inside are hidden otherwise."""
     call = operation.call
     if not isinstance(call, tf.types.experimental.PolymorphicFunction):
         yield
@@ -48,8 +49,8 @@ def compiled_call_inlined(operation: Any) -> Iterator[None]:
 def time_steps_recorded(operation: Any, record: Callable[..., Any]) -> Iterator[None]:
     """Let `record(layer, call, args, kwargs)` make the calls of the layer that a `TimeDistributed` wraps.
 
-    Keras makes one for each step. In a graph with a free number of steps it makes one for each image instead, by
-    mistake; then all steps of all images are one call here, as rows of the batch axis.
+    Keras makes one call for each time step. In a graph with a free number of steps it makes one for each image instead,
+    by mistake. Here, all steps of all images are then one call, as rows of the batch axis.
     """
     if not isinstance(operation, keras.layers.TimeDistributed):
         yield
