@@ -1,4 +1,4 @@
-"""Two processes at one address: what one is told or sent, the other knows when the answer comes."""
+"""Two workers at one address: what changes at one has changed at the other when the answer arrives."""
 
 import http.client
 import json
@@ -49,7 +49,7 @@ class Workers:
         return [int(each) for each in Path(f"/proc/{watching}/task/{watching}/children").read_text().split()]
 
     def ask(self, worker: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
-        """Ask one of them: who is stopped accepts no connection."""
+        """Ask one worker: the others are stopped meanwhile and accept no connection."""
         others = [each for place, each in enumerate(self.processes) if place != worker]
         with closing(http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=60)) as connection:
             for each in others:
@@ -95,7 +95,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
         yield workers
 
 
-def test_a_model_that_one_is_told_to_load_is_there_at_the_other(workers: Workers) -> None:
+def test_a_model_that_one_worker_loads_is_served_by_the_other(workers: Workers) -> None:
     shutil.copytree(workers.models / "digits" / "1", workers.models / "digits" / "2")
     assert workers.ask(0, "POST", "/v1/models/digits@2/load")[0] == 200
     assert workers.ask(1, "POST", "/v1/models/digits@2/predictions", SEVEN, **PNG)[0] == 200
@@ -103,14 +103,14 @@ def test_a_model_that_one_is_told_to_load_is_there_at_the_other(workers: Workers
     assert workers.states(0) == workers.states(1) == {1: "ready", 2: "unloaded"}
 
 
-def test_a_label_that_one_is_told_is_known_to_the_other(workers: Workers) -> None:
+def test_a_label_that_one_worker_assigns_is_known_to_the_other(workers: Workers) -> None:
     assert workers.ask(1, "PUT", "/v1/models/digits@1/labels/stable")[0] == 200
     assert workers.labels(0) == workers.labels(1) == {"stable": 1}
     assert workers.ask(0, "DELETE", "/v1/models/digits/labels/stable")[0] == 204
     assert workers.labels(0) == workers.labels(1) == {}
 
 
-def test_a_model_that_one_is_sent_is_served_by_the_other(workers: Workers) -> None:
+def test_a_model_that_is_uploaded_to_one_worker_is_served_by_the_other(workers: Workers) -> None:
     binary = {"Content-Type": "application/octet-stream"}
     assert workers.ask(1, "POST", "/v1/models?name=sent", DEMO.read_bytes(), **binary)[0] == 201
     assert workers.ask(0, "POST", "/v1/models/sent/predictions", SEVEN, **PNG)[0] == 200
@@ -120,7 +120,7 @@ def test_a_model_that_one_is_sent_is_served_by_the_other(workers: Workers) -> No
     assert workers.states(0, "kept") == {1: "unloaded"}
 
 
-def test_an_image_that_one_stores_is_an_image_of_the_other(workers: Workers) -> None:
+def test_an_image_that_one_worker_stores_is_an_image_of_the_other(workers: Workers) -> None:
     assert workers.ask(0, "POST", "/v1/images", SEVEN, **PNG)[0] == 201
     assert workers.ask(1, "GET", f"/v1/models/digits/predictions?image={SEVEN_ID}")[0] == 200
     assert workers.ask(1, "DELETE", f"/v1/images/{SEVEN_ID}")[0] == 204
@@ -128,7 +128,7 @@ def test_an_image_that_one_stores_is_an_image_of_the_other(workers: Workers) -> 
 
 
 @pytest.mark.parametrize("accepted", ["text/plain", "application/openmetrics-text"])
-def test_the_figures_are_those_of_both(workers: Workers, accepted: str) -> None:
+def test_the_metrics_are_those_of_both_workers(workers: Workers, accepted: str) -> None:
     def counted(worker: int) -> dict[str, float]:
         _, text = workers.ask(worker, "GET", "/metrics", Accept=accepted)
         found = re.findall(
@@ -145,7 +145,7 @@ def test_the_figures_are_those_of_both(workers: Workers, accepted: str) -> None:
     wait_for(lambda: counted(0)["1"] == before + 1)
 
 
-def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_the_others_know(workers: Workers) -> None:
+def test_a_worker_that_is_killed_is_replaced_and_takes_over_the_models_as_they_are(workers: Workers) -> None:
     first, second = workers.processes
     workers.ask(0, "POST", "/v1/models/digits@2/load")
     workers.ask(0, "POST", "/v1/models/digits@1/unload")
@@ -194,7 +194,7 @@ def test_a_service_that_cannot_start_ends(tmp_path: Path) -> None:
     assert "There is nothing at memory://nothing." in ended.stderr
 
 
-def test_all_of_them_finish_what_they_have_begun_and_end_when_they_are_told_to(workers: Workers) -> None:
+def test_all_workers_finish_their_requests_and_end_at_sigterm(workers: Workers) -> None:
     processes, answered = workers.processes, []
     asking = [
         Thread(
@@ -213,7 +213,7 @@ def test_all_of_them_finish_what_they_have_begun_and_end_when_they_are_told_to(w
 
 
 @pytest.mark.soak
-def test_no_worker_outlives_who_watches_over_it() -> None:
+def test_no_worker_outlives_its_supervisor() -> None:
     with serving("--workers", "2") as service:
         processes = Workers(service, MODELS).processes
         service.process.kill()

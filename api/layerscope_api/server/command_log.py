@@ -10,6 +10,7 @@ an older command about the subject is on the way to that worker, it gets its own
 behind it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -70,9 +71,16 @@ class _State:
     carried_out: int = 0
     reported: int = 0
 
-    def outstanding(self) -> list[_Queued]:
+    def outstanding(self) -> Iterator[_Queued]:
         """What it has not acknowledged."""
-        return [*([] if self.running is None else [self.running]), *self.queue.values()]
+        if self.running is not None:
+            yield self.running
+        yield from self.queue.values()
+
+    def awaits(self, subject: Subject) -> bool:
+        """Whether it has not acknowledged a command about a subject."""
+        is_running = self.running is not None and self.running.command.subject == subject
+        return is_running or subject in self.queue
 
     def enqueue(self, number: int, command: Command) -> None:
         """Have it sent, in place of an older command about the same subject."""
@@ -97,6 +105,7 @@ class CommandLog(Generic[Worker]):
         self.is_serving = False
         self._number = 0
         self._last: dict[Subject, _Record[Worker]] = {}
+        self._on_disk: set[Subject] = set()
         self._workers: dict[Worker, _State] = {}
 
     def __len__(self) -> int:
@@ -127,10 +136,14 @@ class CommandLog(Generic[Worker]):
         # Taken out first, so that the log and the queues stay in the order of numbers.
         self._last.pop(subject, None)
         self._last[subject] = _Record(self._number, command, origin)
+        if command.is_kept_on_disk:
+            self._on_disk.add(subject)
+        else:
+            self._on_disk.discard(subject)
         for worker, state in self._workers.items():
             if worker == origin:
                 state.remember(self._number, subject)
-                if all(each.command.subject != subject for each in state.outstanding()):
+                if not state.awaits(subject):
                     continue
                 # It may carry out the older command after it applied this one, which must come last.
             if state.has_joined:
@@ -157,30 +170,26 @@ class CommandLog(Generic[Worker]):
         if state.running is None and state.queue:
             state.running = state.queue.pop(next(iter(state.queue)))
             return Execute(state.running.number, state.running.command)
-        if state.has_joined and not state.is_caught_up and not state.outstanding():
+        if state.has_joined and not state.is_caught_up and state.running is None:
             state.is_caught_up = self.is_serving = True
             return CaughtUp()
         return None
 
     def _count_carried_out(self, origin: Worker) -> None:
         others = [state for worker, state in self._workers.items() if worker != origin]
-        oldest = min(
-            (each.since for state in others for each in state.outstanding()), default=self._number + 1
-        )
         state = self._workers[origin]
         while state.published:
             subject, (number, count) = next(iter(state.published.items()))
-            if number >= oldest:
+            if any(each.since <= number for other in others for each in other.outstanding()):
                 break
             state.carried_out = count
             del state.published[subject]
 
     def _forget(self) -> None:
         """Drop the commands whose result is on disk, once every worker that might have read the disk before knows it."""
-        if all(state.has_joined for state in self._workers.values()):
-            needed = {each.number for state in self._workers.values() for each in state.outstanding()}
-            self._last = {
-                subject: record
-                for subject, record in self._last.items()
-                if record.number in needed or not record.command.is_kept_on_disk
-            }
+        if not self._on_disk or not all(state.has_joined for state in self._workers.values()):
+            return
+        needed = {each.command.subject for state in self._workers.values() for each in state.outstanding()}
+        for subject in self._on_disk - needed:
+            del self._last[subject]
+        self._on_disk &= needed

@@ -12,7 +12,8 @@ from text_models import EXPLICIT, POLL, load, states, text_of
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
 from layerscope.models.library import Library
-from layerscope_api.context.worker_sync import SupervisedSync
+from layerscope.models.worker_sync import Command
+from layerscope_api.context.worker_sync import Join, SupervisedSync
 from layerscope_api.server.command_router import CommandRouter
 
 
@@ -29,19 +30,25 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def connect(self, *, is_leader):
-        """The sync of a new worker."""
+    def open(self):
+        """A new worker's end of a socket, and whether workers serve already."""
         ends = []
-        connected = threading.Event()
+        opened = threading.Event()
 
         def connect():
             ends.extend([self._router.connect()[1], self._router.is_serving])
-            connected.set()
+            opened.set()
 
         self._ask(connect)
-        assert connected.wait(20)
-        connection, is_serving = ends
-        sync = SupervisedSync(connection, is_leader=is_leader, is_late=is_serving, when_orphaned=lambda: None)
+        assert opened.wait(20)
+        return ends
+
+    def connect(self, *, is_leader, when_orphaned=lambda: None):
+        """The sync of a new worker."""
+        connection, is_serving = self.open()
+        sync = SupervisedSync(
+            connection, is_leader=is_leader, is_late=is_serving, when_orphaned=when_orphaned
+        )
         sync.start()
         return sync
 
@@ -80,8 +87,14 @@ def models(tmp_path):
 
 
 @pytest.fixture
-def start(models):
+def supervisor():
     supervisor = Supervisor()
+    yield supervisor
+    supervisor.end()
+
+
+@pytest.fixture
+def start(models, supervisor):
     libraries = []
 
     def start(control, *, is_leader, **limits):
@@ -94,7 +107,6 @@ def start(models):
     yield start
     for each in libraries:
         each.close()
-    supervisor.end()
 
 
 def wait_for(met):
@@ -205,3 +217,28 @@ def test_commands_at_the_same_time_end_alike(pair):
     for thread in threads:
         thread.join(60)
     wait_for(lambda: states(pair[0]) == states(pair[1]))
+
+
+def test_a_worker_that_reads_nothing_holds_up_no_other(supervisor):
+    stuck, _ = supervisor.open()
+    stuck.send(Join())
+    one, other = (supervisor.connect(is_leader=is_leader) for is_leader in (True, False))
+    applied = []
+    for each in (one, other):
+        each.follow(applied.append)
+    last = Command("load", "last", 1)
+    # More than the buffer of a socket holds.
+    one.publish(*(Command("load", "a" * 64, version) for version in range(1, 2000)), last)
+    wait_for(lambda: last in applied)
+    for each in (stuck, one, other):
+        each.close()
+
+
+def test_a_worker_learns_that_its_supervisor_is_gone():
+    supervisor = Supervisor()
+    is_orphaned = threading.Event()
+    sync = supervisor.connect(is_leader=False, when_orphaned=is_orphaned.set)
+    supervisor.end()
+    assert is_orphaned.wait(20)
+    sync.wait_for_leader()
+    sync.close()
