@@ -242,7 +242,15 @@ def _arrow_between(y: int, text: str) -> list[str]:
 
 
 def _wrap(text: str, width: float) -> list[str]:
-    """Lines of a text that fit into a width in pixels, in any usual sans-serif font."""
+    """Lines of a text that fit into a width in pixels, in any usual sans-serif font, of about equal lengths."""
+    lines = _filled(text, width)
+    while len(narrower := _filled(text, width := width - 4)) == len(lines) > 1:
+        lines = narrower
+    return lines
+
+
+def _filled(text: str, width: float) -> list[str]:
+    """Lines of a text, each filled with as many words as fit."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
