@@ -150,7 +150,7 @@ class SupervisedSync:
             self._changed.wait_for(lambda: self._carried_out >= last or self._is_closed, _WAIT_SECONDS)
 
     def close(self) -> None:
-        """Follow no more, and wait for nobody."""
+        """Stop following, and let all calls that wait return."""
         self._close()
         # The supervisor closes its end of the socket then, which ends the receiver.
         self._send(Leave())

@@ -47,18 +47,19 @@ class _Queued:
 
 @dataclass
 class _State:
-    """What is known of a worker.
+    """The state of a worker, as its supervisor knows it.
 
     Attributes:
         has_joined: whether it carries out commands.
-        is_caught_up: whether it was told that it has carried out what was published before it joined.
-        knows_serving: whether it was told that a worker serves.
-        running: what it was sent and has not acknowledged.
-        queue: what it is to be sent, by subject, in the order of numbers.
+        is_caught_up: whether `CaughtUp` was sent.
+        knows_serving: whether `Serving` was sent.
+        running: the command that it was sent and has not acknowledged.
+        queue: the commands to send, by subject, in the order of their numbers.
         count: how many commands it published.
-        published: those of them that others have yet to carry out: by subject, the last number and what `count` was then.
-        carried_out: what `count` was at the last command that the others have carried out with all before it.
-        reported: the `carried_out` that it was told.
+        published: its commands that others have yet to carry out: for each subject, the number of the last one and the
+            value of `count` then.
+        carried_out: the value of `count` at the last of its commands that, with all before it, is carried out by the others.
+        reported: the value of `carried_out` that was sent last.
     """
 
     has_joined: bool = False
@@ -72,7 +73,7 @@ class _State:
     reported: int = 0
 
     def outstanding(self) -> Iterator[_Queued]:
-        """What it has not acknowledged."""
+        """The commands that it has not acknowledged."""
         if self.running is not None:
             yield self.running
         yield from self.queue.values()
@@ -83,12 +84,12 @@ class _State:
         return is_running or subject in self.queue
 
     def enqueue(self, number: int, command: Command) -> None:
-        """Have it sent, in place of an older command about the same subject."""
+        """Queue a command, in place of an older one about the same subject."""
         older = self.queue.pop(command.subject, None)
         self.queue[command.subject] = _Queued(number, number if older is None else older.since, command)
 
     def remember(self, number: int, subject: Subject) -> None:
-        """Count a command of its own."""
+        """Count a command that this worker published."""
         self.count += 1
         self.published.pop(subject, None)
         self.published[subject] = number, self.count
@@ -113,11 +114,11 @@ class CommandLog(Generic[Worker]):
         return len(self._last)
 
     def connect(self, worker: Worker) -> None:
-        """Know of a worker that is being started."""
+        """Add a worker that is being started."""
         self._workers[worker] = _State()
 
     def disconnect(self, worker: Worker) -> None:
-        """Wait no more for a worker, which has ended."""
+        """Forget a worker that has ended: no other waits for it any more."""
         self._workers.pop(worker, None)
         self._forget()
 
@@ -151,14 +152,14 @@ class CommandLog(Generic[Worker]):
         self._forget()
 
     def acknowledge(self, worker: Worker, number: int) -> None:
-        """Know that a worker has carried out the command that it was sent."""
+        """Note that a worker has carried out the command that it was sent."""
         state = self._workers[worker]
         if state.running is not None and state.running.number == number:
             state.running = None
         self._forget()
 
     def next_message(self, worker: Worker) -> ToWorker | None:
-        """The next message that a worker is to be sent now; it counts as sent."""
+        """The next message for a worker, which counts as sent; None if there is none now."""
         state = self._workers[worker]
         self._count_carried_out(worker)
         if self.is_serving and not state.knows_serving:

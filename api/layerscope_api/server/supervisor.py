@@ -8,8 +8,8 @@
 A connection goes to the first worker that accepts it, so that one that is not ready, or is gone, gets none. A worker that
 ends is started again; if one ends with an exit code before any has loaded the models, all end.
 
-What one worker is asked to change about models, the others carry out: it applies the change, publishes it as a command to
-the supervisor, and answers its caller when the supervisor reports that all others have acknowledged the command, or
+All workers serve the same models. A worker that changes a model for a caller applies the change, publishes it as a command to
+the supervisor, and answers the caller when the supervisor reports that all others have acknowledged the command, or
 ended. The supervisor numbers the commands and keeps the last about each version, for workers that are started later; it
 sends each worker one command at a time. `command_log` decides what is sent, `command_router` has the sockets, and
 `context.worker_sync` is the worker's side.

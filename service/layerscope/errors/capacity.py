@@ -42,7 +42,7 @@ class SourceUnreachable(Unavailable):
 
 
 class Draining(Unavailable):
-    """The service was told to end, and the request did not finish in the time that was left."""
+    """The service is ending, and the request did not finish in the time that was left."""
 
     code = "draining"
 

@@ -1,7 +1,7 @@
 """The agreement between worker processes that serve the same models: what one of them changed, the others carry out.
 
 This module has what a library needs to know of it: the commands, and a protocol to publish and follow them. How commands
-get from process to process is not its business; the service carries them over sockets.
+reach other processes is not decided here; the service carries them over sockets.
 """
 
 from collections.abc import Callable
@@ -73,11 +73,11 @@ class WorkerSync(Protocol):
         """Wait until the peers have applied all that was published here, have ended, or two minutes are over."""
 
     def close(self) -> None:
-        """Follow no more, and wait for nobody."""
+        """Stop following, and let all calls that wait return."""
 
 
 class SingleProcess:
-    """The only worker: there is nobody to tell, and nobody to wait for."""
+    """The `WorkerSync` of a service with one process: there is no other worker to publish to or to wait for."""
 
     has_peers = False
     is_leader = True

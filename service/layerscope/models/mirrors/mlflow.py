@@ -59,7 +59,7 @@ class Mlflow:
         return {key: files for key, files in found.items() if files}
 
     def read(self, file: File) -> Iterator[bytes]:
-        """The content of a file, in pieces, once MLflow has downloaded all of it.
+        """The content of a file, in chunks, once MLflow has downloaded all of it.
 
         Raises:
             SourceUnreachable: MLflow cannot read it.
