@@ -1,4 +1,4 @@
-"""A model in memory: traced, executable, with its declaration."""
+"""Loaded model: a traced model in memory that can run, with its declaration."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,19 +35,19 @@ _CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """Everything there is to know about a loaded version without running it.
+    """Everything that is known of a loaded version without running it.
 
     Attributes:
         digest: names its file, its declaration and its plugins.
-        inputs: what it is called with.
+        inputs: of the model.
         preprocessing: how images become each input; None where an input does not take images.
         outputs: the model's own outputs, by name.
         classes: names of the classes, if declared.
-        parameters: how many numbers its weights are.
-        memory_bytes: what its weights take in memory.
+        parameters: the number of its weights.
+        memory_bytes: bytes of its weights in memory.
         taps: every value inside it.
-        unreachable: paths of layers that run inside a loop, whose values cannot be had.
-        warnings: what was assumed.
+        unreachable: paths of layers that run inside a loop, whose values cannot be fetched.
+        warnings: what was assumed where nothing is declared.
     """
 
     name: str
@@ -69,12 +69,12 @@ class LoadedModel:
     """A version of a model in memory.
 
     Attributes:
-        description: what it is.
-        executable: what runs it.
-        fields: what its units see.
-        local_paths: how a change of an image is carried through it.
-        labels: those that it wants.
-        watched: the layers that are fetched with every run of an image, because somebody watches them.
+        description: what is known without a run.
+        executable: runs it.
+        fields: the receptive fields of its units.
+        local_paths: the paths along which a local change of an image is computed.
+        labels: those that its declaration wants.
+        watched: the taps that are fetched with every run of an image, for the metrics of watched layers.
     """
 
     description: ModelDescription
@@ -86,11 +86,11 @@ class LoadedModel:
 
     @property
     def memory_bytes(self) -> int:
-        """What its weights take in memory."""
+        """Bytes of its weights in memory."""
         return self.description.memory_bytes
 
     def close(self) -> None:
-        """Give back all memory."""
+        """Free all memory."""
         self.executable.close()
 
 
@@ -103,10 +103,10 @@ def assemble(
     rewrites: Sequence[Rewrite] = REWRITES,
     watched: Callable[[TapIndex], Sequence[Tap]] = lambda _: (),
 ) -> LoadedModel:
-    """Make a model that runs of a prepared one, whose memory it uses for its weights.
+    """Make a loaded model of a prepared one. It uses the memory of the prepared model for its weights.
 
     Args:
-        source: where it came from.
+        source: of the model.
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plan_bytes: memory for the plans that it keeps.
         exact: whether values are the same to the last bit, whatever runs together; see `Executable`.

@@ -1,4 +1,4 @@
-"""The variables of a SavedModel: what its own restoring operations would read, without running them.
+"""Variables of a SavedModel: the values that its restoring operations would read, without running these.
 
 So nothing but numbers is taken from the folder: no objects, no optimizer, no slots of one.
 """
@@ -21,7 +21,7 @@ _ASSIGNMENTS = {"Assign", "AssignVariableOp"}
 
 @dataclass(frozen=True)
 class SavedVariable:
-    """A variable in a checkpoint, whose values are read when they are asked for.
+    """A variable in a checkpoint, whose values are read when they are needed.
 
     Attributes:
         prefix: the path that the names of the checkpoint's files begin with.

@@ -1,4 +1,4 @@
-"""Flatten a saved graph: function calls become the nodes of the functions, named under the node that called.
+"""Flattening of a saved graph: a function call is replaced by the nodes of the function, named under the calling node.
 
 Loops and branches stay as they are, with their functions: how often those run is known only while they do.
 """
@@ -22,10 +22,13 @@ _FOREIGN_ATTRIBUTES = frozenset({"_class", "_output_shapes", "_gradient_op_type"
 class FlatGraph:
     """A graph without function calls.
 
-    `nodes` by name, in the order in which they were made; their inputs are written `name:index`, and control inputs
-    are left out: they order side effects, of which inference has none. `calls` are the names of the nodes that called
-    a function and are gone, `callers` tells for each node which of them it comes from, `aliases` which tensor another
-    one stands for, and `shapes` what was known of a tensor's shape when the graph was made.
+    Attributes:
+        nodes: by name, in the order in which they were made. Their inputs are written `name:index`. Control inputs are
+            left out: they order side effects, and inference has none.
+        calls: the names of the nodes that called a function and were replaced.
+        callers: for each node, which of `calls` it comes from.
+        aliases: which tensor another name stands for.
+        shapes: what was known of a tensor's shape when the graph was made.
     """
 
     nodes: dict[str, Any]
@@ -35,7 +38,7 @@ class FlatGraph:
     shapes: Mapping[str, Any]
 
     def resolved(self, tensor: str) -> str:
-        """The tensor itself: the result of a call is made inside its function."""
+        """The tensor behind aliases: the result of a call is computed inside its function."""
         while tensor in self.aliases:
             tensor = self.aliases[tensor]
         return tensor
@@ -47,7 +50,7 @@ class FlatGraph:
 
 
 def flatten(graph_def: Any, targets: Iterable[str], replaced: Mapping[str, str] | None = None) -> FlatGraph:
-    """Flatten what the nodes `targets` need.
+    """Flatten the part of a graph that the nodes `targets` need.
 
     Args:
         graph_def: with its library of functions.
@@ -164,7 +167,7 @@ def _length(result: Any, node: Any) -> int:
 
 
 def _sorted(nodes: Sequence[Any]) -> list[Any]:
-    """By Kahn's algorithm, which of all nodes that could come next takes the one that was made first."""
+    """Topological order by Kahn's algorithm; of all nodes that could come next, the one that was made first."""
     places = {node.name: number for number, node in enumerate(nodes)}
     readers: list[list[int]] = [[] for _ in nodes]
     lacking = []
@@ -186,7 +189,7 @@ def _sorted(nodes: Sequence[Any]) -> list[Any]:
 
 
 def _clear_foreign_attributes(node: Any) -> None:
-    """Forget what holds only where a node was made: its device, its neighbours, and the gradient it had there."""
+    """Remove attributes that are valid only where the node was made: device, colocation, shapes and gradient."""
     node.device = ""
     for attribute in _FOREIGN_ATTRIBUTES.intersection(node.attr):
         del node.attr[attribute]

@@ -1,4 +1,4 @@
-"""What of the graph of a SavedModel is served: flat, fed at its inputs, its variables known."""
+"""The served part of the graph of a SavedModel: flat, with placeholders for inputs, and with known variables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class ServingGraph:
 
 
 def serving_graph(meta_graph: Any, signature: SavedSignature) -> ServingGraph:
-    """Take out of a graph what a signature needs.
+    """Extract the part of a graph that a signature needs.
 
     Raises:
         ModelRefused: it looks things up in tables, loops as TensorFlow 1 did, or wants more than the inputs.
@@ -119,7 +119,7 @@ def _door(number: int, each: Input) -> tuple[Any, Any]:
 
 
 def _with_variables_of_tensorflow_2(flat: FlatGraph) -> Iterable[Any]:
-    """TensorFlow 1 reads a variable without an operation that says so."""
+    """Add the operation that reads a variable: graphs of TensorFlow 1 have none."""
     for node in flat.nodes.values():
         if node.op in _VARIABLES_OF_TENSORFLOW_1:
             handle = tf.compat.v1.NodeDef(name=node.name + _HANDLE, op="VarHandleOp")

@@ -1,4 +1,4 @@
-"""The graph of a SavedModel as this TensorFlow has it, and what each of its tensors is."""
+"""Import of the graph of a SavedModel into this version of TensorFlow, and a description of each of its tensors."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def _import(meta_graph: Any, serving: ServingGraph) -> Any:
 
 
 def _set_shapes(graph: Any, serving: ServingGraph) -> None:
-    """Keras tells more of shapes than can be inferred."""
+    """The shape of a tensor: Keras saved more than can be inferred."""
     needed = {node.name for node in serving.nodes}
     for name, shape in serving.flat.shapes.items():
         resolved = serving.flat.resolved(name)

@@ -1,4 +1,4 @@
-"""Guess what a layer is, and where its activation function begins, from the operations inside it."""
+"""Types of layers, and where their activation functions begin, estimated from the operations inside."""
 
 import re
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ _TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("Permute", "Transpose"),
     )
 )
-"""Types and what they are known by; of several that fit, the first counts."""
+"""Types and the operations that identify them; the first that fits counts."""
 
 _OF_SEVERAL = {
     "AddN": "Add",
@@ -84,7 +84,7 @@ _TO_CHANNELS_FIRST = [0, 3, 1, 2]
 
 @dataclass(frozen=True)
 class Insides:
-    """What one call of a layer is made of, without the layers inside it.
+    """The nodes of one call of a layer, without the layers inside it.
 
     Attributes:
         nodes: by name.
@@ -107,7 +107,7 @@ class Insides:
 
 
 def layer_type(insides: Insides) -> str:
-    """The Keras class that it most likely is, or the operation that makes its output."""
+    """The most likely Keras class of a layer, or the operation that computes its output."""
     operations = {node.op for node in insides.nodes.values()}
     named = (name for name, wanted in _TYPES if wanted <= operations)
     return next(named, None) or _type_by_output(insides)
@@ -135,17 +135,17 @@ def _type_by_output(insides: Insides) -> str:
 
 
 def declares_channels_first(insides: Insides) -> bool | None:
-    """Whether channels come first in what comes out; None if no operation says where they are."""
+    """Whether channels come first in the output; None if no operation has a data format."""
     nodes = insides.nodes.values()
     formats = [node.attr["data_format"].s for node in nodes if "data_format" in node.attr]
     if not formats or layer_type(insides) == "LayerNormalization":
-        # That one borrows an operation, for which it makes up axes.
+        # Layer normalization is computed by an operation for images, on axes that are not those of the layer.
         return None
     return any(each.startswith(b"NC") for each in formats) or _turns_channels_first(insides)
 
 
 def _turns_channels_first(insides: Insides) -> bool:
-    """Keras 3 computes with channels last, and turns the axes before and after, where it must."""
+    """Whether Keras 3 transposes the axes before and after, to compute a channels-first layer with channels last."""
     maker = insides.maker(insides.output)
     order = insides.nodes.get(node_of(maker.input[1])) if maker and maker.op == "Transpose" else None
     return bool(order and order.op == "Const" and _numbers(order) == _TO_CHANNELS_FIRST)
@@ -211,7 +211,7 @@ def _swish(insides: Insides, maker: Any) -> Activation | None:
 
 
 def _gelu(insides: Insides, maker: Any) -> Activation | None:
-    """TensorFlow gives its many operations a scope of their own."""
+    """GELU: TensorFlow gives its operations a scope."""
     scope = maker.name.rpartition("/")[0]
     if not _GELU.fullmatch(scope):
         return None

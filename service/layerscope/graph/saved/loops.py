@@ -1,4 +1,4 @@
-"""Have the loops and branches of a graph hand out what their gradients read, as those that `tracing` makes do.
+"""Loops and branches of a saved graph: changed to output the values that their gradients read, as in a new trace.
 
 Where one does not, TensorFlow changes it as soon as somebody asks for a gradient, which it cannot do in use.
 """

@@ -1,7 +1,7 @@
-"""Trace a SavedModel folder: its graph as it was saved, with taps where its layers are.
+"""Trace of a SavedModel folder: its graph as it was saved, with taps where its layers are.
 
 Nothing is restored as TensorFlow restores it: no objects, no optimizer, no code of Keras. So folders open too that
-`tf.saved_model.load` cannot read any more. And nothing of it runs before somebody asks for values.
+`tf.saved_model.load` cannot read any more. No operation of the graph runs before values are requested.
 """
 
 import logging
@@ -72,7 +72,7 @@ def _traced(folder: Path) -> Trace:
 
 
 def _without_values(graph_def: Any) -> Any:
-    """A variable is named in a trace by a placeholder, as its values are elsewhere."""
+    """The graph with a placeholder for each variable, as in any trace: the values are kept apart from the graph."""
     for node in graph_def.node:
         if node.op == "VarHandleOp":
             node.op = "Placeholder"

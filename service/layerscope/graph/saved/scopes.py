@@ -1,13 +1,13 @@
-"""Find the layers of a saved graph, and their calls, in the names of its nodes.
+"""Scopes: the layers of a saved graph, and their calls, found in the names of its nodes.
 
-A node made inside a layer is named under the layer's name: `net/block/conv/Conv2D`. Three habits hide it.
+A node made inside a layer is named under the layer's name: `net/block/conv/Conv2D`. Three things hide the layer.
 
 - TensorFlow opens scopes of its own: that of an operation of the same name (`conv/Conv2D/ReadVariableOp`), and some
   others that are known (`bn/batchnorm/mul`).
 - Keras 3 opens the scope of a layer twice, once to build the layer and once to call it. No node takes the first
   name, so `conv` becomes `conv_1`, and at its second call `conv_3`.
-- Keras 2 opens the same scope for every call. The calls are told apart by what stands between them, or by the layer's
-  variables being read again in the same way.
+- Keras 2 opens the same scope for every call. Two calls are distinguished by nodes of other layers between them, or by
+  the variables of the layer being read a second time in the same way.
 """
 
 import re
@@ -37,7 +37,7 @@ PASSIVE = frozenset({"Const", "ReadVariableOp", "Identity", "Placeholder", "VarH
 
 @dataclass(frozen=True)
 class SavedNode:
-    """A node as far as it matters here.
+    """What the search for layers needs to know of a node.
 
     Attributes:
         name: its name in the flat graph.
@@ -54,7 +54,14 @@ class SavedNode:
 
 @dataclass
 class ScopeCall:
-    """One call of one layer: `nodes` are all inside it, `children` the calls of layers that it is made of."""
+    """One call of one layer.
+
+    Attributes:
+        path: the names of the layer and of those around it, outermost first.
+        number: of the call, among those of the path.
+        nodes: all nodes inside, those of the children among them.
+        children: the calls of the layers inside.
+    """
 
     path: tuple[str, ...]
     number: int
@@ -73,13 +80,13 @@ class ScopeCall:
 
 
 class ScopeNames:
-    """Which layers the nodes of one graph are in, going by their names alone.
+    """The layers that the nodes of one graph are in, by the names of the nodes alone.
 
     Args:
         nodes: those that compute something.
-        names: the names of all nodes there ever were, also of those in the functions of loops.
-        transparent: the names of the nodes that call a function or loop over one: no scopes, though nodes are named
-            under them.
+        names: the names of all nodes, also of replaced calls and of those in the functions of loops.
+        transparent: the names of the nodes that call a function or loop over one. Other nodes are named under them, but
+            they are no scopes.
     """
 
     def __init__(self, nodes: Sequence[SavedNode], names: Iterable[str], transparent: Iterable[str]) -> None:
@@ -112,11 +119,11 @@ class ScopeNames:
     def _may_be_layer(self, prefix: str, part: str, depth: int) -> bool:
         if self.opened_twice:
             return self._was_opened_twice(prefix)
-        # What stands directly in the model's scope is a layer, whatever its name.
+        # A scope directly in the model's scope is a layer, whatever its name.
         return depth < 2 or _plain(part) not in _OF_TENSORFLOW
 
     def _was_opened_twice(self, prefix: str) -> bool:
-        """Whether nothing has the name that the first opening took."""
+        """Whether no node has the name that the first opening of the scope took."""
         match = _NUMBERED.fullmatch(prefix)
         if match is None:
             return False
@@ -124,7 +131,7 @@ class ScopeNames:
         return first not in self._names and first not in self._prefixes
 
     def _are_opened_twice(self, nodes: Iterable[SavedNode]) -> bool:
-        """Compare with the variables, which are named after their layers."""
+        """Whether Keras 3 made the graph: most scopes then have one number more than the layer of their variables."""
         votes: Counter[bool] = Counter()
         for node in nodes:
             owners = {variable.split("/")[-2] for variable in node.variables if "/" in variable}
@@ -155,8 +162,8 @@ _Placed = tuple[SavedNode, tuple[str, ...]]
 
 
 @dataclass
-class _Piece:
-    """What may be one call: nodes in the scope of one layer."""
+class _Candidate:
+    """A possible call: nodes in the scope of one layer."""
 
     layer: str
     placed: list[_Placed]
@@ -171,13 +178,13 @@ class _Piece:
 
     @property
     def computes(self) -> bool:
-        """Constants and bare reads of variables are no layer."""
+        """Whether it is a layer: constants and plain reads of variables are none."""
         reads = bool(self.variables)
         return any(node.is_fed or (reads and node.op not in PASSIVE) for node, _ in self.placed)
 
 
 class _Tree:
-    """Takes nodes apart into calls; numbers the calls of each path."""
+    """Groups nodes into calls, and numbers the calls of each path."""
 
     def __init__(self, names: ScopeNames) -> None:
         self._names = names
@@ -190,11 +197,11 @@ class _Tree:
         known: dict[tuple[str, frozenset[str]], str] = {}
         used = set(taken)
         result = []
-        for piece in self._pieces(placed):
-            key = piece.layer, piece.variables
-            known[key] = known.get(key) or _unused(piece.layer, used)
+        for candidate in self._candidates(placed):
+            key = candidate.layer, candidate.variables
+            known[key] = known.get(key) or _unused(candidate.layer, used)
             used.add(known[key])
-            result.append(self._call((*parent, known[key]), piece.placed))
+            result.append(self._call((*parent, known[key]), candidate.placed))
         return result
 
     def _call(self, path: tuple[str, ...], placed: list[_Placed]) -> ScopeCall:
@@ -203,34 +210,36 @@ class _Tree:
         inside = [(node, scopes[1:]) for node, scopes in placed]
         return ScopeCall(path, number, [node for node, _ in placed], self.calls(inside, path))
 
-    def _pieces(self, placed: Sequence[_Placed]) -> list[_Piece]:
-        runs: dict[str, list[_Piece]] = {}
+    def _candidates(self, placed: Sequence[_Placed]) -> list[_Candidate]:
+        runs: dict[str, list[_Candidate]] = {}
         for scope, members in groupby(placed, lambda each: each[1][0] if each[1] else None):
             if scope is not None:
-                runs.setdefault(scope, []).append(_Piece(self._names.layer(scope), list(members)))
-        wholes = {scope: _joined(pieces) for scope, pieces in runs.items()}
+                runs.setdefault(scope, []).append(_Candidate(self._names.layer(scope), list(members)))
+        wholes = {scope: _joined(candidates) for scope, candidates in runs.items()}
         wholes = {scope: whole for scope, whole in wholes.items() if whole.computes}
         if self._names.opened_twice:
             return list(wholes.values())
-        pieces = [piece for scope, whole in wholes.items() for piece in _split(runs[scope], whole)]
-        for piece in pieces:
-            piece.layer = _original(piece, wholes)
+        candidates = [
+            candidate for scope, whole in wholes.items() for candidate in _split(runs[scope], whole)
+        ]
+        for candidate in candidates:
+            candidate.layer = _original(candidate, wholes)
         places = {node.name: number for number, (node, _) in enumerate(placed)}
-        return sorted(pieces, key=lambda piece: places[piece.placed[0][0].name])
+        return sorted(candidates, key=lambda candidate: places[candidate.placed[0][0].name])
 
 
-def _joined(pieces: Sequence[_Piece]) -> _Piece:
-    return _Piece(pieces[0].layer, [each for piece in pieces for each in piece.placed])
+def _joined(candidates: Sequence[_Candidate]) -> _Candidate:
+    return _Candidate(candidates[0].layer, [each for candidate in candidates for each in candidate.placed])
 
 
-def _split(runs: Sequence[_Piece], whole: _Piece) -> list[_Piece]:
-    """The calls of a layer whose calls share one scope: one a run of nodes, if each run does the same."""
+def _split(runs: Sequence[_Candidate], whole: _Candidate) -> list[_Candidate]:
+    """The calls of a layer whose calls share one scope: one for each run of nodes, if all runs have the same operations."""
     alike = all(run.ops == runs[0].ops for run in runs)
-    return [piece for run in (runs if alike else [whole]) for piece in _repeats(run)]
+    return [candidate for run in (runs if alike else [whole]) for candidate in _repeats(run)]
 
 
-def _repeats(run: _Piece) -> list[_Piece]:
-    """A layer that is called on its own result reads its variables again, in the same way."""
+def _repeats(run: _Candidate) -> list[_Candidate]:
+    """The calls in one run of nodes: a layer that is called on its own result reads its variables again in each."""
     length = len(run.placed)
     inside = {scopes[1:2] for _, scopes in run.placed}
     if not run.variables or (len(inside) == 1 and () not in inside):
@@ -240,15 +249,15 @@ def _repeats(run: _Piece) -> list[_Piece]:
     periods = (each for each in range(1, length // 2 + 1) if length % each == 0)
     for period in periods:
         if steps[period:] == steps[:-period]:
-            return [_Piece(run.layer, run.placed[at : at + period]) for at in range(0, length, period)]
+            return [_Candidate(run.layer, run.placed[at : at + period]) for at in range(0, length, period)]
     return [run]
 
 
-def _original(piece: _Piece, wholes: dict[str, _Piece]) -> str:
-    """Before TensorFlow 2.4 the second call of `conv` is `conv_1`; it reads the same variables."""
-    original = wholes.get(_plain(piece.layer))
-    same = original is not None and piece.variables and piece.variables == original.variables
-    return original.layer if original and same else piece.layer
+def _original(candidate: _Candidate, wholes: dict[str, _Candidate]) -> str:
+    """The layer that is really called: before TensorFlow 2.4, the second call of `conv` is named `conv_1`."""
+    original = wholes.get(_plain(candidate.layer))
+    same = original is not None and candidate.variables and candidate.variables == original.variables
+    return original.layer if original and same else candidate.layer
 
 
 def _unused(wanted: str, used: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a SavedModel is called with and what it gives: the file is read, the signature chosen."""
+"""Signature of a SavedModel: its inputs and outputs, read from the file."""
 
 import re
 from collections.abc import Mapping

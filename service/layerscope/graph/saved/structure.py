@@ -1,4 +1,4 @@
-"""The layers of a flat graph: what is in each, what depends on the inputs, and what runs where nothing can be read."""
+"""Structure of a flat graph: the nodes of each layer, what depends on the inputs, and layers that run inside loops."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How a value inside a network is named: `path[:call][.output][@site]`.
+"""Addresses: the names of values inside a network, `path[:call][.output][@site]`.
 
 `backbone/block1/conv` is the output of the first call of that layer, `encoder/conv1:1` of its second call,
 `lstm:0.1` the second output of the first call, `conv1@preactivation` the value before its fused activation.
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from layerscope.errors import InvalidAddress
 
 Site = Literal["output", "input", "preactivation"]
-"""Where at a layer's call a value is read: what came out, what went in, or what its activation function got."""
+"""Where at a layer's call a value is: its output, its input, or the input of its activation function."""
 
 SITES: tuple[Site, ...] = get_args(Site)
 

@@ -35,7 +35,7 @@ _GLOB_TO_RE2 = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def split_selectors(values: Iterable[str]) -> list[str]:
-    """Take repeated and comma separated values apart; one that begins with `re:` is taken whole."""
+    """Split repeated and comma separated values; a value that begins with `re:` is not split."""
     parts: list[str] = []
     for value in values:
         parts.extend([value] if value.startswith("re:") else (part.strip() for part in value.split(",")))
@@ -77,12 +77,12 @@ def require_one(selector: str, addresses: Sequence[str], wanted: str = "name one
 
 
 class TapIndex:
-    """All taps of one model, ready to be selected from.
+    """All taps of one model, and the selection among them.
 
     Args:
         calls: the model's layer calls, in graph order.
-        inputs: the addresses of what went in.
-        outputs: the addresses of what comes out.
+        inputs: the addresses of the model's inputs.
+        outputs: the addresses of its outputs.
     """
 
     def __init__(self, calls: Sequence[LayerCall], inputs: Sequence[str], outputs: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from layerscope.errors import InputMismatch
 
 
 def cannot_run(shapes: Iterable[Sequence[int | None]]) -> InputMismatch:
-    """What to say of inputs, each (batch, *shape), that fit their places but not what the model does with them."""
+    """The error for inputs, each (batch, *shape), of valid ranks with which the model's layers cannot compute."""
     named = [list(shape) for shape in shapes]
     return InputMismatch(
         f"The model cannot run on inputs of shape {', '.join(map(str, named))}.", shapes=named

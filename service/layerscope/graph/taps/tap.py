@@ -1,4 +1,4 @@
-"""What can be read from a traced model: one `LayerCall` a call of a layer, one `Tap` a value at it."""
+"""Taps: the values of a traced model. There is one `LayerCall` for each call of a layer, one `Tap` for each value at it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,10 +23,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the graph: its name there, its shape without the batch axis, and the dtype it is computed in.
+    """A tensor of the graph.
 
-    A constant of the model, such as a table of positions, has no batch axis (`batched` is False): it is the same for
-    every image. Where a model mixes the images of a batch (`mixed`), a value must be computed for each image alone.
+    Attributes:
+        name: in the graph.
+        shape: without the batch axis.
+        dtype: that it is computed in.
+        batched: whether it has a batch axis. A constant of the model, such as a table of positions, has none: it is the
+            same for every image.
+        mixed: whether the model mixes the images of a batch here, so that it must be computed for each image alone.
     """
 
     name: str
@@ -40,9 +45,17 @@ class Tensor:
 class LayerCall:
     """One call of one layer.
 
-    `index` is the layer's place in `model.layers` (None inside nested models), `parameters` counts its weights,
-    `inbound` are the addresses of the taps it computes from, and `tensors` holds its values by site. A layer made of
-    other layers (`is_group`) says in `origins`, for each of its outputs, which taps inside it that output comes from.
+    Attributes:
+        path: the names of the layer and of those around it, outermost first.
+        call: the number of the call.
+        type: the class of the layer.
+        index: the place of the layer in `model.layers`; None inside nested models.
+        parameters: the number of its weights.
+        is_group: whether it is made of other layers.
+        channels_first: whether its channels are the first axis behind the batch axis.
+        inbound: the addresses of the taps that it computes from.
+        tensors: its values by site.
+        origins: of a group, for each output, the addresses of the taps inside that the output comes from.
     """
 
     path: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a Keras model is called with: its inputs, flat and named, and the nest they are packed into."""
+"""Signature of a Keras model: its inputs, flat and named, and the nested structure that they are packed into."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,12 @@ from layerscope.graph.taps.tap import Input
 class Signature:
     """The inputs of a model, flat, and how it is called with them.
 
-    `structure` is a nest with one leaf an input, in the order of `inputs`: the model's one argument, or with
-    `by_keyword` a dictionary of its keyword arguments. With `dtypes_assumed`, nobody said that the inputs are no
-    integers. `batch_size` is the only one that the model was made for, if it is one.
+    Attributes:
+        inputs: in the order of the leaves of `structure`.
+        structure: a nest with one leaf for each input: the model's only argument, or its keyword arguments.
+        by_keyword: whether `structure` is a dictionary of keyword arguments.
+        dtypes_assumed: whether the dtypes are unknown, so that an input may be one of integers.
+        batch_size: the only batch size that the model was made for, if there is one.
     """
 
     inputs: tuple[Input, ...]
@@ -37,7 +40,7 @@ class Signature:
 
 
 def signature_of(model: Any) -> Signature:
-    """Find out what `model` is called with.
+    """Determine the signature of a model.
 
     Functional and sequential models know it; a subclassed model knows the shapes it was built with.
 

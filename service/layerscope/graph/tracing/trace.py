@@ -1,4 +1,4 @@
-"""Trace a Keras model once, with a tap on every layer call.
+"""Trace of a Keras model: it is called once, with a tap on every layer call.
 
 The graph that comes out is independent of the model: weights are named, not copied, and the Keras objects can be
 dropped once an `Executable` has taken the weights over.
@@ -44,7 +44,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class _Recording:
-    """What one trace gave: the graph, the tensors that the model was called with, and who listened."""
+    """The result of one call: the graph, the tensors that the model was called with, and the recorder."""
 
     graph: Any
     signature: Signature
@@ -85,11 +85,11 @@ def _traced(model: Any, recording: _Recording) -> Trace:
 
 def _record(model: Any, signature: Signature) -> _Recording:
     try:
-        return _listen_once(model, signature, inline=True)
+        return _record_once(model, signature, inline=True)
     except Exception as error:
         logger.info("traced again with compiled functions as they are: %s", error)
     try:
-        return _listen_once(model, signature, inline=False)
+        return _record_once(model, signature, inline=False)
     except Exception as error:
         shapes = [each.shape for each in signature.inputs]
         logger.warning("the model cannot be traced on inputs of shape %s: %s", shapes, error)
@@ -101,7 +101,7 @@ def _record(model: Any, signature: Signature) -> _Recording:
         ) from error
 
 
-def _listen_once(model: Any, signature: Signature, *, inline: bool) -> _Recording:
+def _record_once(model: Any, signature: Signature, *, inline: bool) -> _Recording:
     traces: list[tuple[list[Any], Recorder]] = []
 
     def call(*tensors: Any) -> Any:
@@ -207,7 +207,7 @@ class _LayerCalls:
         return result
 
     def _origins(self, call: Call) -> tuple[tuple[str, ...], ...]:
-        """Asked before the group's own outputs are known by its name."""
+        """The taps inside a group that its outputs come from; called before the outputs are taps of the group."""
         return tuple(
             tuple(tap.address for tap in self._inbound([tensor])) for tensor in call.tensors["output"]
         )
