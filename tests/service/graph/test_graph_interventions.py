@@ -1,4 +1,4 @@
-"""Sites, feeds and gradients: what each means, told by eager computation."""
+"""Sites, feeds and gradients: what each means, compared with eager computation."""
 
 from concurrent.futures import ThreadPoolExecutor
 
