@@ -1,4 +1,4 @@
-"""Attributions: where in an image the reasons for an output lie. One module a method, one registry."""
+"""Attribution methods: each explains an output by a heat map over an image. One module for each, and one registry."""
 
 from layerscope.attribution.eigencam import EIGENCAM
 from layerscope.attribution.gradcam import GRADCAM

@@ -1,4 +1,4 @@
-"""EigenCAM: feature maps, projected on the direction in which they are largest. No class and no gradient takes part.
+"""EigenCAM: feature maps, projected on the direction in which they are largest. It needs no class and no gradient.
 
     A   = U S V'      the singular value decomposition of a layer's maps, (height width) x channels
     map = A V[:, 0]

@@ -1,4 +1,4 @@
-"""Grad-CAM++: as Grad-CAM, with weights that count each place where a feature was found alike.
+"""Grad-CAM++: Grad-CAM with weights that count each position where a feature occurs alike.
 
     g        = d score / d A_k
     alpha    = g^2 / (2 g^2 + g^3 * sum over y, x of A_k)

@@ -1,8 +1,8 @@
 """Guided saliency: saliency by guided backpropagation.
 
-What comes back through a rectifier is kept only where it is positive. Springenberg et al. 2015, Striving for
+Gradients pass a rectifier only where they are positive. Springenberg et al. 2015, Striving for
 Simplicity: The All Convolutional Net, figure 1. Such maps are sharp, and depend little on what the model has learnt
-(Adebayo et al. 2018): they show edges more than reasons.
+(Adebayo et al. 2018): they show edges rather than evidence.
 """
 
 from layerscope.attribution.maps import max_magnitude

@@ -1,9 +1,9 @@
-"""HiResCAM: feature maps, each place weighted by the gradient there, so that it shows what the score was made of.
+"""HiResCAM: feature maps, each position weighted by its gradient, which shows where the layer contributes to the score.
 
     map = sum over k of (d score / d A_k) A_k
 
 Draelos & Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks.
-What speaks against the target is negative.
+Evidence against the target is negative.
 """
 
 import numpy as np

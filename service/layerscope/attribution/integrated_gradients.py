@@ -1,10 +1,10 @@
-"""Integrated gradients: each pixel's share of the difference that the image makes to the score.
+"""Integrated gradients: the share of each pixel in the difference between the scores of image and baseline.
 
     map = sum over channels of (image - baseline) * mean over n of d score / d image,
           at baseline + (n + 1/2) / steps * (image - baseline)
 
 Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, eq. (1), by the midpoint rule. The map sums up to
-score(image) - score(baseline), the more nearly the more steps. What speaks against the target is negative.
+score(image) - score(baseline), with an error that shrinks with the number of steps. Evidence against the target is negative.
 """
 
 from collections.abc import Sequence

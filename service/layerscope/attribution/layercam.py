@@ -1,4 +1,4 @@
-"""LayerCAM: feature maps, each place weighted by the gradient there if that is positive; good for early layers too.
+"""LayerCAM: feature maps, each position weighted by its gradient if that is positive; good for early layers too.
 
     map = ReLU(sum over k of ReLU(d score / d A_k) A_k)
 

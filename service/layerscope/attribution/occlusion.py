@@ -1,10 +1,10 @@
-"""Occlusion: how much less the model believes in the target when a patch of the image is covered.
+"""Occlusion: how much the output for the target drops when a patch of the image is covered.
 
     map = mean over the patches that cover a pixel of output(image) - output(image with the patch covered)
 
-Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2. As there, it is the output
-itself that is compared, a probability for most classifiers. Where covering helps, the map is negative. Pixels that no
-patch covers, as with a stride longer than the patch, are zero.
+Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2. As there, the outputs
+themselves are compared, probabilities for most classifiers. Where covering raises the output, the map is negative. Pixels
+that no patch covers, as with a stride longer than the patch, are zero.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Score-CAM: feature maps, weighted by the score of the image when it is masked with each. No gradient takes part.
+"""Score-CAM: feature maps, weighted by the score of the image when it is masked with each. It needs no gradient.
 
     mask_k   = A_k, enlarged to the image's size and scaled to 0 ... 1
     weight   = softmax over k of score(image mask_k)
@@ -44,8 +44,8 @@ def _weighted(probe: ModelProbe, number: int, maps: Array, top: int | None) -> A
         return np.zeros(maps.shape[:2], np.float32)
     image = probe.image(number)
 
-    def masked(place: int) -> Array:
-        channel = channels[place]
+    def masked(number: int) -> Array:
+        channel = channels[number]
         mask = (maps[..., channel] - low[channel]) / (high[channel] - low[channel])
         return image * resized(mask, image.shape[:2])[..., np.newaxis]
 

@@ -1,4 +1,4 @@
-"""Layers that an operator watches: their figures move with the images that are run, whatever is asked of those."""
+"""Watched layers: their statistics move with the images that run, whatever is requested of those images."""
 
 import logging
 from contextlib import contextmanager
@@ -159,7 +159,7 @@ def test_a_version_that_is_loaded_anew_begins_anew_and_one_that_is_unloaded_says
 
 def test_what_is_watched_counts_toward_the_memory_of_a_request(directory):
     with watching(directory) as plain, watching(directory, "mortal:units") as watched:
-        asked = query("mortal", ["picture"], tensor(4, 4, 1))
-        plans = [engine.plan(asked).computation for engine in (plain, watched)]
+        request = query("mortal", ["picture"], tensor(4, 4, 1))
+        plans = [engine.plan(request).computation for engine in (plain, watched)]
         assert plans[0].fetched == plans[1].fetched
         assert plans[1].intermediate >= plans[0].intermediate + 4 * 4 * 3 * 4
