@@ -29,8 +29,8 @@ _LONGEST = (
     "tests/ui/test_explorer_wheel.py",
     *_FOLDERS,
     "tests/api/test_http_uploads.py",
-    "tests/service/graph/test_graph_saved_model.py",
-    "tests/service/graph/test_graph_differential.py",
+    "tests/service/graph/saved/test_graph_saved_model.py",
+    "tests/service/graph/tracing/test_graph_differential.py",
     "tests/service/models/test_model_architectures.py",
     "tests/service/models/test_model_store.py",
 )

@@ -316,7 +316,7 @@ def test_gradients_through_a_loop(tmp_path):
     assert_close(made.value("head", on=[steps]), scores)
 
 
-KERAS_2 = Path(__file__).parents[2] / "data" / "keras_2_savedmodel"
+KERAS_2 = Path(__file__).parents[3] / "data" / "keras_2_savedmodel"
 
 
 def test_a_folder_of_keras_2_that_tensorflow_cannot_restore(recwarn):

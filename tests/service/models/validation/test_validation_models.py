@@ -1,25 +1,19 @@
 """M10 and M11: every model that people build is accepted, and the fresh file of it answers the same bits."""
 
-import sys
-from pathlib import Path
-
 import h5py
 import keras
 import numpy as np
 import pytest
 from hostile_files import layer_called, with_config, with_weights
 from keras import layers
+from keras_layers import BRANCHES
+from kinds_of_models import HALF, KINDS, of_precision
 from model_files import rewrite_as_keras_2, separable_model, tiny_model
 
 from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
 from layerscope.models.formats import open_model
 from layerscope.models.validation import validate
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
-
-from keras_layers import BRANCHES
-from kinds_of_models import HALF, KINDS, of_precision
 
 LIMITS = Limits()
 NOT_READ_BY_KERAS = {"models_in_models", "RandomShear"}
