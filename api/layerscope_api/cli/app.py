@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
@@ -18,12 +18,13 @@ from layerscope_api.cli import models as model_commands
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
 from layerscope_api.middleware.trusted_hosts import is_loopback
+from layerscope_api.observability.console import PlainConsole
 
 app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(model_commands.app, name="models")
 
-_console = Console(stderr=True)
+_console = PlainConsole(stderr=True)
 
 _SETUP = Settings.model_fields
 
@@ -125,7 +126,7 @@ def layers(
     from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
     from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
-    with _friendly_errors(), _console.status(f"Opening {file.name} …"):
+    with _friendly_errors(), _console.status(Text(f"Opening {file.name} …")):
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
         model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
@@ -138,7 +139,7 @@ def layers(
         index = "" if tap.layer.index is None else str(tap.layer.index)
         shape = "x".join("?" if size is None else str(size) for size in tap.shape)
         table.add_row(index, tap.address, tap.layer.type, shape, f"{tap.layer.parameters:,}")
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 @app.command()
@@ -156,7 +157,7 @@ def _settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
     name = "__".join(str(part) for part in first["loc"]).upper()
-    _console.print(f"[red]The setting LAYERSCOPE_{name} is not valid: {first['msg']}.[/red]", highlight=False)
+    _console.print(f"The setting LAYERSCOPE_{name} is not valid: {first['msg']}.", style="red")
     raise typer.Exit(2)
 
 
@@ -165,7 +166,7 @@ def _friendly_errors() -> Iterator[None]:
     try:
         yield
     except LayerscopeError as error:
-        _console.print(f"[red]{error.message}[/red]", highlight=False)
+        _console.print(error.message, style="red")
         raise typer.Exit(1) from error
 
 
@@ -175,8 +176,8 @@ def _refuse_open_network(settings: Settings) -> None:
         return
     if settings.api_keys is None or not len(Keyring(settings.api_keys)):
         _console.print(
-            "[red]Without API keys the service listens on 127.0.0.1 only. Make a key with layerscope keys create and"
-            " name its file with --api-keys, or let everybody in with --insecure-no-auth.[/red]",
-            highlight=False,
+            "Without API keys the service listens on 127.0.0.1 only. Make a key with layerscope keys create and"
+            " name its file with --api-keys, or let everybody in with --insecure-no-auth.",
+            style="red",
         )
         raise typer.Exit(2)

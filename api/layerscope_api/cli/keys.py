@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from layerscope_api.context.api_keys import KeyFile, KeyScope, KeysUnreadable
+from layerscope_api.observability.console import PlainConsole
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
-_console = Console(stderr=True)
+_console = PlainConsole(stderr=True)
 
 _File = Annotated[
     Path,
@@ -42,9 +41,7 @@ def create(
     with _friendly_errors():
         key, token = KeyFile(api_keys).create(label, scope or [KeyScope.INFER], lifetime)
     typer.echo(token)
-    _console.print(
-        f"Key {key.id} may {', '.join(sorted(key.scopes))}. Keep it: it is shown only now.", highlight=False
-    )
+    _console.print(f"Key {key.id} may {', '.join(sorted(key.scopes))}. Keep it: it is shown only now.")
 
 
 @app.command(name="list")
@@ -56,10 +53,8 @@ def list_keys(api_keys: _File) -> None:
     for key in keys:
         expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d}"
         expires += " (expired)" if key.has_expired else ""
-        table.add_row(
-            key.id, escape(key.label), " ".join(sorted(key.scopes)), f"{key.created:%Y-%m-%d}", expires
-        )
-    Console().print(table)
+        table.add_row(key.id, key.label, " ".join(sorted(key.scopes)), f"{key.created:%Y-%m-%d}", expires)
+    PlainConsole().print(table)
 
 
 @app.command()
@@ -68,7 +63,7 @@ def revoke(api_keys: _File, key_id: Annotated[str, typer.Argument(metavar="ID")]
     with _friendly_errors():
         was_there = KeyFile(api_keys).revoke(key_id)
     if not was_there:
-        _console.print(f"[red]There is no key {key_id!r} in {api_keys}.[/red]", highlight=False)
+        _console.print(f"There is no key {key_id!r} in {api_keys}.", style="red")
         raise typer.Exit(1)
 
 
@@ -78,5 +73,5 @@ def _friendly_errors() -> Iterator[None]:
         yield
     except (KeysUnreadable, OSError) as error:
         message = str(error) if isinstance(error, KeysUnreadable) else f"{error.strerror}: {error.filename}"
-        _console.print(f"[red]{message}[/red]", highlight=False)
+        _console.print(message, style="red")
         raise typer.Exit(1) from error

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from layerscope.errors import LayerscopeError
 from layerscope.models.control import Control
@@ -15,10 +14,11 @@ from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
 from layerscope.models.validation import InputReport, Report, check
 from layerscope_api.context.settings import Settings
+from layerscope_api.observability.console import PlainConsole
 
 app = typer.Typer(no_args_is_help=True, help="Look at model files before they are served.")
 
-_errors = Console(stderr=True)
+_errors = PlainConsole(stderr=True)
 
 
 @app.callback()
@@ -35,7 +35,7 @@ def check_file(
     Nothing of it is run, and neither Keras nor TensorFlow sees it. Exit code 0 means yes, 1 means no.
     """
     try:
-        with _errors.status(f"Checking {escape(file.name)} …"):
+        with _errors.status(Text(f"Checking {file.name} …")):
             report = check(file, Settings().limits)
     except LayerscopeError as error:
         _refuse(error)
@@ -62,7 +62,7 @@ def add_file(
     from layerscope.execution.local_engine import LocalEngine  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     try:
-        with _errors.status(f"Checking {escape(file.name)} …"):
+        with _errors.status(Text(f"Checking {file.name} …")):
             require_model_name(name or file.stem)
             declared = None if declaration is None else Manifest.of_untrusted(declaration.read_text("utf-8"))
             engine = LocalEngine(models, Settings().limits, control=Control(uploads=True))
@@ -74,24 +74,24 @@ def add_file(
     _print(file, added.report)
     outcome = "is now" if added.is_new else "was already"
     source = added.entry.source
-    Console().print(f"It {outcome} [bold]{source.name}@{source.version}[/bold].", highlight=False)
+    PlainConsole().print(f"It {outcome} {source.name}@{source.version}.")
 
 
 def _refuse(error: LayerscopeError) -> None:
-    _errors.print(f"[red]Refused[/red] [bold]{error.code}[/bold]", highlight=False)
-    _errors.print(escape(error.message), highlight=False)
+    _errors.print(Text("Refused", "red"), Text(error.code, "bold"))
+    _errors.print(error.message)
 
 
 def _print(file: Path, report: Report) -> None:
-    console = Console()
-    table = Table(title=f"{escape(file.name)}: accepted", show_header=False, title_justify="left")
+    console = PlainConsole()
+    table = Table(title=f"{file.name}: accepted", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in _rows(report):
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     console.print(table)
     for warning in report.warnings:
-        console.print(f"[yellow]Warning:[/yellow] {escape(warning)}", highlight=False)
+        console.print(Text("Warning:", "yellow"), warning)
 
 
 def _rows(report: Report) -> list[tuple[str, str]]:

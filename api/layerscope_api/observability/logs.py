@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import orjson
 
+from layerscope_api.observability.printable import printable
+
 LogFormat = Literal["json", "text"]
 
 REQUESTS = logging.getLogger("layerscope_api.requests")
@@ -26,11 +28,11 @@ class _JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             **getattr(record, "request", {}),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = printable(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
 
 
@@ -40,7 +42,9 @@ class _TextFormatter(logging.Formatter):
             f" {name}={value}" for name, value in getattr(record, "request", {}).items() if value is not None
         )
         line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        text = f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        # Only the first line of a record begins at the margin, so that no message can pass for another record.
+        return printable(text).replace("\n", "\n  ")
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from rich.console import Console
+from rich.text import Text
 
 from layerscope import demo
 from layerscope.execution.interface import ModelRecord
@@ -23,6 +23,7 @@ from layerscope.graph.loading.loader import SHARED_LOADER
 from layerscope_api.context.service import lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
+from layerscope_api.observability.console import PlainConsole
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app, local_engine
 from layerscope_api.server.http11 import BoundedProtocol
@@ -34,7 +35,7 @@ _LAST_SECONDS = 1
 
 def run(
     settings: Settings,
-    console: Console,
+    console: PlainConsole,
     listener: socket.socket | None = None,
     shared: SharedState | None = None,
 ) -> None:
@@ -127,7 +128,7 @@ def _give_up() -> None:
 
 @contextmanager
 def _loading(
-    engine: LocalEngine, server: uvicorn.Server, console: Console, address: str, *, at_once: bool
+    engine: LocalEngine, server: uvicorn.Server, console: PlainConsole, address: str, *, at_once: bool
 ) -> Iterator[None]:
     """Load the models in a thread, and close the engine at the end of the block. A failure ends the server, and is raised.
 
@@ -177,23 +178,21 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def _report(record: ModelRecord, console: Console) -> None:
+def _report(record: ModelRecord, console: PlainConsole) -> None:
     name = f"{record.name}@{record.version}"
     if record.description is None:
-        console.print(f"[red]✗[/red] {name}: {record.reason}", highlight=False)
+        console.print(Text("✗", "red"), f"{name}: {record.reason}")
     else:
         layers = len(record.description.taps.calls)
-        console.print(f"[green]✓[/green] {name}: {layers} layers", highlight=False)
+        console.print(Text("✓", "green"), f"{name}: {layers} layers")
 
 
-def _greet(address: str, engine: LocalEngine, console: Console) -> None:
-    console.print(
-        f"\nLayerscope serves on [bold]{address}[/bold] (contract: {address}/docs)", highlight=False
-    )
+def _greet(address: str, engine: LocalEngine, console: PlainConsole) -> None:
+    console.print("\nLayerscope serves on", Text(address, "bold"), f"(contract: {address}/docs)")
     ready = [record for record in engine.catalogue() if record.description is not None]
     if ready:
         sample, name = demo.samples()["seven"], ready[0].name
-        console.print(f"Try it:\n\n{_curl(address, name, sample)}\n", highlight=False, soft_wrap=True)
+        console.print(f"Try it:\n\n{_curl(address, name, sample)}\n", soft_wrap=True)
 
 
 def _curl(address: str, model: str, sample: Path) -> str:

@@ -32,12 +32,11 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
 
-from rich.console import Console
-
 from layerscope.errors import LayerscopeError
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
 from layerscope_api.context.worker_sync import SupervisedSync
+from layerscope_api.observability.console import PlainConsole
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.command_router import CommandRouter
 from layerscope_api.server.process import listen, run
@@ -49,7 +48,7 @@ _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_END_SIGNALS, signal.SIGCHLD)
 
 
-def serve_with(settings: Settings, console: Console) -> int:
+def serve_with(settings: Settings, console: PlainConsole) -> int:
     """Serve with as many processes as the settings say, until a signal ends them; the exit code.
 
     Raises:
@@ -78,7 +77,7 @@ class _Supervisor:
     """
 
     def __init__(
-        self, settings: Settings, console: Console, listener: socket.socket, directory: Path
+        self, settings: Settings, console: PlainConsole, listener: socket.socket, directory: Path
     ) -> None:
         self._settings = settings
         self._console = console
@@ -192,11 +191,11 @@ class _Supervisor:
         self._close()
         sync = SupervisedSync(connection, is_leader=worker == 0, is_late=is_late)
         shared = SharedState(self._directory, worker, sync)
-        console = Console(quiet=True) if shared.is_late else self._console
+        console = PlainConsole(quiet=True) if shared.is_late else self._console
         try:
             run(self._settings, console, self._listener, shared)
         except LayerscopeError as error:
-            self._console.print(f"[red]{error.message}[/red]", highlight=False)
+            self._console.print(error.message, style="red")
             return 1
         except BaseException:
             logger.exception("worker %d failed", worker)

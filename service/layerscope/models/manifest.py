@@ -1,11 +1,11 @@
 """The declaration beside a model, `layerscope.json`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.images import Preprocessing
@@ -70,12 +70,13 @@ class Manifest(BaseModel):
             ModelRefused: it is not JSON, or a field is unknown or wrong.
         """
         try:
-            return cls.model_validate(json.loads(text))
+            # The reader of pydantic refuses half a surrogate pair, which no answer could carry.
+            return cls.model_validate(from_json(text))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise ModelRefused(f"{FILE_NAME} is wrong at {field}: {first['msg']}.", field=field) from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
 
     @classmethod
