@@ -101,6 +101,21 @@ def test_a_tensor_is_shown_as_the_picture_it_stands_for(bgr: TestClient) -> None
     np.testing.assert_array_equal(drawn, pixels)
 
 
+@pytest.mark.parametrize("size", [3e38, 1e-38])
+def test_the_mean_magnitude_of_values_of_any_size_is_right(bgr: TestClient, size: float) -> None:
+    file = io.BytesIO()
+    np.save(file, np.full((16, 16, 3), size, np.float32))
+
+    answer = bgr.post(
+        OVERLAY.format("colours"),
+        content=file.getvalue(),
+        headers={"Content-Type": "application/x-npy"},
+        params={"layer": "same"},
+    )
+
+    assert float(answer.headers["X-Value-Max"]) == pytest.approx(size, rel=1e-6)
+
+
 def test_without_a_channel_the_mean_magnitude_of_all_is_drawn(http: TestClient, seven: str) -> None:
     values = http.get("/v1/models/digits/activations", params={"image": seven, "layers": "conv1"})
     magnitude = np.abs(np.array(values.json()["layers"][0]["values"])).mean(axis=-1)

@@ -97,4 +97,7 @@ def map_of(activation: Activation, channel: int | None) -> NDArray[np.floating]:
     axis = None if chosen.channel_axis is None else chosen.channel_axis - 1
     maps = tiles(chosen.values[0], axis)
     only: NDArray[np.floating] = maps[0]
-    return only if len(maps) == 1 else np.abs(maps).mean(axis=0, dtype=np.float32)
+    if len(maps) == 1:
+        return only
+    mean: NDArray[np.floating] = np.abs(maps).mean(axis=0, dtype=np.float64)
+    return mean.astype(maps.dtype)

@@ -127,6 +127,9 @@ def spread(
         np.nan_to_num(positions) * (count / size)
         for positions, count, size in zip((rows, columns), heat.shape, geometry.size, strict=True)
     ]
+    finite = np.abs(heat[np.isfinite(heat)])
+    if finite.size and finite.max() > np.finfo(heat.dtype).max / 2:
+        heat = heat.astype(np.float64)  # The difference of two neighbours can be more than float32 holds.
     with np.errstate(over="ignore", invalid="ignore"):
         for axis, place in enumerate(places):
             heat = _taken(heat, place, axis, interpolation)

@@ -14,6 +14,7 @@ from layerscope.graph.runtime.float16 import to_float16
 from layerscope.graph.taps.tap import Tap
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
+from layerscope.tensors.scaling import scaled
 from layerscope.tensors.spec import TensorSpec
 from layerscope.tensors.timing import Timing, seconds_by_stage
 
@@ -130,23 +131,29 @@ class Activation:
     def summarized(self, reduction: Reduction) -> "Activation":
         """Reduce each channel to its mean, maximum or Euclidean norm over the spatial axes, as float32.
 
-        Sums are taken in float64.
+        Sums are taken in float64, and values are squared in it: the square of a float32 can be beyond float32.
         """
         spec = self.spec.summarized(reduction)
         axes = self.spatial_axes
         if reduction == "none" or not axes:
             return self
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.values.astype(np.float32, copy=False)
-            if reduction == "l2":
-                reduced = np.sqrt(np.square(values).sum(axis=axes, dtype=np.float64))
-            elif reduction == "max":
-                reduced = values.max(axis=axes)
+            if reduction == "max":
+                reduced = self._maximum(axes)
             else:
-                reduced = values.mean(axis=axes, dtype=np.float64)
+                values, exponent = scaled(self.values, axes)
+                small = _norm(values, axes) if reduction == "l2" else values.mean(axis=axes, dtype=np.float64)
+                reduced = np.ldexp(small, exponent.reshape(exponent.shape[0], -1))
             return replace(
                 self, values=reduced.astype(np.float32, copy=False), channel_axis=spec.channel_axis
             )
+
+    def _maximum(self, axes: tuple[int, ...]) -> Array:
+        # NumPy has no vectorized maximum of float16.
+        is_half = self.values.dtype == np.float16
+        values = self.values.astype(np.float32) if is_half else self.values
+        largest: Array = values.max(axis=axes)
+        return largest
 
     def arranged(self, layout: Layout) -> "Activation":
         """Move the channel axis to the end (`nhwc`) or to the front (`nchw`). Vectors have only one layout."""
@@ -181,6 +188,15 @@ class Activation:
         nonfinite = values.size - int(np.count_nonzero(finite))
         quantization = Quantization(scale.reshape(-1), low.reshape(-1), nonfinite)
         return replace(self, values=np.rint(steps).clip(0, 255).astype(np.uint8), quantization=quantization)
+
+
+def _norm(values: Array, axes: tuple[int, ...]) -> Array:
+    """The Euclidean norm over some axes. The squares are float64, one at a time: no array holds all of them."""
+    every = list(range(values.ndim))
+    kept = [axis for axis in every if axis not in axes]
+    squares: Array = np.einsum(values, every, values, every, kept, dtype=np.float64)
+    norm: Array = np.sqrt(squares)
+    return norm
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,9 @@ class ChannelSelection:
         if self.top is not None:
             # The sum gives the same order as the mean, and is defined for an empty map.
             with np.errstate(over="ignore", invalid="ignore"):
-                sizes = np.abs(values.astype(np.float32, copy=False))
+                # float64 stays as it is: above the largest float32, channels would all be infinite, and alike.
+                wide = np.result_type(values.dtype, np.float32)
+                sizes = np.abs(values.astype(wide, copy=False))
                 magnitude = sizes.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
             order = np.argsort(-magnitude, axis=1, kind="stable")
             return order[:, : self.count(available)]

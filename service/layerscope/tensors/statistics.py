@@ -1,6 +1,7 @@
 """Statistics of activations: minimum, maximum, mean, standard deviation and zeros, per channel and per layer.
 
-Only finite values count; the number of others is given beside them. Sums are taken in float64. The mean is computed first
+Only finite values count; the number of others is given beside them. Sums are taken in float64, of values that are first
+divided by a power of two if they are float64 themselves. The mean is computed first
 and the squared deviations from it in a second pass, because the sum of squares minus the square of the sum loses all
 digits when the mean is large. The statistics of the layer are combined from those of its channels (Chan, Golub and LeVeque
 1979, "Updating formulae and a pairwise algorithm for computing sample variances"), without another pass.
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.tensors.activations import Activation
+from layerscope.tensors.scaling import scaled
 
 Floats = NDArray[np.float64]
 
@@ -90,9 +92,11 @@ def _by_channel(values: NDArray[Any]) -> Summary:
     # Without non-finite values, the usual case, no mask is passed: reductions with `where` take longer.
     mask: Any = finite if nonfinite.any() else True
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = values.sum(axis=axes, dtype=np.float64, where=mask) / count
+        small, exponent = scaled(values, axes, mask)
+        exponent = exponent.reshape(-1)
+        mean = small.sum(axis=axes, dtype=np.float64, where=mask) / count
         fraction_zero = (values == 0).sum(axis=axes) / count
-        variance = _squared_deviations(values, mean, mask) / count
+        variance = _squared_deviations(small, mean, mask) / count
         low = values.min(axis=axes, where=mask, initial=np.inf)
         high = values.max(axis=axes, where=mask, initial=-np.inf)
     return Summary(
@@ -100,8 +104,8 @@ def _by_channel(values: NDArray[Any]) -> Summary:
         nonfinite=nonfinite,
         min=_or_nan(low, count),
         max=_or_nan(high, count),
-        mean=mean,
-        std=np.sqrt(variance),
+        mean=np.ldexp(mean, exponent),
+        std=np.ldexp(np.sqrt(variance), exponent),
         fraction_zero=fraction_zero,
     )
 
@@ -126,16 +130,17 @@ def _pooled(parts: Summary) -> Summary:
     count = parts.count.sum()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = parts.count[some] / count
-        mean = (share * parts.mean[some]).sum()
-        variance = (share * (np.square(parts.std[some]) + np.square(parts.mean[some] - mean))).sum()
+        (means, stds), exponent = scaled(np.stack([parts.mean[some], parts.std[some]]), (0, 1))
+        mean = (share * means).sum()
+        variance = (share * (np.square(stds) + np.square(means - mean))).sum()
         fraction_zero = (share * parts.fraction_zero[some]).sum()
     return Summary(
         count=count,
         nonfinite=parts.nonfinite.sum(),
         min=_or_nan(parts.min.min(where=some, initial=np.inf), count),
         max=_or_nan(parts.max.max(where=some, initial=-np.inf), count),
-        mean=_or_nan(mean, count),
-        std=_or_nan(np.sqrt(variance), count),
+        mean=_or_nan(np.ldexp(mean, exponent.item()), count),
+        std=_or_nan(np.ldexp(np.sqrt(variance), exponent.item()), count),
         fraction_zero=_or_nan(fraction_zero, count),
     )
 

@@ -65,6 +65,13 @@ def test_bilinear_runs_from_centre_to_centre():
     assert abs(drawn[128] - 128) <= 1
 
 
+def test_bilinear_between_the_ends_of_float32_does_not_overflow():
+    look = {"alpha": 1, "colormap": "gray", "centered": "true"}
+    drawn = rgb(laid([[-3e38, 3e38]], background(1, 256), **look))[0, :, 0]
+
+    np.testing.assert_array_equal(drawn, rgb(laid([[-3, 3]], background(1, 256), **look))[0, :, 0])
+
+
 def test_a_crop_leaves_the_rest_of_the_picture_as_it_is():
     ground = background(40, 60, Geometry.of((40, 60), (8, 8), "crop"))
 

@@ -141,6 +141,43 @@ def test_a_mean_of_many_equal_values_is_that_value():
     assert (make_activation(values).summarized("mean").values == np.float32(0.1)).all()
 
 
+@pytest.mark.parametrize("size", [1e20, 1.5e38, 1e-25, 1e-45])
+def test_a_norm_of_any_size_is_that_norm(size):
+    values = np.full((1, 2, 2, 1), size, np.float32)
+    expected = 2 * values.astype(np.float64)[0, 0, 0]
+
+    norm = make_activation(values).summarized("l2").values[0]
+
+    np.testing.assert_array_equal(norm, expected.astype(np.float32))
+
+
+@given(arrays(min_rank=2, min_side=1), st.sampled_from(["mean", "max", "l2"]))
+def test_every_reduction_is_that_of_exact_arithmetic(values, reduction):
+    finite = np.where(np.isfinite(values), values, values.dtype.type(0))
+    by_channel = finite.reshape(len(finite), -1, finite.shape[-1]).astype(np.longdouble)
+    expected = {
+        "mean": lambda: by_channel.mean(axis=1),
+        "max": lambda: by_channel.max(axis=1),
+        "l2": lambda: np.sqrt(np.square(by_channel).sum(axis=1)),
+    }[reduction]()
+
+    given_values = make_activation(finite).summarized(reduction).values
+
+    reach = np.abs(by_channel).max(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.abs(given_values.astype(np.longdouble) - expected)
+        agree = (error <= 1e-7 * np.abs(expected) + 1e-12 * reach + 1e-45) | (
+            given_values == expected.astype(np.float32)
+        )
+    assert agree.all()
+
+
+def test_top_channels_are_told_apart_beyond_float32():
+    values = np.array([[[[1e50, 1e60, 0.0]]]], np.float64)
+
+    assert make_activation(values).select("top:2").channels.tolist() == [1, 0]
+
+
 def test_layouts_move_only_the_channel_axis(values):
     first = make_activation(values).arranged("nchw")
     back = first.arranged("nhwc")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from activation_examples import arrays, make_activation
-from hypothesis import given
+from hypothesis import example, given
 
 from layerscope.tensors.statistics import statistics_of
 from layerscope.tensors.totals import totals_of
@@ -12,9 +12,10 @@ FIGURES = ("min", "max", "mean", "std", "fraction_zero")
 
 
 def expected_of(values):
-    finite = values[np.isfinite(values)].astype(np.float64)
+    # In a wider type than the statistics themselves, so that nothing overflows or vanishes here.
+    finite = values[np.isfinite(values)].astype(np.longdouble)
     with np.errstate(over="ignore"):
-        figures = [f(finite) if finite.size else None for f in (np.min, np.max, np.mean, np.std)]
+        figures = [float(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean, np.std)]
     share = np.mean(finite == 0) if finite.size else None
     return dict(zip(FIGURES, [*figures, share], strict=True)), values.size - finite.size
 
@@ -27,10 +28,14 @@ def agree(given_figures, values):
             assert given_figures[name] is None
         else:
             reach = float(np.max(np.abs(values[np.isfinite(values)]).astype(np.float64)))
-            assert given_figures[name] == pytest.approx(expected, rel=1e-9, abs=1e-12 * reach)
+            assert given_figures[name] == pytest.approx(expected, rel=1e-9, abs=1e-12 * reach + 1e-320)
 
 
-@given(arrays(dtypes=("float16", "float32", "int32", "bool"), min_side=1))
+@given(arrays(dtypes=("float16", "float32", "float64", "int32", "bool"), min_side=1))
+@example(np.array([[[1e200], [3e200]]]))
+@example(np.array([[[1e-200], [3e-200]]]))
+@example(np.array([[[1e300, 1e-300], [3e300, 3e-300]]]))
+@example(np.array([[[1.7e308, -1.7e308], [1.7e308, 1.7e308]]]))
 def test_every_figure_is_that_of_the_finite_values(values):
     figures = statistics_of(make_activation(values)).as_json()
 
@@ -55,7 +60,7 @@ def test_totals_add_up_to_the_statistics(values):
     assert (finite, sum(each.nonfinite for each in totals)) == (layer.count, layer.nonfinite)
     if finite:
         reach = float(np.max(np.abs(values[np.isfinite(values)]).astype(np.float64)))
-        assert total / finite == pytest.approx(layer.mean.item(), rel=1e-9, abs=1e-12 * reach)
+        assert total / finite == pytest.approx(layer.mean.item(), rel=1e-9, abs=1e-12 * reach + 1e-320)
         assert sum(each.zeros for each in totals) / finite == pytest.approx(layer.fraction_zero.item())
     active = (values[:, None] if values.ndim == 1 else values).any(axis=tuple(range(1, values.ndim - 1)))
     np.testing.assert_array_equal([each.active for each in totals] or active, active)
