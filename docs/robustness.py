@@ -36,7 +36,7 @@ ROWS = {
     "I06": ("hostile file names, too many parts, long fields, bad boundaries", "400 or 413"),
     "I07": ("impossible options and selectors, patterns that explode", "400, 404 or 422, with close names"),
     "I08": ("an answer over the limit", "413 with both numbers; nothing runs"),
-    "I09": ("`.npy` with pickles, wrong shapes, unusual types; NaN, foreign byte and axis order", "422; the last three are fed unchanged"),
+    "I09": ("`.npy` with pickles, wrong, empty and huge shapes, unusual types; NaN, foreign byte and axis order", "422; the last three are fed unchanged"),
     "H01": ("bodies that are hard on JSON parsers", "400 or 422, in less than a kibibyte"),
     "H02": ("long bodies: without a key, with a key, of unknown length", "401 before a byte is read; 413, and the connection is closed"),
     "H03": ("idle, partial and slow requests on 500 connections", "408, and closed; other callers are answered meanwhile"),

@@ -241,3 +241,14 @@ def test_one_long_text_among_many_takes_no_more_room_than_it_is_long() -> None:
 
 def _is_half(values: Any) -> bool:
     return isinstance(values, np.ndarray) and values.dtype == np.float16
+
+
+@pytest.mark.parametrize("is_binary", [True, False])
+@pytest.mark.parametrize(
+    "shape", [[0, 2**63], [0, 2**64 - 1], [2**62, 2**62, 0], [1, 0, 2**62, 8], [2**31, 0, 3]]
+)
+def test_a_tensor_without_values_has_no_impossible_sides(shape: list[int], is_binary: bool) -> None:
+    given: dict[str, Any] = {"parameters": {"binary_data_size": 0}} if is_binary else {"data": []}
+    body = json.dumps({"inputs": [{"name": "a", "datatype": "FP32", "shape": shape, **given}]}).encode()
+    with pytest.raises(InvalidRequest, match="sides"):
+        read(body, len(body) if is_binary else None)

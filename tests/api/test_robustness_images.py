@@ -328,8 +328,10 @@ def headed(dtype: str, shape: tuple[int, ...], data: bytes = b"") -> bytes:
         headed("<f4", (10**9, 10**9)),
         npy(np.zeros((28, 28, 1), np.float32))[:-4],
         headed("|V4", (28, 28, 1), bytes(3136)),
+        headed("<f4", (2**31, 0, 3)),
+        headed("<f4", (True,), bytes(4)),
     ],
-    ids=["pickled", "huge", "short", "void"],
+    ids=["pickled", "huge", "short", "void", "empty and huge", "bool"],
 )
 def test_i09_tensors_that_are_none(http: TestClient, content: bytes) -> None:
     refused(http.post(ACTIVATIONS, content=content, headers=NPY), 422, "tensor_unreadable")

@@ -1,5 +1,6 @@
 """Inference: one request of the protocol, answered by a query of the engine."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,10 @@ def _raw(model: ModelDescription, body: memoryview) -> np.ndarray[Any, Any]:
     """The only input of the model, as a whole body without JSON. Its length tells the number of images."""
     each = model.inputs[0]
     dtype = DTYPES[datatype_of(each.dtype) or "FP32"]
-    size = dtype.itemsize * int(np.prod([size or 0 for size in each.shape]))
+    sizes = [size or 0 for size in each.shape]
+    size = dtype.itemsize * prod(sizes)
     if len(model.inputs) > 1 or size == 0 or len(body) % size:
         raise _no_raw(model, each, len(body))
-    sizes = [size or 0 for size in each.shape]
     return np.frombuffer(body, dtype).reshape(-1, *sizes)
 
 

@@ -14,6 +14,9 @@ from layerscope_api.inference_protocol.parameters import read_parameters
 
 _MAX_AXES = 16
 
+_MAX_VALUES = 2**31 - 1
+"""Most values that the sides of a tensor without values, of which one is zero, would make without the zeros."""
+
 
 @dataclass(frozen=True)
 class InputTensor:
@@ -84,11 +87,19 @@ def _input(entry: Mapping[str, Any], data: memoryview | None) -> InputTensor:
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
     match entry.get("shape"):
         case list(sizes) if len(sizes) <= _MAX_AXES and all(_is_size(size) for size in sizes):
-            return tuple(sizes)
+            return _possible(entry["name"], tuple(sizes))
     name = entry["name"][:80]
     raise InvalidRequest(
         f"The shape of input {name!r} must be a list of at most {_MAX_AXES} sizes.", input=name
     )
+
+
+def _possible(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape whose sides numpy can hold, also where one of them is zero and no data bound the others."""
+    if 0 not in shape or prod(size or 1 for size in shape) <= _MAX_VALUES:
+        return shape
+    message = f"The sides of input {name[:80]!r} must make at most {_MAX_VALUES:,} values."
+    raise InvalidRequest(message, input=name[:80], limit=_MAX_VALUES)
 
 
 def _is_size(value: object) -> bool:

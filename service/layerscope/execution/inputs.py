@@ -14,8 +14,9 @@ import numpy as np
 
 from layerscope.errors import InputMismatch, TooMany
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps.tap import Input
+from layerscope.graph.taps.tap import Input, Shape
 from layerscope.images import DecodedImage, ImageDescription, Preprocessing, decode, describe
+from layerscope.images.headers import check_size
 from layerscope.limits import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -119,7 +120,7 @@ class Item:
         """What is known of the image before a pixel is decoded."""
         if isinstance(self.source, ImageSource):
             return describe(self.source.data, limits)
-        return _as_image(self.source)
+        return _as_image(self.source, limits)
 
     def image(self, limits: Limits, *, upright: bool) -> DecodedImage:
         """The image itself.
@@ -133,7 +134,7 @@ class Item:
         """
         if isinstance(self.source, ImageSource):
             return decode(self.source.data, limits, apply_orientation=upright)
-        return _as_image(self.source)
+        return _as_image(self.source, limits)
 
     def _refuse(self) -> Array:
         raise InputMismatch(
@@ -143,17 +144,7 @@ class Item:
         )
 
     def _fitted(self, values: Array) -> Array:
-        wanted = self.input.shape
-        fits = len(wanted) == values.ndim and all(
-            w in {None, v} for w, v in zip(wanted, values.shape, strict=True)
-        )
-        if not fits:
-            raise InputMismatch(
-                f"Input {self.input.name!r} takes shape {_written(wanted)}, not {_written(values.shape)}.",
-                input=self.input.name,
-                expected=list(wanted),
-                got=list(values.shape),
-            )
+        _require_fit(self.input, values.shape)
         return _converted(values, self.input)
 
 
@@ -169,7 +160,9 @@ def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[R
         TooMany: more images than one request may carry.
     """
     by_input = _by_input(model, sources)
-    columns = [_items(each, model.preprocessing[each.name], by_input[each.name]) for each in model.inputs]
+    columns = [
+        _items(each, model.preprocessing[each.name], by_input[each.name], limits) for each in model.inputs
+    ]
     counts = {len(column) for column in columns}
     if len(counts) > 1:
         pairs = ", ".join(
@@ -234,7 +227,9 @@ def _by_input(model: ModelDescription, sources: Sources) -> dict[str, Sequence[S
     return dict(sources)
 
 
-def _items(each: Input, preprocessing: Preprocessing | None, sources: Sequence[Source]) -> list[Item]:
+def _items(
+    each: Input, preprocessing: Preprocessing | None, sources: Sequence[Source], limits: Limits
+) -> list[Item]:
     items: list[Item] = []
     for source in sources:
         if isinstance(source, ImageSource):
@@ -246,13 +241,36 @@ def _items(each: Input, preprocessing: Preprocessing | None, sources: Sequence[S
                     input=each.name,
                 )
             images = source.values if source.values.ndim == 4 else source.values[None]
+            require_few_images(len(images), limits)
             items.extend(Item(each, image, preprocessing) for image in images)
         else:
             is_batch = source.values.ndim == len(each.shape) + 1
-            items.extend(
-                Item(each, image, None) for image in (source.values if is_batch else [source.values])
-            )
+            images = source.values if is_batch else source.values[None]
+            # Before they are taken apart: without values, the number of images is whatever a header says.
+            _require_fit(each, images.shape[1:])
+            require_few_images(len(images), limits)
+            items.extend(Item(each, image, None) for image in images)
     return items
+
+
+def _require_fit(each: Input, shape: Shape) -> None:
+    """Check that an input takes values of a shape. A side is zero only where the model declares that.
+
+    Raises:
+        InputMismatch: it does not.
+    """
+    wanted = each.shape
+    if len(wanted) == len(shape) and all(
+        w == v or (w is None and v) for w, v in zip(wanted, shape, strict=True)
+    ):
+        return
+    positive = ", each ? at least 1," if 0 in shape and None in wanted else ","
+    raise InputMismatch(
+        f"Input {each.name!r} takes shape {_written(wanted)}{positive} not {_written(shape)}.",
+        input=each.name,
+        expected=list(wanted),
+        got=list(shape),
+    )
 
 
 def _converted(values: Array, each: Input) -> Array:
@@ -269,7 +287,7 @@ def _converted(values: Array, each: Input) -> Array:
     return converted
 
 
-def _as_image(values: Array) -> DecodedImage:
+def _as_image(values: Array, limits: Limits) -> DecodedImage:
     pixels = values[..., None] if values.ndim == 2 else values
     if pixels.ndim != 3 or pixels.shape[2] not in {1, 3, 4} or 0 in pixels.shape:
         raise InputMismatch(f"A tensor of shape {_written(values.shape)} is not an image to preprocess.")
@@ -278,6 +296,7 @@ def _as_image(values: Array) -> DecodedImage:
             f"preprocess=true takes pixels as uint8, not {pixels.dtype}.", dtype=str(pixels.dtype)
         )
     height, width = pixels.shape[:2]
+    check_size(width, height, limits)
     return DecodedImage(
         pixels=pixels, format="png", mode="RGB", width=width, height=height, orientation_applied=1, notes=()
     )

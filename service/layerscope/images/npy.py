@@ -38,7 +38,7 @@ def read_npy(data: bytes, limits: Limits) -> NDArray[np.generic]:
         raise BodyTooLarge(message, ways=ways, bytes=len(data), limit=limits.body_bytes)
     shape, fortran_order, dtype, start = _read_header(data)
     _check_dtype(dtype)
-    _check_length(shape, dtype, len(data) - start)
+    _check_length(shape, dtype, len(data) - start, limits)
     array = _view(data, start, shape, dtype, fortran_order)
     if dtype.kind == "b":
         array = array.view(np.uint8) != 0  # any other byte than 0 and 1 is an invalid numpy bool
@@ -62,13 +62,19 @@ def _check_dtype(dtype: np.dtype[np.generic]) -> None:
     raise TensorUnreadable(message, kind=dtype.kind, item_bytes=dtype.itemsize)
 
 
-def _check_length(shape: tuple[int, ...], dtype: np.dtype[np.generic], present: int) -> None:
+def _check_length(shape: tuple[int, ...], dtype: np.dtype[np.generic], present: int, limits: Limits) -> None:
+    # A bool is an int to Python, but not a size to numpy.
+    if any(type(side) is not int for side in shape):
+        raise TensorUnreadable("The sides of the tensor's shape must be whole numbers.")
     expected = math.prod(shape) * dtype.itemsize
-    if present == expected and all(side >= 0 for side in shape):
-        return
-    needed = str(expected) if 0 <= expected < _MAX_SHOWN_BYTES else "impossibly many"
-    message = f"The tensor's shape needs {needed} bytes of data, but {present} are there."
-    raise TensorUnreadable(message, needed=needed, bytes=present)
+    if present != expected or any(side < 0 for side in shape):
+        needed = str(expected) if 0 <= expected < _MAX_SHOWN_BYTES else "impossibly many"
+        message = f"The tensor's shape needs {needed} bytes of data, but {present} are there."
+        raise TensorUnreadable(message, needed=needed, bytes=present)
+    # A shape with a zero has no data, whatever its other sides are; numpy and TensorFlow still compute with those.
+    if math.prod(side or 1 for side in shape) * dtype.itemsize > limits.body_bytes:
+        message = "The tensor has a side of zero and others that no tensor with data could have."
+        raise TensorUnreadable(message, limit=limits.body_bytes)
 
 
 def _view(

@@ -1,11 +1,13 @@
 """What a caller may send for each input, and what it becomes."""
 
+import keras
 import numpy as np
 import pytest
-from engine_models import png, tensor
+from engine_models import png, ready, tensor
+from keras import layers
 
-from layerscope.errors import InputMismatch
-from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.errors import ImageTooLarge, InputMismatch, TooMany
+from layerscope.execution.inputs import ImageSource, TensorSource, rows_of
 from layerscope.execution.interface import Query
 from layerscope.images import decode
 from layerscope.limits import Limits
@@ -126,3 +128,56 @@ def test_arrays_in_any_memory_order(shared_engine):
 def test_images_too_small_for_a_model_of_any_size(shared_engine):
     with pytest.raises(InputMismatch, match=r"cannot run on inputs of shape \[1, 2, 2, 3\]"):
         run(shared_engine, "free", ["conv"], image=tensors(tensor(2, 2, 3)))
+
+
+def sized(model, *shape, **options):
+    """The names of the rows of a tensor of a shape, which has no values if a side is zero."""
+    values = np.empty(shape, np.uint8 if options else np.float32)
+    rows = rows_of(model.description, {"image": [TensorSource(values, **options)]}, Limits())
+    return [item.load(Limits()).shape for row in rows for item in row]
+
+
+@pytest.fixture(scope="module")
+def model_of_any_size():
+    start = keras.Input((None, None, 3), name="start")
+    hidden = layers.Conv2D(4, 3, padding="same", name="conv")(start)
+    with ready(keras.Model(start, layers.GlobalAveragePooling2D(name="pool")(hidden))) as model:
+        yield model
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (0, 0, 3),
+        (4, 0, 3),
+        (1, 4, 0, 3),
+        (2**31, 0, 3),
+        (2**31 - 1, 0, 3),
+        (2**20, 0, 2**31, 3),
+        (2**40, 0, 0, 3),
+    ],
+)
+def test_sides_of_zero_are_refused_whatever_the_others_are(model_of_any_size, shape):
+    with pytest.raises(InputMismatch, match=r"takes shape \?x\?x3, each \? at least 1, not "):
+        sized(model_of_any_size, *shape)
+
+
+def test_a_batch_that_does_not_fit_is_not_taken_apart(shared_engine):
+    with pytest.raises(InputMismatch, match="takes shape 12x12x3, not 0x0x0"):
+        run(shared_engine, "plain", ["conv1"], image=tensors(np.empty((2**40, 0, 0, 0))))
+
+
+def test_images_without_pixels_are_counted_before_they_are_taken_apart(model_of_any_size):
+    with pytest.raises(TooMany, match="1099511627776 images"):
+        sized(model_of_any_size, 2**40, 0, 0, 3, preprocess=True)
+
+
+def test_a_side_of_zero_may_be_declared():
+    start = keras.Input((0, 3), name="start")
+    with ready(keras.Model(start, layers.Dense(2, name="dense")(start))) as model:
+        assert sized(model, 2, 0, 3) == [(0, 3), (0, 3)]
+
+
+def test_pixels_to_preprocess_are_bounded_like_those_of_files(model_of_any_size):
+    with pytest.raises(ImageTooLarge, match="1 x 20000 pixels"):
+        sized(model_of_any_size, 20_000, 1, 3, preprocess=True)

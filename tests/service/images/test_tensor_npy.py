@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -106,6 +106,10 @@ def pickled():
         with_shape("(-1, -4)", bytes(16)),
         with_shape("(-1,)", bytes(4)),
         with_shape("(1.5,)", bytes(4)),
+        with_shape("(True,)", bytes(4)),
+        with_shape("(2, False)"),
+        with_shape("(2147483648, 0, 3)"),
+        with_shape(f"({2**62}, 0, {2**62})"),
         with_shape("('a',)", bytes(4)),
         with_shape(f"({'1, ' * 100})", bytes(4)),
         with_shape("(1,)", bytes(4), dtype="(2,2)<f4"),
@@ -127,6 +131,53 @@ def test_a_body_over_the_limit_is_refused():
         read_npy(saved(np.zeros(100)), Limits(body_bytes=500))
     details = caught.value.details
     assert (details["bytes"], details["limit"], len(details["ways"])) == (928, 500, 3)
+
+
+sides = st.one_of(
+    st.integers(-2, 4), st.integers(), st.booleans(), st.none(), st.floats(), st.text(max_size=3), st.just(0)
+)
+descriptions = st.one_of(
+    st.sampled_from(
+        [
+            "<f4",
+            ">i2",
+            "|b1",
+            "|u1",
+            "<f8",
+            "<c8",
+            "|O",
+            "|V8",
+            "<U3",
+            "<M8[s]",
+            "=f2",
+            "f",
+            "(2,)f4",
+            "",
+            None,
+        ]
+    ),
+    st.text(max_size=6),
+    st.lists(st.tuples(st.text(max_size=2), st.sampled_from(["<f4", "|O"])), max_size=2),
+)
+
+
+@settings(max_examples=600)
+@given(
+    st.one_of(st.lists(sides, max_size=5).map(tuple), st.lists(sides, max_size=40), sides),
+    descriptions,
+    st.one_of(st.booleans(), st.none(), st.integers(0, 1)),
+    st.binary(max_size=40),
+)
+@example((True,), "<f4", False, bytes(4))
+def test_only_our_errors_leave_a_header_of_any_fields(shape, description, fortran_order, payload):
+    fields = {"descr": description, "fortran_order": fortran_order, "shape": shape}
+    try:
+        array = read_npy(with_header(ascii(fields), payload), LIMITS)
+    except TensorUnreadable:
+        return
+    assert array.nbytes == len(payload)
+    assert array.shape == shape
+    assert all(type(side) is int for side in array.shape)
 
 
 @settings(max_examples=400)
