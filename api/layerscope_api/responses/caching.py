@@ -9,6 +9,7 @@ from fastapi import Request
 from layerscope import __version__
 from layerscope.execution.inputs import ANY_INPUT
 from layerscope.graph.model import ModelDescription
+from layerscope.graph.prepared.devices import computed_with
 from layerscope_api.context.service import Service
 from layerscope_api.requests.body import ParsedRequest, StoredImage
 from layerscope_api.schemas.options import ImageOptions
@@ -25,12 +26,23 @@ def validity_headers(
 ) -> dict[str, str]:
     """The headers with which a client can keep the answer and ask whether it is still valid.
 
+    Args:
+        request: the HTTP request.
+        service: how it is set up.
+        reference: the model as the caller wrote it.
+        model: the version that answers.
+        parsed: the options and inputs of the request.
+
     An exact version never changes, so its answers can be kept without asking. The version that a plain name or a label
     means can change at any time.
     """
     is_exact = reference == f"{model.name}@{model.version}"
     kept = f"max-age={service.settings.max_age_seconds}, immutable" if is_exact else "no-cache"
-    return {"ETag": _etag(request, model, parsed), "Cache-Control": f"private, {kept}", "Vary": "Accept"}
+    return {
+        "ETag": _etag(request, service, model, parsed),
+        "Cache-Control": f"private, {kept}",
+        "Vary": "Accept",
+    }
 
 
 def is_valid(if_none_match: str, etag: str) -> bool:
@@ -39,16 +51,20 @@ def is_valid(if_none_match: str, etag: str) -> bool:
     return etag in candidates or "*" in candidates
 
 
-def _etag(request: Request, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:
+def _etag(request: Request, service: Service, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:
     """A strong validator: the digest of everything that the bytes of the answer depend on.
 
-    The same model gives the same values to the last bit, so the tag is known before anything is computed.
+    The same model gives the same values to the last bit, so the tag is known before anything is computed. A client may ask
+    again after the service was set up otherwise or updated.
     """
+    settings = service.settings
     parts = {
         "model": model.digest,
         # The name and the version are in the answer.
         "name": f"{model.name}@{model.version}",
         "service": __version__,
+        "computed_with": computed_with(),
+        "settings": [settings.exact, settings.graph_rewrites],
         "path": request.url.path.rpartition("/")[2],
         "accept": request.headers.get("accept", ""),
         "images": [each.id for each in parsed.inputs.get(ANY_INPUT, []) if isinstance(each, StoredImage)],

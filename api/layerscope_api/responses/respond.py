@@ -68,20 +68,29 @@ async def respond(
         extra_seconds: the time that it may take beyond the deadline of every request.
     """
     request_metrics(request.scope).reference = reference
-    validity: dict[str, str] = {}
-    if request.method in {"GET", "HEAD"}:
-        model = service.engine.describe(reference)
-        validity = validity_headers(request, service, reference, model, parsed)
-        if is_valid(request.headers.get("if-none-match", ""), validity["ETag"]):
-            return Response(status_code=304, headers=validity)
+    if request.method not in {"GET", "HEAD"}:
+        return await send(request, service, compute, extra_seconds=extra_seconds)
+
+    def validity(model: ModelDescription) -> dict[str, str]:
+        return validity_headers(request, service, reference, model, parsed)
+
+    known = validity(service.engine.describe(reference))
+    if is_valid(request.headers.get("if-none-match", ""), known["ETag"]):
+        return Response(status_code=304, headers=known)
+    # Another version may answer than the one just described: a name or a label can move in between.
     return await send(request, service, compute, validity, extra_seconds)
+
+
+def no_headers(_model: ModelDescription) -> dict[str, str]:
+    """No further headers."""
+    return {}
 
 
 async def send(
     request: Request,
     service: Service,
     compute: Callable[[Execution], ResponseBody],
-    headers: Mapping[str, str] | None = None,
+    headers: Callable[[ModelDescription], Mapping[str, str]] = no_headers,
     extra_seconds: float = 0.0,
 ) -> Response:
     """Compute the answer in a worker thread.
@@ -90,7 +99,7 @@ async def send(
         request: the HTTP request; if its client disconnects, the computation is cancelled.
         service: the worker pool.
         compute: makes the body in a worker thread; it may block.
-        headers: further headers.
+        headers: makes further headers, of the version that answered.
         extra_seconds: the time that it may take beyond the deadline of every request.
     """
     metrics = request_metrics(request.scope)
@@ -103,7 +112,7 @@ async def send(
         "X-Model-Digest": body.model.digest,
         "Server-Timing": _server_timing(execution.timings, is_hit=body.activations.hit),
         **body.headers,
-        **(headers or {}),
+        **headers(body.model),
     }
     return BuffersResponse(body.buffers, body.media_type, all_headers)
 

@@ -29,6 +29,9 @@ Form = Literal["logits", "log", "output"]
 
 _SUM_TO_ONE = 1e-3
 
+_NOT_IN_KEY = frozenset({"output", "name", "value"})
+"""The attributes of a target that its key need not have. The output is in the key by its addresses."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -74,8 +77,12 @@ class Target:
 
     @property
     def key(self) -> str:
-        """A text that names everything that its score depends on, for the cache."""
-        return f"{self.output.score_tap.address} {self.form} {self.index} {self.position} {self.is_binary}"
+        """A text that names everything that its score and its value depend on, for caches and for names of jobs.
+
+        That is all that it has, but for what follows from the rest: a field that is added is in the key by itself.
+        """
+        own = {name: value for name, value in vars(self).items() if name not in _NOT_IN_KEY}
+        return f"{self.output.tap.address} {self.output.score_tap.address} {own}"
 
     def weights(self, values: Array) -> Array:
         """The derivative of the score by each value: what the gradient of the values is multiplied with.
