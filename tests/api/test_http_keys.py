@@ -1,6 +1,8 @@
 """Keys and scopes: every route is closed to whoever has none, before a byte of the body is read."""
 
 import asyncio
+import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -206,6 +208,43 @@ def test_a_damaged_file_lets_nobody_in(guarded: Guarded, damaged: bytes | None) 
     finally:
         guarded.path.write_bytes(content)
     assert guarded.send("GET", "/v1/models", token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir],
+    ids=["pipe", "device", "folder"],
+)
+def test_what_is_no_regular_file_holds_no_keys(guarded: Guarded, make: Any) -> None:
+    kept = guarded.path.rename(guarded.path.with_suffix(".kept"))
+    try:
+        make(guarded.path)
+        assert guarded.send("GET", "/v1/models", guarded.tokens[KeyScope.INFER]).status_code == 401
+        guarded.path.rmdir() if guarded.path.is_dir() else guarded.path.unlink()
+    finally:
+        kept.rename(guarded.path)
+    assert guarded.send("GET", "/v1/models", guarded.tokens[KeyScope.INFER]).status_code == 200
+
+
+def test_the_file_may_be_a_link_as_kubernetes_mounts_a_secret(guarded: Guarded) -> None:
+    kept = guarded.path.rename(guarded.path.with_suffix(".kept"))
+    guarded.path.symlink_to(kept)
+    assert guarded.send("GET", "/v1/models", guarded.tokens[KeyScope.INFER]).status_code == 200
+    kept.rename(guarded.path)
+
+
+@pytest.mark.parametrize("sha256", ["ä" * 64, "x", "\ud83d\ude00", ""])
+def test_a_key_whose_hash_is_none_lets_nobody_in(guarded: Guarded, sha256: str) -> None:
+    content = guarded.path.read_text("utf-8")
+    token = guarded.tokens[KeyScope.INFER]
+    document = json.loads(content)
+    for key in document["keys"]:
+        key["sha256"] = sha256
+    try:
+        guarded.path.write_text(json.dumps(document), "utf-8")
+        assert guarded.send("GET", "/v1/models", token).status_code == 401
+    finally:
+        guarded.path.write_text(content, "utf-8")
 
 
 def test_a_key_has_so_many_requests_at_once(guarded: Guarded) -> None:

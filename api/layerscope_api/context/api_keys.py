@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from layerscope.models.regular_files import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class Key(BaseModel):
     id: str
     label: str
     scopes: frozenset[KeyScope]
-    sha256: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     created: AwareDatetime
     expires: AwareDatetime | None = None
 
@@ -78,7 +81,7 @@ class KeyFile:
             KeysUnreadable: the file is not a file of keys.
         """
         try:
-            return _Document.model_validate_json(self._path.read_bytes()).keys
+            return _Document.model_validate_json(read_record(self._path, follow=True)).keys
         except FileNotFoundError:
             return []
         except (ValidationError, OSError) as error:

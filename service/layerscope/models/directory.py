@@ -100,7 +100,7 @@ def find_models(
         replace(
             source,
             trusted=trusted,
-            bounds=bounds if os.access(source.folder / RECORD, os.F_OK) else None,
+            bounds=bounds if os.path.lexists(source.folder / RECORD) else None,
             root=directory,
         )
         for _, source in sorted(found.items())

@@ -60,7 +60,9 @@ def tells_no_room(output: bytes) -> bool:
 def write_durably(path: Path, text: str) -> None:
     """Replace the text of a file, and flush it to the disk. The caller must exclude other writers of the same file."""
     written = path.with_name(f"{path.name}.new")
-    with written.open("w", encoding="utf-8") as file:
+    # What lies there already may be a pipe, or a link to another file.
+    written.unlink(missing_ok=True)
+    with written.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -33,6 +33,6 @@ class LabelLedgers:
 
         Raises:
             StorageFull: there is no room.
-            ControlRefused: the directory may not be written.
+            ControlRefused: the directory may not be written, or the ledger cannot be read.
         """
-        Ledger.read(self._directory, name).with_label(label, version).write(self._directory, name)
+        Ledger.read_to_change(self._directory, name).with_label(label, version).write(self._directory, name)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from layerscope.errors import ControlRefused
 from layerscope.models.durable import storing, synchronise_folder, write_durably
 from layerscope.models.manifest import Label
+from layerscope.models.regular_files import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +34,30 @@ class Ledger(BaseModel):
     def read(cls, directory: Path, name: str) -> "Ledger":
         """The ledger of a model; an empty one if it is missing or cannot be read."""
         try:
-            return cls.model_validate_json((directory / name / LEDGER).read_bytes())
-        except FileNotFoundError:
-            return cls()
+            return cls._read(directory / name / LEDGER)
         except (OSError, ValidationError) as error:
             logger.warning("the %s of %s is passed over: %s", LEDGER, name, error)
+            return cls()
+
+    @classmethod
+    def read_to_change(cls, directory: Path, name: str) -> "Ledger":
+        """The ledger of a model, which is to be replaced by a changed one; an empty one if it is missing.
+
+        Raises:
+            ControlRefused: it cannot be read. What it says about version numbers must not be lost.
+        """
+        try:
+            return cls._read(directory / name / LEDGER)
+        except (OSError, ValidationError) as error:
+            raise ControlRefused(
+                f"The {LEDGER} of {name} cannot be read: an operator must repair or delete it.", model=name
+            ) from error
+
+    @classmethod
+    def _read(cls, path: Path) -> "Ledger":
+        try:
+            return cls.model_validate_json(read_record(path))
+        except (FileNotFoundError, NotADirectoryError):
             return cls()
 
     def write(self, directory: Path, name: str) -> None:

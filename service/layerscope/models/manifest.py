@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.images import Preprocessing
+from layerscope.models.regular_files import NotRegular, read_record
 
 FILE_NAME = "layerscope.json"
 
@@ -58,9 +59,13 @@ class Manifest(BaseModel):
         if not path.is_file():
             return cls()
         try:
-            return cls.parse(path.read_text("utf-8"))
+            return cls.parse(read_record(path, follow=True).decode("utf-8"))
         except UnicodeDecodeError as error:
             raise ModelRefused(f"{FILE_NAME} is not valid JSON in UTF-8.") from error
+        except NotRegular as error:
+            raise ModelRefused(
+                f"{FILE_NAME} is no regular file, or longer than a declaration may be."
+            ) from error
 
     @classmethod
     def parse(cls, text: str) -> "Manifest":

@@ -35,6 +35,7 @@ from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_
 from layerscope.models.durable import storing, synchronise, synchronise_folder
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.regular_files import read_record
 from layerscope.models.validation import Report, suffix_of, validate
 
 _INCOMING = ".incoming"
@@ -108,6 +109,7 @@ class ModelStore:
         Raises:
             OptionInvalid: a model cannot have that name.
             StorageFull: there is no room, on the disk or under the quota; nothing has changed.
+            ControlRefused: the ledger of the model cannot be read, or the directory may not be written.
             ModelRefused, UnsupportedFormat: see `validate`.
         """
         require_model_name(name)
@@ -127,7 +129,7 @@ class ModelStore:
         """Remove an uploaded version. Its number is never used again.
 
         Raises:
-            ControlRefused: an operator put it there by hand.
+            ControlRefused: an operator put it there by hand, or its ledger cannot be read.
         """
         with storing(), self._arriving() as folder, self._locked():
             taken = self._directory / name / str(version)
@@ -137,7 +139,7 @@ class ModelStore:
                     model=name,
                     version=version,
                 )
-            Ledger.read(self._directory, name).without(version).write(self._directory, name)
+            Ledger.read_to_change(self._directory, name).without(version).write(self._directory, name)
             taken.rename(folder / "removed")
             synchronise_folder(taken.parent)
 
@@ -166,7 +168,7 @@ class ModelStore:
                 return AddedModel(name, version, report, is_new=False)
         self._share(folder, stored)
         self._require_room(folder.iterdir())
-        version = max([*versions, Ledger.read(self._directory, name).last]) + 1
+        version = max([*versions, Ledger.read_to_change(self._directory, name).last]) + 1
         target = self._directory / name / str(version)
         target.parent.mkdir(exist_ok=True)
         folder.rename(target)
@@ -266,7 +268,7 @@ def _discard(folder: Path) -> None:
 
 def _record(folder: Path) -> dict[str, object]:
     try:
-        record = json.loads((folder / RECORD).read_text("utf-8"))
+        record = json.loads(read_record(folder / RECORD))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -274,7 +276,7 @@ def _record(folder: Path) -> dict[str, object]:
 
 def _text(path: Path) -> str | None:
     with suppress(OSError, ValueError):
-        return path.read_text("utf-8")
+        return read_record(path).decode("utf-8")
     return None
 
 

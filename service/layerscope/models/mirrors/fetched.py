@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from layerscope.models.directory import FETCHED
 from layerscope.models.mirrors.places import Files
+from layerscope.models.regular_files import read_record
 
 
 class FetchedFile(BaseModel):
@@ -36,7 +37,7 @@ class Fetched(BaseModel):
     def read(cls, folder: Path) -> Self:
         """The record of a version; an empty one if it is missing or cannot be read."""
         try:
-            return cls.model_validate_json((folder / FETCHED).read_bytes())
+            return cls.model_validate_json(read_record(folder / FETCHED))
         except (OSError, ValidationError):
             return cls()
 

@@ -1,0 +1,42 @@
+"""Records of a few kilobytes, read from folders that other people may write to: regular files only.
+
+Opening a pipe waits for a writer, a device may give bytes without end, and a link may lead to a file that is none of the
+service's business.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+_LONGEST = 16 * 1024 * 1024
+
+
+class NotRegular(OSError):
+    """The file is no regular file, or longer than any record."""
+
+
+def read_record(path: Path, *, follow: bool = False) -> bytes:
+    """The content of a regular file.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link to one.
+
+    Raises:
+        NotRegular: it is a pipe, a device, a socket, a folder or a link, or longer than 16 MiB.
+        OSError: it is missing, or may not be read.
+    """
+    # Opening some devices has effects, so that it is looked at before; another file may take its place, so behind, too.
+    _require_regular(path, path.stat(follow_symlinks=follow))
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
+        _require_regular(path, os.fstat(file.fileno()))
+        content = file.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise NotRegular(f"{path.name} is longer than a record may be.")
+    return content
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegular(f"{path.name} is no regular file.")
