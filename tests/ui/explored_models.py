@@ -12,11 +12,20 @@ from layerscope.demo import MODELS
 HOSTILE = "<img src=x onerror=alert(1)>"
 """The name of a class."""
 
+HOSTILE_LAYERS = (
+    """f")and(__import__("pathlib").Path("ran").touch())#""",
+    """f")+process.getBuiltinModule("fs").writeFileSync("ran"+"")+(f""",
+    """f'$(echo>ran)`echo>ran`;echo>ran;'""",
+    "f\u202e\u200b\x9b31m",
+)
+"""Names of layers that run as code, or show other code than there is, if they are written into code unquoted."""
+
 
 def write_models(directory: Path) -> None:
     """Write a directory of models."""
     shutil.copytree(MODELS / "digits", directory / "digits")
-    for name, model in {"nested": nested(), "wide": wide(), "photos": photos(), "pair": pair()}.items():
+    served = {"nested": nested(), "wide": wide(), "photos": photos(), "pair": pair(), "hostile": hostile()}
+    for name, model in served.items():
         for number, weights in enumerate(model.get_weights()):
             weights[...] = np.random.default_rng(number).normal(0, 0.3, weights.shape)
         model.save(write_folder(directory / name, None) / "model.keras")
@@ -62,3 +71,8 @@ def photos() -> Model:
 def pair() -> Model:
     left, right = Input((8, 8, 1), name="left"), Input((8, 8, 1), name="right")
     return Model([left, right], layers.Concatenate(name="both")([left, right]))
+
+
+def hostile() -> Model:
+    convolutions = [layers.Conv2D(2, 1, name=name) for name in HOSTILE_LAYERS]
+    return Sequential([Input((8, 8, 1), name="image"), *convolutions])

@@ -6,12 +6,13 @@
 
 import { writeNpy } from "./client/layerscope.js";
 import { buttonOf, element, save } from "./elements.js";
+import { snippetsOf } from "./snippets.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {{text: string, name: string, make: () => Promise<Blob>}} Offer - A file that is made when it is downloaded. */
 /** @typedef {Record<string, unknown>} Options */
-/** @typedef {{resource: string, python: string, javascript: string, options: Options, method?: string}} Request - A request of the service, and its names in the clients. */
+/** @typedef {import("./snippets.js").Request} Request */
 
 /** Fill the menu for the current view. @param {Explorer} explorer */
 export async function fill(explorer) {
@@ -24,7 +25,7 @@ export async function fill(explorer) {
   const guarded = (/** @type {Offer} */ { make, name }) => () => make().then((blob) => save(blob, name)).catch((error) => explorer.showError(error));
   body.replaceChildren(
     element("p", { class: "row" }, ...offers.map((offer) => buttonOf(offer.text, guarded(offer)))),
-    ...snippetsOf(session, layer.address, request).flatMap(([language, text]) => [
+    ...snippetsOf(session.model.name, layer.address, request).flatMap(([language, text]) => [
       element("p", { class: "row" }, element("b", {}, language), buttonOf("Copy", () => navigator.clipboard.writeText(text), { "aria-label": `Copy ${language}` })),
       element("pre", { tabindex: "0" }, text),
     ]),
@@ -106,35 +107,4 @@ function offersOf({ model, image }, options, name, side) {
 /** A file name. @param {...string} parts */
 function nameOf(...parts) {
   return parts.filter(Boolean).join("-").replace(/[^\w.-]+/g, "_");
-}
-
-/** The request for curl, Python and JavaScript. @param {Session} session @param {string} layer @param {Request} request @returns {[string, string][]} */
-function snippetsOf({ model: { name } }, layer, { resource, python, javascript, options, method }) {
-  const service = new URL("..", document.baseURI).href.replace(/\/$/, "");
-  const isPicture = resource.endsWith(".png");
-  const takesImage = resource !== "graph";
-  const query = new URLSearchParams(Object.entries(options).map(([key, value]) => [key, String(value)])).toString();
-  const url = `${service}/v1/models/${name}/${resource}${query && `?${query}`}`;
-  const named = { ...(method && { method }), ...options };
-  const arguments_ = Object.entries(named).map(([key, value]) => `${key}=${pythonOf(value)}`);
-  const given = (/** @type {string} */ image, /** @type {string[]} */ rest) => [...(takesImage ? [image] : []), ...rest].join(", ");
-  const result = `model.${python}(${given('"image.png"', arguments_)})`;
-  const object = Object.keys(named).length ? [JSON.stringify(named)] : [];
-  const isOfMaps = resource === "feature-map.png";
-  const pythonValues = isOfMaps ? `\nvalues = model.activations("image.png", layers="${layer}")["${layer}"]` : "";
-  const javascriptValues = isOfMaps ? `\nconst values = (await model.activations(file, { layers: "${layer}" })).get("${layer}");` : "";
-  return [
-    ["curl", `curl ${takesImage ? "--data-binary @image.png -H 'Content-Type: image/png' \\\n  " : ""}'${url}'${isPicture ? " -o picture.png" : ""}`],
-    ["Python", `from layerscope_client import Client\n\nmodel = Client("${service}").model("${name}")${pythonValues}\n${isPicture ? `${result}.save("picture.png")` : `answer = ${result}`}`],
-    [
-      "JavaScript",
-      `import { Client } from "layerscope-client";\n\nconst model = new Client("${service}").model("${name}");${javascriptValues}\nconst ${isPicture ? "{ blob }" : "answer"} = await model.${javascript}(${given("file", object)});`,
-    ],
-  ];
-}
-
-/** @param {unknown} value */
-function pythonOf(value) {
-  if (typeof value === "boolean") return value ? "True" : "False";
-  return Array.isArray(value) ? `(${value.join(", ")})` : JSON.stringify(value);
 }

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import shlex
 import signal
 import socket
 import threading
@@ -197,4 +198,4 @@ def _greet(address: str, engine: LocalEngine, console: PlainConsole) -> None:
 
 def _curl(address: str, model: str, sample: Path) -> str:
     url = f"{address}/v1/models/{model}/predictions?top=3"
-    return f"  curl --data-binary @{sample} -H 'Content-Type: image/png' '{url}'"
+    return f"  curl --data-binary {shlex.quote(f'@{sample}')} -H 'Content-Type: image/png' '{url}'"

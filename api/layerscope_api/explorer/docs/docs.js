@@ -61,7 +61,8 @@ function curl(method, path, operation) {
   if (operation.security) parts.push("-H 'Authorization: Bearer …'");
   if (operation.requestBody) parts.push("-H 'Content-Type: image/png' --data-binary @image.png");
   else if (method !== "get") parts.push(`-X ${method.toUpperCase()}`);
-  parts.push(`'${location.origin}${path}${query && `?${query}`}'`);
+  const url = `${location.origin}${path}${query && `?${query}`}`;
+  parts.push(`'${url.replaceAll("'", "'\\''")}'`);
   return section("With curl", element("pre", {}, parts.join(" ")));
 }
 
