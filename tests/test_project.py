@@ -83,10 +83,11 @@ def not_pinned(requirements: list[str], pins: Pins) -> list[str]:
     ]
 
 
-def test_no_source_file_is_longer_than_400_lines(files: list[PurePosixPath]) -> None:
+def test_no_source_file_is_too_long(files: list[PurePosixPath]) -> None:
     source = [path for path in files if path.suffix in SOURCE]
-    lines = {str(path): len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in source}
-    assert {path: count for path, count in lines.items() if count > 400} == {}
+    lines = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in source}
+    most = {path: 350 if path.parts[0] in {"service", "api", "clients"} else 400 for path in source}
+    assert {str(path): count for path, count in lines.items() if count > most[path]} == {}
 
 
 def test_nothing_is_called_utils_helpers_or_manager(files: list[PurePosixPath]) -> None:

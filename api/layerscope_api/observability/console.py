@@ -1,7 +1,7 @@
 """The console that people read: it prints names and messages as they are, whatever is in them.
 
 Rich reads `[red]` in a text as markup, raises at `[/x]`, and lets escape sequences of a terminal pass. Names of layers, reasons
-and paths come from files of strangers, so no text is markup here: colours are given as `style`.
+and paths come from untrusted files, so no text is markup here: colours are given as `style`.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Texts for a terminal or a log: names and reasons come from files of strangers, and may hold anything."""
+"""Texts for a terminal or a log: names and reasons come from untrusted files, and may hold anything."""
 
 import re
 

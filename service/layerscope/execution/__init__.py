@@ -1,1 +1,1 @@
-"""From a query to activations: inputs, scheduling, caching, the engine."""
+"""Execution: the engine, from a query to activations and attributions, with scheduling and caching."""

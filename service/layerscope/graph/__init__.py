@@ -1,1 +1,1 @@
-"""Where a model becomes one traced graph with a tap on every layer call."""
+"""Graph: a model as one traced graph with a tap on every layer call, and the plans that run it."""

@@ -1,1 +1,1 @@
-"""Model files: where they are, what is declared with them, how they are opened, which are loaded."""
+"""Models: their files and declarations, the store, the validator of untrusted files, and which versions are loaded."""
