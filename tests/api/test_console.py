@@ -18,7 +18,7 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app
 
-HOSTILE = ("[/x]", "[red]", ":smile:", "\x1b[2Jgone", "[link=file:///]")
+HOSTILE = ("[/x]", "[red]", ":smile:", "\x1b[2Jgone", "[link=http://x]")
 """Names of fields of a declaration that rich, or a terminal, would take for orders."""
 
 
