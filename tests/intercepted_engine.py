@@ -13,6 +13,7 @@ from layerscope.execution.interface import (
     Result,
 )
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.execution.working_memory import Account
 
 Run = Callable[[CancellationToken, Progress | None], AbstractContextManager[Result]]
 
@@ -34,9 +35,10 @@ class Intercepted:
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        account: Account | None = None,
     ) -> AbstractContextManager[Result]:
         def run(token: CancellationToken, seen: Progress | None) -> AbstractContextManager[Result]:
-            return self.prepared.run(answer_bytes, cancellation=token, progress=seen)
+            return self.prepared.run(answer_bytes, cancellation=token, progress=seen, account=account)
 
         return self.running(run, cancellation or CancellationToken(), progress)
 

@@ -25,7 +25,23 @@ class Limits:
         "longest wait for the headers of a request, for each further 64 KiB of its body, and for the end of the body",
     )
     body_bytes: int = _limit(64 * MIB, "bytes", "longest request body")
+    received_bytes: int = _limit(
+        1024 * MIB,
+        "bytes",
+        "most memory for the bodies of all requests together, as far as they have come; each counts twice, as it comes and"
+        " as it is read",
+    )
+    key_percent: int = _limit(
+        50,
+        "percent",
+        "most of `received_bytes`, and of `working_bytes` for several requests, that one API key has at once",
+    )
     form_parts: int = _limit(256, "parts", "most parts in one multipart form")
+    json_parts: int = _limit(
+        50_000,
+        "parts",
+        "most quotes, commas and opening brackets in the JSON of one request, counted before it is parsed",
+    )
     images_per_request: int = _limit(64, "images", "most images in one request")
     image_pixels: int = _limit(40_000_000, "pixels", "largest image that is decoded, width x height")
     image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")

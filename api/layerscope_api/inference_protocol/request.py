@@ -13,6 +13,7 @@ from layerscope.errors import BodyTooLarge, InvalidRequest
 from layerscope.limits import Limits
 from layerscope_api.inference_protocol.input_tensors import InputTensor, read_input_tensors
 from layerscope_api.inference_protocol.parameters import Parameters, read_parameters
+from layerscope_api.requests.json_body import count
 
 _MAX_LENGTH_DIGITS = 12
 _ALIGNMENT = 16
@@ -103,15 +104,17 @@ def _json_length(header: str, available: int) -> int:
 
 
 def _parsed(text: memoryview, limits: Limits) -> dict[str, Any]:
-    separators = bytes(text).count(b",")
-    if separators > 2 * limits.json_elements:
+    written = bytes(text)
+    commas = count(written, b",")
+    lists = count(written, b"[") + count(written, b"{")
+    if commas > 2 * limits.json_elements or lists > limits.json_elements // 2:
         raise BodyTooLarge(
-            f"The JSON has {separators:,} commas; it may carry {limits.json_elements:,} values",
+            f"The JSON has {commas:,} commas and {lists:,} lists; it may carry {limits.json_elements:,} values",
             ways=("send tensors in binary", "send images as files (datatype BYTES)", "send fewer at once"),
             limit=limits.json_elements,
         )
     try:
-        document = orjson.loads(text)
+        document = orjson.loads(written)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest("The body, up to Inference-Header-Content-Length, is not valid JSON.") from error
     if not isinstance(document, dict):

@@ -1,9 +1,10 @@
-"""The limit on the length of a request body, checked while the route reads it: the middleware itself never reads ahead."""
+"""The limits on the bodies of requests, each and together, checked while a route reads: the middleware never reads ahead."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from layerscope.errors import BodyTooLarge
+from layerscope.errors import BodyTooLarge, LayerscopeError
+from layerscope_api.context.account import account_of
 from layerscope_api.responses.errors import early_error_response
 
 MODEL_UPLOAD = ("POST", "/v1/models")
@@ -13,8 +14,15 @@ _FORM_BYTES = 1024 * 1024
 """The bytes that a form may take in addition to the file in it."""
 
 
+_COPIES = 2
+"""How often a body is in memory: as it came, and as it is read, joined or decoded."""
+
+
 class BodyLimitMiddleware:
     """Refuses a body that is too long: at once if Content-Length says so, else when the bytes received pass the limit.
+
+    What has come counts in the account of the request, and it is refused where bodies have no more room. A model file is not
+    counted: it is written to disk as it comes, and counts there.
 
     Args:
         app: the next ASGI application.
@@ -40,24 +48,33 @@ class BodyLimitMiddleware:
             await early_error_response(scope, too_long(int(declared), limit))(scope, receive, send)
             return
         received = 0
-        is_too_long = False
+        is_refused = False
+        account = account_of(scope)
 
         async def counting_receive() -> Message:
-            nonlocal received, is_too_long
+            nonlocal received, is_refused
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                is_too_long = True
-                raise too_long(received, limit)
+            size = len(message.get("body", b""))
+            received += size
+            try:
+                if received > limit:
+                    raise too_long(received, limit)
+                account.receive(0 if is_model else _COPIES * size)
+            except LayerscopeError:
+                is_refused = True
+                raise
             return message
 
         async def closing_send(message: Message) -> None:
             # The rest of the body stays unread, so the connection cannot carry another request.
-            if is_too_long and message["type"] == "http.response.start":
+            if is_refused and message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        await self._app(scope, counting_receive, closing_send)
+        try:
+            await self._app(scope, counting_receive, closing_send)
+        finally:
+            account.close()
 
 
 def _too_long(size: int, limit: int) -> BodyTooLarge:

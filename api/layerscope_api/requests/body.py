@@ -1,29 +1,33 @@
 """Requests for a run: their options, and their inputs as stored images or as one of the four forms of a body."""
 
-import base64
-import binascii
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-import orjson
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
 from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
+from layerscope_api.requests.json_body import JsonBody
 from layerscope_api.requests.multipart import read_form
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
 from layerscope_api.schemas.option_types import REPEATABLE
 from layerscope_api.schemas.options import ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
+Read = TypeVar("Read")
 
 _NPY_MAGIC = b"\x93NUMPY"
+
+
+class InPool(Protocol):
+    """Calls a function in a worker thread, see `WorkerPool.run`."""
+
+    async def __call__(self, function: Callable[[], Read], /) -> Read:
+        """What the function returns."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,22 @@ class ParsedRequest(Generic[Options]):
         return ImageSource(each.data)
 
 
-async def read_request(request: Request, kind: type[Options], limits: Limits) -> ParsedRequest[Options]:
+async def read_request(
+    request: Request, kind: type[Options], limits: Limits, in_pool: InPool
+) -> ParsedRequest[Options]:
     """Read the options and the body of a GET or POST.
+
+    Args:
+        request: not read yet.
+        kind: the model of its options.
+        limits: the bounds in force.
+        in_pool: parses JSON in a worker thread, under the deadline of requests.
 
     Raises:
         InvalidRequest: the body does not have the form of its content type.
         OptionInvalid: an option is unknown or invalid.
-        TooMany: a form has too many parts.
+        TooMany: a form or JSON has too many parts.
+        QueueFull, DeadlineExceeded: see `WorkerPool.run`.
         UnsupportedFormat: the content type is none of the four forms.
     """
     options = _collect(request.query_params.multi_items())
@@ -90,7 +103,7 @@ async def read_request(request: Request, kind: type[Options], limits: Limits) ->
         fields, inputs = await _read_form(request, limits)
         return _parse(kind, {**options, **fields}, inputs)
     if content_type == JSON_TYPE:
-        fields, inputs = await run_in_threadpool(_read_json, await request.body())
+        fields, inputs = await _read_json_in(in_pool, await request.body(), limits)
         return _parse(kind, {**options, **fields}, inputs)
     raise UnsupportedFormat(
         f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
@@ -163,57 +176,34 @@ async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], 
     return _collect(fields), inputs
 
 
-def _read_json(body: bytes) -> tuple[dict[str, Any], Inputs]:
-    document = _parse_json(body)
-    if not isinstance(document, dict):
-        raise InvalidRequest("The body must be a JSON object.")
+async def _read_json_in(in_pool: InPool, data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:
+    return await in_pool(lambda: _read_json(data, limits))
+
+
+def _read_json(data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:
+    body = JsonBody(data, limits)
+    document = body.document
     images, inputs = document.pop("images", None), document.pop("inputs", None)
     if images is not None and inputs is not None:
         raise InvalidRequest("Give images (for a model with one input) or inputs (by name), not both.")
     named = {ANY_INPUT: images} if images is not None else {} if inputs is None else inputs
     if not isinstance(named, dict):
         raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
-    return document, {name: _read_images(each) for name, each in named.items()}
+    read = {name: _read_images(each, body) for name, each in named.items()}
+    body.require_all_decoded()
+    return document, read
 
 
-def _parse_json(body: bytes) -> object:
-    try:
-        document: object = orjson.loads(body)
-        # orjson accepts an object with equal keys and keeps the last one, so the standard parser looks for them.
-        json.loads(body, object_pairs_hook=_require_unique, parse_int=str)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}); NaN and Infinity are not"
-            " JSON.",
-            line=error.lineno,
-            column=error.colno,
-        ) from error
-    except RecursionError as error:
-        raise InvalidRequest("The body's JSON is nested too deeply.") from error
-    return document
-
-
-def _require_unique(pairs: list[tuple[str, object]]) -> None:
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            raise InvalidRequest(f"The body's JSON has the key {key[:80]!r} twice.", key=key[:80])
-        seen.add(key)
-
-
-def _read_images(images: object) -> list[InlineBytes | StoredImage]:
+def _read_images(images: object, body: JsonBody) -> list[InlineBytes | StoredImage]:
     if not isinstance(images, list):
         raise InvalidRequest('Images must be a list of {"id": …} or {"base64": …}.')
-    return [_read_image(image) for image in images]
+    return [_read_image(image, body) for image in images]
 
 
-def _read_image(image: object) -> InlineBytes | StoredImage:
+def _read_image(image: object, body: JsonBody) -> InlineBytes | StoredImage:
     match image:
         case {"id": str(image_id), **rest} if not rest:
             return StoredImage(image_id)
         case {"base64": str(text), **rest} if not rest:
-            try:
-                return InlineBytes(base64.b64decode(text, validate=True))
-            except (binascii.Error, ValueError) as error:
-                raise InvalidRequest("An image's base64 is damaged.") from error
+            return InlineBytes(body.decoded(text))
     raise InvalidRequest('Each image must be {"id": "sha256-…"} or {"base64": "…"}.')

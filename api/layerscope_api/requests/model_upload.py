@@ -12,9 +12,10 @@ from layerscope.errors import InvalidRequest, UnsupportedFormat
 from layerscope.limits import Limits
 from layerscope.models.durable import storing
 from layerscope.models.manifest import Manifest
-from layerscope.models.store import require_model_name
+from layerscope.models.store import IncomingFile, require_model_name
 from layerscope_api.requests.body import content_type_of
-from layerscope_api.requests.multipart import read_form
+from layerscope_api.requests.json_body import require_few_parts
+from layerscope_api.requests.multipart import FIELD_BYTES, read_form, require_short_field
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE
 from layerscope_api.schemas.options import read_options
 
@@ -46,18 +47,12 @@ class UploadOptions(BaseModel):
         return None if self.declaration is None else Manifest.of_untrusted(self.declaration)
 
 
-def declared_size(request: Request, limits: Limits) -> int:
-    """The greatest length of the model file in bytes: Content-Length, or the limit if it is missing or greater."""
-    length = request.headers.get("content-length", "")
-    return min(int(length), limits.model_file_bytes) if length.isdigit() else limits.model_file_bytes
-
-
-async def receive(request: Request, file: Path, limits: Limits) -> tuple[UploadOptions, Path]:
+async def receive(request: Request, incoming: IncomingFile, limits: Limits) -> tuple[UploadOptions, Path]:
     """Write the model file of a request to disk.
 
     Args:
         request: not read yet.
-        file: an existing file without an ending, which is overwritten.
+        incoming: takes the file; it has no ending.
         limits: `form_parts` bounds a form.
 
     Returns:
@@ -68,37 +63,40 @@ async def receive(request: Request, file: Path, limits: Limits) -> tuple[UploadO
         InvalidRequest: a form without exactly one file named `model`.
         OptionInvalid: an option is unknown, missing or invalid.
         ModelRefused: the declaration is invalid.
-        StorageFull: the disk has no room for the file.
-        TooMany: more parts than a form may have.
+        StorageFull: the disk or the store has no room for the file.
+        BodyTooLarge: the declaration is longer than a field may be.
+        TooMany: more parts than a form, or the declaration, may have.
         UnsupportedFormat: the content type is none of those of model files.
     """
     content_type = content_type_of(request)
     given = dict(request.query_params.items())
     if content_type == FORM_TYPE:
-        return await _receive_form(request, given, file, limits)
+        return await _receive_form(request, given, incoming, limits)
     if content_type not in FILE_TYPES:
         raise UnsupportedFormat(
             f"Send a model file as {', '.join(FILE_TYPES)} or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
             content_type=content_type,
         )
-    options = _upload_options(given)
-    await _receive_body(request, file)
-    return options, file
+    options = _upload_options(given, limits)
+    await _receive_body(request, incoming)
+    return options, incoming.path
 
 
-def _upload_options(given: dict[str, str]) -> UploadOptions:
+def _upload_options(given: dict[str, str], limits: Limits) -> UploadOptions:
     options = read_options(UploadOptions, given)
+    require_few_parts((options.declaration or "").encode(), limits)
     require_model_name(options.name)
     options.manifest()
     return options
 
 
-async def _receive_body(request: Request, file: Path) -> None:
+async def _receive_body(request: Request, incoming: IncomingFile) -> None:
     buffer = bytearray()
-    with file.open("r+b") as target:
+    with incoming.path.open("r+b") as target:
 
         def flush() -> None:
             with storing():
+                incoming.make_room(target.tell() + len(buffer))
                 target.write(buffer)
             buffer.clear()
 
@@ -111,10 +109,10 @@ async def _receive_body(request: Request, file: Path) -> None:
 
 
 async def _receive_form(
-    request: Request, given: dict[str, str], file: Path, limits: Limits
+    request: Request, given: dict[str, str], incoming: IncomingFile, limits: Limits
 ) -> tuple[UploadOptions, Path]:
     with storing():
-        async with read_form(request, limits.form_parts, on_disk=True) as form:
+        async with read_form(request, limits.form_parts, make_room=incoming.make_room) as form:
             sent = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
             fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
             files = [part for name, part in sent if name == _FILE_PART]
@@ -124,15 +122,16 @@ async def _receive_form(
                 )
             for name, part in sent:
                 if name == _DECLARATION_PART:
-                    fields[name] = _text(await part.read())
-            options = _upload_options({**given, **fields})
-            await run_in_threadpool(_copy, files[0], file)
-            named = file.with_suffix(Path(files[0].filename or "").suffix)
-            await run_in_threadpool(file.rename, named)
+                    fields[name] = _text(await part.read(FIELD_BYTES + 1))
+            options = await run_in_threadpool(_upload_options, {**given, **fields}, limits)
+            await run_in_threadpool(_copy, files[0], incoming.path)
+            named = incoming.path.with_suffix(Path(files[0].filename or "").suffix)
+            await run_in_threadpool(incoming.path.rename, named)
             return options, named
 
 
 def _text(data: bytes) -> str:
+    require_short_field(len(data))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,15 +1,18 @@
 """Multipart forms: they are read completely or refused, and have a limited number of parts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, TooMany
 
-_FIELD_BYTES = 1024 * 1024
+FIELD_BYTES = 1024 * 1024
+"""The longest field of a form that is no file."""
+
 _IN_MEMORY_BYTES = 1024 * 1024
 _UNLIMITED = 0
 """A spooled file of this size is never written to disk."""
@@ -29,13 +32,16 @@ class _Parser(MultiPartParser):
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_parts: int, *, on_disk: bool = False) -> AsyncIterator[FormData]:
+async def read_form(
+    request: Request, max_parts: int, *, make_room: Callable[[int], None] | None = None
+) -> AsyncIterator[FormData]:
     """Read the form in the body of a request. Its files are closed when the context ends.
 
     Args:
         request: not read yet.
         max_parts: how many parts the form may have.
-        on_disk: whether files longer than 1 MiB are written to the folder for temporary files instead of kept in memory.
+        make_room: is called in a worker thread with the bytes that the form has so far. With it, files longer than 1 MiB are
+            written to the folder for temporary files instead of kept in memory.
 
     Raises:
         BodyTooLarge: a field that is no file is longer than 1 MiB.
@@ -44,12 +50,12 @@ async def read_form(request: Request, max_parts: int, *, on_disk: bool = False) 
     """
     parser = _Parser(
         request.headers,
-        request.stream(),
+        request.stream() if make_room is None else _counted(request, make_room),
         max_files=max_parts,
         max_fields=max_parts,
-        max_part_size=_FIELD_BYTES,
+        max_part_size=FIELD_BYTES,
     )
-    parser.spool_max_size = _IN_MEMORY_BYTES if on_disk else _UNLIMITED
+    parser.spool_max_size = _UNLIMITED if make_room is None else _IN_MEMORY_BYTES
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -61,6 +67,16 @@ async def read_form(request: Request, max_parts: int, *, on_disk: bool = False) 
         yield form
     finally:
         await form.close()
+
+
+async def _counted(request: Request, make_room: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    size = counted = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size - counted >= _IN_MEMORY_BYTES:
+            await run_in_threadpool(make_room, size)
+            counted = size
+        yield chunk
 
 
 def _check(form: FormData, is_complete: bool, max_parts: int) -> None:
@@ -80,15 +96,29 @@ def _error_of(error: MultiPartException, max_parts: int) -> LayerscopeError:
     if "Too many" in error.message:
         return _too_many(max_parts)
     if "exceeded" in error.message:
-        return BodyTooLarge(
-            f"A field of the form is longer than {_FIELD_BYTES:,} bytes",
-            ways=("send images as files of the form", "as JSON", "as the body itself"),
-            bytes=_FIELD_BYTES + 1,
-            limit=_FIELD_BYTES,
-        )
+        return _field_too_long()
     return InvalidRequest(
         "The body is not a multipart form: each part needs a name, and the boundary that Content-Type declares"
         " must stand between parts."
+    )
+
+
+def require_short_field(size: int) -> None:
+    """Check the length of a field, or of a file that stands for one.
+
+    Raises:
+        BodyTooLarge: it is longer than `FIELD_BYTES`.
+    """
+    if size > FIELD_BYTES:
+        raise _field_too_long()
+
+
+def _field_too_long() -> BodyTooLarge:
+    return BodyTooLarge(
+        f"A field of the form is longer than {FIELD_BYTES:,} bytes",
+        ways=("send images as files of the form", "as JSON", "as the body itself"),
+        bytes=FIELD_BYTES + 1,
+        limit=FIELD_BYTES,
     )
 
 

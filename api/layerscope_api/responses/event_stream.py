@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from layerscope.errors import LayerscopeError
 from layerscope.execution.interface import Progress
+from layerscope_api.context.account import account_of
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.content_negotiation import quality_of
@@ -65,7 +66,7 @@ class EventStreamResponse(Response):
         self._newest: tuple[int, int] | None = None
         self._has_progress = asyncio.Event()
         self._metrics = request_metrics(request.scope)
-        self._execution = Execution(self._metrics.stopwatch)
+        self._execution = Execution(self._metrics.stopwatch, account_of(request.scope))
         super().__init__(media_type=stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from layerscope.execution.interface import CancellationToken
+from layerscope.execution.working_memory import Account
 from layerscope.tensors.timing import Stopwatch, Timing
 
 
@@ -12,6 +13,7 @@ class Execution:
 
     Args:
         stopwatch: started with the request.
+        account: the memory that the request holds.
 
     Attributes:
         cancellation: cancelled when the client disconnects or the deadline is over. A run of TensorFlow cannot be
@@ -19,10 +21,11 @@ class Execution:
         timings: the time of each stage, from the beginning of the request on.
     """
 
-    def __init__(self, stopwatch: Stopwatch) -> None:
+    def __init__(self, stopwatch: Stopwatch, account: Account) -> None:
         self.cancellation = CancellationToken()
         self.timings: list[Timing] = []
         self._stopwatch = stopwatch
+        self.account = account
 
     @property
     def seconds(self) -> float:

@@ -42,7 +42,12 @@ class QueryHandler(ABC):
         with engine.prepare(query) as prepared:
             plan = prepared.plan
             plan.require_computable()
-            running = prepared.run(self.admit(plan), cancellation=execution.cancellation, progress=progress)
+            running = prepared.run(
+                self.admit(plan),
+                cancellation=execution.cancellation,
+                progress=progress,
+                account=execution.account,
+            )
             # The memory of the values and of the answer counts as used until the context ends.
             with running as result:
                 execution.add(result.activations.timings, began)

@@ -111,7 +111,9 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
         """
 
         async def handler(model: ModelReference, request: Request, service: ServiceDependency) -> Response:
-            parsed = await read_request(request, cls.request_options(request), service.limits)
+            parsed = await read_request(
+                request, cls.request_options(request), service.limits, service.request_pool.run
+            )
             return await cls(service, model, request, cast("ParsedRequest[Options]", parsed)).respond()
 
         def add(method: str, description: str, documented: Responses, extra: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ async def get_receptive_field(
     model: ModelReference, request: Request, service: ServiceDependency
 ) -> ReceptiveFieldBody:
     """Tell which box of each input a unit of a layer's map sees. The model is not run."""
-    parsed = await read_request(request, ReceptiveFieldOptions, service.limits)
+    parsed = await read_request(request, ReceptiveFieldOptions, service.limits, service.request_pool.run)
     return await service.request_pool.run(lambda: _answer(service, model, parsed))
 
 

@@ -7,7 +7,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 
 from layerscope_api.context.scopes import MODELS_WRITE
 from layerscope_api.context.service import ModelReference, ServiceDependency
-from layerscope_api.requests.model_upload import FILE_TYPES, UploadOptions, declared_size, receive
+from layerscope_api.requests.model_upload import FILE_TYPES, UploadOptions, receive
 from layerscope_api.schemas.media_types import FORM_TYPE
 from layerscope_api.schemas.models import UploadBody
 from layerscope_api.schemas.openapi import errors
@@ -45,7 +45,7 @@ async def add_model(request: Request, response: Response, service: ServiceDepend
     The same file with the same declaration again is the version that it was. Needs `--allow-upload`.
     """
     models, limits = service.engine.models, service.limits
-    async with contextmanager_in_threadpool(models.receiving(declared_size(request, limits))) as incoming:
+    async with contextmanager_in_threadpool(models.receiving()) as incoming:
         options, file = await receive(request, incoming, limits)
         added = await service.admin_pool.run(
             lambda: models.add(file, options.name, options.manifest(), load=options.load)

@@ -20,6 +20,7 @@ from layerscope.execution.inputs import Sources
 from layerscope.execution.observers import Observer
 from layerscope.execution.query_plan import Computation, LayerPlan, QueryPlan
 from layerscope.execution.watched_layers import WatchedLayer
+from layerscope.execution.working_memory import Account, WorkingMemory
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.taps.tap import Tap
@@ -168,6 +169,7 @@ class PreparedQuery(Protocol):
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        account: Account | None = None,
     ) -> AbstractContextManager[Result]:
         """Compute the result. Its memory, the answer included, counts as taken until the context ends.
 
@@ -175,6 +177,7 @@ class PreparedQuery(Protocol):
             answer_bytes: the most memory that the caller takes to make the answer, besides the values.
             cancellation: ends the work early when it is cancelled.
             progress: is called from this thread after each batch of an attribution that takes more than one run.
+            account: of the request that the query is for; the memory counts in the share of its owner.
 
         Raises:
             AnswerTooLarge: the query takes more memory than one may, or than there is.
@@ -192,6 +195,7 @@ class Engine(Protocol):
     """
 
     limits: Limits
+    memory: WorkingMemory
 
     @property
     def models(self) -> ModelChanges[LoadedModel]:

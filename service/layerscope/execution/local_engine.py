@@ -36,6 +36,9 @@ _WORKERS = 2
 class LocalEngine:
     """An engine in this process.
 
+    Attributes:
+        memory: what all requests share, see `WorkingMemory`.
+
     Args:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
@@ -89,7 +92,7 @@ class LocalEngine:
             pending_jobs=self.limits.pending_requests,
             on_run=self._observers.ran,
         )
-        self._memory = WorkingMemory(self.limits.working_bytes)
+        self.memory = WorkingMemory.of(self.limits)
         self._loaded = False
 
     @property
@@ -100,7 +103,7 @@ class LocalEngine:
     @property
     def working_bytes(self) -> int:
         """The memory that admitted queries take now."""
-        return self._memory.taken
+        return self.memory.taken
 
     @property
     def runs(self) -> int:
@@ -247,7 +250,7 @@ class LocalEngine:
             self._cache,
             self._scheduler,
             self._watched,
-            self._memory,
+            self.memory,
         )
 
 

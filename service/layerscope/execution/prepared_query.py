@@ -17,7 +17,7 @@ from layerscope.execution.interface import Progress, QueryPlan, Result
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
-from layerscope.execution.working_memory import WorkingMemory
+from layerscope.execution.working_memory import Account, WorkingMemory
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
@@ -112,6 +112,7 @@ class LocalPreparedQuery:
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        account: Account | None = None,
     ) -> Iterator[Result]:
         """Compute the result. Its memory, the answer included, counts as taken until the context ends.
 
@@ -119,6 +120,7 @@ class LocalPreparedQuery:
             answer_bytes: the most memory that the caller takes to make the answer, besides the values.
             cancellation: ends the work early when it is cancelled.
             progress: is called from this thread after each batch of an attribution that takes more than one run.
+            account: of the request that the query is for; the memory counts in the share of its owner.
 
         Raises:
             AnswerTooLarge: the query takes more memory than one may, or than there is.
@@ -127,7 +129,7 @@ class LocalPreparedQuery:
         """
         token = cancellation or CancellationToken()
         needed = self._admitted_bytes(answer_bytes)
-        with self._memory.reserved(needed, self._query.seconds_left()):
+        with self._memory.reserved(needed, self._query.seconds_left(), account.owner if account else None):
             found = self._query.activations(token)
             attributions = {
                 name: run.attribution(found, token, progress) for name, run in self._attributions.items()

@@ -1,65 +1,132 @@
-"""Working memory: the bytes that all requests share, handed out in the order in which they were requested."""
+"""Working memory: the bytes that all requests share, and the account that each request has of it.
+
+A request holds memory from its first byte to its last: its body as it comes, its computation, and its answer until that is
+sent. Bodies are refused where they find no room, for nobody knows when the rest of one comes. Computations wait for room, in
+the order in which they came.
+"""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from layerscope.errors import MemoryBusy
+from layerscope.errors import MemoryBusy, QuotaExceeded
+from layerscope.limits import Limits
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    size: int
+    owner: str | None
 
 
 class WorkingMemory:
-    """A number of bytes that all requests share. Safe to use from many threads.
+    """The bytes that all requests share. Safe to use from many threads.
 
-    Requests get memory in the order in which they came, even if a later one would fit: large requests would starve
-    otherwise.
+    Computations get memory in the order in which they came, even if a later one would fit: large ones would starve
+    otherwise. Only those of a key that has its share already are passed by.
 
     Args:
-        most_bytes: how many bytes there are.
+        most_bytes: how many bytes there are for computations and answers.
+        received_bytes: how many there are for bodies, in addition.
+        key_percent: the part of both that requests of one key may have together. A single computation may have more.
 
     Attributes:
-        taken: how many are reserved now.
+        taken: how many are reserved for computations and answers now.
+        received: how many bodies take now.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, received_bytes: int = 0, key_percent: int = 100) -> None:
         self._most = most_bytes
-        self._queue: deque[object] = deque()
+        self._most_received = received_bytes
+        self._share = most_bytes * key_percent // 100
+        self._received_share = received_bytes * key_percent // 100
+        self._queue: deque[_Turn] = deque()
         self._changed = threading.Condition()
+        self._taken_by: Counter[str] = Counter()
+        self._received_by: Counter[str] = Counter()
         self.taken = 0
+        self.received = 0
+
+    @classmethod
+    def of(cls, limits: Limits) -> "WorkingMemory":
+        """The memory that limits allow."""
+        return cls(limits.working_bytes, limits.received_bytes, limits.key_percent)
 
     @contextmanager
-    def reserved(self, size: int, timeout: float) -> Iterator[None]:
+    def reserved(self, size: int, timeout: float, owner: str | None = None) -> Iterator[None]:
         """Reserve `size` bytes until the context ends. They must not be more than there are.
 
         Args:
             size: how many.
             timeout: the seconds to wait for them.
+            owner: the key in whose share they count; None for a caller without one.
 
         Raises:
             MemoryBusy: they were not free within that time.
         """
-        self._take(size, timeout)
+        self._wait(_Turn(size, owner), timeout)
         try:
             yield
         finally:
-            with self._changed:
-                self.taken -= size
-                self._changed.notify_all()
+            self.add(-size, owner)
 
-    def _take(self, size: int, timeout: float) -> None:
-        turn = object()
+    def add(self, size: int, owner: str | None) -> None:
+        """Count so many more bytes of computations and answers. They may be below zero: then they are free again."""
+        with self._changed:
+            self.taken += size
+            _count(self._taken_by, owner, size)
+            self._changed.notify_all()
+
+    def receive(self, size: int, owner: str | None) -> None:
+        """Count so many more bytes of bodies. They may be below zero: then they are free again.
+
+        Raises:
+            MemoryBusy: bodies have no more room.
+            QuotaExceeded: those of this key have no more.
+        """
+        with self._changed:
+            if size > 0:
+                self._require_room(size, owner)
+            self.received += size
+            _count(self._received_by, owner, size)
+
+    def _require_room(self, size: int, owner: str | None) -> None:
+        if self.received + size > self._most_received:
+            raise MemoryBusy(
+                f"Bodies that came take {self.received:,} of {self._most_received:,} bytes: try again in a moment.",
+                bytes=size,
+                taken=self.received,
+                limit=self._most_received,
+            )
+        if owner is not None and self._received_by[owner] + size > self._received_share:
+            raise QuotaExceeded(
+                f"Bodies of this key take {self._received_by[owner]:,} of {self._received_share:,} bytes: try again in a"
+                " moment.",
+                bytes=size,
+                taken=self._received_by[owner],
+                limit=self._received_share,
+            )
+
+    def _wait(self, turn: _Turn, timeout: float) -> None:
         with self._changed:
             self._queue.append(turn)
             try:
-                if not self._changed.wait_for(lambda: self._may_take(turn, size), timeout):
-                    raise self._busy(size)
-                self.taken += size
+                if not self._changed.wait_for(lambda: self._may_take(turn), timeout):
+                    raise self._busy(turn.size)
+                self.add(turn.size, turn.owner)
             finally:
                 self._queue.remove(turn)
                 self._changed.notify_all()
 
-    def _may_take(self, turn: object, size: int) -> bool:
-        return self._queue[0] is turn and self.taken + size <= self._most
+    def _may_take(self, turn: _Turn) -> bool:
+        first = next((each for each in self._queue if self._is_within_share(each)), None)
+        return first is turn and self.taken + turn.size <= self._most
+
+    def _is_within_share(self, turn: _Turn) -> bool:
+        held = 0 if turn.owner is None else self._taken_by[turn.owner]
+        return not held or held + turn.size <= self._share
 
     def _busy(self, size: int) -> MemoryBusy:
         return MemoryBusy(
@@ -69,3 +136,60 @@ class WorkingMemory:
             taken=self.taken,
             limit=self._most,
         )
+
+
+def _count(by_owner: Counter[str], owner: str | None, size: int) -> None:
+    if owner is not None:
+        by_owner[owner] += size
+        if not by_owner[owner]:
+            del by_owner[owner]
+
+
+class Account:
+    """The memory that one request holds before its computation and after it. Safe to use from many threads.
+
+    Args:
+        memory: what all requests share.
+        owner: the key in whose share it counts; None for a caller without one.
+    """
+
+    def __init__(self, memory: WorkingMemory, owner: str | None = None) -> None:
+        self._memory = memory
+        self._received = 0
+        self._answer = 0
+        self._is_closed = False
+        self._lock = threading.Lock()
+        self.owner = owner
+
+    def receive(self, size: int) -> None:
+        """Count bytes of the body that have come, or that were made of it.
+
+        Raises:
+            MemoryBusy, QuotaExceeded: there is no room for them, see `WorkingMemory.receive`.
+        """
+        with self._lock:
+            if not self._is_closed:
+                self._memory.receive(size, self.owner)
+                self._received += size
+
+    def keep(self, size: int) -> None:
+        """Count the bytes of an answer. They were reserved for making it, and are there until it is sent."""
+        with self._lock:
+            if not self._is_closed:
+                self._memory.add(size, self.owner)
+                self._answer += size
+
+    def sent(self, size: int) -> None:
+        """Give back bytes of an answer."""
+        with self._lock:
+            given = min(size, self._answer)
+            self._memory.add(-given, self.owner)
+            self._answer -= given
+
+    def close(self) -> None:
+        """Give everything back: the request has ended. A thread that goes on for it counts nothing anymore."""
+        with self._lock:
+            self._memory.receive(-self._received, self.owner)
+            self._memory.add(-self._answer, self.owner)
+            self._received = self._answer = 0
+            self._is_closed = True

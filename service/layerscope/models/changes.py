@@ -8,6 +8,7 @@ from typing import Generic, Protocol
 from layerscope.errors import LayerscopeError
 from layerscope.models.entry import Entry, Model
 from layerscope.models.manifest import Manifest
+from layerscope.models.store import IncomingFile
 from layerscope.models.validation import Report
 
 
@@ -39,7 +40,7 @@ class ModelChanges(Protocol[Model]):
     def unlabel(self, name: str, label: str) -> None:
         """Let a label point at nothing."""
 
-    def receiving(self, size: int) -> AbstractContextManager[Path]:
+    def receiving(self) -> AbstractContextManager[IncomingFile]:
         """A file to receive a model in."""
 
     def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:

@@ -20,6 +20,7 @@ from layerscope.models.labels import LabelLedgers
 from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Registry
 from layerscope.models.source_sync import Refresh, SourceSync, nothing_to_fetch
+from layerscope.models.store import IncomingFile
 from layerscope.models.uploads import Uploads
 from layerscope.models.worker_sync import SINGLE_PROCESS, Command, WorkerSync
 
@@ -190,14 +191,14 @@ class Library(Generic[Model]):
             self._commands.change(Command("labels", name))
         self._sync.wait_for_peers()
 
-    def receiving(self, size: int) -> AbstractContextManager[Path]:
+    def receiving(self) -> AbstractContextManager[IncomingFile]:
         """A file to receive a model in, gone with the context; see `ModelStore.receiving`.
 
         Raises:
             ControlRefused: the service was not started with `allow_upload`.
             StorageFull: there is no room.
         """
-        return self._uploads.receiving(size)
+        return self._uploads.receiving()
 
     def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
         """Check a model file, try it, and store a fresh one as the next version of a model.

@@ -39,6 +39,8 @@ from layerscope.models.regular_files import read_record
 from layerscope.models.validation import Report, suffix_of, validate
 
 _INCOMING = ".incoming"
+_MOST_AHEAD_BYTES = 16 * 1024 * 1024
+"""How much room a file that is being received takes ahead, so that the store is not counted for every piece of it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,37 @@ class AddedModel:
     version: int
     report: Report
     is_new: bool
+
+
+class IncomingFile:
+    """A file that is being received. It takes room in the store as its bytes come, and no more.
+
+    Args:
+        path: the file.
+        make_room: lets it have a length.
+    """
+
+    def __init__(self, path: Path, make_room: Callable[[Path, int], None]) -> None:
+        self.path = path
+        self._make_room = make_room
+        self._room = 0
+
+    def make_room(self, size: int) -> None:
+        """Take room for `size` bytes in all, before they are written; some ahead where there is plenty.
+
+        Raises:
+            StorageFull: there is no room.
+        """
+        if size <= self._room:
+            return
+        try:
+            self._take(size + min(size, _MOST_AHEAD_BYTES))
+        except StorageFull:
+            self._take(size)
+
+    def _take(self, size: int) -> None:
+        self._make_room(self.path, size)
+        self._room = size
 
 
 class ModelStore:
@@ -72,24 +105,28 @@ class ModelStore:
         self.sweep()
 
     @contextmanager
-    def receiving(self, size: int) -> Iterator[Path]:
+    def receiving(self) -> Iterator["IncomingFile"]:
         """A file to receive a model in; it is deleted when the context ends.
 
-        The file has its full length from the beginning, so that uploads at the same time cannot exceed the quota together.
+        Raises:
+            StorageFull, ControlRefused: see `storing`.
+        """
+        with self._arriving() as folder:
+            file = folder / "came"
+            with storing():
+                file.touch()
+            yield IncomingFile(file, self._make_room)
 
-        Args:
-            size: the length of the model file in bytes, or its upper bound.
+    def _make_room(self, file: Path, size: int) -> None:
+        """Let a file that is being received have so many bytes, which no other upload can have then.
 
         Raises:
             StorageFull: there is no room.
         """
-        with self._arriving() as folder:
-            file = folder / "came"
-            with self._locked(), storing():
-                self._require_room(self._incoming.glob("*/came"), size)
-                file.touch()
-                os.truncate(file, size)
-            yield file
+        with self._locked(), storing():
+            others = [each for each in self._incoming.glob("*/came*") if each != file]
+            self._require_room(others, size)
+            os.truncate(file, size)
 
     def add(
         self,

@@ -9,7 +9,7 @@ from layerscope.limits import Limits
 from layerscope.models.directory import ModelSource
 from layerscope.models.entry import Loaded
 from layerscope.models.manifest import Manifest
-from layerscope.models.store import AddedModel, ModelStore
+from layerscope.models.store import AddedModel, IncomingFile, ModelStore
 
 
 class Uploads:
@@ -31,14 +31,14 @@ class Uploads:
         self._store = ModelStore(directory, limits) if are_allowed else None
         self._load = load
 
-    def receiving(self, size: int) -> AbstractContextManager[Path]:
+    def receiving(self) -> AbstractContextManager[IncomingFile]:
         """A file to receive a model in; see `ModelStore.receiving`.
 
         Raises:
             ControlRefused: uploads are not allowed.
             StorageFull: there is no room.
         """
-        return self._allowed().receiving(size)
+        return self._allowed().receiving()
 
     def add(self, file: Path, name: str, declaration: Manifest | None) -> AddedModel:
         """Check a model file, try it, and store a fresh one; see `ModelStore.add`.

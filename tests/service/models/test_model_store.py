@@ -102,14 +102,16 @@ def test_m13_no_room_under_the_quota(files, tmp_path):
 
 
 def test_m13_no_room_for_what_is_coming(files, tmp_path):
-    """It is taken from the beginning, so that those who send at the same time do not share it."""
+    """What has come takes room, so that those who send at the same time do not share it; what is only announced takes none."""
     made = store(tmp_path, model_store_bytes=1_000_000)
-    with made.receiving(600_000) as first:
-        with pytest.raises(StorageFull), made.receiving(600_000):
-            pass
-        assert first.stat().st_size == 600_000
-    with made.receiving(600_000):
-        pass
+    with made.receiving() as first, made.receiving() as second:
+        first.make_room(600_000)
+        with pytest.raises(StorageFull):
+            second.make_room(600_000)
+        second.make_room(300_000)
+        assert [each.path.stat().st_size for each in (first, second)] == [600_000, 300_000]
+    with made.receiving() as third:
+        third.make_room(600_000)
     assert tree(tmp_path) == [".incoming"]
 
 

@@ -30,6 +30,8 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
 
     def compute(execution: Execution) -> ResponseBody:
         body = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
+        if body is not chunks:
+            execution.account.receive(2 * sum(map(len, body)))
         parsed = read_inference_request(join_aligned(body, header), header, service.limits)
         return Inference(service, reference, parsed, encoding).handle(service.engine, execution)
 

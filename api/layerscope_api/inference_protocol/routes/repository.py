@@ -1,11 +1,7 @@
 """The model repository: the state of every model, and loading and unloading."""
 
-from typing import Any
-
-import orjson
 from fastapi import APIRouter, Request
 
-from layerscope.errors import InvalidRequest
 from layerscope.execution.interface import Engine
 from layerscope.graph.model import LoadedModel
 from layerscope.models.entry import Entry
@@ -14,6 +10,7 @@ from layerscope_api.context.service import ServiceDependency
 from layerscope_api.inference_protocol.models import ProtocolModel, index, protocol_errors
 from layerscope_api.inference_protocol.openapi import parameter
 from layerscope_api.inference_protocol.schemas import RepositoryChange, RepositoryModel
+from layerscope_api.requests.json_body import JsonBody
 from layerscope_api.schemas.openapi import errors
 
 router = APIRouter(prefix="/v2/repository", tags=["inference protocol"])
@@ -24,7 +21,8 @@ _CHANGE_ERRORS = errors(404, 408, 409, 413, 429, 503)
 @router.post("/index", response_model=list[RepositoryModel], responses=errors(408, 413), dependencies=[INFER])
 async def repository_index(request: Request, service: ServiceDependency) -> object:
     """Every version of every model and its state; with `{"ready": true}` only those that can be asked."""
-    options = _object(await request.body())
+    body = await request.body()
+    options = await service.request_pool.run(lambda: JsonBody(body, service.limits).document) if body else {}
     return index(service.engine.catalogue(), only_ready=options.get("ready") is True)
 
 
@@ -67,14 +65,3 @@ def _unload(engine: Engine, reference: str) -> list[Entry[LoadedModel]]:
         if record.name == reference and record.state == "ready"
     ]
     return [engine.models.unload(each) for each in loaded or [reference]]
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object in the body. Clients may send no body or an empty one."""
-    try:
-        document = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest("The body must be empty or a JSON object.") from error
-    if not isinstance(document, dict):
-        raise InvalidRequest("The body must be empty or a JSON object.")
-    return document
