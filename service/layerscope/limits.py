@@ -24,6 +24,11 @@ class Limits:
         "milliseconds",
         "longest wait for the headers of a request, for each further 64 KiB of its body, and for the end of the body",
     )
+    receiver_milliseconds: int = _limit(
+        10_000,
+        "milliseconds",
+        "longest wait for a client to take each further 64 KiB of its answer, and its end",
+    )
     body_bytes: int = _limit(64 * MIB, "bytes", "longest request body")
     received_bytes: int = _limit(
         1024 * MIB,

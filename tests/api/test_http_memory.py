@@ -1,26 +1,32 @@
 """The account of memory that a request holds from its first byte to its last, over real connections."""
 
+import gc
 import io
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
-from requests_made import PNG, PREDICTIONS, SEVEN
+from fastapi import FastAPI
+from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
 from sockets import served
 
 from layerscope.demo import MODELS
+from layerscope.execution.working_memory import WorkingMemory
 from layerscope.limits import Limits
+from layerscope.tensors.activations import Activations
 from layerscope_api.context.api_keys import KeyFile, KeyScope
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
 DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
 MB = 1_000_000
+BINARY = {"Content-Type": "application/octet-stream"}
 
 
 @contextmanager
@@ -37,6 +43,81 @@ def eventually(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError
+
+
+def engine_memory(app: FastAPI) -> WorkingMemory:
+    memory: WorkingMemory = app.state.service.engine.memory
+    return memory
+
+
+@contextmanager
+def large_answer(**limits: int) -> Iterator[tuple[socket.socket, FastAPI]]:
+    """A connection on which an answer of several megabytes is asked for, with small buffers on the way."""
+    settings = Settings(models=None, limits=Limits(activation_cache_bytes=1, **limits))
+    app = create_app(settings)
+    body = io.BytesIO()
+    np.save(body, np.random.default_rng(0).random((64, 28, 28, 1), np.float32))
+    data = body.getvalue()
+    head = (
+        f"POST {ACTIVATIONS}?layers=all&format=safetensors&preprocess=false HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    )
+    head += f"Content-Type: application/x-npy\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+    with served(app, settings) as address, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        host, _, port = address.partition(":")
+        connection.connect((host, int(port)))
+        eventually(lambda: httpx2.get(f"http://{address}/v2/health/ready", timeout=60).is_success)
+        connection.sendall(head.encode() + data)
+        yield connection, app
+
+
+def received(connection: socket.socket, pause: float = 0.0) -> tuple[int, int]:
+    """The length of the body that the head of an answer announces, and that of the body that comes."""
+    data = bytearray()
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            data += piece
+            time.sleep(pause)
+    head, _, body = bytes(data).partition(b"\r\n\r\n")
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    return int(length.partition(b":")[2]), len(body)
+
+
+def test_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> None:
+    with large_answer(receiver_milliseconds=1_000) as (connection, app):
+        eventually(lambda: engine_memory(app).taken > MB and app.state.service.engine.runs > 0)
+        eventually(lambda: engine_memory(app).taken == 0)
+
+        announced, came = received(connection)
+        assert announced > came
+
+
+def test_an_answer_that_is_taken_slowly_comes_whole() -> None:
+    with large_answer(receiver_milliseconds=1_000) as (connection, app):
+        announced, came = received(connection, pause=0.001)
+
+        assert announced == came > 5 * MB
+        eventually(lambda: engine_memory(app).taken == 0)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_values_are_free_when_their_answer_is_sent_without_the_collector(*, is_read: bool) -> None:
+    def alive() -> int:
+        return sum(isinstance(each, Activations) for each in gc.get_objects())
+
+    with large_answer() as (connection, app):
+        gc.collect()
+        before = alive()
+        gc.disable()
+        try:
+            if is_read:
+                received(connection)
+            else:
+                eventually(lambda: app.state.service.engine.runs > 0 and engine_memory(app).taken > 0)
+                connection.close()
+            eventually(lambda: alive() == before)
+        finally:
+            gc.enable()
 
 
 @contextmanager
@@ -101,7 +182,9 @@ def test_a_model_takes_the_room_that_has_come_of_it(tmp_path: Path, content_type
             )
         eventually(lambda: len(list(tmp_path.glob(".incoming/*"))) == 10)
 
-        answer = httpx2.post(f"http://{address}/v1/models?name=quick&load=false", content=DEMO, timeout=120)
+        answer = httpx2.post(
+            f"http://{address}/v1/models?name=quick&load=false", content=DEMO, headers=BINARY, timeout=120
+        )
         assert answer.status_code == 201, answer.text
 
 

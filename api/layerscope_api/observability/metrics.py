@@ -20,7 +20,6 @@ from layerscope_api.observability.samples import Samples
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
-    from layerscope.tensors.activations import Activations
 
 _MODEL = ("model", "version")
 _NO_MODEL = ("", "")
@@ -101,14 +100,14 @@ class Metrics:
         self._requests.labels(*model, str(status)).inc()
         if request_metrics.reason is not None:
             self._rejected.labels(request_metrics.reason).inc()
-        found = request_metrics.activations
+        found = request_metrics.answer
         if found is None:
             return
         self._seconds.labels(*model).observe(seconds)
         for stage, taken in seconds_by_stage(request_metrics.timings).items():
             self._stages.labels(*model, stage).observe(taken)
         self._answered.labels(*model).set_to_current_time()
-        self._inferences.labels(*model).inc(_images(found))
+        self._inferences.labels(*model).inc(found.rows)
         # Creating both series with the first answer lets a dashboard compute the ratio from then on.
         hits, misses = self._hits.labels(*model), self._misses.labels(*model)
         (hits if found.hit else misses).inc()
@@ -176,9 +175,3 @@ class Metrics:
         except LayerscopeError:
             return _NO_MODEL
         return model.name, str(model.version)
-
-
-def _images(found: "Activations") -> int:
-    """The number of images: the rows of the values."""
-    first = next(iter(found.values()), None)
-    return 0 if first is None else len(first.values)

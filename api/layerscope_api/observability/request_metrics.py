@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 _CLIENT_CLOSED_REQUEST = 499
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a model computed for an answer, in numbers: the values themselves must be free when they are sent.
+
+    Attributes:
+        images: how many images the request had, all inputs counted.
+        rows: how many images were computed.
+        hit: whether it took no run.
+    """
+
+    images: int
+    rows: int
+    hit: bool
+
+
 @dataclass
 class RequestMetrics:
     """What is known of one request; the code that handles it fills this in on the way.
@@ -24,7 +39,7 @@ class RequestMetrics:
     Attributes:
         reference: the model, as the caller wrote it.
         model: name and version of the model that answered; None if none did.
-        activations: what the model computed.
+        answer: what the model computed; None if none did.
         timings: where the time of the answer went, from the beginning of the request on.
         reason: the code of the error that was answered.
         stopwatch: began with the request.
@@ -33,7 +48,7 @@ class RequestMetrics:
 
     reference: str = ""
     model: tuple[str, str] | None = None
-    activations: "Activations | None" = None
+    answer: Answered | None = None
     timings: "Sequence[Timing]" = ()
     reason: str | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -44,7 +59,9 @@ class RequestMetrics:
     ) -> None:
         """Note that a model has answered."""
         self.model = model.name, str(model.version)
-        self.activations = activations
+        first = next(iter(activations.values()), None)
+        rows = 0 if first is None else len(first.values)
+        self.answer = Answered(len(activations.images), rows, activations.hit)
         self.timings = timings
 
 

@@ -142,7 +142,7 @@ def _response_attributes(metrics: RequestMetrics, scope: Scope, status: int) -> 
         attributes["error.type"] = metrics.reason
     if metrics.model is not None:
         attributes["layerscope.model"], attributes["layerscope.version"] = metrics.model
-    if metrics.activations is not None:
-        attributes["layerscope.images"] = len(metrics.activations.images)
-        attributes["layerscope.cached"] = metrics.activations.hit
+    if metrics.answer is not None:
+        attributes["layerscope.images"] = metrics.answer.images
+        attributes["layerscope.cached"] = metrics.answer.hit
     return attributes

@@ -48,8 +48,10 @@ class QueryHandler(ABC):
                 progress=progress,
                 account=execution.account,
             )
-            # The memory of the values and of the answer counts as used until the context ends.
+            # The memory of the values and of the answer counts as used until the context ends, and then that of the answer.
             with running as result:
                 execution.add(result.activations.timings, began)
                 with execution.encoding():
-                    return self.make(result)
+                    body = self.make(result)
+                execution.account.keep(body.nbytes)
+                return body

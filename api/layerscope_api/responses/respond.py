@@ -44,6 +44,11 @@ class ResponseBody:
     activations: Activations
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the body."""
+        return sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
 
 def json_body(document: bytes, result: Result) -> ResponseBody:
     """The body of a response in JSON."""
@@ -115,7 +120,7 @@ async def send(
         **body.headers,
         **headers(body.model),
     }
-    return BuffersResponse(body.buffers, body.media_type, all_headers)
+    return BuffersResponse(body.buffers, body.media_type, all_headers, execution.account)
 
 
 def ascii_address(address: str) -> str:

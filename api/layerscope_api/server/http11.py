@@ -1,4 +1,4 @@
-"""The HTTP/1.1 protocol of a connection, with limits on the length of headers and on the slowness of a sender.
+"""The HTTP/1.1 protocol of a connection, with limits on the length of headers and on the slowness of a sender and a receiver.
 
 uvicorn's protocol reads with h11. It waits without a limit for the rest of a request, and h11 bounds only headers that are
 incomplete: a long header that arrives in one read is accepted. Both let a client hold connections and memory cheaply
@@ -22,7 +22,8 @@ _LINGER_SECONDS = 5
 """How long a connection is still read after it was closed for sending."""
 
 _PROGRESS_BYTES = 64 * 1024
-"""The bytes of a body that must arrive within each period of `sender_milliseconds`."""
+"""The bytes of a body that must arrive within each period of `sender_milliseconds`, and those of an answer that must be taken
+within each period of `receiver_milliseconds`."""
 
 _HEADER_SEPARATORS_BYTES = 4
 """The bytes of a header line besides its name and value: colon, space, CR and LF."""
@@ -46,14 +47,20 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first request."""
         # `Any`, because it forwards to the transport and is none itself: those of asyncio cannot be derived from.
-        closing_gently: Any = LingeringTransport(transport, self.loop, self._is_receiving)
+        closing_gently: Any = LingeringTransport(
+            transport, self.loop, self._is_receiving, self._limits.receiver_milliseconds / 1000
+        )
         super().connection_made(closing_gently)
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the deadline."""
+        """Stop the deadlines, and let go of the request, which would live on until the garbage collector comes."""
         self._stop_deadline()
         super().connection_lost(exc)
+        transport: Any = self.transport
+        transport.release()
+        # Its type does not say so, but uvicorn begins with None, too.
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse the bytes; start the deadline if the request is not complete, stop it if it is."""
@@ -187,6 +194,8 @@ def _size(request: h11.Request) -> int:
 class LingeringTransport:
     """A transport with a lingering close: it ends sending at once, and reads on for a while if the client still sends.
 
+    It also has a deadline for the receiver: a client that does not take its answer is given up, whatever is left of it.
+
     If a socket is closed while received bytes are unread, the kernel sends RST instead of FIN. A client that gets an RST
     discards the bytes it has not read yet, and these are the error response that says why a long body was refused. So the
     rest of the request is received, and the protocol discards it.
@@ -195,18 +204,57 @@ class LingeringTransport:
         transport: the transport of the connection.
         loop: its event loop.
         is_sending: whether the client has not sent all of its request.
+        receiver_seconds: within each period of so many seconds, the client must take 64 KiB or what there is.
     """
 
     def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, is_sending: Callable[[], bool]
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        is_sending: Callable[[], bool],
+        receiver_seconds: float,
     ) -> None:
         self._transport = transport
         self._loop = loop
         self._is_sending = is_sending
+        self._receiver_seconds = receiver_seconds
         self._end: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._written = 0
+        self._taken_before = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; start the deadline of the receiver if they are not all on their way."""
+        self._transport.write(data)
+        self._written += len(data)
+        if self._deadline is None and self._transport.get_write_buffer_size():
+            self._start_deadline()
+
+    def release(self) -> None:
+        """Stop the deadline, and let go of the protocol: the connection is lost."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._is_sending = _is_sending_nothing
+
+    def _taken(self) -> int:
+        """The bytes that the client, or the buffers of the system, have taken."""
+        return self._written - self._transport.get_write_buffer_size()
+
+    def _start_deadline(self) -> None:
+        self._taken_before = self._taken()
+        self._deadline = self._loop.call_later(self._receiver_seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if not self._transport.get_write_buffer_size():
+            return
+        if self._taken() - self._taken_before >= _PROGRESS_BYTES:
+            self._start_deadline()
+        else:
+            self._transport.abort()
 
     def is_closing(self) -> bool:
         """Whether the transport is closed for sending."""
@@ -229,3 +277,7 @@ class LingeringTransport:
         if self._end is not None:
             self._end.cancel()
         self._transport.close()
+
+
+def _is_sending_nothing() -> bool:
+    return False
