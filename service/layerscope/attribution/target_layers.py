@@ -12,6 +12,8 @@ def why_no_map(tap: Tap) -> str | None:
     """Why a layer has no feature maps to make a map from; None if it has, judged by its shape and dtype."""
     if len(tap.shape) != 3:
         return f"Its values have {len(tap.shape)} axes an image, not rows, columns and channels."
+    if 0 in tap.shape:
+        return "It has no values."
     if tap.dtype.kind != "f":
         return f"Its values are {tap.dtype.name}, by which nothing can be differentiated."
     if not tap.tensor.batched or tap.tensor.mixed:

@@ -114,7 +114,7 @@ def _counted(
     counts, near_end = np.zeros((channels, bins), np.int64), np.zeros(channels, np.int64)
     # The bins of all channels are numbered in one sequence, so that one bincount serves all channels.
     first = np.arange(channels) * bins
-    for image in values:
+    for image in values if values.size else ():
         shares = _shares(image.reshape(-1, channels), low, high)
         finite = ~np.isnan(shares)
         near_end += np.count_nonzero(shares >= 1 - _SATURATION_DISTANCE, axis=0) * (high != 0)

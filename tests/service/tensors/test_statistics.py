@@ -5,6 +5,7 @@ import pytest
 from activation_examples import arrays, make_activation
 from hypothesis import example, given
 
+from layerscope.tensors.report import report_of
 from layerscope.tensors.statistics import statistics_of
 from layerscope.tensors.totals import totals_of
 
@@ -96,3 +97,11 @@ def test_channels_first_values_have_the_same_figures():
 
     assert first["channels"]["max"] == last["channels"]["max"]
     assert first["channels"]["std"] == pytest.approx(last["channels"]["std"])
+
+
+@given(arrays(min_side=0, max_side=2))
+@example(np.zeros((1, 0), np.float32))
+@example(np.zeros((2, 3, 0, 4), np.float32))
+def test_values_of_any_shape_have_a_report(values):
+    report = report_of(make_activation(values), 4).as_json("channel")
+    assert sum(report["histogram"]["counts"]) == np.isfinite(values).sum()

@@ -1,7 +1,7 @@
 """Shapes of all taps for one image, inferred by TensorFlow from the graph alone."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +9,7 @@ from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.graph.prepared.prepared_model import PreparedModel
-from layerscope.graph.taps.shape_errors import cannot_run
+from layerscope.graph.taps.shape_errors import cannot_run, leaves_nothing
 from layerscope.graph.taps.tap import Shape, Tap
 
 
@@ -21,10 +21,12 @@ class TapShapes:
         self._graph = prepared.graph
         self._entrances = list(zip(metadata.placeholders, metadata.inputs, strict=True))
         self._taps = {tap.tensor.name: tap for call in metadata.calls for tap in call.taps}
+        self._outputs = [tap for call in metadata.calls for tap in call.taps if tap.place.site == "output"]
         self._known: LRUCache[tuple[Shape, ...], dict[str, Shape]] = LRUCache(sizes)
         self._lock = threading.Lock()
         fixed = [each.shape for each in metadata.inputs]
-        if not any(None in shape for shape in fixed):
+        self._is_any_size = any(None in shape for shape in fixed)
+        if not self._is_any_size:
             self.on(fixed)
 
     def on(self, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -67,7 +69,20 @@ class TapShapes:
                 for name, tap in self._taps.items()
             }
         dismantle_graph(scratch)
+        self._require_values(shapes, input_shapes)
         return shapes
+
+    def _require_values(self, shapes: Mapping[str, Shape], input_shapes: Sequence[Shape]) -> None:
+        """Check that no layer is left without values by small inputs: its mean would be NaN, and its maximum an error.
+
+        Raises:
+            InputMismatch: one is.
+        """
+        for tap in self._outputs if self._is_any_size else ():
+            # A side of zero that is declared is the model's own.
+            inferred = shapes[tap.tensor.name][-len(tap.shape) :]
+            if any(found == 0 and side is None for side, found in zip(tap.shape, inferred, strict=False)):
+                raise leaves_nothing(tap.address, [(1, *shape) for shape in input_shapes])
 
 
 def _of_one_image(tap: Tap, inferred: Any) -> Shape:

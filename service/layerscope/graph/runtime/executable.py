@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from layerscope.errors import InputMismatch
+from layerscope.errors import InputMismatch, MemoryBusy
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
@@ -190,11 +190,15 @@ def _run_plan(plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[
     """The arrays of `taps` that a plan computes, or its gradient alone.
 
     Raises:
-        InputMismatch: the model cannot run on arrays of these shapes.
+        InputMismatch: the model cannot run on arrays of these shapes, or on their values.
+        MemoryBusy: the machine has not the memory for it.
     """
     try:
         arrays = plan(values)
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryBusy("The machine has not enough free memory for this run: try again later.") from error
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        # Kernels refuse inputs in every way: sizes as invalid or aborted, lengths and indices as failed preconditions.
         raise cannot_run([value.shape for value in values]) from error
     if plan.key.gradient is not None:
         return arrays[-1:]

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 from graph_models import assert_close, noise, prepared, traced
-from keras import layers
+from keras import layers, ops
 from tensorflow.python.client.session import BaseSession
 
+from layerscope.errors import InputMismatch
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import trace
@@ -118,3 +119,57 @@ def test_values_of_a_model_of_free_size(free_size):
     for size in SIZES:
         values = noise(2, *size, 3)
         assert_close(free_size.value("pool", on=[values]), free_size.model(values)[0])
+
+
+def decoder(strategy):
+    """A decoder of sequences whose lengths are an input, which must be those of sequences that there are."""
+    scores, lengths = keras.Input((10, 5), name="scores"), keras.Input((), dtype="int32", name="lengths")
+    return keras.Model([scores, lengths], ops.ctc_decode(scores, lengths, strategy=strategy)[1])
+
+
+def pooled():
+    start = keras.Input((None, None, 3), name="start")
+    return keras.Model(
+        start, layers.GlobalAveragePooling2D(name="mean")(layers.MaxPooling2D(name="half")(start))
+    )
+
+
+def looked_up():
+    start = keras.Input((4,), dtype="int32", name="start")
+    return keras.Model(start, layers.Embedding(5, 2, name="table")(start))
+
+
+@pytest.mark.parametrize(
+    ("model", "arrays"),
+    [
+        (decoder("greedy"), [noise(1, 10, 5), np.full((1,), 99, np.int32)]),
+        (decoder("beam_search"), [noise(1, 10, 5), np.full((1,), 99, np.int32)]),
+        (pooled(), [noise(1, 1, 1, 3)]),
+        (looked_up(), [np.full((1, 4), 9, np.int32)]),
+    ],
+    ids=["greedy", "beam search", "pool", "embedding"],
+)
+def test_inputs_that_a_kernel_refuses_are_refused_as_ours(model, arrays):
+    made = traced(model)
+    with pytest.raises(InputMismatch, match="a layer does not take such sizes or values"):
+        made.executable.run(arrays, made.taps("outputs"))
+
+
+def cropped():
+    start = keras.Input((None, None, 3), name="start")
+    hidden = layers.Cropping2D(2, name="crop")(start)
+    return keras.Model(start, layers.GlobalAveragePooling2D(name="mean")(hidden))
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "words"),
+    [
+        (pooled(), 1, "cannot run on inputs of shape"),
+        (cropped(), 4, "leave crop no values to compute: send larger ones"),
+    ],
+)
+def test_inputs_that_leave_a_layer_without_values_are_refused(model, side, words):
+    made = traced(model)
+    with pytest.raises(InputMismatch, match=words):
+        made.executable.inspection.shapes(made.taps("outputs"), [(side, side, 3)])
+    assert made.executable.inspection.shapes(made.taps("outputs"), [(side + 1, side + 1, 3)]) == [(3,)]
