@@ -4,12 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from layerscope.graph.taps.selectors import require_few
+from layerscope.graph.taps.selectors import read_selectors, require_few
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, ServiceDependency
 from layerscope_api.schemas.models import GraphBody, LayerList, ModelBody, ModelList
 from layerscope_api.schemas.openapi import errors
-from layerscope_api.schemas.option_types import read_selectors
 from layerscope_api.serializers.graph import graph_body
 from layerscope_api.serializers.models import layer_list, model_body, model_list
 

@@ -6,8 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from layerscope.attribution import method_of
-from layerscope.errors import InvalidSelector
-from layerscope.graph.taps.selectors import split_selectors
+from layerscope.graph.taps.selectors import read_selectors
 
 REPEATABLE = frozenset({"image", "layers", "methods"})
 """The options that may be repeated in a query or a form."""
@@ -27,18 +26,6 @@ def _join_channels(value: object) -> object:
     """A number or a list of numbers in JSON means `0,3,5` in a query."""
     numbers = value if isinstance(value, list) else [value]
     return ",".join(map(str, numbers)) if all(type(number) is int for number in numbers) else value
-
-
-def read_selectors(values: Sequence[str]) -> list[str]:
-    """Split comma separated selectors.
-
-    Raises:
-        InvalidSelector: there is no selector.
-    """
-    selectors = split_selectors(values)
-    if not selectors:
-        raise InvalidSelector("There is no layer selector: give addresses, patterns, or all.")
-    return selectors
 
 
 def _require_selector(value: str) -> str:

@@ -18,16 +18,22 @@ from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import Box, ModelProbe
 
 _PATCHES_A_SIDE = 8
+_LONGEST = 2**31 - 1
+"""The largest side or step. Longer ones than the image are as good as its side, and the answer repeats them as numbers."""
 
 
 class _Options(InputOptions):
     patch: int | None = Field(
         default=None,
         ge=1,
+        le=_LONGEST,
         description="side of the patch in pixels of the input; left out, an eighth of the shorter side",
     )
     stride: int | None = Field(
-        default=None, ge=1, description="pixels from one patch to the next; left out, as long as the patch"
+        default=None,
+        ge=1,
+        le=_LONGEST,
+        description="pixels from one patch to the next; left out, as long as the patch",
     )
     baseline: Baseline | None = Field(
         default=None, description=f"what covers: {baseline_description('grey')}"

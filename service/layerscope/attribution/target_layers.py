@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps.selectors import require_one, split_selectors
+from layerscope.graph.taps.selectors import read_selectors, require_one
 from layerscope.graph.taps.tap import Tap
 
 
@@ -25,11 +25,11 @@ def select_layer(model: ModelDescription, selector: str) -> Tap:
     """The only layer that a selector selects.
 
     Raises:
-        LayerscopeError: it selects none, see `TapIndex.select`.
+        LayerscopeError: it is blank or selects none, see `read_selectors` and `TapIndex.select`.
         NoPicture: no map can be made of it.
         OptionInvalid: it selects several.
     """
-    taps = model.taps.select(split_selectors([selector]))
+    taps = model.taps.select(read_selectors([selector]))
     require_one(selector, [tap.address for tap in taps])
     reason = why_no_map(taps[0])
     if reason is not None:

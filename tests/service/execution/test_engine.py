@@ -14,12 +14,14 @@ from layerscope.errors import (
     DeadlineExceeded,
     ImageUnreadable,
     InputMismatch,
+    InvalidSelector,
     LayerNotFound,
     ModelLoading,
     ModelNotFound,
     TooMany,
     UnsupportedImage,
 )
+from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.images import Preprocessing, decode
 from layerscope.limits import Limits
@@ -190,6 +192,15 @@ def test_a_request_whose_time_is_up_says_so(start_engine):
 def test_what_cannot_be_answered(shared_engine, request_, error):
     with pytest.raises(error):
         shared_engine.run(request_)
+
+
+@pytest.mark.parametrize("blank", ["", " ", ","])
+def test_a_blank_selector_names_no_layer(blank):
+    engine = LocalEngine(MODELS)
+    engine.load_all()
+    with pytest.raises(InvalidSelector, match="no layer selector"):
+        engine.receptive_field(Query(model="digits", sources={}, layers=[blank]), {})
+    engine.close()
 
 
 def test_an_engine_that_loads_tells_which_models_must_be_waited_for(model_directory):

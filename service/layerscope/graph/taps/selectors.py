@@ -42,6 +42,18 @@ def split_selectors(values: Iterable[str]) -> list[str]:
     return [part for part in parts if part]
 
 
+def read_selectors(values: Iterable[str]) -> list[str]:
+    """As `split_selectors`, where at least one is needed.
+
+    Raises:
+        InvalidSelector: there is no selector.
+    """
+    selectors = split_selectors(values)
+    if not selectors:
+        raise InvalidSelector("There is no layer selector: give addresses, patterns, or all.")
+    return selectors
+
+
 def require_few(selectors: Sequence[str], limits: Limits) -> None:
     """Check that one request may have so many selectors.
 
@@ -66,8 +78,11 @@ def require_one(selector: str, addresses: Sequence[str], wanted: str = "name one
         wanted: the end of the sentence that says how many would do.
 
     Raises:
+        InvalidSelector: it gave none, because it is blank.
         OptionInvalid: it gave several.
     """
+    if not addresses:
+        raise InvalidSelector(f"layer={selector[:100]!r} is no layer selector; {wanted}.")
     if len(addresses) > 1:
         raise OptionInvalid(
             f"layer={selector[:100]} selects {len(addresses)} layers; {wanted}.",
