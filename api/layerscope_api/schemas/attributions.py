@@ -44,7 +44,10 @@ class TargetRow(BaseModel):
 
     output: str
     address: str
-    class_: int | None = Field(alias="class", description="null for an output of a single number")
+    class_: int | None = Field(
+        alias="class",
+        description="numbered as in the predictions; null for a single number that is no probability",
+    )
     name: str | None = Field(description="of the class, if the model declares names")
     position: list[int] | None = Field(description="the place in an output that is a map; null for all of it")
     value: float | None = Field(description="what the output gives: the sum, for a whole map")

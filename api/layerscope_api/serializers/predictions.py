@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from layerscope.execution.interface import Result
+from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
@@ -31,29 +33,28 @@ def predictions(result: Result, top: int) -> list[dict[str, Any]]:
 
 
 def prediction_bytes(spec: TensorSpec, top: int) -> int:
-    """The bytes of memory that the predictions of an output take."""
-    rows = spec.shape[0] * min(top, spec.shape[1]) if len(spec.shape) == 2 else 0
+    """The bytes of memory that the predictions of an output take. A single value can stand for two classes."""
+    rows = spec.shape[0] * min(top, max([2, *spec.shape[1:]])) if len(spec.shape) <= 2 else 0
     return _BYTES_PER_VALUE * spec.size + _BYTES_PER_CLASS * rows
 
 
 def _output(model: ModelDescription, name: str, output: Activation, top: int) -> dict[str, Any]:
-    values = output.values.astype(np.float64)
-    is_vector = values.ndim == 2
+    values, classes = output.values, model.output_classes[name]
+    is_number = output.tap.tensor.batched and not output.tap.shape
+    rows = values[:, np.newaxis] if is_number and values.ndim == 1 else values
     return {
         "name": name,
         "address": output.tap.address,
         "shape": list(values.shape),
-        "predictions": [_most_likely(row, model.classes, top) for row in values] if is_vector else None,
+        "predictions": [_most_likely(row, classes, top) for row in classes.values(rows)]
+        if rows.ndim == 2
+        else None,
     }
 
 
-def _most_likely(
-    row: np.ndarray[Any, Any], classes: tuple[str, ...] | None, top: int
-) -> list[dict[str, Any]]:
+def _most_likely(row: NDArray[np.float64], classes: OutputClasses, top: int) -> list[dict[str, Any]]:
     """The highest values first, equal values by class, NaN last (as null)."""
     order = np.argsort(-row, kind="stable")[:top]
-    names = classes if classes is not None and len(classes) == len(row) else None
     return [
-        {"class": int(index), "name": names[index] if names else None, "value": float(row[index])}
-        for index in order
+        {"class": int(index), "name": classes.name(int(index)), "value": float(row[index])} for index in order
     ]

@@ -7,7 +7,8 @@ class is one of these:
     log      otherwise the logarithm of the probability
     output   the output itself, where it is no probability
 
-A single sigmoid stands for two classes: its logit is the score of class 1, and the negative logit that of class 0. Where
+Where a single sigmoid stands for two classes (`OutputClasses.is_pair`), its logit is the score of class 1, and the negative
+logit that of class 0. Where
 the output is a map with a class at every position, the score is that of one position, or the sum over all of them
 (Vinogradova et al. 2020, Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping).
 """
@@ -22,6 +23,7 @@ import numpy as np
 from layerscope.attribution.method import ARGMAX, Array, TargetOptions
 from layerscope.errors import NotDifferentiable, OptionInvalid
 from layerscope.graph.analysis.logits import Logits
+from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Tap
 
@@ -35,12 +37,12 @@ _NOT_IN_KEY = frozenset({"output", "name", "value"})
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a model, with its last activation function and the names of its classes."""
+    """One output of a model, with its last activation function and its classes."""
 
     name: str
     tap: Tap
     logits: Logits
-    classes: tuple[str, ...] | None
+    classes: OutputClasses
 
     @property
     def score_tap(self) -> Tap:
@@ -63,7 +65,6 @@ class Target:
         index: the class; None for the only number of an output that has no classes.
         name: the class's name, if the model declares names.
         position: the position in an output that is a map; None for all of it.
-        is_binary: whether a single probability stands for two classes.
         value: the value of the output: a probability for most classifiers. The sum, if it is that of a whole map.
     """
 
@@ -72,7 +73,6 @@ class Target:
     index: int | None
     name: str | None
     position: tuple[int, ...] | None
-    is_binary: bool
     value: float = float("nan")
 
     @property
@@ -114,7 +114,7 @@ class Target:
 
     @property
     def _is_other(self) -> bool:
-        return self.is_binary and self.index == 0
+        return self.output.classes.is_pair and self.index == 0
 
     def _probabilities(self, chosen: Array) -> Array:
         return 1 - chosen if self._is_other else chosen
@@ -127,7 +127,7 @@ class Target:
         if not self.output.tap.shape:
             return (...,)
         places: list[Any] = list(self.position or [slice(None)] * (len(self.output.tap.shape) - 1))
-        places.insert(self.output.channel_axis, 0 if self.index is None or self.is_binary else self.index)
+        places.insert(self.output.channel_axis, 0 if self.output.classes.is_pair else self.index or 0)
         return (*[slice(None)] * (axes - len(places)), *places)
 
 
@@ -170,22 +170,16 @@ def targets_of(output: Output, options: TargetOptions, values: Array) -> list[Ta
 
 
 def _target(output: Output, options: TargetOptions, values: Array) -> Target:
-    count = values.shape[output.channel_axis] if values.ndim else 1
-    is_binary = count == 1 and output.logits.activation == "sigmoid"
     position = _position(output, options.position, values.shape)
-    chances = _at(values, output.channel_axis, position)
-    if is_binary:
-        chances = np.concatenate([1 - chances, chances])
+    chances = output.classes.values(_at(values, output.channel_axis, position))
     index = _class(output, options.target, chances)
-    has_classes = len(chances) > 1
-    names = output.classes if output.classes and len(output.classes) == len(chances) else None
+    has_classes = len(chances) > 1 or output.classes.is_probability
     target = Target(
         output=output,
         form=_form(output, values),
         index=index if has_classes else None,
-        name=names[index] if names and has_classes else None,
+        name=output.classes.name(index),
         position=position,
-        is_binary=is_binary,
     )
     return _with_value(target, values)
 
@@ -207,20 +201,19 @@ def _class(output: Output, wanted: str, chances: Array) -> int:
         return int(np.argmax(np.where(np.isnan(chances), -np.inf, chances)))
     if wanted.isascii() and wanted.isdigit():
         number = int(wanted)
-    elif output.classes and len(output.classes) == len(chances) and wanted in output.classes:
-        number = output.classes.index(wanted)
+    elif output.classes.names and wanted in output.classes.names:
+        number = output.classes.names.index(wanted)
     else:
         raise _no_class(output, wanted)
     if number >= len(chances):
-        message = (
-            f"Output {output.name} has {len(chances)} classes, numbered from 0: there is no {wanted[:20]}."
-        )
+        one = "" if len(chances) > 1 else " Two declared class names make two classes of a single sigmoid."
+        message = f"Output {output.name} has {len(chances)} classes, numbered from 0: there is no {wanted[:20]}.{one}"
         raise OptionInvalid(message, option="target", classes=len(chances))
     return number
 
 
 def _no_class(output: Output, wanted: str) -> OptionInvalid:
-    near = difflib.get_close_matches(wanted, output.classes or (), n=3)
+    near = difflib.get_close_matches(wanted, output.classes.names or (), n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else f" Give a number, or {ARGMAX}."
     return OptionInvalid(
         f"Output {output.name} has no class named {wanted[:80]!r}.{hint}", option="target", near=near

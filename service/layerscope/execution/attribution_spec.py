@@ -71,7 +71,7 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
     output = None
     if isinstance(options, TargetOptions):
         name, tap = output_of(described, options.output)
-        output = Output(name, tap, inspection.logits(tap), described.classes)
+        output = Output(name, tap, inspection.logits(tap), described.output_classes[name])
     score_tap = output.score_tap if output is not None else described.outputs[0][1]
     varied = select_input(described, getattr(options, "input", None)) if _varies_input(options) else 0
     target_layer = _target_layer(model, method, options, score_tap, varied)

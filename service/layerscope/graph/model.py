@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
+from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.local import LocalPaths
 from layerscope.graph.prepared.prepared_model import ModelMetadata, PreparedModel
 from layerscope.graph.receptive.field import ReceptiveFields
@@ -43,6 +44,7 @@ class ModelDescription:
         preprocessing: how images become each input; None where an input does not take images.
         outputs: the model's own outputs, by name.
         classes: names of the classes, if declared.
+        output_classes: the classes of each of these outputs, by its name.
         parameters: the number of its weights.
         memory_bytes: bytes of its weights in memory.
         taps: every value inside it.
@@ -57,6 +59,7 @@ class ModelDescription:
     preprocessing: Mapping[str, Preprocessing | None]
     outputs: tuple[tuple[str, Tap], ...]
     classes: tuple[str, ...] | None
+    output_classes: Mapping[str, OutputClasses]
     parameters: int
     memory_bytes: int
     taps: TapIndex
@@ -144,6 +147,10 @@ def assemble(
         preprocessing=preprocessing,
         outputs=outputs,
         classes=manifest.classes,
+        output_classes={
+            name: OutputClasses.of(tap, executable.inspection.logits(tap).activation, manifest.classes)
+            for name, tap in outputs
+        },
         parameters=metadata.parameters,
         memory_bytes=executable.plans.weight_bytes,
         taps=taps,

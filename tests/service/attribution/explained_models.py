@@ -381,6 +381,8 @@ def write_models(directory):
         folder.mkdir(parents=True, exist_ok=True)
         example.model.save(folder / "model.keras")
         declaration = {"preprocessing": {"preset": "signed"}, "classes": ["cat", "dog", "cup"]}
+        if name == "sure":
+            declaration["classes"] = ["no", "yes"]
         if name == "subclassed":
             declaration["plugins"] = ["classes.py"]
         (folder / "layerscope.json").write_text(json.dumps(declaration), "utf-8")

@@ -25,13 +25,27 @@ def test_a_class_by_name_is_the_class_by_number(explain):
     np.testing.assert_array_equal(named.maps, numbered.maps)
 
 
-def test_one_probability_is_two_classes(explain):
+def test_one_probability_of_two_names_is_two_classes(explain):
     other, one = (explain("sure", "hirescam", IMAGES, output="sure", target=each) for each in "01")
     np.testing.assert_array_equal(other.maps, -one.maps)
     values = [np.array([target.value for target in each.targets]) for each in (other, one)]
     np.testing.assert_allclose(sum(values), 1, rtol=1e-6)
     likeliest = explain("sure", "gradcam", IMAGES, output="sure")
     assert [target.index for target in likeliest.targets] == list((values[1] >= 0.5).astype(int))
+    assert {(target.index, target.name) for target in likeliest.targets} <= {(0, "no"), (1, "yes")}
+
+
+def test_one_probability_without_two_names_is_one_class(explain):
+    """The model declares three names, for another output."""
+    found, named = (
+        explain("several", "hirescam", IMAGES, output="sure", target=each) for each in ("argmax", "0")
+    )
+    chances = np.asarray(explain.examples["several"].model(IMAGES)["sure"])[:, 0]
+    assert {(target.index, target.name, target.form) for target in found.targets} == {(0, None, "logits")}
+    np.testing.assert_allclose([target.value for target in found.targets], chances, rtol=1e-5)
+    np.testing.assert_array_equal(found.maps, named.maps)
+    with pytest.raises(OptionInvalid, match="Two declared class names"):
+        explain("several", "gradcam", IMAGES, output="sure", target="1")
 
 
 def test_a_number_has_no_class(explain):
