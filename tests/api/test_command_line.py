@@ -191,7 +191,7 @@ def running() -> Iterator[Running]:
         [COMMAND, "serve", "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
     )
     assert process.stderr is not None
     greeting = ""
@@ -208,7 +208,37 @@ def running() -> Iterator[Running]:
 
 def test_it_says_what_it_serves_and_where(running: Running) -> None:
     assert "digits@1: 9 layers" in running.greeting
-    assert f"Layerscope serves on http://127.0.0.1:{running.port}" in running.greeting
+    address = f"http://127.0.0.1:{running.port}"
+    assert f"Layerscope serves on {address}\n" in running.greeting
+    assert f"{address}/ui/\n" in running.greeting
+    assert f"{address}/docs\n" in running.greeting
+
+
+def test_it_says_nothing_but_that(running: Running) -> None:
+    said = [line for line in running.greeting.splitlines() if line]
+    assert [line.split()[0] for line in said] == ["✓", "Layerscope", "explorer:", "contract:", "Try", "curl"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_in_use_is_said_in_one_sentence(running: Running, workers: str) -> None:
+    command = [COMMAND, "serve", "--port", str(running.port), "--workers", workers]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"The service cannot listen on 127.0.0.1 port {running.port}: Address already in use."
+        " Choose another with --host or --port.\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_is_not_of_this_machine_is_said_in_one_sentence(host: str) -> None:
+    command = [COMMAND, "serve", "--port", "0", "--host", host, "--insecure-no-auth"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"The service cannot listen on {host} port 0: ")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process' children")

@@ -103,6 +103,18 @@ def test_a_model_that_one_worker_loads_is_served_by_the_other(workers: Workers) 
     assert workers.states(0) == workers.states(1) == {1: "ready", 2: "unloaded"}
 
 
+def test_the_statistics_of_models_are_those_of_all_workers(workers: Workers) -> None:
+    def answered(worker: int) -> int:
+        _, listed = workers.ask(worker, "GET", "/v2/models/digits/versions/1/stats")
+        return int(listed["model_stats"][0]["inference_stats"]["success"]["count"])
+
+    before = answered(0)
+    for worker in (0, 1, 1):
+        assert workers.ask(worker, "POST", "/v1/models/digits@1/predictions", SEVEN, **PNG)[0] == 200
+    for worker in (0, 1):
+        wait_for(lambda worker=worker: answered(worker) == before + 3)
+
+
 def test_a_label_that_one_worker_assigns_is_known_to_the_other(workers: Workers) -> None:
     assert workers.ask(1, "PUT", "/v1/models/digits@1/labels/stable")[0] == 200
     assert workers.labels(0) == workers.labels(1) == {"stable": 1}

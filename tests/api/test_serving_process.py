@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import re
 import signal
 import socket
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 from requests_made import ACTIVATIONS, PREDICTIONS, SEVEN
 from served_process import Process, serving
+from starlette.testclient import TestClient
 
 from layerscope_api.context.api_keys import KeyFile, KeyScope
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app, local_engine
 
 READY = "/v2/health/ready"
 
@@ -108,3 +112,20 @@ def wait_until_not_ready(service: Process) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never said that it is not ready")
+
+
+def test_probes_are_not_logged_while_models_load(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(models=None)
+    engine = local_engine(settings)
+    with (
+        caplog.at_level(logging.INFO, "layerscope_api.requests"),
+        TestClient(create_app(settings, engine)) as http,
+    ):
+        assert http.get(READY).status_code == 503
+        assert not caplog.records
+        assert http.get("/v1/models").status_code == 200
+        engine.load_all()
+        assert http.get(READY).status_code == 200
+    engine.close()
+
+    assert [record.request["path"] for record in caplog.records] == ["/v1/models", READY]  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from layerscope import __version__
 from layerscope.errors import LayerscopeError
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
+from layerscope_api.cli.start_messages import only_news
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
 from layerscope_api.middleware.trusted_hosts import is_loopback
@@ -106,10 +107,18 @@ def serve(
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
-    from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415 - TensorFlow takes seconds to import; --help should not
+    with only_news():
+        # TensorFlow takes seconds to import; --help should not.
+        from layerscope_api.server.process import CannotListen  # noqa: PLC0415
+        from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
 
     with _friendly_errors():
-        raise typer.Exit(serve_with(settings, _console))
+        try:
+            code = serve_with(settings, _console)
+        except CannotListen as error:
+            _console.print(Text(str(error), "red"), soft_wrap=True)
+            raise typer.Exit(2) from error
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -121,10 +130,11 @@ def layers(
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
 ) -> None:
     """List the taps of a model file."""
-    from layerscope.graph.loading.prepare import prepare  # noqa: PLC0415
-    from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
-    from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
-    from layerscope.models.directory import ModelSource  # noqa: PLC0415
+    with only_news():
+        from layerscope.graph.loading.prepare import prepare  # noqa: PLC0415
+        from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
+        from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
+        from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
     with _friendly_errors(), _console.status(Text(f"Opening {file.name} …")):
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
@@ -145,7 +155,8 @@ def layers(
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    from layerscope_api.server.app import create_app  # noqa: PLC0415 - see serve
+    with only_news():
+        from layerscope_api.server.app import create_app  # noqa: PLC0415 - see serve
 
     document: dict[str, Any] = create_app(Settings()).openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))

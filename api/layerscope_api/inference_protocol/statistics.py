@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.execution.interface import ModelRecord
-from layerscope_api.observability.metrics import Metrics
+from layerscope_api.observability.metrics import MetricsSource
 from layerscope_api.observability.samples import Samples
 
 _NANOSECONDS = 1e9
@@ -16,9 +16,9 @@ _STAGES = {
 }
 
 
-def model_statistics(records: Sequence[ModelRecord], metrics: Metrics) -> dict[str, Any]:
+def model_statistics(records: Sequence[ModelRecord], metrics: MetricsSource) -> dict[str, Any]:
     """The statistics of the loaded versions since the start of the service."""
-    samples = metrics.samples()
+    samples = Samples.of(metrics.collect())
     return {"model_stats": [_version(each, samples) for each in records if each.description is not None]}
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import Draining
 from layerscope_api.observability.logs import REQUESTS
+from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 
 Header = tuple[bytes, bytes]
@@ -77,7 +78,7 @@ class ResponseHeadersMiddleware:
                 raise
             await internal_error_response(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            if REQUESTS.isEnabledFor(logging.INFO):
+            if REQUESTS.isEnabledFor(logging.INFO) and not request_metrics(scope).is_routine:
                 _log(scope, request_id, status, started)
 
     def _with_all_headers(self, headers: Iterable[Header], request_id: str, started: float) -> list[Header]:

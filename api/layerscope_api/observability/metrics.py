@@ -16,7 +16,6 @@ from layerscope.errors import LayerscopeError
 from layerscope.tensors.timing import seconds_by_stage
 from layerscope_api.observability.gauges import EngineGauges, LayerGauges
 from layerscope_api.observability.request_metrics import RequestMetrics
-from layerscope_api.observability.samples import Samples
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
@@ -140,16 +139,6 @@ class Metrics:
         """All metrics with their current values, without those of removed models."""
         self._forget_removed()
         return self.registry.collect()
-
-    def samples(self) -> Samples:
-        """The current values, for queries by name and labels."""
-        return Samples(
-            {
-                (sample.name, frozenset(sample.labels.items())): sample.value
-                for metric in self.collect()
-                for sample in metric.samples
-            }
-        )
 
     def _forget_removed(self) -> None:
         """Remove the series of models that no longer exist; otherwise their number would grow without end."""

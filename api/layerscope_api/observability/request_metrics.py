@@ -42,6 +42,7 @@ class RequestMetrics:
         answer: what the model computed; None if none did.
         timings: where the time of the answer went, from the beginning of the request on.
         reason: the code of the error that was answered.
+        is_routine: whether the log has no line for it: a probe while models load, which comes every second.
         stopwatch: began with the request.
         began_ns: the same moment in nanoseconds since 1970.
     """
@@ -51,6 +52,7 @@ class RequestMetrics:
     answer: Answered | None = None
     timings: "Sequence[Timing]" = ()
     reason: str | None = None
+    is_routine: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     began_ns: int = field(default_factory=time.time_ns)
 

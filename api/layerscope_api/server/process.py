@@ -166,10 +166,27 @@ def _raise_any(failures: list[BaseException]) -> None:
         raise failures[0]
 
 
+class CannotListen(Exception):
+    """The service cannot listen at the address of its settings."""
+
+
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens at the address of the settings."""
+    """A socket that listens at the address of the settings.
+
+    Raises:
+        CannotListen: the port is in use, or the address is not of this machine; the text says which.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0
+        # Names that cannot be resolved have negative numbers, and a text of their own.
+        cause = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
+        raise CannotListen(
+            f"The service cannot listen on {settings.host} port {settings.port}: {cause}."
+            " Choose another with --host or --port."
+        ) from error
     # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -189,7 +206,8 @@ def _report(record: ModelRecord, console: PlainConsole) -> None:
 
 
 def _greet(address: str, engine: LocalEngine, console: PlainConsole) -> None:
-    console.print("\nLayerscope serves on", Text(address, "bold"), f"(contract: {address}/docs)")
+    console.print("\nLayerscope serves on", Text(address, "bold"), soft_wrap=True)
+    console.print(f"  explorer: {address}/ui/\n  contract: {address}/docs\n", soft_wrap=True)
     ready = [record for record in engine.catalogue() if record.description is not None]
     if ready:
         sample, name = demo.samples()["seven"], ready[0].name

@@ -79,6 +79,7 @@ class LocalEngine:
             lambda source: self._observers.load(source, lambda: self._assembled(source)),
             self.limits,
             self._control,
+            load_for_trial=self._assembled,
             trusted=trusted,
             refresh=refresh,
             worker_sync=worker_sync,

@@ -38,6 +38,7 @@ class Library(Generic[Model]):
         load: makes a model from its source.
         limits: `models_bytes` bounds the memory of all loaded models; others bound opening those that were uploaded.
         control: what decides which models are in memory.
+        load_for_trial: makes a model that is closed at once, to see whether it loads; `load` if left out.
         trusted: whether to trust the authors of the models: SavedModels are programs.
         refresh: what brings the directory up to date before it is read, where it is the mirror of a place elsewhere.
         worker_sync: the other processes that serve the same models.
@@ -51,6 +52,7 @@ class Library(Generic[Model]):
         control: Control,
         *,
         trusted: bool,
+        load_for_trial: Callable[[ModelSource], Model] | None = None,
         refresh: Refresh = nothing_to_fetch,
         worker_sync: WorkerSync = SINGLE_PROCESS,
     ) -> None:
@@ -71,7 +73,7 @@ class Library(Generic[Model]):
             worker_sync,
             follows_directory=control.mode == "poll",
         )
-        self._uploads = Uploads(directory, limits, load, are_allowed=control.uploads)
+        self._uploads = Uploads(directory, limits, load_for_trial or load, are_allowed=control.uploads)
         self._poller = threading.Thread(target=self._keep_polling, name="layerscope-poll", daemon=True)
 
     @property

@@ -1,8 +1,9 @@
 """The probes: whether the process is alive, and whether the service is ready."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from layerscope_api.context.service import ServiceDependency
+from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.schemas.openapi import open_errors
 from layerscope_api.schemas.service import Liveness, Readiness
 
@@ -22,8 +23,9 @@ async def live() -> Liveness:
         **open_errors(),
     },
 )
-async def ready(service: ServiceDependency, response: Response) -> Readiness:
+async def ready(request: Request, service: ServiceDependency, response: Response) -> Readiness:
     """Whether every model is loaded or has failed, and the service was not told to end."""
     if not service.is_ready:
         response.status_code = 503
+        request_metrics(request.scope).is_routine = not service.engine.is_ready
     return Readiness(ready=service.is_ready, live=True)

@@ -1,5 +1,7 @@
 """Models: their inputs and outputs, their configuration, statistics and readiness."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from layerscope.errors import ModelNotLoaded, Unavailable
@@ -19,6 +21,7 @@ from layerscope_api.inference_protocol.schemas import (
     ModelStatistics,
 )
 from layerscope_api.inference_protocol.statistics import model_statistics
+from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.schemas.openapi import errors
 
 router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
@@ -28,13 +31,13 @@ _LAYERS = "layers"
 
 @router.get("/stats", response_model=ModelStatistics, responses=errors())
 async def all_statistics(service: ServiceDependency) -> object:
-    """What was asked of every model that is loaded."""
-    return model_statistics(service.engine.catalogue(), service.metrics)
+    """What was asked of every model that is loaded; of all workers."""
+    return await asyncio.to_thread(model_statistics, service.engine.catalogue(), service.exported_metrics)
 
 
 @model_paths(router.get, "/stats", response_model=ModelStatistics, responses=MODEL_ERRORS)
 async def statistics_of_model(service: ServiceDependency, reference: str = ProtocolModel) -> object:
-    """What was asked of a model, and how long each stage took."""
+    """What was asked of a model, and how long each stage took; of all workers."""
     model = described(service.engine, reference)
     any_version = reference == model.name
     records = [
@@ -42,7 +45,7 @@ async def statistics_of_model(service: ServiceDependency, reference: str = Proto
         for record in service.engine.catalogue()
         if record.name == model.name and (any_version or record.version == model.version)
     ]
-    return model_statistics(records, service.metrics)
+    return await asyncio.to_thread(model_statistics, records, service.exported_metrics)
 
 
 @model_paths(router.get, "", response_model=ModelMetadata, responses=MODEL_ERRORS, query=["outputs"])
@@ -58,7 +61,7 @@ async def model_metadata(
 
 @model_paths(router.get, "/ready", response_model=ModelReadiness, responses=MODEL_ERRORS)
 async def model_ready(
-    service: ServiceDependency, response: Response, reference: str = ProtocolModel
+    request: Request, service: ServiceDependency, response: Response, reference: str = ProtocolModel
 ) -> ModelReadiness:
     """Whether a model can be asked; 503 if it cannot, now."""
     name = reference.partition("@")[0]
@@ -66,6 +69,7 @@ async def model_ready(
         described(service.engine, reference)
     except (ModelNotLoaded, Unavailable):
         response.status_code = 503
+        request_metrics(request.scope).is_routine = not service.engine.is_ready
         return ModelReadiness(name=name, ready=False)
     return ModelReadiness(name=name, ready=True)
 
