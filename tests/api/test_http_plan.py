@@ -180,7 +180,7 @@ def test_a_model_of_any_size_is_planned_by_an_image(gallery: Gallery) -> None:
 def test_who_finds_the_memory_taken_for_too_long_is_told_to_come_again(planned: TestClient) -> None:
     asked = {"layers": "conv1", "format": "npy"}
     needed = planned.get(PLAN, params=asked).json()["formats"]["npy"]["working_bytes"]
-    limits = Limits(working_bytes=needed + 1_000, deadline_milliseconds=300)
+    limits = Limits(working_bytes=needed + 1_000, deadline_milliseconds=2_000)
     image = TensorSource(np.ones((28, 28, 1), np.float32))
     held = Query(model="digits", sources={ANY_INPUT: [image]}, layers=["conv1"])
 

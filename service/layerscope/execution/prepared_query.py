@@ -22,6 +22,10 @@ from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
 
+_MEMORY_WAIT = 0.75
+"""The part of its time that a query waits for memory. With less than the rest it could hardly run; and the caller learns that the
+memory was taken (503, with Retry-After) before the deadline of the whole request answers that the time is up."""
+
 Made = TypeVar("Made")
 
 
@@ -129,7 +133,8 @@ class LocalPreparedQuery:
         """
         token = cancellation or CancellationToken()
         needed = self._admitted_bytes(answer_bytes)
-        with self._memory.reserved(needed, self._query.seconds_left(), account.owner if account else None):
+        patience = _MEMORY_WAIT * self._query.seconds_left()
+        with self._memory.reserved(needed, patience, account.owner if account else None):
             found = self._query.activations(token)
             attributions = {
                 name: run.attribution(found, token, progress) for name, run in self._attributions.items()
