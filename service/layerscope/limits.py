@@ -58,7 +58,9 @@ class Limits:
         "most memory to compute one request: the requested layers and those they are computed from",
     )
     working_bytes: int = _limit(
-        4096 * MIB, "bytes", "most memory to compute and answer all requests together"
+        4096 * MIB,
+        "bytes",
+        "most memory to decode, compute and answer all requests together, with answers that are not sent yet",
     )
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
     json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")

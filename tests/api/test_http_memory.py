@@ -13,8 +13,10 @@ import httpx2
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from requests_made import ACTIVATIONS, PNG, PREDICTIONS, SEVEN
 from sockets import served
+from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
 from layerscope.execution.working_memory import WorkingMemory
@@ -197,3 +199,16 @@ def test_a_form_takes_room_in_the_store_while_it_comes(tmp_path: Path) -> None:
 
         assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
         assert json.loads(answer.content)["details"]["size"] < 5 * MB
+
+
+def test_a_picture_is_stored_where_there_is_memory_to_decode_it() -> None:
+    picture = io.BytesIO()
+    Image.new("L", (1_000, 1_000)).save(picture, "PNG")
+    settings = Settings(models=None, limits=Limits(working_bytes=10 * MB))
+    with TestClient(create_app(settings)) as http:
+        refused = http.post("/v1/images", content=picture.getvalue(), headers=PNG)
+        stored = http.post("/v1/images", content=SEVEN, headers=PNG)
+
+        assert (refused.status_code, refused.json()["code"]) == (413, "answer_too_large")
+        assert stored.status_code == 201
+        assert http.get(f"/v1/images/{stored.json()['id']}/thumbnail.png").status_code == 200

@@ -1,11 +1,17 @@
 """The service as every route gets it: the engine, the stored images and the worker pools, made once at the start."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Path, Request
 
+from layerscope.execution.admission import require_workable
+from layerscope.execution.inputs import ImageSource
 from layerscope.execution.interface import Engine
+from layerscope.execution.loading_memory import decoding_bytes
+from layerscope.execution.working_memory import Account
 from layerscope.images import ImageStore
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
@@ -53,6 +59,20 @@ class Service:
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.settings.limits
+
+    @contextmanager
+    def decoding(self, data: bytes, account: Account) -> Iterator[None]:
+        """Hold the memory that decoding an image takes until the context ends. It blocks: enter it in a worker thread.
+
+        Raises:
+            AnswerTooLarge: there is not so much.
+            MemoryBusy: other requests have it, and went on for too long.
+            LayerscopeError: the image's header cannot be read.
+        """
+        size = decoding_bytes(ImageSource(data), self.limits)
+        require_workable(size, self.limits)
+        with self.engine.memory.reserved(size, self.limits.deadline_milliseconds / 1000, account.owner):
+            yield
 
     @property
     def attribution_seconds(self) -> float:

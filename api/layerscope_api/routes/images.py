@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from layerscope.images import StoredImage
+from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.requests.body import read_image
@@ -47,40 +49,55 @@ _BODY = {
     responses={
         201: {"description": "It is stored", **_STORED},
         200: {"model": ImageBody, "description": "It was stored already", **_STORED},
-        **errors(400, 413, 415, 422, 429, 507),
+        **errors(400, 413, 415, 422, 429, 503, 507),
     },
     openapi_extra=_BODY,
 )
 async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
     """Store an image once; afterwards its id stands for it."""
     data = await read_image(request, service.limits)
-    stored, created = await service.request_pool.run(lambda: service.images.put(data))
+    account = account_of(request.scope)
+
+    def put() -> tuple[StoredImage, bool]:
+        with service.decoding(data, account):
+            return service.images.put(data)
+
+    stored, created = await service.request_pool.run(put)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/images/{stored.id}"
     return ImageBody.model_validate(stored)
 
 
-@router.get("/{image_id}", responses=errors(404, 422))
+@router.get("/{image_id}", responses=errors(404, 422, 429))
 async def describe_image(image_id: ImageId, service: ServiceDependency) -> ImageBody:
     """A stored image's size and type."""
-    return ImageBody.model_validate(service.images.get(image_id))
+    return ImageBody.model_validate(await service.request_pool.run(lambda: service.images.get(image_id)))
 
 
-@router.delete("/{image_id}", status_code=204, responses=errors(404, 422))
+@router.delete("/{image_id}", status_code=204, responses=errors(404, 422, 429))
 async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
     """Forget a stored image."""
-    service.images.delete(image_id)
+    await service.request_pool.run(lambda: service.images.delete(image_id))
 
 
 @router.get(
-    "/{image_id}/thumbnail.png", response_class=Response, responses={**THUMBNAIL, **errors(404, 422, 429)}
+    "/{image_id}/thumbnail.png",
+    response_class=Response,
+    responses={**THUMBNAIL, **errors(404, 413, 422, 429, 503)},
 )
 async def thumbnail(
     image_id: ImageId,
+    request: Request,
     service: ServiceDependency,
     side: Annotated[int, Query(ge=1, le=1024, description="longest side, in pixels")] = 128,
 ) -> Response:
     """A small picture of a stored image, made anew from its pixels."""
-    stored = service.images.get(image_id)
-    png = await service.request_pool.run(lambda: service.images.thumbnail(stored, side))
+    account = account_of(request.scope)
+
+    def made() -> bytes:
+        stored = service.images.get(image_id)
+        with service.decoding(stored.data, account):
+            return service.images.thumbnail(stored, side)
+
+    png = await service.request_pool.run(made)
     return Response(png, media_type=PNG_TYPE, headers={"Cache-Control": "private, max-age=3600"})

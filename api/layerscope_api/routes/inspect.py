@@ -3,8 +3,9 @@
 from fastapi import APIRouter
 
 from layerscope.encode import building_bytes
-from layerscope.execution.inputs import ImageSource
+from layerscope.execution.inputs import ImageSource, Source
 from layerscope.execution.interface import Query, QueryPlan, Result
+from layerscope.execution.loading_memory import decoding_bytes
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.options import TensorOptions
 from layerscope_api.context.scopes import INFER
@@ -39,16 +40,25 @@ class Inspection(Endpoint[InspectOptions]):
     def admit(self, plan: QueryPlan) -> int:
         """Statistics and predictions take memory."""
         statistics = building_bytes(plan.specs, TensorOptions(), "json", values=False, statistics=True)
-        return statistics + sum(prediction_bytes(spec, self.options.top) for spec in plan.specs)
+        # Images of the body are stored, for which each is decoded once more.
+        decoding = max(
+            (decoding_bytes(each, self.limits) for each in self._images if isinstance(each, ImageSource)),
+            default=0,
+        )
+        return statistics + decoding + sum(prediction_bytes(spec, self.options.top) for spec in plan.specs)
 
     def make(self, result: Result) -> ResponseBody:
         """The inspection as JSON. Images of the body are stored, so that links can name them."""
         images = self._stored_images(result.model)
         return json_body(inspection_json(result, self.options, images, self.limits), result)
 
+    @property
+    def _images(self) -> list[Source]:
+        return [source for each in self.sources.values() for source in each]
+
     def _stored_images(self, model: ModelDescription) -> list[str] | None:
         """The ids of the images; None if a GET cannot name all inputs: of several inputs, or of tensors."""
-        sources = [source for each in self.sources.values() for source in each]
+        sources = self._images
         images = [source for source in sources if isinstance(source, ImageSource)]
         if len(model.inputs) > 1 or len(images) < len(sources):
             return None

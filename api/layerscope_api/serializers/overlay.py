@@ -51,7 +51,7 @@ class Overlay:
             AnswerTooLarge: the picture would be too large.
         """
         require_fits(self._layout, self._limits.picture_pixels)
-        return overlay_bytes(self._layout) + _BYTES_PER_VALUE * spec.size
+        return overlay_bytes(self._layout) + _BYTES_PER_VALUE * spec.size + self._background.decoding_bytes
 
     def render(
         self, values: NDArray[np.floating], metadata: Mapping[str, str], form: PictureFormat

@@ -55,12 +55,15 @@ class Workload:
         )
         return [(self.images, *shape) for shape in known]
 
-    def computation(self, specs: Sequence[TensorSpec], attribution_bytes: int) -> Computation:
+    def computation(
+        self, specs: Sequence[TensorSpec], attribution_bytes: int, input_bytes: int
+    ) -> Computation:
         """The memory that computing takes.
 
         Args:
             specs: the shapes and dtypes of the values.
             attribution_bytes: what making heat maps of them takes.
+            input_bytes: what loading the images takes.
         """
         nbytes = {spec.address: spec.nbytes for spec in specs}
         intermediate = 0
@@ -70,7 +73,7 @@ class Workload:
             peak = self.model.executable.inspection.peak_bytes(fetched, self.sizes)
             intermediate = peak - sum(nbytes[tap.address] for tap in self.missing_taps) // self.images
         return Computation(
-            sum(nbytes.values()), self.missing_images * max(0, intermediate), attribution_bytes
+            sum(nbytes.values()), self.missing_images * max(0, intermediate), attribution_bytes, input_bytes
         )
 
 
@@ -81,6 +84,7 @@ def plan_of(
     measured: bool,
     maps: Mapping[str, TensorSpec] | None = None,
     attribution_bytes: int = 0,
+    input_bytes: int = 0,
     refused_methods: Mapping[str, LayerscopeError] | None = None,
 ) -> QueryPlan:
     """What a query would compute, how much memory that takes, and whether one request may have it computed.
@@ -91,13 +95,14 @@ def plan_of(
         measured: whether to run a blank image where only a run can tell a size.
         maps: the shapes of the heat maps that it asks for, by name of the method.
         attribution_bytes: what making these takes.
+        input_bytes: what loading the images takes.
         refused_methods: why there are no heat maps, by name of the method.
     """
     layers = tuple(map(LayerPlan, workload.taps, workload.shapes(measured=measured)))
     specs = [spec for layer in layers if (spec := layer.spec) is not None]
     computation = refusal = None
     if len(specs) == len(layers):
-        computation = workload.computation(specs, attribution_bytes)
+        computation = workload.computation(specs, attribution_bytes, input_bytes)
         refusal = refusal_of(computation, limits)
     return QueryPlan(
         model=workload.model.description,

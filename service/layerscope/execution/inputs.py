@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,29 @@ class Item:
             values = self.preprocessing.apply(self.image(limits, upright=self.preprocessing.exif))
         return self._fitted(values)
 
+    def shape(self, limits: Limits) -> tuple[int, ...]:
+        """The shape of the tensor that `load` gives. No pixel is decoded.
+
+        Raises:
+            InputMismatch: it does not fit the model's input.
+            LayerscopeError: the image's header cannot be read, see `layerscope.images.describe`.
+        """
+        if self.preprocessing is None:
+            values = self._refuse() if isinstance(self.source, ImageSource) else self.source
+            shape: tuple[int, ...] = values.shape
+        elif None not in self.input.shape:
+            shape = tuple(size or 0 for size in self.input.shape)
+        else:
+            shape = self.preprocessing.shape(self.describe(limits))
+        _require_fit(self.input, shape)
+        return shape
+
+    def loaded_bytes(self, limits: Limits) -> int:
+        """The bytes of the tensor; 0 if it is what the caller sent, as it is."""
+        dtype = np.dtype(_FED_AS.get(self.input.dtype, self.input.dtype))
+        is_sent = self.preprocessing is None and getattr(self.source, "dtype", None) == dtype
+        return 0 if is_sent else prod(self.shape(limits)) * dtype.itemsize
+
     def describe(self, limits: Limits) -> ImageDescription | DecodedImage:
         """What is known of the image before a pixel is decoded."""
         if isinstance(self.source, ImageSource):
@@ -194,14 +218,14 @@ def require_few_images(images: int, limits: Limits) -> None:
         )
 
 
-def require_one_size(rows: Sequence[Sequence[Array]]) -> None:
-    """Check that the images of each input can be in one batch.
+def require_one_size(rows: Sequence[Sequence[tuple[int, ...]]]) -> None:
+    """Check that the images of each input can be in one batch, by their shapes.
 
     Raises:
         InputMismatch: they have different sizes.
     """
     for column in zip(*rows, strict=True):
-        shapes = {array.shape for array in column}
+        shapes = set(column)
         if len(shapes) > 1:
             raise InputMismatch(
                 "The images have different sizes, which this model computes on as they are: send them one by one.",

@@ -7,6 +7,7 @@ import numpy as np
 
 from layerscope.errors import NoPicture, OptionInvalid
 from layerscope.execution.inputs import Item, Row, Sources, rows_of
+from layerscope.execution.loading_memory import decoding_bytes
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Input
 from layerscope.images import Background, Geometry, Preprocessing, true_colors
@@ -53,6 +54,11 @@ class OverlayBackground:
     def size(self) -> tuple[int, int]:
         """Height and width of the picture."""
         return self._geometry.original
+
+    @property
+    def decoding_bytes(self) -> int:
+        """The memory that making the picture takes besides it."""
+        return decoding_bytes(self._item.source, self._limits)
 
     def background(self) -> Background:
         """The picture and its geometry.

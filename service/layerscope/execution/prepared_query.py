@@ -106,6 +106,7 @@ class LocalPreparedQuery:
             measured=measured,
             maps=maps,
             attribution_bytes=sum(spec.nbytes for spec in maps.values()) + building,
+            input_bytes=self._query.loading_bytes(every=bool(runs)),
             refused_methods=self._refused_methods,
         )
 

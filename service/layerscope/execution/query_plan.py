@@ -18,18 +18,24 @@ class Computation:
         fetched: the values of the layers.
         intermediate: an estimate of the values that exist besides at the fullest moment of the run.
         attributions: the heat maps, and what making them takes besides the values of the layers.
+        inputs: the images as tensors, and what decoding them takes.
     """
 
     fetched: int
     intermediate: int
     attributions: int = 0
+    inputs: int = 0
 
     def working_bytes(self, answer_bytes: int) -> int:
         """The most memory that is in use at once, if making the answer takes `answer_bytes` besides the values.
 
         A batch is taken apart for the cache and put together again, so for a moment its values are there twice.
         """
-        return self.fetched + max(self.intermediate, self.fetched, self.attributions + answer_bytes)
+        return (
+            self.inputs
+            + self.fetched
+            + max(self.intermediate, self.fetched, self.attributions + answer_bytes)
+        )
 
 
 @dataclass(frozen=True)

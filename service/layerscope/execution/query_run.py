@@ -12,6 +12,7 @@ from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row, require_one_size, stack
+from layerscope.execution.loading_memory import loading_bytes
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.model import LoadedModel
@@ -102,13 +103,23 @@ class QueryRun:
         return Activations(by_address, images, self._model.description.warnings, self.stopwatch.timings, hit)
 
     def sizes(self) -> list[Shape]:
-        """The shape of each input, without batch axis. Images are loaded only if the model takes inputs of any size."""
+        """The shape of each input, without batch axis. Headers are read only if the model takes inputs of any size."""
         sizes: list[Shape] = [each.shape for each in self._model.description.inputs]
         if any(None in size for size in sizes):
-            loaded = [self.load(number) for number in range(len(self._rows))]
-            require_one_size(loaded)
-            sizes = [array.shape for array in loaded[0]]
+            shapes = [[item.shape(self._limits) for item in row] for row in self._rows]
+            require_one_size(shapes)
+            sizes = list(shapes[0])
         return sizes
+
+    def loading_bytes(self, *, every: bool) -> int:
+        """The memory that loading images takes.
+
+        Args:
+            every: whether all are loaded, or only those of which values are not in the cache.
+        """
+        missing = [self._positions[key] for key in self._cache.missing(self._positions)]
+        rows = self._rows if every else [self._rows[row] for row in _rows_and_taps(missing, self._taps)[0]]
+        return loading_bytes(rows, self._limits)
 
     def seconds_left(self) -> float:
         """Seconds until the deadline."""

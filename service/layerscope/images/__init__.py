@@ -3,6 +3,7 @@
 from layerscope.images.background import Background
 from layerscope.images.decode import DecodedImage, ImageDescription, decode, describe
 from layerscope.images.geometry import Box, Geometry
+from layerscope.images.headers import read_header
 from layerscope.images.npy import read_npy
 from layerscope.images.pixels import true_colors
 from layerscope.images.preprocessing import Preprocessing
@@ -19,6 +20,7 @@ __all__ = [
     "StoredImage",
     "decode",
     "describe",
+    "read_header",
     "read_npy",
     "true_colors",
 ]

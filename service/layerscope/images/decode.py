@@ -125,6 +125,9 @@ def _open(data: bytes, header: Header, limits: Limits) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
             check_size(*image.size, limits)
+            if image.width * image.height > header.width * header.height:
+                # Memory was reserved for what the header says.
+                raise unreadable(header.format)
             yield image
     except (LayerscopeError, MemoryError):
         raise

@@ -161,6 +161,11 @@ class Preprocessing(BaseModel):
         orientation = 1 if self.exif else image.orientation_applied
         return Geometry.of((image.height, image.width), self.size, self.resize, orientation)
 
+    def shape(self, image: ImageDescription | DecodedImage) -> tuple[int, int, int]:
+        """The shape of the tensor that `apply` computes, from the size of the image alone."""
+        height, width = self.geometry(image).size
+        return (self.channels, height, width) if self.layout == "nchw" else (height, width, self.channels)
+
     def _sized(self, image: DecodedImage) -> NDArray[np.uint8]:
         pixels = flatten(image.pixels, self.color, self.background)
         return pixels if self.size is None else resample(pixels, self.size, self.resize, self.filter)

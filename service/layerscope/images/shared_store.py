@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,6 +37,7 @@ class SharedImageStore(ImageStore):
         self._seconds = limits.image_store_seconds
         self._now = clock
         self._grown = 0
+        self._taking_over = threading.Lock()
         directory.mkdir(exist_ok=True)
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
@@ -60,7 +62,8 @@ class SharedImageStore(ImageStore):
         try:
             return super().get(image_id)
         except ImageNotFound:
-            with suppress(FileNotFoundError):
+            # One at a time: an image that another process stored is decoded once more, for which no memory is reserved.
+            with self._taking_over, suppress(FileNotFoundError):
                 return super().put(path.read_bytes())[0]
             return self._raise_not_found(image_id)
 

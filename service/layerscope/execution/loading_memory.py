@@ -1,0 +1,39 @@
+"""The memory of images that are being loaded, known from their headers."""
+
+from collections.abc import Sequence
+
+from layerscope.execution.inputs import Array, ImageSource, Row
+from layerscope.images import read_header
+from layerscope.limits import Limits
+
+_BYTES_PER_PIXEL = 16
+"""Memory for a pixel while it is decoded: in the decoder, as Pillow keeps it, converted, turned upright, and as an array."""
+
+
+def decoding_bytes(source: ImageSource | Array, limits: Limits) -> int:
+    """The memory that decoding takes until the tensor or the picture is there, about.
+
+    Args:
+        source: an image file, of which only the header is read, or pixels.
+        limits: the bounds in force.
+
+    Raises:
+        LayerscopeError: the header cannot be read, see `layerscope.images.read_header`.
+    """
+    if isinstance(source, ImageSource):
+        header = read_header(source.data, limits)
+        return _BYTES_PER_PIXEL * header.width * header.height
+    return _BYTES_PER_PIXEL * source.size
+
+
+def loading_bytes(rows: Sequence[Row], limits: Limits) -> int:
+    """The memory that loading rows takes: the tensors, once more when they are stacked, and what decoding one image takes.
+
+    Raises:
+        LayerscopeError: a header cannot be read, or does not fit, see `Item.shape`.
+    """
+    items = [item for row in rows for item in row]
+    loaded = sum(item.loaded_bytes(limits) for item in items)
+    return 2 * loaded + max(
+        (decoding_bytes(each.source, limits) for each in items if each.preprocessing), default=0
+    )
