@@ -10,8 +10,9 @@ import numpy as np
 
 from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
 from layerscope.graph.analysis.output_classes import OutputClasses
+from layerscope.graph.analysis.rescaling import find_rescaling
 from layerscope.graph.local import LocalPaths
-from layerscope.graph.prepared.prepared_model import ModelMetadata, PreparedModel
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
@@ -120,7 +121,7 @@ def assemble(
         ModelRefused: its declaration does not fit it.
     """
     metadata, manifest = prepared.metadata, prepared.metadata.manifest
-    preprocessing, warnings = _preprocessing(metadata)
+    preprocessing, warnings = _preprocessing(prepared)
     inputs = [call.taps[0].address for call in metadata.calls[: len(metadata.inputs)]]
     taps = TapIndex(metadata.calls, inputs, [address for _, address in metadata.outputs])
     warm_up = _warm_up(manifest, taps)
@@ -182,23 +183,24 @@ def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:
         raise ModelRefused(f"{FILE_NAME}, warm_up: {error.message}", **error.details) from error
 
 
-def _preprocessing(metadata: ModelMetadata) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
-    manifest = metadata.manifest
+def _preprocessing(prepared: PreparedModel) -> tuple[dict[str, Preprocessing | None], tuple[str, ...]]:
+    metadata, manifest = prepared.metadata, prepared.metadata.manifest
     manifest.require_inputs([each.name for each in metadata.inputs])
     result: dict[str, Preprocessing | None] = {}
     warnings = []
-    for each in metadata.inputs:
+    for index, each in enumerate(metadata.inputs):
         declaration = manifest.preprocessing_of(each.name)
         shape = _image_shape(each)
         if shape is None:
             result[each.name] = None
             continue
-        declared = declaration if declaration is not None else _assumption(metadata)
+        preset, reason = ("", "") if declaration is not None else _assumption(prepared, index)
+        declared = declaration if declaration is not None else {"preset": preset, "assumed": True}
         fields = {**shape, **_order_of_preset(declared), **declared}
         result[each.name] = _agreed(each, Preprocessing.declared(fields))
         if declaration is None:
             warnings.append(
-                f"No preprocessing is declared for input {each.name!r}: {fields['preset']!r} was assumed."
+                f"No preprocessing is declared for input {each.name!r}: {preset!r} was assumed{reason}."
                 f" Declare it in {FILE_NAME}."
             )
     return result, tuple(warnings)
@@ -238,7 +240,13 @@ def _agreed(each: Input, preprocessing: Preprocessing) -> Preprocessing:
     return preprocessing
 
 
-def _assumption(metadata: ModelMetadata) -> dict[str, object]:
-    """A model that rescales its input itself takes pixels as they are."""
-    inside = any(call.type in {"Rescaling", "Normalization"} for call in metadata.calls)
-    return {"preset": "none" if inside else "unit", "assumed": True}
+def _assumption(prepared: PreparedModel, index: int) -> tuple[str, str]:
+    """The preset for an input without a declaration, and why it is not the usual one or may be wrong."""
+    if prepared.metadata.inputs[index].dtype == "uint8":
+        return "none", ", for it takes whole numbers"
+    rescaling = find_rescaling(prepared, index)
+    if rescaling is None or rescaling.takes == "unit":
+        return "unit", ""
+    if rescaling.takes == "pixels":
+        return "none", f", for the model computes {rescaling.found} itself"
+    return "unit", f", though the model computes {rescaling.found} first and may take other values"
