@@ -114,5 +114,8 @@ class Limits:
     model_open_seconds: int = _limit(120, "seconds", "longest time to open an uploaded model")
     model_open_bytes: int = _limit(8192 * MIB, "bytes", "most address space to open an uploaded model")
     model_store_bytes: int = _limit(
-        20_480 * MIB, "bytes", "most disk space for the accepted models of a directory together"
+        20_480 * MIB,
+        "bytes",
+        "most disk space for the accepted models of a directory together with the uploads in progress, each as large as what"
+        " came or what it unpacks to; while a file is checked, there may be up to three copies of it besides",
     )

@@ -1,10 +1,13 @@
 """Models that are sent: checked, tried, stored whole or not at all, and served. M01, M06, M10, M12, M13 over HTTP."""
 
 import asyncio
+import fcntl
 import io
 import json
+import os
 import resource
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -355,6 +358,26 @@ def test_who_goes_away_while_sending_leaves_nothing(store: Store) -> None:
 
     assert asyncio.run(ask()) == []
     assert store.tree() == before
+
+
+def test_what_is_answered_with_504_is_not_stored(tmp_path: Path) -> None:
+    """Something holds the lock of the store, from when the file is checked until the answer has come."""
+    with started(tmp_path, model_check_seconds=6, model_open_seconds=6) as store:
+        with ThreadPoolExecutor(1) as threads:
+            sent = threads.submit(store.send, DEMO, "late")
+            while not list(tmp_path.glob(".incoming/*/model.keras")) or list(
+                tmp_path.glob(".incoming/*/.check-*")
+            ):
+                time.sleep(0.01)
+            lock = os.open(tmp_path / ".incoming", os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            answer = sent.result()
+            os.close(lock)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    assert {path.name for path in tmp_path.iterdir()} == {".incoming"}, (
+        "the service has ended all it had begun"
+    )
+    assert list((tmp_path / ".incoming").iterdir()) == []
 
 
 def test_r04_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -36,12 +36,19 @@ class WorkerPool:
         """How many calls run or wait."""
         return self._pending
 
-    async def run(self, function: Callable[[], Result], extra_seconds: float = 0.0) -> Result:
+    async def run(
+        self,
+        function: Callable[[], Result],
+        extra_seconds: float = 0.0,
+        give_up: Callable[[], bool] = lambda: True,
+    ) -> Result:
         """Call a function in a thread of the pool.
 
         Args:
             function: not called at all if no thread becomes free before the deadline.
             extra_seconds: added to the deadline of the call, but not to its time in the queue.
+            give_up: called at the deadline of a call that has begun. If it answers False, what the call was to change is
+                changed, and its end is waited for: its result is true, and an error would not be.
 
         Raises:
             QueueFull: too many calls are pending.
@@ -55,6 +62,8 @@ class WorkerPool:
         result = asyncio.wrap_future(future)
         try:
             await asyncio.wait({result}, timeout=self._deadline_seconds + extra_seconds)
+            if not result.done() and not give_up():
+                await asyncio.wait({result})
             if result.cancelled() or not result.done():
                 seconds = self._deadline_seconds + extra_seconds
                 raise DeadlineExceeded(

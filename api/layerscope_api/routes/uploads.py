@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 
+from layerscope.models.commit import Commit
 from layerscope_api.context.scopes import MODELS_WRITE
 from layerscope_api.context.service import ModelReference, ServiceDependency
 from layerscope_api.requests.model_upload import FILE_TYPES, UploadOptions, receive
@@ -42,13 +43,18 @@ _BODY: dict[str, Any] = {
 async def add_model(request: Request, response: Response, service: ServiceDependency) -> UploadBody:
     """Send a model file, `.keras` or `.h5`: it is checked, tried, stored as the next version of its name, and loaded.
 
-    The same file with the same declaration again is the version that it was. Needs `--allow-upload`.
+    The same file with the same declaration again is the version that it was. What is answered with 504 is not stored.
+    Needs `--allow-upload`.
     """
     models, limits = service.engine.models, service.limits
     async with contextmanager_in_threadpool(models.receiving()) as incoming:
         options, file = await receive(request, incoming, limits)
+        commit = Commit()
         added = await service.admin_pool.run(
-            lambda: models.add(file, options.name, options.manifest(), load=options.load)
+            lambda: models.add(file, options.name, options.manifest(), load=options.load, commit=commit),
+            # The pool's own seconds are for one opening; before it comes the check, and behind it the loading.
+            extra_seconds=limits.model_check_seconds + limits.model_open_seconds,
+            give_up=commit.give_up,
         )
     response.status_code = 201 if added.is_new else 200
     source = added.entry.source

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Generic, Protocol
 
 from layerscope.errors import LayerscopeError
+from layerscope.models.commit import Commit
 from layerscope.models.entry import Entry, Model
 from layerscope.models.manifest import Manifest
 from layerscope.models.store import IncomingFile
@@ -43,7 +44,15 @@ class ModelChanges(Protocol[Model]):
     def receiving(self) -> AbstractContextManager[IncomingFile]:
         """A file to receive a model in."""
 
-    def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
+    def add(
+        self,
+        file: Path,
+        name: str,
+        declaration: Manifest | None,
+        *,
+        load: bool,
+        commit: Commit | None = None,
+    ) -> Addition[Model]:
         """Check, try and store a model file."""
 
     def remove(self, reference: str) -> None:

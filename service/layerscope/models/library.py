@@ -12,6 +12,7 @@ from layerscope.limits import Limits
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.changes import Addition
 from layerscope.models.command_executor import CommandExecutor, reference_of
+from layerscope.models.commit import Commit
 from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
 from layerscope.models.directory_sync import DirectorySync
@@ -202,7 +203,15 @@ class Library(Generic[Model]):
         """
         return self._uploads.receiving()
 
-    def add(self, file: Path, name: str, declaration: Manifest | None, *, load: bool) -> Addition[Model]:
+    def add(
+        self,
+        file: Path,
+        name: str,
+        declaration: Manifest | None,
+        *,
+        load: bool,
+        commit: Commit | None = None,
+    ) -> Addition[Model]:
         """Check a model file, try it, and store a fresh one as the next version of a model.
 
         Args:
@@ -210,12 +219,13 @@ class Library(Generic[Model]):
             name: what to call the model.
             declaration: what is declared with it, and is data.
             load: whether to load it, too.
+            commit: the decision to store it; a caller who no longer waits has decided against it.
 
         Raises:
             ControlRefused: the service was not started with `allow_upload`.
-            OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
+            DeadlineExceeded, OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
         """
-        added = self._uploads.add(file, name, declaration)
+        added = self._uploads.add(file, name, declaration, commit or Commit())
         key = name, added.version
         with self._changes():
             found = self._directory.list_new()

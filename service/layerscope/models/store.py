@@ -23,7 +23,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,14 +31,15 @@ from pathlib import Path
 from layerscope.errors import ControlRefused, OptionInvalid, StorageFull
 from layerscope.limits import Limits
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.commit import Commit
 from layerscope.models.directory import RECORD, SUFFIXES, ModelSource, is_model_name
 from layerscope.models.durable import storing, synchronise, synchronise_folder
 from layerscope.models.ledger import Ledger
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.quota import CAME, CLAIMED, INCOMING, Claim, Quota, lock_folder, size_of
 from layerscope.models.regular_files import read_record
 from layerscope.models.validation import Report, suffix_of, validate
 
-_INCOMING = ".incoming"
 _MOST_AHEAD_BYTES = 16 * 1024 * 1024
 """How much room a file that is being received takes ahead, so that the store is not counted for every piece of it."""
 
@@ -89,8 +90,8 @@ class ModelStore:
 
     Args:
         directory: a directory of models; it is made if it is not there.
-        limits: `model_store_bytes` bounds the stored models together with the files being received; `validate` uses the
-            others.
+        limits: `model_store_bytes` bounds the stored models together with the uploads in progress, see `quota`; `validate`
+            uses the others.
 
     Raises:
         StorageFull, ControlRefused: see `storing`.
@@ -99,7 +100,8 @@ class ModelStore:
     def __init__(self, directory: Path, limits: Limits) -> None:
         self._directory = directory
         self._limits = limits
-        self._incoming = directory / _INCOMING
+        self._quota = Quota(str(directory.absolute()), RECORD, limits.model_store_bytes)
+        self._incoming = directory / INCOMING
         with storing():
             self._incoming.mkdir(parents=True, exist_ok=True)
         self.sweep()
@@ -112,7 +114,7 @@ class ModelStore:
             StorageFull, ControlRefused: see `storing`.
         """
         with self._arriving() as folder:
-            file = folder / "came"
+            file = folder / CAME
             with storing():
                 file.touch()
             yield IncomingFile(file, self._make_room)
@@ -123,10 +125,8 @@ class ModelStore:
         Raises:
             StorageFull: there is no room.
         """
-        with self._locked(), storing():
-            others = [each for each in self._incoming.glob("*/came*") if each != file]
-            self._require_room(others, size)
-            os.truncate(file, size)
+        with storing():
+            self._quota.resize(file, size)
 
     def add(
         self,
@@ -134,6 +134,7 @@ class ModelStore:
         name: str,
         declaration: Manifest | None = None,
         probe: Callable[[ModelSource], None] = lambda _: None,
+        commit: Commit | None = None,
     ) -> AddedModel:
         """Check a model file, and store a fresh one of it as the next version.
 
@@ -142,8 +143,10 @@ class ModelStore:
             name: what to call the model.
             declaration: what is declared with it, and is data.
             probe: opens the fresh file as it will be served, and raises the error for which it is refused.
+            commit: the decision to store it; a caller who no longer waits has decided against it.
 
         Raises:
+            DeadlineExceeded: the caller has given it up; nothing has changed.
             OptionInvalid: a model cannot have that name.
             StorageFull: there is no room, on the disk or under the quota; nothing has changed.
             ControlRefused: the ledger of the model cannot be read, or the directory may not be written.
@@ -152,15 +155,20 @@ class ModelStore:
         require_model_name(name)
         with storing(), self._arriving() as folder:
             fresh = folder / f"model{suffix_of(file)}"
-            report = validate(file, fresh, self._limits)
+            # What came over the network lies under `.incoming`, and has claimed its length already.
+            claiming = file.parent if file.parent.parent == self._incoming else folder
+            claim = Claim(self._quota, str(claiming.absolute()))
+            report = validate(file, fresh, self._limits, claim)
             if declaration is not None:
                 (folder / FILE_NAME).write_text(declaration.model_dump_json(exclude_unset=True), "utf-8")
             probe(ModelSource(name, 1, fresh, folder, bounds=OpeningBounds.of(self._limits)))
             stored = _digest(fresh)
             (folder / RECORD).write_text(json.dumps({**asdict(report), "stored": stored}), "utf-8")
+            claim(size_of(path for path in folder.iterdir() if path.name != CLAIMED))
+            (folder / CLAIMED).unlink(missing_ok=True)
             synchronise(folder)
-            with self._locked():
-                return self._commit(folder, name, report, stored)
+            with self._quota.locked():
+                return self._commit(folder, name, report, stored, commit or Commit())
 
     def remove(self, name: str, version: int) -> None:
         """Remove an uploaded version. Its number is never used again.
@@ -168,7 +176,7 @@ class ModelStore:
         Raises:
             ControlRefused: an operator put it there by hand, or its ledger cannot be read.
         """
-        with storing(), self._arriving() as folder, self._locked():
+        with storing(), self._arriving() as folder, self._quota.locked():
             taken = self._directory / name / str(version)
             if not (taken / RECORD).is_file():
                 raise ControlRefused(
@@ -182,31 +190,31 @@ class ModelStore:
 
     def sweep(self) -> None:
         """Delete the folders that killed processes left under `.incoming`."""
-        with self._locked():
+        with self._quota.locked():
             for folder in self._incoming.iterdir():
                 if folder.is_dir() and _is_left(folder):
                     _discard(folder)
 
     @contextmanager
     def _arriving(self) -> Iterator[Path]:
-        with self._locked():
+        with self._quota.locked():
             folder = Path(tempfile.mkdtemp(dir=self._incoming))
-            lock = _lock(folder)
+            lock = lock_folder(folder)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
-    def _commit(self, folder: Path, name: str, report: Report, stored: str) -> AddedModel:
+    def _commit(self, folder: Path, name: str, report: Report, stored: str, commit: Commit) -> AddedModel:
         versions = self._versions(name)
         for version, record in versions.items():
             if record.get("digest") == report.digest and self._is_declared_alike(folder, name, version):
                 return AddedModel(name, version, report, is_new=False)
         self._share(folder, stored)
-        self._require_room(folder.iterdir())
         version = max([*versions, Ledger.read_to_change(self._directory, name).last]) + 1
         target = self._directory / name / str(version)
+        commit.make()
         target.parent.mkdir(exist_ok=True)
         folder.rename(target)
         synchronise_folder(target.parent)
@@ -242,27 +250,6 @@ class ModelStore:
         """The folders of the versions that were uploaded."""
         return [path.parent for path in self._directory.glob(f"[!.]*/*/{RECORD}")]
 
-    def _require_room(self, coming: Iterable[Path], more: int = 0) -> None:
-        """Check the quota for the stored versions, the files that are coming, and so many bytes more."""
-        stored = [path for folder in self._uploaded() for path in folder.iterdir()]
-        taken = _size([*stored, *coming]) + more
-        if taken > self._limits.model_store_bytes:
-            raise StorageFull(
-                f"With this one the accepted models would take {taken:,} bytes, and may take"
-                f" {self._limits.model_store_bytes:,}: remove one of them.",
-                size=taken,
-                limit=self._limits.model_store_bytes,
-            )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Exclude all other threads and processes. The lock ends with its process, even if that is killed."""
-        lock = _lock(self._incoming)
-        try:
-            yield
-        finally:
-            os.close(lock)
-
 
 def require_model_name(name: str) -> None:
     """Check the name of a model.
@@ -277,21 +264,10 @@ def require_model_name(name: str) -> None:
         )
 
 
-def _lock(folder: Path, how: int = fcntl.LOCK_EX) -> int:
-    """Lock a folder until the descriptor is closed."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, how)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def _is_left(folder: Path) -> bool:
     """Whether no process holds the lock of a folder."""
     try:
-        os.close(_lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        os.close(lock_folder(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
     except OSError:
         return False
     return True
@@ -320,14 +296,3 @@ def _text(path: Path) -> str | None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return f"sha256-{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _size(files: Iterable[Path]) -> int:
-    """The size of all files together, in bytes. A file with several hard links counts once."""
-    sizes: dict[tuple[int, int], int] = {}
-    for path in files:
-        with suppress(OSError):
-            status = path.stat()
-            if path.is_file():
-                sizes[status.st_dev, status.st_ino] = status.st_size
-    return sum(sizes.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from layerscope.errors import ControlRefused, OptionInvalid
 from layerscope.limits import Limits
+from layerscope.models.commit import Commit
 from layerscope.models.directory import ModelSource
 from layerscope.models.entry import Loaded
 from layerscope.models.manifest import Manifest
@@ -40,14 +41,14 @@ class Uploads:
         """
         return self._allowed().receiving()
 
-    def add(self, file: Path, name: str, declaration: Manifest | None) -> AddedModel:
+    def add(self, file: Path, name: str, declaration: Manifest | None, commit: Commit) -> AddedModel:
         """Check a model file, try it, and store a fresh one; see `ModelStore.add`.
 
         Raises:
             ControlRefused: uploads are not allowed.
-            OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
+            DeadlineExceeded, OptionInvalid, StorageFull, ModelRefused, UnsupportedFormat: see `ModelStore.add`; nothing has changed.
         """
-        return self._allowed().add(file, name, declaration, self._try)
+        return self._allowed().add(file, name, declaration, self._try, commit)
 
     def require_allowed(self) -> None:
         """Check that uploads are allowed.

@@ -44,6 +44,11 @@ class Archive:
         """The version of Keras that wrote the file, and the date."""
         return b"".join(self._read(METADATA, _LONGEST_METADATA))
 
+    @property
+    def weights_size(self) -> int:
+        """The length of the weights as the archive has it; not a byte more is inflated."""
+        return self._file.getinfo(WEIGHTS).file_size
+
     def write_weights(self, path: Path) -> None:
         """Inflate the weights into another file."""
         with path.open("wb") as target:

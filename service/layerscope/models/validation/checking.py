@@ -17,7 +17,8 @@ from typing import Any
 
 from layerscope.errors import ModelTooLarge, ModelUnreadable, StorageFull, UnsupportedFormat, model_refusal
 from layerscope.limits import Limits
-from layerscope.models.durable import no_room, tells_no_room
+from layerscope.models.durable import no_room, storing, tells_no_room
+from layerscope.models.quota import Claim
 from layerscope.models.validation.report import Report
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,11 @@ def check(path: Path, limits: Limits) -> Report:
         UnsupportedFormat: the format is not supported.
         StorageFull: there is no room for temporary files.
     """
-    with tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
+    with storing(), tempfile.TemporaryDirectory(prefix="layerscope-check-") as folder:
         return validate(path, Path(folder) / f"fresh{path.suffix}", limits)
 
 
-def validate(path: Path, target: Path, limits: Limits) -> Report:
+def validate(path: Path, target: Path, limits: Limits, claim: Claim | None = None) -> Report:
     """Validate a model file and write a fresh file of the checked parts.
 
     Args:
@@ -45,6 +46,8 @@ def validate(path: Path, target: Path, limits: Limits) -> Report:
         target: where to write the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have.
             Temporary files are in the same folder. If the model is refused, nothing is left there.
         limits: bounds of a model and of checking it.
+        claim: claims room under a quota for the largest file that is written, before it is; three of that size may be
+            there at one time.
 
     Raises:
         ModelRefused: one of its subclasses, with the reason and advice.
@@ -58,14 +61,19 @@ def validate(path: Path, target: Path, limits: Limits) -> Report:
         )
     try:
         with tempfile.TemporaryDirectory(prefix=".check-", dir=target.parent) as folder:
-            return _result(_run(path, target, Path(folder), limits))
+            return _result(_run(path, target, Path(folder), limits, claim))
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _run(path: Path, target: Path, folder: Path, limits: Limits) -> dict[str, Any]:
-    request = {"path": str(path.absolute()), "target": str(target.absolute()), "limits": asdict(limits)}
+def _run(path: Path, target: Path, folder: Path, limits: Limits, claim: Claim | None) -> dict[str, Any]:
+    request = {
+        "path": str(path.absolute()),
+        "target": str(target.absolute()),
+        "limits": asdict(limits),
+        "claim": None if claim is None else asdict(claim),
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-m", "layerscope.models.validation.worker"],

@@ -14,6 +14,11 @@ from layerscope.limits import Limits
 Config = dict[str, Any]
 
 _DEEPEST = 200
+_MOST_VALUES = 2_000_000
+"""The greatest number of keys and values together. Each is visited several times, also where it is one byte of the file."""
+
+_LONGEST_KEY = 1_000
+_LONGEST_PATH = 2_000
 _LONGEST_INTEGER = 18
 
 
@@ -52,24 +57,47 @@ def read_config(data: bytes, limits: Limits) -> Config:
 
 
 def nodes(config: Any) -> Iterator[tuple[str, Any]]:
-    """Every value in a configuration with its path, from the outside in."""
-    waiting: list[tuple[str, Any]] = [("$", config)]
+    """Every value in a configuration with its path, from the outside in. Long paths are cut off."""
+    waiting: list[Iterator[tuple[str, Any]]] = [iter([("$", config)])]
     while waiting:
-        path, value = waiting.pop()
-        yield path, value
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+            continue
+        yield found
+        path, value = found[0][:_LONGEST_PATH], found[1]
         if isinstance(value, dict):
-            waiting.extend((f"{path}.{key}", each) for key, each in reversed(value.items()))
+            waiting.append(_named(path, value))
         elif isinstance(value, list):
-            waiting.extend((f"{path}[{number}]", value[number]) for number in reversed(range(len(value))))
+            waiting.append(_numbered(path, value))
+
+
+def _named(path: str, value: Config) -> Iterator[tuple[str, Any]]:
+    return ((f"{path}.{key}", each) for key, each in value.items())
+
+
+def _numbered(path: str, value: list[Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"{path}[{number}]", each) for number, each in enumerate(value))
 
 
 def _require_plain(config: Config) -> None:
-    """Check depth and texts, level by level: without recursion, which deep nesting would exhaust."""
+    """Check number, depth and texts, level by level: without recursion, which deep nesting would exhaust."""
     level: list[Any] = [config]
+    values = 0
     for _ in range(_DEEPEST):
+        values += len(level)
+        if values > _MOST_VALUES:
+            raise ModelTooLarge(
+                f"The model's configuration has more than {_MOST_VALUES:,} keys and values.",
+                limit=_MOST_VALUES,
+            )
         inside: list[Any] = []
         for value in level:
             if isinstance(value, dict):
+                if any(len(key) > _LONGEST_KEY for key in value):
+                    raise ConfigInvalid(
+                        f"The model's configuration has a key of more than {_LONGEST_KEY:,} characters."
+                    )
                 inside += [*value.keys(), *value.values()]
             elif isinstance(value, list):
                 inside += value

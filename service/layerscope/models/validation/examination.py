@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,20 @@ from layerscope.models.validation.weights import StoredArray
 from layerscope.models.validation.wiring import layers_of, require_wiring
 
 _VERSION = re.compile(r"\d{1,3}(\.\w{1,12}){1,4}")
+_ABOUT_AN_ARRAY = 4_096
 _NO_TEXT = "The file holds nothing but weights: save the whole model with model.save('model.keras')."
 
 
-def examine(path: Path, target: Path, limits: Limits) -> Report:
+def examine(
+    path: Path, target: Path, limits: Limits, claim: Callable[[int], None] = lambda _: None
+) -> Report:
     """Check a model file and write a fresh file of the checked parts.
 
     Args:
         path: the file.
         target: the fresh file. Its name ends in `.keras`, `.h5` or `.hdf5`, the format that `path` must have.
         limits: bounds of a model.
+        claim: called with the length of a file before it is written.
 
     Raises:
         ModelRefused: one of its subclasses, with the reason and advice.
@@ -45,8 +50,8 @@ def examine(path: Path, target: Path, limits: Limits) -> Report:
     kind = _kind(path, target)
     with tempfile.TemporaryDirectory() as folder:
         if kind == "keras":
-            return _examine_keras(path, target, Path(folder), limits)
-        return _examine_hdf5(path, target, limits)
+            return _examine_keras(path, target, Path(folder), limits, claim)
+        return _examine_hdf5(path, target, limits, claim)
 
 
 def _kind(path: Path, target: Path) -> Kind:
@@ -59,34 +64,44 @@ def _kind(path: Path, target: Path) -> Kind:
     return named
 
 
-def _examine_keras(path: Path, target: Path, folder: Path, limits: Limits) -> Report:
+def _examine_keras(
+    path: Path, target: Path, folder: Path, limits: Limits, claim: Callable[[int], None]
+) -> Report:
     with archive.opened(path, limits) as members:
         config = _checked(members.config(), limits)
         version = _version(members.metadata(), limits)
         classes = require_wiring(config, limits)
         require_few_parameters(config, limits)
+        claim(members.weights_size)
         members.write_weights(folder / "uploaded.h5")
     with weights.opened(folder / "uploaded.h5") as file:
         arrays = [
             each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")
         ]
         require_shapes(config, arrays)
+        claim(_size(config, arrays))
         not_finite = write_weights(folder / "fresh.h5", file)
         write_keras(target, config, version, folder / "fresh.h5")
         return _report("keras", path, config, version, classes, arrays, not_finite)
 
 
-def _examine_hdf5(path: Path, target: Path, limits: Limits) -> Report:
+def _examine_hdf5(path: Path, target: Path, limits: Limits, claim: Callable[[int], None]) -> Report:
     with weights.opened(path) as file:
         arrays = weights.read_arrays(file, limits)
         config = _checked(_text(file, "model_config"), limits)
         classes = require_wiring(config, limits)
         require_few_parameters(config, limits)
         arrays = [each for each in arrays if each.path.startswith("model_weights/")]
+        claim(_size(config, arrays))
         not_finite = write_weights(target, file, config)
         version = _text(file["model_weights"], "keras_version").decode() if "model_weights" in file else ""
         known = version if _VERSION.fullmatch(version) else None
         return _report("hdf5", path, config, known, classes, arrays, not_finite)
+
+
+def _size(config: Config, arrays: list[StoredArray]) -> int:
+    """The length of the fresh file: its configuration, and its arrays with what HDF5 writes about each of them."""
+    return len(json.dumps(config)) + sum(_ABOUT_AN_ARRAY + each.nbytes for each in arrays)
 
 
 def _checked(data: bytes, limits: Limits) -> Config:
@@ -133,7 +148,7 @@ def _report(
         kind=kind,
         digest=f"sha256-{digest}",
         model=config["class_name"],
-        name=str(inner.get("name", "") if isinstance(inner, dict) else ""),
+        name=str(inner.get("name", "") if isinstance(inner, dict) else "")[:1_000],
         keras_version=version,
         layers=dict(sorted(classes.items())),
         parameters=sum(each.size for each in arrays),
@@ -151,8 +166,12 @@ def _inputs(config: Config) -> tuple[InputReport, ...]:
         own = layer.get("config")
         own = own if isinstance(own, dict) else {}
         shape = own.get("batch_shape") or own.get("batch_input_shape")
-        if isinstance(shape, list) and all(each is None or isinstance(each, int) for each in shape):
-            found.append(InputReport(str(own.get("name", "")), tuple(shape), _dtype(own.get("dtype"))))
+        if (
+            isinstance(shape, list)
+            and len(shape) <= 64
+            and all(each is None or isinstance(each, int) for each in shape)
+        ):
+            found.append(InputReport(str(own.get("name", "")), tuple(shape), _dtype(own.get("dtype"))[:100]))
     return tuple(found)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +81,31 @@ def _copy(source: Any, target: Any, name: str, not_finite: list[str]) -> None:
 
 
 def _copy_values(source: Any, target: Any) -> bool:
-    """Copy an array by slices of 4 MiB, to stay within the memory of this process; whether all values are finite."""
+    """Copy an array in parts, to stay within the memory of this process; whether all values are finite."""
     if not source.shape:
         with damage_as_error():
             value = source[()]
         target[()] = value
         return bool(np.isfinite(value)) if source.dtype.kind == "f" else True
-    finite, rows = True, max(1, (4 << 20) // max(1, source.nbytes // max(1, source.shape[0])))
-    for start in range(0, source.shape[0], rows):
+    finite = True
+    for part in _parts(source):
         with damage_as_error():
-            values = source[start : start + rows]
-        target[start : start + rows] = values
+            values = source[part]
+        target[part] = values
         finite = finite and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
     return finite
+
+
+def _parts(source: Any) -> Iterator[Any]:
+    """The parts in which an array is read: each chunk once, for HDF5 unpacks a whole one; or slices of 4 MiB."""
+    if source.size == 0:
+        return
+    if source.chunks is not None:
+        yield from source.iter_chunks()
+        return
+    rows = max(1, (4 << 20) // max(1, source.nbytes // source.shape[0]))
+    for start in range(0, source.shape[0], rows):
+        yield slice(start, start + rows)
 
 
 def _copy_attributes(source: Any, target: Any) -> None:

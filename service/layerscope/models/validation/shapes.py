@@ -17,16 +17,32 @@ from layerscope.models.validation.wiring import layers_of, models_in
 
 Shape = tuple[int, ...]
 
+_MOST_AXES = 64
+"""The greatest number of axes of any array, as NumPy has it."""
+
+_LISTS = (
+    "kernel_size",
+    "strides",
+    "dilation_rate",
+    "axis",
+    "pool_size",
+    "target_shape",
+    "padding",
+    "cropping",
+)
+
 
 def require_few_parameters(config: Config, limits: Limits) -> None:
     """Bound the memory that the layers would allocate when they are built, whatever the file holds.
 
     Raises:
         ModelTooLarge: the layers whose shapes are known have more parameters than allowed.
+        ConfigInvalid: a size is negative, or has more axes than any array.
     """
     numbers = 0
     for _, model in models_in(config):
         for layer in layers_of(model):
+            _require_few_axes(layer)
             numbers += sum(map(prod, _least(layer)))
             if numbers > limits.model_parameters:
                 raise ModelTooLarge(
@@ -35,6 +51,19 @@ def require_few_parameters(config: Config, limits: Limits) -> None:
                     size=numbers,
                     limit=limits.model_parameters,
                 )
+
+
+def _require_few_axes(layer: Config) -> None:
+    """Check lists of lengths before anything is multiplied: the product of a million numbers takes minutes."""
+    config, built = (layer.get(key) for key in ("config", "build_config"))
+    given = {key: config.get(key) for key in _LISTS} if isinstance(config, dict) else {}
+    given["input_shape"] = built.get("input_shape") if isinstance(built, dict) else None
+    for key, value in given.items():
+        if isinstance(value, list) and len(value) > _MOST_AXES:
+            raise ConfigInvalid(
+                f"Layer {str(layer.get('name'))[:80]!r} has a {key} of {len(value):,} axes; arrays have at most"
+                f" {_MOST_AXES}."
+            )
 
 
 def require_shapes(config: Config, arrays: Sequence[StoredArray]) -> None:

@@ -25,6 +25,11 @@ from layerscope.limits import Limits
 _NUMBERS = frozenset("fiub")
 _DEEPEST = 64
 _MOST_OBJECTS = 100_000
+_LONGEST_EMPTY = 1_000_000_000
+"""The greatest length of an axis of an array without values."""
+
+_MOST_CHUNKS = 100_000
+_LARGEST_CHUNK = 64 << 20
 _LONGEST_EXPANSION = 50
 """The greatest ratio of an array to its compressed size. Keras itself writes uncompressed arrays."""
 
@@ -148,7 +153,25 @@ def _require_plain(dataset: Any, path: str) -> None:
         )
     if dataset.shape is None or not (_is_of_numbers(dataset) or _is_bfloat16(dataset)):
         raise WeightsMalformed(f"{shown!r} in the weights is not an array of numbers.", path=shown)
+    if 0 in dataset.shape and max(dataset.shape) > _LONGEST_EMPTY:
+        raise WeightsMalformed(
+            f"{shown!r} in the weights has no values, and an axis of {max(dataset.shape):,}.", path=shown
+        )
     _require_stored(dataset, shown)
+    _require_few_chunks(dataset, shown)
+
+
+def _require_few_chunks(dataset: Any, path: str) -> None:
+    """Check that an array can be read chunk by chunk. HDF5 unpacks a whole chunk, however little of it is read."""
+    if dataset.chunks is None:
+        return
+    size = prod(dataset.chunks) * dataset.dtype.itemsize
+    number = prod(-(-side // chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if size > _LARGEST_CHUNK or number > _MOST_CHUNKS:
+        raise WeightsMalformed(
+            f"{path!r} in the weights is cut into {number:,} chunks of {size:,} bytes: save the model again.",
+            path=path,
+        )
 
 
 def _is_of_numbers(dataset: Any) -> bool:

@@ -6,6 +6,7 @@ It reads a request from its standard input, and writes an answer to its standard
 import json
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from typing import Any
 from layerscope.errors import LayerscopeError, ModelTooLarge, ModelUnreadable
 from layerscope.limits import Limits
 from layerscope.models.durable import is_no_room, no_room
+from layerscope.models.quota import Claim, Quota
 
 _ADDRESS_SPACE = 2 << 30
 _OPEN_FILES = 64
+_OVERHEAD = 16 * 1024
+"""What a file takes beside the lengths of its parts."""
 
 
 def main() -> None:
@@ -23,7 +27,8 @@ def main() -> None:
     request = json.load(sys.stdin)
     limits = Limits(**request["limits"])
     _confine(limits)
-    json.dump(_answer(Path(request["path"]), Path(request["target"]), limits), sys.stdout)
+    claim = _claiming(request.get("claim"))
+    json.dump(_answer(Path(request["path"]), Path(request["target"]), limits, claim), sys.stdout)
     # HDF5 may crash when the process ends, if it could not write a file before.
     sys.stdout.flush()
 
@@ -46,12 +51,31 @@ def _confine(limits: Limits) -> None:
         resource.setrlimit(what, (bound, bound))
 
 
-def _answer(path: Path, target: Path, limits: Limits) -> dict[str, Any]:
+def _claiming(claim: dict[str, Any] | None) -> Callable[[int], None]:
+    """Claims room before a file is written, and bounds the length of each file accordingly."""
+    if claim is None:
+        return lambda _: None
+    room = Claim(Quota(**claim["quota"]), claim["folder"])
+    claimed = 0
+
+    def take(size: int) -> None:
+        nonlocal claimed
+        claimed = max(claimed, size + _OVERHEAD)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        # The claim is a file of that length, too.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        room(claimed)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (min(claimed, hard), hard))
+
+    return take
+
+
+def _answer(path: Path, target: Path, limits: Limits, claim: Callable[[int], None]) -> dict[str, Any]:
     # h5py has to be imported under the limits, too.
     from layerscope.models.validation.examination import examine  # noqa: PLC0415
 
     try:
-        return {"report": asdict(examine(path, target, limits))}
+        return {"report": asdict(examine(path, target, limits, claim))}
     except Exception as error:
         refusal = _refusal(error, path)
     return {"code": refusal.code, "message": refusal.message, "details": refusal.details}
