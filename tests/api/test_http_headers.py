@@ -173,10 +173,10 @@ def test_a_name_outside_ascii_is_written_in_ascii(gallery: Gallery) -> None:
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
-        (ACTIVATIONS, "GET, POST"),
-        ("/v1/models/digits/attributions/gradcam.png", "GET, POST"),
-        (f"/v1/images/sha256-{'0' * 64}", "DELETE, GET"),
-        ("/v2/health/live", "GET"),
+        (ACTIVATIONS, "GET, HEAD, POST"),
+        ("/v1/models/digits/attributions/gradcam.png", "GET, HEAD, POST"),
+        (f"/v1/images/sha256-{'0' * 64}", "DELETE, GET, HEAD"),
+        ("/v2/health/live", "GET, HEAD"),
     ],
 )
 def test_a_wrong_method_is_told_all_that_its_address_takes(http: TestClient, url: str, allowed: str) -> None:

@@ -138,7 +138,7 @@ def test_what_is_not_there_and_what_is_not_taken(guarded: Guarded) -> None:
     token = guarded.tokens[KeyScope.INFER]
     assert guarded.send("GET", "/nowhere", token).json()["code"] == "not_found"
     answer = guarded.send("PUT", PREDICTIONS, token)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_the_contract_says_which_scope_a_route_needs(guarded: Guarded) -> None:

@@ -90,7 +90,9 @@ class Settings(BaseSettings):
         " `*` allows all",
     )
     cors_origins: tuple[str, ...] = Field(
-        (), description="origins whose pages may read answers and send changes; none by default"
+        (),
+        description="origins whose pages may read answers and send changes, such as `https://example.org`; `*` allows all; none"
+        " by default",
     )
     log_format: LogFormat = Field(
         default="text", description="format of the log, one line for each request: `text` or `json`"
@@ -127,6 +129,11 @@ class Settings(BaseSettings):
         if models is not None and not Path(models).is_dir():
             raise ValueError(f"there is no directory {models}")
         return None if models is None else Path(models)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin.strip().lower().removesuffix("/") for origin in origins)
 
     @field_validator("allow_upload")
     @classmethod

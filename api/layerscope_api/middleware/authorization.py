@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from layerscope.errors import KeyInvalid, LayerscopeError, QuotaExceeded, ScopeMissing
+from layerscope.errors import InvalidRequest, KeyInvalid, LayerscopeError, QuotaExceeded, ScopeMissing
 from layerscope_api.context.api_keys import Key, Keyring
 from layerscope_api.context.scopes import declared_scopes
 from layerscope_api.responses.errors import (
@@ -85,6 +85,11 @@ class AuthorizationMiddleware:
         """Serve one connection."""
         if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
+            return
+        if sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+            # A proxy may have looked at another of them than this service would.
+            error = InvalidRequest("There are several Authorization headers: send one.")
+            await early_error_response(scope, error)(scope, receive, send)
             return
         token = _token(scope)
         key = None if token is None else self._keys.find(token)

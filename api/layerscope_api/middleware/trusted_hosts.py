@@ -17,6 +17,7 @@ from layerscope_api.responses.errors import early_error_response
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@,\s]+))(?::[0-9]*)?", re.IGNORECASE)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -67,12 +68,15 @@ class TrustedHostsMiddleware:
                 host=name[:80],
             )
         origin = "" if scope["method"] in _SAFE_METHODS else _origin(scope)
-        if origin and origin not in self._origins and origin.partition("://")[2] != host:
+        if origin and not self._takes(origin) and origin != _own_origin(scope["scheme"], host):
             return OriginRefused(
                 f"Pages of {origin[:80]!r} may change nothing here: name it in LAYERSCOPE_CORS_ORIGINS if they may.",
                 origin=origin[:80],
             )
         return None
+
+    def _takes(self, origin: str) -> bool:
+        return origin in self._origins or "*" in self._origins
 
     def _is_ours(self, name: str) -> bool:
         if name in self._names or (self._takes_all and name):
@@ -95,5 +99,11 @@ def _is_numeric(name: str) -> bool:
 
 
 def _origin(scope: Scope) -> str:
-    value: bytes = dict(scope["headers"]).get(b"origin", b"")
-    return value.decode("latin-1").lower()
+    """The header Origin; several ones together are no origin that anybody has."""
+    values = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"]
+    return ", ".join(values)
+
+
+def _own_origin(scheme: str, host: str) -> str:
+    """The origin of the pages of the service, as browsers write it: without the port that is usual for the scheme."""
+    return f"{scheme}://{host.lower().removesuffix(_USUAL_PORTS.get(scheme, ''))}"

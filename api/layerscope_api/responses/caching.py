@@ -48,7 +48,7 @@ def validity_headers(
 def is_valid(if_none_match: str, etag: str) -> bool:
     """Whether one of the entity tags of If-None-Match is that of the answer."""
     candidates = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
-    return etag in candidates or "*" in candidates
+    return etag in candidates
 
 
 def _etag(request: Request, service: Service, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:

@@ -94,7 +94,8 @@ def not_found_response(scope: Scope) -> JSONResponse:
 def method_not_allowed_response(scope: Scope, methods: Iterable[str]) -> JSONResponse:
     """The response 405 for a path that takes other methods."""
     response = error_response(Request(scope), 405, *_FRAMEWORK_ERRORS[405])
-    response.headers["Allow"] = ", ".join(sorted(methods))
+    allowed = set(methods)
+    response.headers["Allow"] = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
     return response
 
 

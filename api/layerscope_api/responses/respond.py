@@ -81,10 +81,15 @@ async def respond(
         return validity_headers(request, service, reference, model, parsed)
 
     known = validity(service.engine.describe(reference))
-    if is_valid(request.headers.get("if-none-match", ""), known["ETag"]):
+    if_none_match = request.headers.get("if-none-match", "").strip()
+    if is_valid(if_none_match, known["ETag"]):
         return Response(status_code=304, headers=known)
     # Another version may answer than the one just described: a name or a label can move in between.
-    return await send(request, service, compute, validity, extra_seconds)
+    response = await send(request, service, compute, validity, extra_seconds)
+    if if_none_match != "*":
+        return response
+    # It stands for any answer that there is, and whether there is one is known only now.
+    return Response(status_code=304, headers={name: response.headers[name] for name in known})
 
 
 def no_headers(_model: ModelDescription) -> dict[str, str]:

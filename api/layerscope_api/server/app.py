@@ -29,6 +29,7 @@ from layerscope_api.inference_protocol.routes import INFERENCE_ROUTER
 from layerscope_api.inference_protocol.routes import ROUTERS as PROTOCOL_ROUTERS
 from layerscope_api.middleware.authorization import AuthorizationMiddleware, RouteScopes
 from layerscope_api.middleware.body_limit import BodyLimitMiddleware
+from layerscope_api.middleware.head import HeadMiddleware
 from layerscope_api.middleware.response_headers import ResponseHeadersMiddleware
 from layerscope_api.middleware.trusted_hosts import TrustedHostsMiddleware
 from layerscope_api.observability.metrics import Metrics
@@ -104,20 +105,22 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             route_scopes=RouteScopes(app.routes),
             max_requests=limits.requests_per_key,
         )
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=_EXPOSED_HEADERS,
-        )
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(
         TrustedHostsMiddleware,
         bound=settings.host,
         allowed=settings.allowed_hosts,
         origins=settings.cors_origins,
     )
+    if settings.cors_origins:
+        # Outside of all that refuses, so that pages can read why.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED_HEADERS,
+        )
     app.add_middleware(RequestMetricsMiddleware, record=metrics.served)
     app.add_middleware(ResponseHeadersMiddleware, embeddable=bool(settings.cors_origins))
     tracing = tracing_of_environment()

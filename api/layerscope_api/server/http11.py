@@ -6,6 +6,7 @@ incomplete: a long header that arrives in one read is accepted. Both let a clien
 """
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,9 @@ _LINGER_SECONDS = 5
 _PROGRESS_BYTES = 64 * 1024
 """The bytes of a body that must arrive within each period of `sender_milliseconds`, and those of an answer that must be taken
 within each period of `receiver_milliseconds`."""
+
+_TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
+"""A line that ends without CR, or that continues the one before."""
 
 _HEADER_SEPARATORS_BYTES = 4
 """The bytes of a header line besides its name and value: colon, space, CR and LF."""
@@ -174,16 +178,39 @@ class _BoundedConnection(h11.Connection):
         """The next event of the connection.
 
         Raises:
-            RemoteProtocolError: the bytes are not valid HTTP, or the headers are too long.
+            RemoteProtocolError: the bytes are not valid HTTP, can be read in two ways, or the headers are too long.
         """
+        unread = self.trailing_data[0] if self.their_state is h11.IDLE else b""
         try:
             event = super().next_event()
-            if isinstance(event, h11.Request) and _size(event) > self._header_bytes:
-                raise h11.RemoteProtocolError("headers too long", 431)
+            if isinstance(event, h11.Request):
+                if _size(event) > self._header_bytes:
+                    raise h11.RemoteProtocolError("headers too long", 431)
+                _require_one_reading(event, unread[: len(unread) - len(self.trailing_data[0])])
         except h11.RemoteProtocolError as error:
             self.hint = error.error_status_hint
             raise
         return event
+
+
+def _require_one_reading(request: h11.Request, head: bytes) -> None:
+    """Refuse what h11 accepts, and a proxy in front may read in another way (request smuggling).
+
+    Args:
+        request: as h11 read it.
+        head: its bytes.
+
+    Raises:
+        RemoteProtocolError: lines end without CR (RFC 9112, 2.2) or continue one another (5.2), the version is another
+            than 1.0 and 1.1, or the end of the body is said twice, or in a way that HTTP/1.0 does not know (6.1).
+    """
+    if _TWO_READINGS.search(head):
+        raise h11.RemoteProtocolError("bare LF, or a folded line")
+    if request.http_version not in {b"1.0", b"1.1"}:
+        raise h11.RemoteProtocolError("another version of HTTP")
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
+        raise h11.RemoteProtocolError("Transfer-Encoding with Content-Length, or in HTTP/1.0")
 
 
 def _size(request: h11.Request) -> int:
