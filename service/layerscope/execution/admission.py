@@ -55,6 +55,18 @@ class Workload:
         )
         return [(self.images, *shape) for shape in known]
 
+    def require_measurable(self, limits: Limits) -> None:
+        """Check that a blank image may be run, if there are sizes that only a run can tell.
+
+        Raises:
+            AnswerTooLarge: by the estimate, it takes more than `limits.run_bytes`.
+        """
+        inspection = self.model.executable.inspection
+        if any(None in shape for shape in inspection.inferred_shapes(self.taps, self.sizes)):
+            refusal = refusal_of(Computation(0, inspection.peak_bytes(self.taps, self.sizes), 0), limits)
+            if refusal is not None:
+                raise refusal
+
     def computation(
         self, specs: Sequence[TensorSpec], attribution_bytes: int, input_bytes: int
     ) -> Computation:
@@ -98,6 +110,8 @@ def plan_of(
         input_bytes: what loading the images takes.
         refused_methods: why there are no heat maps, by name of the method.
     """
+    if measured:
+        workload.require_measurable(limits)
     layers = tuple(map(LayerPlan, workload.taps, workload.shapes(measured=measured)))
     specs = [spec for layer in layers if (spec := layer.spec) is not None]
     computation = refusal = None

@@ -130,7 +130,10 @@ def odd_engine(tmp_path_factory):
     steps = keras.Input((None, 3), name="steps")
     every = layers.GRU(6, return_sequences=True, name="gru")(steps)
     keras.Model(steps, layers.Dense(2, name="head")(every)).save(directory / "any_steps.keras")
-    engine = LocalEngine(directory, Limits(run_bytes=1_000))
+    tokens = keras.Input((None, 3), name="tokens")
+    mixed = layers.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
+    keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(mixed)).save(directory / "tokens.keras")
+    engine = LocalEngine(directory, Limits(run_bytes=2_000))
     engine.load_all()
     yield engine
     engine.close()
@@ -198,8 +201,8 @@ def test_rows_that_are_folded_into_the_batch_axis_count(odd_engine):
     assert shapes(plan) == {"inside": (2, 4, 5)}
     assert plan.computation.fetched == 2 * 4 * 5 * 4
     assert odd_engine.run(request).activations["inside"].values.shape == (2, 4, 5)
-    with pytest.raises(AnswerTooLarge, match="takes 1,"):
-        odd_engine.run(query("folded", ["inside"], tensor(10, 4, 3)))
+    with pytest.raises(AnswerTooLarge, match="takes 2,"):
+        odd_engine.run(query("folded", ["inside"], tensor(24, 4, 3)))
 
 
 def test_what_only_a_run_can_tell_is_not_planned_and_yet_admitted_by_its_size(odd_engine):
@@ -211,6 +214,15 @@ def test_what_only_a_run_can_tell_is_not_planned_and_yet_admitted_by_its_size(od
     assert odd_engine.run(request).activations["head"].values.shape == (1, 7, 2)
     with pytest.raises(AnswerTooLarge):
         odd_engine.run(query("any_steps", ["head"], tensor(150, 3)))
+
+
+def test_what_a_layer_makes_on_its_way_is_admitted_too(odd_engine):
+    odd_engine.run(query("tokens", ["mean"], tensor(5, 3)))
+    before = odd_engine.runs
+    with pytest.raises(AnswerTooLarge) as raised:
+        odd_engine.run(query("tokens", ["mean"], tensor(100, 3)))
+    assert raised.value.details["bytes"] >= 2 * 100 * 100 * 4
+    assert odd_engine.runs == before
 
 
 @pytest.fixture(scope="module")

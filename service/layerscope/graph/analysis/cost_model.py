@@ -7,8 +7,10 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from layerscope.graph.analysis.liveness import Liveness
+from layerscope.graph.analysis.call_work import CallWork
+from layerscope.graph.analysis.node_memory import NodeBytes, NodeMemory
 from layerscope.graph.analysis.shapes import TapShapes
+from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.taps.tap import LayerCall, Shape, Tap
 
 _KEPT = 1024
@@ -17,7 +19,7 @@ _KEPT = 1024
 class CostModel:
     """Estimates for one image on inputs of `input_shapes`, of one model. Safe to use from many threads.
 
-    Values whose size only a run can tell are not counted.
+    A size that only a run can tell counts as the longest side of the inputs.
 
     Args:
         calls: those of the model.
@@ -25,39 +27,46 @@ class CostModel:
     """
 
     def __init__(self, calls: Sequence[LayerCall], shapes: TapShapes) -> None:
-        self._liveness = Liveness(calls)
+        self._work = CallWork(calls)
         self._shapes = shapes
+        self._memory = NodeMemory(shapes.nodes)
         self._known: LRUCache[tuple[Any, ...], int] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def peak(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
-        """`Liveness.peak` in bytes."""
-        return self._estimated(self._liveness.peak, taps, input_shapes)
+        """`NodeMemory.peak` of a run that fetches `taps`."""
+        return self._kept(
+            "peak", taps, input_shapes, lambda: self._memory.peak(*self._nodes(taps, input_shapes))
+        )
 
     def total(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
-        """`Liveness.total` in bytes."""
-        return self._estimated(self._liveness.total, taps, input_shapes)
+        """`NodeMemory.total` of a run that fetches `taps`."""
+        return self._kept(
+            "total", taps, input_shapes, lambda: self._memory.total(*self._nodes(taps, input_shapes))
+        )
 
     def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
-        """`Liveness.work` where sizes are bytes."""
-        return self._estimated(self._liveness.work, taps, input_shapes)
+        """`CallWork.work` where sizes are bytes."""
+        return self._kept(
+            "work", taps, input_shapes, lambda: self._work.work(taps, self._size_on(input_shapes))
+        )
 
     def values(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """Bytes of the values of `taps`."""
         size = self._size_on(input_shapes)
         return sum(map(size, taps))
 
-    def _estimated(
-        self,
-        estimate: Callable[[Sequence[Tap], Callable[[Tap], int]], int],
-        taps: Sequence[Tap],
-        input_shapes: Sequence[Shape],
+    def _nodes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> tuple[set[str], NodeBytes]:
+        return {node_of(tap.tensor.name) for tap in taps}, self._shapes.nbytes(input_shapes)
+
+    def _kept(
+        self, what: str, taps: Sequence[Tap], input_shapes: Sequence[Shape], estimate: Callable[[], int]
     ) -> int:
-        key = (estimate.__name__, *taps, *map(tuple, input_shapes))
+        key = (what, *taps, *map(tuple, input_shapes))
         with self._lock:
             known = self._known.get(key)
         if known is None:
-            known = estimate(taps, self._size_on(input_shapes))
+            known = estimate()
             with self._lock:
                 self._known[key] = known
         return known

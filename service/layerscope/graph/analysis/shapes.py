@@ -8,13 +8,20 @@ import tensorflow as tf
 from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
+from layerscope.graph.analysis.inner_graphs import bytes_of
+from layerscope.graph.analysis.node_memory import NodeBytes
+from layerscope.graph.analysis.subgraph import data_inputs, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.taps.shape_errors import cannot_run, leaves_nothing
 from layerscope.graph.taps.tap import Shape, Tap
 
 
 class TapShapes:
-    """The shapes of all taps of one model, for inputs of any size; those of the last `sizes` sizes are kept."""
+    """The shapes of all taps of one model, for inputs of any size; those of the last `sizes` sizes are kept.
+
+    Attributes:
+        nodes: name, operation and data inputs of the nodes of the graph.
+    """
 
     def __init__(self, prepared: PreparedModel, *, sizes: int) -> None:
         metadata = prepared.metadata
@@ -22,7 +29,9 @@ class TapShapes:
         self._entrances = list(zip(metadata.placeholders, metadata.inputs, strict=True))
         self._taps = {tap.tensor.name: tap for call in metadata.calls for tap in call.taps}
         self._outputs = [tap for call in metadata.calls for tap in call.taps if tap.place.site == "output"]
-        self._known: LRUCache[tuple[Shape, ...], dict[str, Shape]] = LRUCache(sizes)
+        nodes = tf.compat.v1.GraphDef.FromString(self._graph).node
+        self.nodes = [(node.name, node.op, data_inputs(node)) for node in nodes]
+        self._known: LRUCache[tuple[Shape, ...], tuple[dict[str, Shape], NodeBytes]] = LRUCache(sizes)
         self._lock = threading.Lock()
         fixed = [each.shape for each in metadata.inputs]
         self._is_any_size = any(None in shape for shape in fixed)
@@ -39,6 +48,13 @@ class TapShapes:
         Raises:
             InputMismatch: the model cannot run on inputs of these sizes.
         """
+        return self._inferred(input_shapes)[0]
+
+    def nbytes(self, input_shapes: Sequence[Shape]) -> NodeBytes:
+        """The bytes that all nodes of the graph take for one image. Arguments and errors as for `on`."""
+        return self._inferred(input_shapes)[1]
+
+    def _inferred(self, input_shapes: Sequence[Shape]) -> tuple[dict[str, Shape], NodeBytes]:
         key = tuple(map(tuple, input_shapes))
         with self._lock:
             known = self._known.get(key)
@@ -48,7 +64,7 @@ class TapShapes:
                 known = self._known.setdefault(key, known)
         return known
 
-    def _infer(self, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+    def _infer(self, input_shapes: Sequence[Shape]) -> tuple[dict[str, Shape], NodeBytes]:
         """Import the graph for one image of these sizes: TensorFlow works out every shape that it can on the way.
 
         Raises:
@@ -68,9 +84,12 @@ class TapShapes:
                 name: _of_one_image(tap, scratch.get_tensor_by_name(name).shape)
                 for name, tap in self._taps.items()
             }
+            longest = max((side or 0 for shape in input_shapes for side in shape), default=1)
+            entrances = {node_of(name): tensor for name, tensor in replaced.items()}
+            nbytes = bytes_of(scratch, [name for name, _, _ in self.nodes], longest, entrances)
         dismantle_graph(scratch)
         self._require_values(shapes, input_shapes)
-        return shapes
+        return shapes, nbytes
 
     def _require_values(self, shapes: Mapping[str, Shape], input_shapes: Sequence[Shape]) -> None:
         """Check that no layer is left without values by small inputs: its mean would be NaN, and its maximum an error.

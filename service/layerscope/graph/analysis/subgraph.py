@@ -117,3 +117,8 @@ def needed_nodes(nodes: Mapping[str, Any], tensors: Iterable[str], given: Iterab
 def node_of(tensor: str) -> str:
     """The name of the node that a tensor, `node:0`, or a control input, `^node`, is of."""
     return tensor.removeprefix("^").split(":")[0]
+
+
+def data_inputs(node: Any) -> list[str]:
+    """The names of the nodes whose results a node reads."""
+    return [node_of(each) for each in node.input if not each.startswith("^")]

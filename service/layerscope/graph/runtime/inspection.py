@@ -91,7 +91,8 @@ class GraphInspection:
     def peak_bytes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """Bytes of a run for one image at its fullest moment, about, the values of `taps` among them.
 
-        Estimated, see `layerscope.graph.analysis.liveness`. Values whose size only a run can tell are not counted.
+        Estimated, see `layerscope.graph.analysis.node_memory`: what layers make on their way counts, too. A size that
+        only a run can tell counts as the longest side of the inputs.
         """
         return self._costs.peak(taps, input_shapes)
 
@@ -100,7 +101,7 @@ class GraphInspection:
         return self._costs.values(taps, input_shapes)
 
     def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
-        """Multiplications of a run for one image, about; estimated as `peak_bytes`."""
+        """Multiplications of a run for one image, about; estimated from the calls of layers."""
         return self._costs.work(taps, input_shapes)
 
     def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[str, Shape]:

@@ -13,6 +13,7 @@ from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.prepared.weights import Weights
 from layerscope.graph.runtime.inspection import GraphInspection
+from layerscope.models.architectures import architectures
 
 
 class Patches(layers.Layer):
@@ -103,7 +104,10 @@ def test_a_shortcut_keeps_its_value_alive_and_what_is_not_needed_is_not_computed
     made = traced(residual_model())
     value = 6 * 6 * 4 * 4
     assert made.executable.inspection.peak_bytes(made.taps("branch"), [(6, 6, 4)]) == 2 * value
-    assert made.executable.inspection.peak_bytes(made.taps("add"), [(6, 6, 4)]) == 3 * value
+    # The sum is written over one of its inputs.
+    assert made.executable.inspection.peak_bytes(made.taps("add"), [(6, 6, 4)]) == 2 * value
+    assert made.executable.inspection.peak_bytes(made.taps("add", "branch"), [(6, 6, 4)]) == 2 * value
+    assert made.executable.inspection.peak_bytes(made.taps("add", "branch", "stem"), [(6, 6, 4)]) == 3 * value
     assert made.executable.inspection.peak_bytes(made.taps("stem"), [(6, 6, 4)]) == 2 * value
 
 
@@ -119,8 +123,8 @@ def nested():
 
 def test_a_layer_made_of_others_takes_nothing_besides_them():
     made = traced(nested())
-    assert made.executable.inspection.peak_bytes(made.taps("block"), [(32, 32, 8)]) == (16 + 16) * PIXELS
-    assert made.executable.inspection.peak_bytes(made.taps("pool"), [(32, 32, 8)]) == (16 + 16 + 16) * PIXELS
+    assert made.executable.inspection.peak_bytes(made.taps("block"), [(32, 32, 8)]) == (8 + 16) * PIXELS
+    assert made.executable.inspection.peak_bytes(made.taps("pool"), [(32, 32, 8)]) == (16 + 16) * PIXELS
 
 
 def branches():
@@ -136,6 +140,68 @@ def branches():
     return keras.Model(
         images, layers.GlobalMaxPooling2D(name="pool")(layers.MaxPooling2D(name="half")(joined))
     )
+
+
+def attention():
+    tokens = keras.Input((None, 16), name="tokens")
+    mixed = layers.MultiHeadAttention(2, 8, name="attention")(tokens, tokens)
+    return keras.Model(tokens, layers.GlobalAveragePooling1D(name="pool")(mixed))
+
+
+def separable():
+    images = keras.Input((32, 32, 3), name="images")
+    hidden = layers.SeparableConv2D(4, 3, depth_multiplier=200, name="separable")(images)
+    return keras.Model(images, layers.GlobalAveragePooling2D(name="pool")(hidden))
+
+
+def recurrent():
+    steps = keras.Input((None, 3), name="steps")
+    every = layers.Bidirectional(layers.LSTM(30, return_sequences=True), name="both")(steps)
+    return keras.Model(steps, layers.Dense(50, name="head")(every))
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "within"),
+    [
+        (attention, (700, 16), 2 * 700 * 700 * 4),
+        (separable, (32, 32, 3), 30 * 30 * 600 * 4),
+        (recurrent, (400, 3), 0),
+    ],
+)
+def test_what_a_layer_makes_on_its_way_counts(build, size, within):
+    made = traced(build())
+    taps = made.taps("outputs")
+    estimated = made.executable.inspection.peak_bytes(taps, [size])
+    assert estimated >= within
+    assert 0.8 <= estimated / most_allocated(made, taps, noise(1, *size)) <= 1.6
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("MobileNetV3Small", 96),
+        *(
+            pytest.param(*each, marks=pytest.mark.soak)
+            for each in [
+                ("ConvNeXtTiny", 64),
+                ("DenseNet121", 96),
+                ("EfficientNetB0", 96),
+                ("InceptionV3", 96),
+                ("MobileNetV2", 96),
+                ("NASNetMobile", 96),
+                ("ResNet50", 96),
+                ("VGG16", 64),
+                ("Xception", 96),
+            ]
+        ),
+    ],
+)
+def test_the_estimate_of_whole_networks_is_near_what_tensorflow_allocates(name, side):
+    made = traced(architectures()[name](weights=None, input_shape=(side, side, 3), classes=7))
+    taps = made.taps("outputs")
+    estimated = made.executable.inspection.peak_bytes(taps, [(side, side, 3)])
+    # Less, because kernels of oneDNN take memory of their own that is in no tensor.
+    assert 0.5 <= estimated / most_allocated(made, taps, noise(1, side, side, 3)) <= 2.0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +221,8 @@ def test_the_estimate_is_near_what_tensorflow_allocates(build, wanted):
     values = noise(8, *size)
     allocated = most_allocated(made, taps, values) + values.nbytes
     estimated = 8 * made.executable.inspection.peak_bytes(taps, [size])
-    assert 0.9 * allocated <= estimated <= 1.6 * allocated
+    # The input counts until its last reader has run, but TensorFlow keeps what is fed.
+    assert 0.9 * (allocated - values.nbytes) <= estimated <= 1.6 * allocated
 
 
 def most_allocated(made, taps, values):
