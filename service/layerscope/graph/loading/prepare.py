@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.analysis.data_sizes import require_known_sizes
 from layerscope.graph.loading.serialize import serialize
 from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
 from layerscope.graph.saved.model import trace_saved_model
@@ -68,7 +69,10 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     signature = signature_of(model)
     if source.bounds is not None:
         run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
-    return trace(model, signature), model.count_params()
+    made = trace(model, signature)
+    if source.bounds is not None:
+        require_known_sizes(made.graph_def)
+    return made, model.count_params()
 
 
 def _require_trust(source: ModelSource) -> None:

@@ -54,6 +54,13 @@ def test_m14_a_good_model_passes(tmp_path, make):
     assert probed(folder).metadata.parameters == make().count_params()
 
 
+def test_an_upload_whose_sizes_are_numbers_of_its_input_is_refused(tmp_path):
+    start = keras.Input((6,), dtype="int32", name="start")
+    folder = write_version(tmp_path, keras.Model(start, keras.ops.bincount(start)), "bins")
+    with pytest.raises(ModelRefused, match=r"is a number in the model's input, which nothing bounds"):
+        probed(folder)
+
+
 def bytes_read():
     """How many this process has read from files, from the page cache or not."""
     return int(Path("/proc/self/io").read_text().split()[1])
