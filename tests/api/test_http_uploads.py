@@ -380,6 +380,26 @@ def test_what_is_answered_with_504_is_not_stored(tmp_path: Path) -> None:
     assert list((tmp_path / ".incoming").iterdir()) == []
 
 
+def test_m13_a_directory_that_is_gone(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    with started(models) as store:
+        (models / ".incoming").rmdir()
+        assert store.send(DEMO, "first").status_code == 201, "it is made again"
+        models.rename(tmp_path / "elsewhere")
+        for answer in (
+            store.send(DEMO, "second"),
+            store.send_form({"model": ("m.keras", DEMO)}, name="second"),
+            store.http.post("/v1/models/first/load"),
+            store.http.delete("/v1/models/first@1"),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "source_unreachable"), answer.text
+        assert store.predicted("first").status_code == 200
+        assert not models.exists()
+        (tmp_path / "elsewhere").rename(models)
+        assert store.send(DEMO, "first").status_code == 200
+
+
 def test_r04_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
     with started(tmp_path) as store:
         store.send(DEMO, "kept")

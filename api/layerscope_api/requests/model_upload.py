@@ -92,7 +92,7 @@ def _upload_options(given: dict[str, str], limits: Limits) -> UploadOptions:
 
 async def _receive_body(request: Request, incoming: IncomingFile) -> None:
     buffer = bytearray()
-    with incoming.path.open("r+b") as target:
+    with storing(), incoming.path.open("r+b") as target:
 
         def flush() -> None:
             with storing():

@@ -36,7 +36,7 @@ class MemoryBusy(Unavailable):
 
 
 class SourceUnreachable(Unavailable):
-    """Where models are fetched from cannot be read; what was fetched before is kept."""
+    """Where models are fetched from, or kept, cannot be read; those in memory are served."""
 
     code = "source_unreachable"
 

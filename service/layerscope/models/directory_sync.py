@@ -7,6 +7,7 @@ from typing import Generic
 from layerscope.errors import ModelNotFound
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import Key, ModelSource, find_models
+from layerscope.models.durable import storing
 from layerscope.models.entry import Model
 from layerscope.models.registry import Registry
 from layerscope.models.source_sync import SourceSync
@@ -44,8 +45,13 @@ class DirectorySync(Generic[Model]):
         self._watch = DirectoryWatch()
 
     def find(self) -> Found:
-        """The versions that are in the directory now."""
-        sources = find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
+        """The versions that are in the directory now.
+
+        Raises:
+            SourceUnreachable, ControlRefused: the directory cannot be read; see `storing`.
+        """
+        with storing():
+            sources = find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
         return {each.key: each for each in sources}
 
     def list_new(self) -> Found:

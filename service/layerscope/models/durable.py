@@ -6,23 +6,33 @@ rename does, the second that the rename itself does.
 """
 
 import errno
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from layerscope.errors import ControlRefused, StorageFull
+from layerscope.errors import ControlRefused, SourceUnreachable, StorageFull
+
+logger = logging.getLogger(__name__)
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_RIGHT = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_NOT_THERE = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EIO, errno.ENXIO, errno.ENODEV),
+        *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN),
+    }
+)
 
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """Turn errors of the disk into errors for the caller, while the directory of models is written.
+    """Turn errors of the disk into errors for the caller, while the directory of models is read or written.
 
     Raises:
+        SourceUnreachable: the directory, or a part of it, is not there, or its disk fails.
         StorageFull: there is no room.
         ControlRefused: the process has no right to write there.
     """
@@ -34,6 +44,11 @@ def storing() -> Iterator[None]:
         if error.errno in _NO_RIGHT:
             raise ControlRefused(
                 "The directory of models may not be written: give the service's user the right to."
+            ) from error
+        if error.errno in _NOT_THERE:
+            logger.warning("the directory of models cannot be used: %s", error)
+            raise SourceUnreachable(
+                "The directory of models is not there or its disk fails: an operator must mount or make it again."
             ) from error
         raise
 
@@ -73,8 +88,12 @@ def write_durably(path: Path, text: str) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Replace the text of a file without a flush to the disk. Many processes may do so at the same time."""
     written = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    written.write_text(text, "utf-8")
-    written.replace(path)
+    try:
+        written.write_text(text, "utf-8")
+        written.replace(path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
 
 
 def synchronise(folder: Path) -> None:

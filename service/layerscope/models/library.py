@@ -299,5 +299,7 @@ class Library(Generic[Model]):
         while not self._closed.wait(self._control.seconds):
             try:
                 self.poll()
+            except LayerscopeError as error:
+                logger.warning("the directory of models was not looked at: %s", error.message)
             except Exception:
                 logger.exception("the directory of models was not looked at")

@@ -94,7 +94,7 @@ class ModelStore:
             uses the others.
 
     Raises:
-        StorageFull, ControlRefused: see `storing`.
+        StorageFull, ControlRefused, SourceUnreachable: see `storing`.
     """
 
     def __init__(self, directory: Path, limits: Limits) -> None:
@@ -197,9 +197,12 @@ class ModelStore:
 
     @contextmanager
     def _arriving(self) -> Iterator[Path]:
-        with self._quota.locked():
-            folder = Path(tempfile.mkdtemp(dir=self._incoming))
-            lock = lock_folder(folder)
+        with storing():
+            # Somebody may have tidied it up. The directory itself is not made again: it may be a disk that is not mounted.
+            self._incoming.mkdir(exist_ok=True)
+            with self._quota.locked():
+                folder = Path(tempfile.mkdtemp(dir=self._incoming))
+                lock = lock_folder(folder)
         try:
             yield folder
         finally:

@@ -29,6 +29,9 @@ from layerscope.models.directory import ModelSource
 
 logger = logging.getLogger(__name__)
 
+_GRACE_SECONDS = 60
+"""What the process that opens models may take longer than the opening: it may have to import TensorFlow first."""
+
 
 class LoaderProcess:
     """Prepares models in a fork server that runs while the context is entered. Safe to use from many threads.
@@ -102,17 +105,21 @@ class _ForkServer:
     def __init__(self) -> None:
         self._socket, other = socket.socketpair()
         with other:
-            self._wait = _fork(other) if _may_fork() else _execute(other)
+            self._process, self._wait = _fork(other) if _may_fork() else _execute(other)
 
     def request(self, source: ModelSource, file: BinaryIO) -> int | None:
-        """Let a child fill the file; the exit status of the child, None if the fork server has ended."""
+        """Let a child fill the file; the exit status of the child, None if the fork server has ended or is stopped."""
+        bounds = source.bounds
+        self._socket.settimeout(None if bounds is None else bounds.seconds + _GRACE_SECONDS)
         socket.send_fds(self._socket, [REQUEST.dump_json(source)], [file.fileno()])
         answer = self._socket.recv(STATUS.size, socket.MSG_WAITALL)
         return int(STATUS.unpack(answer)[0]) if len(answer) == STATUS.size else None
 
     def end(self) -> None:
-        """End the process, and a load that it is busy with."""
+        """End the process, also if it is stopped, and a load that it is busy with."""
         self._socket.close()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process, signal.SIGKILL)
         self._wait()
 
 
@@ -137,7 +144,7 @@ def _may_fork() -> bool:
     return threading.active_count() == 1 and context.context_safe() is None
 
 
-def _execute(end: socket.socket) -> Callable[[], object]:
+def _execute(end: socket.socket) -> tuple[int, Callable[[], object]]:
     command = [sys.executable, "-P", "-m", "layerscope.graph.loading.fork_server", str(end.fileno())]
     process = subprocess.Popen(  # noqa: S603 - nothing in the command comes from outside
         command,
@@ -145,15 +152,18 @@ def _execute(end: socket.socket) -> Callable[[], object]:
         stdin=subprocess.DEVNULL,
         process_group=0,
     )
-    return process.wait
+    return process.pid, process.wait
 
 
-def _fork(end: socket.socket) -> Callable[[], object]:
+def _fork(end: socket.socket) -> tuple[int, Callable[[], object]]:
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
-        return lambda: os.waitpid(pid, 0)
+        # It does so itself, too: whichever is first, its children are in its group.
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)
+        return pid, lambda: os.waitpid(pid, 0)
     try:
         _forget_parent(end.fileno())
         # Imported here, so that only the fork has what opens models.

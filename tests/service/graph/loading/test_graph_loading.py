@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -18,10 +19,11 @@ from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.loading.loader import SHARED_LOADER
+from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
 
 WHO = """
@@ -175,6 +177,31 @@ def test_a_plugin_that_breaks_its_process_costs_that_model_only(tmp_path, code, 
     values = noise(1, 4)
     model = loaded(write_model(tmp_path / "good"))
     assert value(model, "dense", [values]).shape == (1, 3)
+
+
+def test_a_loader_that_is_stopped_holds_nothing_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("layerscope.graph.loading.loader._GRACE_SECONDS", 1)
+    source = write_model(tmp_path)
+    bounded = replace(source, bounds=OpeningBounds(1, 8 << 30, 1_000))
+    with LoaderProcess() as loader:
+        before = children()
+        loader.start()
+        (stopped,) = children() - before
+        os.kill(stopped, signal.SIGSTOP)
+        with pytest.raises(ModelRefused, match="process that opens models has ended"):
+            loader.load(bounded)
+        assert not is_alive(stopped)
+        loader.start()
+        (other,) = children() - before
+        os.kill(other, signal.SIGSTOP)
+    assert not is_alive(other)
+
+
+def children():
+    """The processes that this one has started."""
+    return {
+        int(each) for each in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    }
 
 
 def test_what_a_plugin_prints_stays_out_of_the_way(tmp_path, capfd):
