@@ -189,5 +189,17 @@ def test_a_model_that_is_removed_takes_its_figures_with_it(tmp_path: Path) -> No
         assert {row["name"] for row in http.get("/v2/models/stats").json()["model_stats"]} == {"staying"}
 
 
+def test_an_upload_counts_as_one_load_and_a_refused_one_as_none(tmp_path: Path) -> None:
+    demo = (MODELS / "digits" / "1" / "model.keras").read_bytes()
+    with TestClient(create_app(Settings(models=tmp_path, control="explicit", allow_upload=True))) as http:
+        binary = {"Content-Type": "application/octet-stream"}
+        for content, load in ((demo, "true"), (demo, "false"), (b"no model", "true")):
+            http.post("/v1/models", content=content, params={"name": "sent", "load": load}, headers=binary)
+        loads = {each: value for each, value in scraped(http).items() if "model_loads_total" in each[0]}
+
+    labels = (("model", "sent"), ("outcome", "ready"), ("version", "1"))
+    assert loads == {("layerscope_model_loads_total", labels): 1}
+
+
 def models_in(figures: Figures) -> set[str]:
     return {dict(labels)["model"] for _, labels in figures if "model" in dict(labels)}

@@ -410,14 +410,3 @@ def test_r04_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
         again = Store(http, tmp_path).predicted("kept@stable")
         assert again.json() == answer.json()
         assert again.headers["x-model-digest"] == answer.headers["x-model-digest"]
-
-
-def test_an_upload_counts_as_one_load_and_a_refused_one_as_none(store: Store) -> None:
-    store.send(DEMO, "counted")
-    store.send(DEMO, "counted", load="false")
-    store.send(b"no model", "counted")
-    loads = [line for line in store.http.get("/metrics").text.splitlines() if "model_loads_total{" in line]
-
-    assert [line for line in loads if "counted" in line] == [
-        'layerscope_model_loads_total{model="counted",outcome="ready",version="1"} 1.0'
-    ]
