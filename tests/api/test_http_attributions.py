@@ -130,8 +130,28 @@ def test_what_was_explained_is_echoed(served: TestClient, image: str) -> None:
     (row,) = body["layers"]
     assert row["shape"] == [1, 7, 7]
     assert "values" not in row
-    assert said["options"] == {"target": "argmax", "output": None, "position": None, "layer": None}
+    assert said["options"] == {
+        "target": "argmax",
+        "output": None,
+        "position": None,
+        "score": None,
+        "layer": None,
+    }
     assert body["model"]["name"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("score", "form"), [("logit", "logits"), ("log_probability", "log"), ("probability", "probability")]
+)
+def test_the_chosen_score_is_echoed(served: TestClient, image: str, score: str, form: str) -> None:
+    options = {"image": image, "score": score}
+    said = served.get(ROUTE.format("gradcam"), params=options).json()["attribution"]
+    assert said["options"]["score"] == score
+    (target,) = said["targets"]
+    assert (target["score"], target["measured"]) == (form, "probabilities@preactivation")
+    drawn = served.get(ROUTE.format("gradcam.png"), params=options)
+    text = Image.open(io.BytesIO(drawn.content)).text  # type: ignore[attr-defined]
+    assert json.loads(text["options"])["score"] == score
 
 
 def test_all_forms_of_a_request_ask_for_the_same(served: TestClient, image: str) -> None:
@@ -216,6 +236,9 @@ def test_methods_are_listed_with_their_options_cost_and_paper(served: TestClient
         ("gradcam", {"samples": 3}, "option_invalid", "no option 'samples'"),
         ("saliency", {"input": "pictures"}, "option_invalid", "name one of input"),
         ("saliency", {"layer": "conv1"}, "option_invalid", "no option 'layer'"),
+        ("gradcam", {"score": "log"}, "option_invalid", "score"),
+        ("occlusion", {"score": "logit"}, "option_invalid", "no option 'score'"),
+        ("eigencam", {"score": "logit"}, "option_invalid", "no option 'score'"),
         ("smoothgrad", {"samples": 0}, "option_invalid", "greater than or equal to 1"),
         ("smoothgrad", {"noise": "nan"}, "option_invalid", "noise"),
         ("occlusion", {"baseline": "red"}, "option_invalid", "baseline"),

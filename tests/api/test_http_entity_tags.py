@@ -70,6 +70,7 @@ OTHERS: dict[str, list[Any]] = {
     "region": ["0,0,2,2", "1,0,3,2"],
     "samples": [3],
     "scale": [2],
+    "score": ["log_probability", "probability"],
     "seed": [1],
     "statistics": [True],
     "steps": [3],

@@ -52,7 +52,8 @@ class TargetRow(BaseModel):
     position: list[int] | None = Field(description="the place in an output that is a map; null for all of it")
     value: float | None = Field(description="what the output gives: the sum, for a whole map")
     score: str = Field(
-        description="what was differentiated: `logits` at `measured`, `log` of the output, or the `output` itself"
+        description="what was differentiated: the `logits`, the `log` of the probability, the `probability`, or the"
+        " `output` itself; of methods without the option `score`, what was compared"
     )
     measured: str = Field(description="the address of the values it was read from")
 

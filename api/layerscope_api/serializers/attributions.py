@@ -92,7 +92,7 @@ def _target(target: Target) -> dict[str, Any]:
         "position": None if target.position is None else list(target.position),
         "value": _number(target.value),
         "score": target.form,
-        "measured": target.output.score_tap.address,
+        "measured": target.measured.address,
     }
 
 

@@ -38,6 +38,9 @@ def _at_least_zero(position: tuple[int, ...]) -> tuple[int, ...]:
     return position
 
 
+Score = Literal["logit", "log_probability", "probability"]
+"""What of a class is differentiated, if the caller says it."""
+
 TargetName = Annotated[str, BeforeValidator(_text)]
 Position = Annotated[tuple[int, ...], BeforeValidator(_numbers), AfterValidator(_at_least_zero)]
 
@@ -66,7 +69,18 @@ class TargetOptions(MethodOptions):
     )
 
 
-class LayerOptions(TargetOptions):
+class ScoreOptions(TargetOptions):
+    """The options of methods that compute with a score of the target."""
+
+    score: Score | None = Field(
+        default=None,
+        description="of what gradients are taken: the `logit` of a class; its `log_probability`, which counts against it what"
+        " speaks for other classes; or its `probability`. Left out, the logit where the graph shows it, else the logarithm,"
+        " or the output itself if it is no probability",
+    )
+
+
+class LayerOptions(ScoreOptions):
     """The options of methods that make a map from the feature maps of a layer."""
 
     layer: str | None = Field(
@@ -76,14 +90,18 @@ class LayerOptions(TargetOptions):
     )
 
 
-class InputOptions(TargetOptions):
-    """The options of methods whose map lies over an input."""
+class VariedInputOptions(TargetOptions):
+    """The options of methods that vary an input."""
 
     input: str | None = Field(
         default=None,
         max_length=200,
         description="the input by name, of models with several; left out, the first that takes images",
     )
+
+
+class InputOptions(ScoreOptions, VariedInputOptions):
+    """The options of methods whose map is made of the gradient of an input."""
 
 
 def one_run(options: MethodOptions, shape: Sequence[int]) -> int:  # noqa: ARG001

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from layerscope.attribution.baselines import Baseline, baseline_description, baseline_image
-from layerscope.attribution.method import Array, InputOptions, Method
+from layerscope.attribution.method import Array, Method, VariedInputOptions
 from layerscope.attribution.model_probe import Box, ModelProbe
 
 _PATCHES_A_SIDE = 8
@@ -22,7 +22,7 @@ _LONGEST = 2**31 - 1
 """The largest side or step. Longer ones than the image are as good as its side, and the answer repeats them as numbers."""
 
 
-class _Options(InputOptions):
+class _Options(VariedInputOptions):
     patch: int | None = Field(
         default=None,
         ge=1,

@@ -15,11 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from layerscope.attribution.maps import relu, resized
-from layerscope.attribution.method import Array, InputOptions, LayerOptions, Method
+from layerscope.attribution.method import Array, LayerOptions, Method, VariedInputOptions
 from layerscope.attribution.model_probe import ModelProbe
 
 
-class _Options(LayerOptions, InputOptions):
+class _Options(LayerOptions, VariedInputOptions):
     top: int | None = Field(
         default=None,
         ge=1,

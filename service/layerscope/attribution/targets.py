@@ -1,15 +1,19 @@
 """Targets: the number of a model's output that is explained, and the score that is differentiated in its place.
 
 Near certainty, a softmax or a sigmoid is flat, and a gradient through it is almost zero everywhere. So the *score* of a
-class is one of these:
+class is one of these, unless the caller chooses one:
 
     logits   the input of the softmax or sigmoid, where the graph has it
     log      otherwise the logarithm of the probability
     output   the output itself, where it is no probability
 
+Where the graph has the logits, every score is computed from them, in float64: there the logarithm of a probability has its
+gradient even where the probability is 0 or 1 to the last bit. See `layerscope.attribution.scores`.
+
 Where a single sigmoid stands for two classes (`OutputClasses.is_pair`), its logit is the score of class 1, and the negative
-logit that of class 0. Where
-the output is a map with a class at every position, the score is that of one position, or the sum over all of them
+logit that of class 0.
+
+Where the output is a map with a class at every position, the score is that of one position, or the sum over all of them
 (Vinogradova et al. 2020, Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping).
 """
 
@@ -20,14 +24,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerscope.attribution.method import ARGMAX, Array, TargetOptions
+from layerscope.attribution.method import ARGMAX, Array, ScoreOptions, TargetOptions
+from layerscope.attribution.scores import derivative, squashed
 from layerscope.errors import NotDifferentiable, OptionInvalid
 from layerscope.graph.analysis.logits import Logits
 from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Tap
 
-Form = Literal["logits", "log", "output"]
+Form = Literal["logits", "log", "probability", "output"]
 
 _SUM_TO_ONE = 1e-3
 
@@ -61,7 +66,7 @@ class Target:
 
     Attributes:
         output: the output.
-        form: how its score is computed.
+        form: how its score is computed; `output` if its method compares outputs themselves.
         index: the class; None for the only number of an output that has no classes.
         name: the class's name, if the model declares names.
         position: the position in an output that is a map; None for all of it.
@@ -84,25 +89,43 @@ class Target:
         own = {name: value for name, value in vars(self).items() if name not in _NOT_IN_KEY}
         return f"{self.output.tap.address} {self.output.score_tap.address} {own}"
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether `weights` are the same for all values."""
+        return self.form in {"logits", "output"}
+
+    @property
+    def measured(self) -> Tap:
+        """The tap whose values the score is computed from."""
+        return self.output.tap if self.form == "output" else self.output.score_tap
+
     def weights(self, values: Array) -> Array:
         """The derivative of the score by each value: what the gradient of the values is multiplied with.
 
         Args:
             values: of `output.score_tap`, for one image.
         """
-        weights = np.zeros(values.shape, np.float64)
-        chosen = self._chosen(values)
-        weights[self._where(values.ndim)] = self._sign
-        if self.form == "log":
-            weights[self._where(values.ndim)] /= _positive(self._probabilities(chosen))
-        return weights
+        where = self._where(values.ndim)
+        chosen = np.zeros(values.shape, np.float64)
+        chosen[where] = self._sign
+        if self.is_linear:
+            return chosen
+        is_log, activation = self.form == "log", self.output.logits.activation
+        if activation is not None and self.output.logits.tap is not None:
+            return derivative(activation, self._sign * values, chosen, log=is_log)
+        if is_log:
+            chosen[where] /= _positive(self._probabilities(self._chosen(values)))
+        return chosen
 
     def scores(self, values: Array) -> Array:
         """The scores of (rows, *shape) values of `output.score_tap`."""
-        chosen = self._chosen(values)
-        if self.form == "log":
-            return _sums(np.log(_positive(self._probabilities(chosen))))
-        return _sums(self._sign * chosen)
+        if self.is_linear:
+            return _sums(self._sign * self._chosen(values))
+        is_log, activation = self.form == "log", self.output.logits.activation
+        if activation is not None and self.output.logits.tap is not None:
+            return _sums(squashed(activation, self._sign * values, log=is_log)[self._where(values.ndim)])
+        probabilities = self._probabilities(self._chosen(values))
+        return _sums(np.log(_positive(probabilities)) if is_log else probabilities)
 
     def outputs(self, values: Array) -> Array:
         """The target in (rows, *shape) values of the output itself."""
@@ -176,7 +199,7 @@ def _target(output: Output, options: TargetOptions, values: Array) -> Target:
     has_classes = len(chances) > 1 or output.classes.is_probability
     target = Target(
         output=output,
-        form=_form(output, values),
+        form=_form(output, options, values),
         index=index if has_classes else None,
         name=output.classes.name(index),
         position=position,
@@ -237,10 +260,26 @@ def _position(
     return position
 
 
-def _form(output: Output, values: Array) -> Form:
-    if output.logits.tap is not None:
+def _form(output: Output, options: TargetOptions, values: Array) -> Form:
+    if not isinstance(options, ScoreOptions):
+        return "output"
+    has_logits = output.logits.tap is not None
+    if options.score == "logit" and not has_logits:
+        message = (
+            f"The graph shows no softmax or sigmoid at output {output.name}, so its logits are not known: choose another"
+            " score, or none."
+        )
+        raise OptionInvalid(message, option="score")
+    if options.score == "logit" or (options.score is None and has_logits):
         return "logits"
-    return "log" if output.logits.activation or _are_probabilities(output, values) else "output"
+    if output.logits.activation or _are_probabilities(output, values):
+        return "probability" if options.score == "probability" else "log"
+    if options.score is None:
+        return "output"
+    message = (
+        f"Output {output.name} gives no probabilities: leave score out, and the output itself is explained."
+    )
+    raise OptionInvalid(message, option="score")
 
 
 def _are_probabilities(output: Output, values: Array) -> bool:

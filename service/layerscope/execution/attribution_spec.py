@@ -144,7 +144,7 @@ def cache_name(spec: AttributionSpec, target: Target | None) -> str:
     Options that were resolved to the target, the layer or the input are left out: `target=argmax` and the class that it
     stands for share one entry.
     """
-    resolved = {"target", "output", "position", "layer", "input"}
+    resolved = {"target", "output", "position", "score", "layer", "input"}
     options = spec.options.model_dump_json(exclude=resolved)
     key = target.key if target is not None else ""
     return f"{spec.method.name} {spec.target_layer.address} {spec.input} {options} {key}"

@@ -208,11 +208,11 @@ class BatchedProbe:
     def _weights(self, number: int, inputs: Sequence[Array], score_tap: Tap) -> Array:
         """The derivative of the scores of versions by the values at the score tap, see `Target.weights`."""
         target, count = self._targets[number], len(inputs[0])
-        if target.form != "log":
+        if target.is_linear:
             own = self._found[score_tap.address].values[self._rows[number]]
             return np.repeat(target.weights(own)[np.newaxis], count, axis=0)
         job = Job(**self._job(inputs), inputs=inputs, taps=(score_tap,))
-        # The derivative of a logarithm depends on the values, so the versions are run forwards first.
+        # The derivative of a probability depends on the values, so the versions are run forwards first.
         values = self._jobs.run(job).arrays[0]
         return np.stack([target.weights(row) for row in values])
 

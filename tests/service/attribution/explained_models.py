@@ -276,6 +276,15 @@ def certain():
     return example
 
 
+def sure_of_it():
+    """A model whose class 1 has a probability of 1 in float32, but not in float64."""
+    example = plain()
+    kind = example.model.get_layer("kind")
+    kernel, bias = kind.get_weights()
+    kind.set_weights([kernel, bias + np.array([0, 25, 0])])
+    return example
+
+
 def silent():
     """Nothing in the last layer is ever active."""
     example = plain()
@@ -368,6 +377,7 @@ def write_models(directory):
         "smooth": smooth(),
         "pair": pair(),
         "certain": certain(),
+        "sure_of_it": sure_of_it(),
         "silent": silent(),
         "branches": branches(),
         "flat": flat(),

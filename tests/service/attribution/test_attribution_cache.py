@@ -32,6 +32,7 @@ OTHERS = {
     "patch": [3],
     "stride": [1],
     "top": [2],
+    "score": ["logit", "log_probability", "probability"],
 }
 """Values of each option besides that of `usual`."""
 

@@ -43,13 +43,16 @@ def pairs(digits, tmp_path_factory):
     ]
     model = keras.Sequential(steps)
     directory = tmp_path_factory.mktemp("pairs")
-    for name in ("random", "trained"):
+    for name in ("random", "trained", "exclusive"):
         if name == "trained":
             pictures, found = two_digits(digits, ~unseen, 6_000, seed=1)
             wanted = np.zeros((len(found), 10), np.float32)
             np.put_along_axis(wanted, found, 1, axis=1)
             model.compile(keras.optimizers.Adam(4e-3), "binary_crossentropy")
             model.fit(pictures, wanted, batch_size=64, epochs=4, verbose=0)
+        if name == "exclusive":
+            # The same scores, of which one class only can be true.
+            model = keras.Model(model.inputs, layers.Softmax()(_logits(model)))
         (directory / name / "1").mkdir(parents=True)
         model.save(directory / name / "1" / "model.keras")
     pictures, found = two_digits(digits, unseen, 100, seed=2)
@@ -62,11 +65,20 @@ def pairs(digits, tmp_path_factory):
     engine.close()
 
 
-def maps_of(pairs, model, method, side):
+def _logits(model):
+    """The values before the sigmoid of the last layer."""
+    values, last = model.layers[-2].output, model.layers[-1]
+    plain = layers.Dense(10, name="logits")
+    plain.build(values.shape)
+    plain.set_weights(last.get_weights())
+    return plain(values)
+
+
+def maps_of(pairs, model, method, side, **options):
     """What speaks for the digit on one side, for each picture."""
     explain, pictures, found = pairs
     maps = [
-        explain(model, method, picture[np.newaxis], target=str(digit)).maps[0]
+        explain(model, method, picture[np.newaxis], target=str(digit), **options).maps[0]
         for picture, digit in zip(pictures, found[:, side], strict=True)
     ]
     return np.maximum(maps, 0)
@@ -83,6 +95,19 @@ def test_the_map_of_each_digit_lies_on_its_own_half(pairs, method):
     assert (of_left > of_right).mean() >= 0.9
     # Score-CAM weighs all channels by a softmax over scores that are close together, and tells least.
     assert np.mean([of_left, 1 - of_right]) > (0.53 if method == "scorecam" else 0.58)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam"])
+def test_log_probabilities_tell_two_digits_apart_better_than_logits(pairs, method):
+    """What speaks for the other digit speaks against this one."""
+
+    def on_own_half(score):
+        of_left, of_right = (
+            part_on_the_left(maps_of(pairs, "exclusive", method, side, score=score)) for side in (0, 1)
+        )
+        return np.mean([of_left, 1 - of_right])
+
+    assert on_own_half("log_probability") > on_own_half("logit")
 
 
 def correlation(first, second):

@@ -50,8 +50,8 @@ Target = TypedDict(
         "measured": str,
     },
 )
-"""The target of one image: an output, a class of it and its value; and the differentiated `score`: "logits" at the
-address `measured`, the "log" of the output, or the "output" itself."""
+"""The target of one image: an output, a class of it and its value; and the differentiated `score`: "logits", the
+"log" of the probability, the "probability", or the "output" itself. `measured` is the address it was read from."""
 
 
 class Explanation(TypedDict):

@@ -114,6 +114,7 @@ class AttributionOptions(TypedDict, total=False):
         target: A class by number or name, or "argmax" for the class with the highest value.
         output: The name of the model's output.
         position: (y, x) in an output that is a map, or the step of an output that is a sequence.
+        score: What is differentiated; left out, the logit where the model shows it.
         layer: A selector of exactly one layer with rows and columns.
         input: The name of the input, of models with several.
         top: Score-CAM: the number of channels that are used, those that vary most.
@@ -129,6 +130,7 @@ class AttributionOptions(TypedDict, total=False):
     target: int | str
     output: str
     position: int | Sequence[int]
+    score: Literal["logit", "log_probability", "probability"]
     layer: str
     input: str
     top: int
