@@ -38,10 +38,11 @@ def test_what_a_client_has_is_not_sent_again(
     params = {"image": seven, **options}
     first = http.get(url, params=params)
     etag = first.headers["etag"]
-    assert re.fullmatch(r'"[0-9a-f]{32}"', etag)
+    # Weak: the last bits of values depend on which other layers are computed with them.
+    assert re.fullmatch(r'W/"[0-9a-f]{32}"', etag)
     assert http.get(url, params=params).headers["etag"] == etag
 
-    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+    for known in (etag, etag.removeprefix("W/"), f'"other", {etag}', "*"):
         again = http.get(url, params=params, headers={"If-None-Match": known})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == etag

@@ -59,9 +59,8 @@ class Settings(BaseSettings):
     )
     exact: bool = Field(
         default=True,
-        description="give values that are the same to the last bit, whatever is computed together with them;"
-        " off, images share batches even where that changes the last bits, which is faster on many processors"
-        " and on GPUs",
+        description="run each image by itself, so that its values do not depend on the images that come with it;"
+        " off, images share batches, which changes values by rounding, and is faster on many processors and on GPUs",
     )
     graph_rewrites: bool = Field(
         default=True,

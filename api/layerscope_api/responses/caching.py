@@ -46,16 +46,21 @@ def validity_headers(
 
 
 def is_valid(if_none_match: str, etag: str) -> bool:
-    """Whether one of the entity tags of If-None-Match is that of the answer."""
-    candidates = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
-    return etag in candidates
+    """Whether one of the entity tags of If-None-Match is that of the answer, which is compared weakly (RFC 9110 13.1.2)."""
+    candidates = {_opaque(candidate.strip()) for candidate in if_none_match.split(",")}
+    return _opaque(etag) in candidates
+
+
+def _opaque(etag: str) -> str:
+    return etag.removeprefix("W/")
 
 
 def _etag(request: Request, service: Service, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:
-    """A strong validator: the digest of everything that the bytes of the answer depend on.
+    """A weak validator: the digest of everything that the answer depends on but for rounding.
 
-    The same model gives the same values to the last bit, so the tag is known before anything is computed. A client may ask
-    again after the service was set up otherwise or updated.
+    So it is known before anything is computed. It is weak because the last bits of values depend on more: which layers other
+    requests want of the same image, and how many processors there are. A client may ask again after the service was set up
+    otherwise or updated.
     """
     settings = service.settings
     parts = {
@@ -70,4 +75,4 @@ def _etag(request: Request, service: Service, model: ModelDescription, parsed: P
         "images": [each.id for each in parsed.inputs.get(ANY_INPUT, []) if isinstance(each, StoredImage)],
         "options": parsed.options.model_dump_json(),
     }
-    return f'"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
+    return f'W/"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'

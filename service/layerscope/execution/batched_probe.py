@@ -235,8 +235,7 @@ class BatchedProbe:
         """What all jobs have in common.
 
         Versions belong to one attribution: each has a unique name, so that it is never taken for another row. Their
-        values need not be exact, see `Job.is_exact`: which versions run together does not depend on other requests, so
-        the values are the same to the last bit every time.
+        values need not be exact, see `Job.is_exact`: which versions run together does not depend on other requests.
         """
         return {
             "executable": self._model.executable,

@@ -68,8 +68,8 @@ class Job:
         taps: the taps to fetch for all rows.
         deadline: when the result is of no use any more, on the clock of `time.monotonic`.
         cancellation: whether the caller still needs the result.
-        is_exact: whether each row must have the values, to the last bit, that it has when it runs alone. A job that need
-            not be exact is never joined with other jobs, so that its values do not depend on what else is running.
+        is_exact: whether each row runs by itself, unless the executable is not exact. Any other job is never joined with
+            other jobs, so that its values do not depend on what else is running.
         future: gets the result.
         submitted: when the job was made, on the clock of `time.monotonic`.
     """
@@ -138,15 +138,15 @@ class Batch:
     def is_alone(self) -> bool:
         """Whether it must run without other batches.
 
-        Where a layer gives a single image other last bits than a batch (see `graph.runtime.batch_invariance`), the images
-        of an exact batch run one by one anyway, and joining would only make each job wait for the others. The values of
-        a batch that need not be exact depend on which rows it has, so no other rows may join.
+        The images of an exact batch run one by one (see `graph.runtime.batch_invariance`), and joining would only make each
+        job wait for the others. The values of a batch that need not be exact depend on which rows it has, so no other
+        rows may join.
         """
         return not (self.is_exact and self.executable.batches(self.taps, self.input_shapes))
 
     @property
     def is_exact(self) -> bool:
-        """Whether each row must have the values, to the last bit, that it has when it runs alone."""
+        """Whether each row runs by itself, unless the executable is not exact."""
         return all(job.is_exact for job in self.jobs)
 
     @property

@@ -60,9 +60,13 @@ class GradientBatch(Batch):
         """Whether it must run without other batches.
 
         Where a model mixes the images of a batch, or the source is the same for all images, a gradient belongs to one
-        image only if it runs alone.
+        image only if it runs alone. Exact ones run one by one, so that joining would only make each wait for the others.
         """
-        apart = self.derivative.target.tensor.mixed or not self.derivative.source.tensor.batched
+        apart = (
+            self.executable.is_exact
+            or self.derivative.target.tensor.mixed
+            or not self.derivative.source.tensor.batched
+        )
         return apart or not self.is_exact
 
     @property

@@ -44,7 +44,7 @@ class LocalEngine:
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
         trusted: whether the makers of the models are trusted: SavedModels are programs.
-        exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        exact: whether each image runs by itself, whatever images come together; see `Executable`.
         graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
         control: which models are in memory, and who may change that.
         watch: the layers whose statistics are kept, whatever is requested.

@@ -113,7 +113,7 @@ def assemble(
         source: of the model.
         prepared: from `LoaderProcess.load`, or from `prepare` in this process.
         plan_bytes: memory for the plans that it keeps.
-        exact: whether values are the same to the last bit, whatever runs together; see `Executable`.
+        exact: whether each image runs by itself, whatever images come together; see `Executable`.
         rewrites: what makes its plans faster. They are checked on an example, and left out if they change values.
         watched: chooses the layers that are watched.
 

@@ -18,13 +18,16 @@ from layerscope.execution.scheduler import Scheduler
 
 @pytest.fixture
 def plain():
-    """Four convolutions, each about as much work as the others, in an executable without any plan."""
+    """Four convolutions, each about as much work as the others, in an executable without any plan.
+
+    It is not exact, so that different images share runs.
+    """
     keras.utils.set_random_seed(1)
     start = keras.Input((12, 12, 3), name="start")
     hidden = start
     for number in range(4):
         hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name=f"conv{number}")(hidden)
-    with ready(keras.Model(start, layers.Flatten(name="flat")(hidden))) as model:
+    with ready(keras.Model(start, layers.Flatten(name="flat")(hidden)), exact=False) as model:
         yield model
 
 
@@ -127,7 +130,7 @@ def assert_right(model, jobs, futures):
         arrays = future.result(60).arrays
         assert len(arrays) == len(expected)
         for array, wanted in zip(arrays, expected, strict=True):
-            np.testing.assert_array_equal(array, wanted)
+            np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)
             # Whoever keeps it does not keep the whole batch.
             assert not isinstance(array.base, np.ndarray)
 

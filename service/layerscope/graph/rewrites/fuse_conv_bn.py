@@ -12,8 +12,7 @@ The rewrite is valid where all of this holds; otherwise the graph is left as it 
 - the convolution has one group of channels: grouped ones have other last bits with an activation than without;
 - nothing but the activation reads the normalization, or the two are not fused with each other.
 
-Which operations are fused does not depend on what is fetched, so that values are the same to the last bit whatever else a
-request wants. Where the output of the convolution itself is fetched, it is computed a second time. TensorFlow's own
+Which operations this fuses does not depend on what is fetched, but what TensorFlow itself fuses does. Where the output of the convolution itself is fetched, it is computed a second time. TensorFlow's own
 optimizer would not fuse there, and the values behind would have other last bits.
 
 Zero padding in front, as networks with strides have it, is left to the convolution where that pads with the same zeros.

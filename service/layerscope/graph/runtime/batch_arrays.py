@@ -78,11 +78,6 @@ def fitted_weights(target: Tap, weights: Array, batch: int) -> Array:
     return np.asarray(weights, np.dtype(target.tensor.dtype))
 
 
-def same_bits(found: Array, expected: Array) -> bool:
-    """Whether two arrays are the same to the last bit."""
-    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
-
-
 def same_but_for_rounding(found: Array, expected: Array) -> bool:
     """Whether two arrays differ only as the same sums in another order do."""
     if found.shape != expected.shape:

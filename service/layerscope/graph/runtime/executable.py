@@ -35,10 +35,12 @@ _SIZES_KEPT = 64
 class Executable:
     """Runs one traced model: fetches, feeds and differentiates by its taps. Safe to use from many threads.
 
-    The values of an image are those it has when it runs alone, to the last bit: a batch is taken apart where
-    TensorFlow computes it in another way than a single image, see `layerscope.graph.runtime.batch_invariance`, or where
-    the model mixes the images of a batch. If not `exact`, it is taken apart only where the difference is more than
-    rounding.
+    The values of an image are those it has when it runs alone, also where the model mixes the images of a batch: if
+    `exact`, images run one by one. If not, they run together where that changes values by no more than rounding, see
+    `layerscope.graph.runtime.batch_invariance`.
+
+    Which taps are fetched together can change the last bits either way, because TensorFlow fuses operations by what is
+    fetched.
 
     The weights stay in the memory of `prepared`, which the executable keeps until it is closed.
 
@@ -50,6 +52,7 @@ class Executable:
 
     Attributes:
         inputs: what the model is called with.
+        is_exact: whether images run one by one, but for runs that need not be exact.
         plans: which plans there are, and how to compile them before a run needs them.
         inspection: shapes, cost estimates and dependencies of the taps.
     """
@@ -69,7 +72,7 @@ class Executable:
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._invariance = BatchInvariance(_run_plan)
-        self._exact = exact
+        self.is_exact = exact
 
     def run(
         self,
@@ -103,7 +106,7 @@ class Executable:
             *(fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
         ]
         plan = self.plans.for_run(taps, feeds, [value.shape[1:] for value in values])
-        return self._invariance.fetch(plan, taps, values, exact=exact and self._exact)
+        return self._invariance.fetch(plan, taps, values, exact=exact and self.is_exact)
 
     def gradient(
         self,
@@ -147,7 +150,7 @@ class Executable:
         # a value that mixes images be told apart by image.
         if not (source.tensor.batched and target.tensor.batched) or target.tensor.mixed:
             return self._invariance.fetch_by_image(plan, (source,), arrays)[0]
-        return self._invariance.fetch(plan, (source,), arrays, exact=exact and self._exact)[0]
+        return self._invariance.fetch(plan, (source,), arrays, exact=exact and self.is_exact)[0]
 
     def run_between(self, sources: Mapping[Tap, Array], target: Tap) -> Array:
         """Run only the layers between some taps and another.
@@ -169,12 +172,11 @@ class Executable:
         return delivered(target, found, len(arrays[0]))
 
     def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
-        """Whether images may run together for `taps`, as far as is known: the first batch tells."""
+        """Whether images may run together for `taps`: never if exact, else as far as is known, the first batch tells."""
+        if self.is_exact or any(tap.tensor.mixed for tap in taps):
+            return False
         plan = self.plans.find(taps, input_shapes)
-        mixed = any(tap.tensor.mixed for tap in taps)
-        return not mixed and (
-            plan is None or self._invariance.is_invariant(plan, taps, input_shapes, exact=self._exact)
-        )
+        return plan is None or self._invariance.is_invariant(plan, taps, input_shapes)
 
     def close(self) -> None:
         """Free all memory. The executable cannot be used afterwards."""
