@@ -209,3 +209,47 @@ def test_an_input_that_takes_no_images_has_nothing_to_draw_over(gallery: Gallery
 
     assert answer.status_code == 422
     assert answer.json()["code"] == "no_picture"
+
+
+@pytest.fixture(scope="module")
+def siamese(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One layer that is called for each of two pictures."""
+    directory = tmp_path_factory.mktemp("models")
+    folder = directory / "twins" / "1"
+    folder.mkdir(parents=True)
+    pictures = [keras.Input((16, 16, 3), name=name) for name in ("left", "right")]
+    look = layers.Conv2D(2, 3, activation="relu", bias_initializer="ones", name="look")
+    seen = [layers.GlobalAveragePooling2D()(look(each)) for each in pictures]
+    keras.Model(pictures, layers.Dense(2, name="kind")(layers.Concatenate()(seen))).save(
+        folder / "model.keras"
+    )
+    (folder / "layerscope.json").write_text('{"preprocessing": {"preset": "unit"}}', "utf-8")
+    with TestClient(create_app(Settings(models=directory))) as http:
+        yield http
+
+
+@pytest.mark.parametrize(
+    "resource", ["overlay.png", "attributions/hirescam.png", "attributions/eigencam.png"]
+)
+def test_the_picture_under_a_map_is_the_one_the_layer_saw(siamese: TestClient, resource: str) -> None:
+    (left, _), right = picture(), Image.new("RGB", (16, 16), (9, 200, 30))
+    file = io.BytesIO()
+    right.save(file, "PNG")
+    files = {"left": left, "right": file.getvalue()}
+
+    def below(layer: str, **options: str) -> tuple[Pixels, str]:
+        form = {"layer": layer, "alpha": "0", **options}
+        answer = siamese.post(f"/v1/models/twins/{resource}", files=files, data=form)
+        assert answer.status_code == 200, answer.text
+        drawn = Image.open(io.BytesIO(answer.content))
+        return np.asarray(drawn.convert("RGB")), drawn.info["input"]  # type: ignore[attr-defined]
+
+    sent = {"left": np.asarray(Image.open(io.BytesIO(left))), "right": np.asarray(right)}
+    # Keras calls the layer for the second picture first.
+    for wanted, given in (
+        ("right", below("look")),
+        ("left", below("look:1")),
+        ("right", below("look:1", input="right")),
+    ):
+        np.testing.assert_array_equal(given[0], sent[wanted])
+        assert given[1] == wanted

@@ -137,13 +137,10 @@ class HeatMapOverlay(_Attribution[HeatPictureOptions]):
 
     options_model = HeatPictureOptions
 
-    @cached_property
-    def _overlay(self) -> Overlay:
-        model = self.service.engine.describe(self.model)
-        return Overlay(model, self.sources, self.options, self.limits)
-
     def admit(self, plan: QueryPlan) -> int:
         """Check that there is one image, and that the picture is not too large."""
+        pictured = plan.pictured.get(plan.map_of(self.method.name).address)
+        self._overlay = Overlay(plan.model, self.sources, self.options, self.limits, pictured)
         return self._overlay.rendering_bytes(plan.map_of(self.method.name))
 
     def make(self, result: Result) -> ResponseBody:

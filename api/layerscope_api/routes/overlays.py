@@ -1,7 +1,5 @@
 """Overlays: a feature map that is drawn over the image."""
 
-from functools import cached_property
-
 from fastapi import APIRouter, Response
 
 from layerscope.execution.interface import Query, QueryPlan, Result
@@ -22,11 +20,6 @@ class FeatureMapOverlay(Endpoint[OverlayOptions]):
 
     options_model = OverlayOptions
 
-    @cached_property
-    def _overlay(self) -> Overlay:
-        model = self.service.engine.describe(self.model)
-        return Overlay(model, self.sources, self.options, self.limits)
-
     def query(self) -> Query:
         """The layer of the map."""
         return Query(model=self.model, sources=self.sources, layers=[self.options.layer])
@@ -34,6 +27,8 @@ class FeatureMapOverlay(Endpoint[OverlayOptions]):
     def admit(self, plan: QueryPlan) -> int:
         """Check that there is one map, one image, and that the picture is not too large."""
         require_one_map(plan.specs, self.options.layer, self.options.channel)
+        pictured = plan.pictured.get(plan.specs[0].address)
+        self._overlay = Overlay(plan.model, self.sources, self.options, self.limits, pictured)
         return self._overlay.rendering_bytes(plan.specs[0])
 
     def make(self, result: Result) -> ResponseBody:

@@ -84,7 +84,7 @@ class BackgroundOptions(ColorOptions):
     input: str | None = Field(
         default=None,
         max_length=200,
-        description="the input whose picture it is; left out, the first that takes images",
+        description="the input whose picture it is; left out, the first image that the map is computed from",
     )
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="how much the colours cover the picture, from 0 to 1"

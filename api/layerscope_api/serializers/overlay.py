@@ -28,17 +28,26 @@ class Overlay:
         sources: one image.
         options: how the overlay looks.
         limits: the limits in force.
+        pictured: the input with the image that the map was computed from; the option `input` overrides it.
 
     Raises:
         LayerscopeError: the image cannot be drawn over, see `OverlayBackground`.
     """
 
     def __init__(
-        self, model: ModelDescription, sources: Sources, options: BackgroundOptions, limits: Limits
+        self,
+        model: ModelDescription,
+        sources: Sources,
+        options: BackgroundOptions,
+        limits: Limits,
+        pictured: str | None,
     ) -> None:
         self._options = options
         self._limits = limits
-        self._background = OverlayBackground(model, sources, limits, on=options.on, input_name=options.input)
+        self._background = OverlayBackground(
+            model, sources, limits, on=options.on, input_name=options.input or pictured
+        )
+        self.input_name = options.input or pictured or model.inputs[0].name
         self._layout = overlay_layout(self._background.size, options.picture_options())
 
     def rendering_bytes(self, spec: TensorSpec) -> int:
@@ -68,7 +77,7 @@ class Overlay:
             limits=self._limits,
             alpha=self._options.alpha,
             interpolation=self._options.interpolation,
-            metadata=metadata,
+            metadata={**metadata, "input": self.input_name},
             form=form,
         )
 

@@ -124,9 +124,29 @@ def plan_of(
         layers=layers,
         computation=computation,
         refusal=refusal,
+        pictured=_pictured(workload.model, [tap.address for tap in workload.taps], maps or {}),
         maps=maps or {},
         refused_methods=refused_methods or {},
     )
+
+
+def _pictured(model: LoadedModel, addresses: Sequence[str], maps: Mapping[str, TensorSpec]) -> dict[str, str]:
+    """For each address of a layer or heat map, the first input with an image that it is computed from."""
+    described = model.description
+    inputs = [
+        (each.name, tap)
+        for each, tap in zip(described.inputs, described.taps.select(["input"]), strict=True)
+        if described.preprocessing[each.name] is not None
+    ]
+    found = {}
+    for address in dict.fromkeys([*addresses, *(spec.address for spec in maps.values())]):
+        tap = described.taps[address]
+        for name, start in inputs:
+            # With one image there is nothing to tell apart.
+            if len(inputs) == 1 or model.executable.inspection.depends(tap, start):
+                found[address] = name
+                break
+    return found
 
 
 def fixed_sizes(model: ModelDescription) -> list[Shape]:

@@ -65,6 +65,8 @@ class QueryPlan:
         layers: the layers that are asked for, and those that attributions are made of.
         computation: the memory that it would take; None where only a run can tell.
         refusal: why it may not be computed; None if it may, or if only a run can tell.
+        pictured: for each layer and heat map, by address, the input with the image that it was computed from: the first, if
+            there are several. Layers that are computed from no image are left out.
         maps: the shape of the heat maps of each attribution, by name of the method.
         refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
     """
@@ -74,6 +76,7 @@ class QueryPlan:
     layers: tuple[LayerPlan, ...]
     computation: Computation | None
     refusal: AnswerTooLarge | None
+    pictured: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, TensorSpec] = field(default_factory=dict)
     refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
 
