@@ -1,78 +1,21 @@
 """Models that are sent: checked, tried, stored whole or not at all, and served. M01, M06, M10, M12, M13 over HTTP."""
 
 import asyncio
-import fcntl
 import io
 import json
-import os
 import resource
-import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from requests_made import PNG, SEVEN
+from sent_models import BINARY, DECLARATION, DEMO, UPLOAD, Store, demo_with, saved, started
 from starlette.testclient import TestClient
 from starlette.types import Message
-
-from layerscope.demo import MODELS
-from layerscope.limits import Limits
-from layerscope_api.context.settings import Settings
-from layerscope_api.server.app import create_app
-
-DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
-DECLARATION = json.loads((MODELS / "digits" / "1" / "layerscope.json").read_text("utf-8"))
-BINARY = {"Content-Type": "application/octet-stream"}
-
-UPLOAD = {
-    "type": "http",
-    "method": "POST",
-    "path": "/v1/models",
-    "query_string": b"name=x",
-    "headers": [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")],
-}
-"""The scope of a request that sends a model, for those whose body comes as no client sends it."""
-
-
-@dataclass(frozen=True)
-class Store:
-    """A service that takes models, and its directory."""
-
-    http: TestClient
-    models: Path
-
-    def send(self, content: Any, name: str, headers: dict[str, str] = BINARY, **options: Any) -> Any:
-        return self.http.post(
-            "/v1/models", content=content, headers=headers, params={"name": name, **options}
-        )
-
-    def send_form(self, files: Any, **fields: Any) -> Any:
-        return self.http.post("/v1/models", files=files, data=fields)
-
-    def predicted(self, model: str) -> Any:
-        return self.http.post(f"/v1/models/{model}/predictions", content=SEVEN, headers=PNG)
-
-    def versions(self, name: str) -> dict[int, str]:
-        rows = [row for row in self.http.get("/v1/models").json()["models"] if row["name"] == name]
-        return {each["version"]: each["state"] for row in rows for each in row["versions"]}
-
-    def tree(self) -> set[str]:
-        return {str(path.relative_to(self.models)) for path in self.models.rglob("*")}
-
-
-@contextmanager
-def started(models: Path, **limits: int) -> Iterator[Store]:
-    settings = Settings(models=models, control="explicit", allow_upload=True, limits=Limits(**limits))
-    with TestClient(create_app(settings), raise_server_exceptions=False) as http:
-        yield Store(http, models)
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +28,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def _nothing_is_left(store: Store) -> Iterator[None]:
     yield
     assert list((store.models / ".incoming").iterdir()) == []
-
-
-def demo_with(change: Any) -> bytes:
-    """The demo model with other weights."""
-    model = keras.models.load_model(MODELS / "digits" / "1" / "model.keras")
-    model.set_weights([change(weights) for weights in model.get_weights()])
-    return saved(model)
-
-
-def saved(model: Any) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        model.save(path)
-        return path.read_bytes()
 
 
 def test_a_model_is_sent_and_answers(store: Store) -> None:
@@ -283,35 +212,6 @@ def test_m13_no_room_on_the_disk(store: Store) -> None:
     assert store.send(DEMO, "full").status_code == 201
 
 
-def test_m13_no_room_under_the_quota(tmp_path: Path) -> None:
-    quota = 2 * len(DEMO) + 50_000
-    with started(tmp_path, model_store_bytes=quota) as store:
-        assert store.send(DEMO, "one").status_code == 201
-        assert store.send(DEMO, "twin").status_code == 201, "it is stored once"
-        assert store.send(demo_with(np.negative), "other").status_code == 201
-        before = store.tree()
-        answer = store.send(DEMO, "full")
-        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
-        assert answer.json()["details"]["limit"] == quota
-        assert store.tree() == before
-        assert store.predicted("one").status_code == 200
-        assert store.http.delete("/v1/models/other@1").status_code == 204
-        assert store.send(DEMO, "full").status_code == 201
-
-
-def test_h02_a_body_that_is_longer_than_any_model(tmp_path: Path) -> None:
-    with started(tmp_path, model_file_bytes=100_000, body_bytes=1_000) as store:
-        long = b"PK\x03\x04" + bytes(2 << 20)
-        for content in (long, iter([long])):
-            answer = store.send(content, "long")
-            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-            assert answer.headers["connection"] == "close"
-        answer = store.send(DEMO, "long")
-        assert (answer.status_code, answer.json()["code"]) == (422, "model_too_large")
-        assert store.http.post("/v1/images", content=bytes(2_000), headers=PNG).status_code == 413
-        assert store.tree() == {".incoming"}
-
-
 def test_a_service_that_takes_no_models(http: TestClient) -> None:
     """It says so before it reads any."""
 
@@ -358,55 +258,3 @@ def test_who_goes_away_while_sending_leaves_nothing(store: Store) -> None:
 
     assert asyncio.run(ask()) == []
     assert store.tree() == before
-
-
-def test_what_is_answered_with_504_is_not_stored(tmp_path: Path) -> None:
-    """Something holds the lock of the store, from when the file is checked until the answer has come."""
-    with started(tmp_path, model_check_seconds=6, model_open_seconds=6) as store:
-        with ThreadPoolExecutor(1) as threads:
-            sent = threads.submit(store.send, DEMO, "late")
-            while not list(tmp_path.glob(".incoming/*/model.keras")) or list(
-                tmp_path.glob(".incoming/*/.check-*")
-            ):
-                time.sleep(0.01)
-            lock = os.open(tmp_path / ".incoming", os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            answer = sent.result()
-            os.close(lock)
-        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
-    assert {path.name for path in tmp_path.iterdir()} == {".incoming"}, (
-        "the service has ended all it had begun"
-    )
-    assert list((tmp_path / ".incoming").iterdir()) == []
-
-
-def test_m13_a_directory_that_is_gone(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    models.mkdir()
-    with started(models) as store:
-        (models / ".incoming").rmdir()
-        assert store.send(DEMO, "first").status_code == 201, "it is made again"
-        models.rename(tmp_path / "elsewhere")
-        for answer in (
-            store.send(DEMO, "second"),
-            store.send_form({"model": ("m.keras", DEMO)}, name="second"),
-            store.http.post("/v1/models/first/load"),
-            store.http.delete("/v1/models/first@1"),
-        ):
-            assert (answer.status_code, answer.json()["code"]) == (503, "source_unreachable"), answer.text
-        assert store.predicted("first").status_code == 200
-        assert not models.exists()
-        (tmp_path / "elsewhere").rename(models)
-        assert store.send(DEMO, "first").status_code == 200
-
-
-def test_r04_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
-    with started(tmp_path) as store:
-        store.send(DEMO, "kept")
-        store.http.put("/v1/models/kept@1/labels/stable")
-        answer = store.predicted("kept")
-    settings = Settings(models=tmp_path)
-    with TestClient(create_app(settings)) as http:
-        again = Store(http, tmp_path).predicted("kept@stable")
-        assert again.json() == answer.json()
-        assert again.headers["x-model-digest"] == answer.headers["x-model-digest"]
