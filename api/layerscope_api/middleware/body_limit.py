@@ -4,7 +4,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import BodyTooLarge, LayerscopeError
-from layerscope_api.context.account import account_of
+from layerscope_api.context.account import account_of, close_account
 from layerscope_api.responses.errors import early_error_response
 
 MODEL_UPLOAD = ("POST", "/v1/models")
@@ -49,7 +49,6 @@ class BodyLimitMiddleware:
             return
         received = 0
         is_refused = False
-        account = account_of(scope)
 
         async def counting_receive() -> Message:
             nonlocal received, is_refused
@@ -59,7 +58,8 @@ class BodyLimitMiddleware:
             try:
                 if received > limit:
                     raise too_long(received, limit)
-                account.receive(0 if is_model else _COPIES * size)
+                if size and not is_model:
+                    account_of(scope).receive(_COPIES * size)
             except LayerscopeError:
                 is_refused = True
                 raise
@@ -74,7 +74,7 @@ class BodyLimitMiddleware:
         try:
             await self._app(scope, counting_receive, closing_send)
         finally:
-            account.close()
+            close_account(scope)
 
 
 def _too_long(size: int, limit: int) -> BodyTooLarge:

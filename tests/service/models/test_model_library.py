@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from text_models import EXPLICIT, POLL, load, states, text_of
 
-from layerscope.errors import ControlRefused, ModelLoading, ModelNotFound, ModelNotLoaded, ModelRefused
+from layerscope.errors import (
+    ControlRefused,
+    ModelLoading,
+    ModelNotFound,
+    ModelNotLoaded,
+    ModelRefused,
+    SourceUnreachable,
+)
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.library import Library
@@ -214,7 +221,7 @@ def test_a_directory_that_cannot_be_looked_at_costs_nothing(tmp_path, start):
     library = Library(Path(tmp_path, "models"), load, Limits(), POLL, trusted=False)
     library.open(lambda _: None)
     (tmp_path / "models").rename(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="models"):
+    with pytest.raises(SourceUnreachable, match="directory of models"):
         library.poll()
     assert states(library) == {"a@1": "ready"}
     library.close()

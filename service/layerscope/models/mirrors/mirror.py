@@ -9,6 +9,7 @@ opens the files it led to then, so it never mixes files of two states; they are 
 process at a time refreshes the directory.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from layerscope.errors import LayerscopeError, ModelRefused, StorageFull
+from layerscope.errors import LayerscopeError, ModelRefused, SourceUnreachable, StorageFull
 from layerscope.limits import Limits
 from layerscope.models.directory import FETCHED, Key, is_model_name, is_version
 from layerscope.models.durable import storing, synchronise_folder, write_durably
@@ -28,6 +29,8 @@ from layerscope.models.mirrors.places import Files, Place
 from layerscope.models.mirrors.transfer import Bounds, fetch
 
 logger = logging.getLogger(__name__)
+
+_ERRORS_OF_NAMES = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENOTDIR})
 
 KEPT_SECONDS = 600
 
@@ -94,7 +97,7 @@ class Mirror:
             known = Fetched()
         if known.is_of(files):
             return known.size
-        with _storable(key), tempfile.TemporaryDirectory(dir=self._incoming) as arriving:
+        with _storable(key, self._incoming), tempfile.TemporaryDirectory(dir=self._incoming) as arriving:
             folder = Path(arriving) / f"{key[0]}-{key[1]}-{time.time_ns()}"
             fetched = fetch(self.place, files, folder, bounds, known, here)
             if fetched.has_equal_content(known):
@@ -148,15 +151,21 @@ class Mirror:
 
 
 @contextmanager
-def _storable(key: Key) -> Iterator[None]:
+def _storable(key: Key, incoming: Path) -> Iterator[None]:
     """Turn a file name that the disk refuses into an error of its version, and not of the whole refresh.
 
     Raises:
         ModelRefused: a file has such a name.
-        StorageFull, ControlRefused: see `storing`.
+        SourceUnreachable, StorageFull, ControlRefused: see `storing`.
     """
     try:
         with storing():
             yield
+    except SourceUnreachable as error:
+        # A name that is taken, or whose folder is a file, looks like a folder that is gone: the folder itself tells which.
+        is_name = isinstance(error.__cause__, OSError) and error.__cause__.errno in _ERRORS_OF_NAMES
+        if not (is_name and incoming.is_dir()):
+            raise
+        raise ModelRefused(f"A file of {key[0]}@{key[1]} cannot be stored under its name.") from error
     except (OSError, ValueError) as error:
         raise ModelRefused(f"A file of {key[0]}@{key[1]} cannot be stored under its name.") from error
