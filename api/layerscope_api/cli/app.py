@@ -15,7 +15,7 @@ from layerscope import __version__
 from layerscope.errors import LayerscopeError
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
-from layerscope_api.cli.start_messages import only_news
+from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
 from layerscope_api.middleware.trusted_hosts import is_loopback
@@ -107,7 +107,7 @@ def serve(
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
-    with only_news():
+    with without_info_messages():
         # TensorFlow takes seconds to import; --help should not.
         from layerscope_api.server.process import CannotListen  # noqa: PLC0415
         from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
@@ -130,7 +130,7 @@ def layers(
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
 ) -> None:
     """List the taps of a model file."""
-    with only_news():
+    with without_info_messages():
         from layerscope.graph.loading.prepare import prepare  # noqa: PLC0415
         from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
         from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
@@ -155,7 +155,7 @@ def layers(
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    with only_news():
+    with without_info_messages():
         from layerscope_api.server.app import create_app  # noqa: PLC0415 - see serve
 
     document: dict[str, Any] = create_app(Settings()).openapi()

@@ -13,7 +13,7 @@ from layerscope.models.control import Control
 from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
 from layerscope.models.validation import InputReport, Report, check
-from layerscope_api.cli.start_messages import only_news
+from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.context.settings import Settings
 from layerscope_api.observability.console import PlainConsole
 
@@ -60,7 +60,7 @@ def add_file(
 
     It is there whole or not at all, whatever happens meanwhile. The same file again is the version that it was.
     """
-    with only_news():
+    with without_info_messages():
         from layerscope.execution.local_engine import LocalEngine  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     try:

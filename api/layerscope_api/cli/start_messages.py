@@ -1,4 +1,4 @@
-"""The messages that TensorFlow prints while it is imported, without those that are no news to anybody."""
+"""Messages that TensorFlow prints while it is imported: those of the level INFO are dropped."""
 
 import os
 import re
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STDERR = 2
-_NO_NEWS = re.compile(
+_INFO_LINE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\)|I\d{4} |To enable the following instructions:"
 )
 """The beginnings of lines of the level INFO, and of what belongs to them."""
 
 
 @contextmanager
-def only_news() -> Iterator[None]:
+def without_info_messages() -> Iterator[None]:
     """Keep lines of the level INFO from standard error until the end of the block, where TensorFlow is imported.
 
-    `TF_CPP_MIN_LOG_LEVEL` does not silence all of them. They are dropped by a process of its own, so that the last words
+    `TF_CPP_MIN_LOG_LEVEL` does not silence all of them. A forked process drops them, so that the last lines
     of an import that crashes are still printed. Nothing is dropped if the operator asked for them with that variable.
     """
     if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
@@ -28,7 +28,7 @@ def only_news() -> Iterator[None]:
     process = os.fork()
     if process == 0:
         os.close(writer)
-        _pass_news_on(reader)
+        _forward_other_lines(reader)
         os._exit(0)
     os.close(reader)
     kept = os.dup(_STDERR)
@@ -43,8 +43,8 @@ def only_news() -> Iterator[None]:
         os.waitpid(process, 0)
 
 
-def _pass_news_on(reader: int) -> None:
+def _forward_other_lines(reader: int) -> None:
     with os.fdopen(reader, "rb") as lines:
         for line in lines:
-            if not _NO_NEWS.match(line):
+            if not _INFO_LINE.match(line):
                 os.write(_STDERR, line)

@@ -26,15 +26,15 @@ def validity_headers(
 ) -> dict[str, str]:
     """The headers with which a client can keep the answer and ask whether it is still valid.
 
+    An exact version never changes, so its answers can be kept without asking. The version that a plain name or a label
+    means can change at any time.
+
     Args:
         request: the HTTP request.
         service: how it is set up.
         reference: the model as the caller wrote it.
         model: the version that answers.
         parsed: the options and inputs of the request.
-
-    An exact version never changes, so its answers can be kept without asking. The version that a plain name or a label
-    means can change at any time.
     """
     is_exact = reference == f"{model.name}@{model.version}"
     kept = f"max-age={service.settings.max_age_seconds}, immutable" if is_exact else "no-cache"
