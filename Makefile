@@ -55,10 +55,10 @@ bench-peers: .venv/.dev ## Measure against other software, each in an environmen
 	$(BIN)/python benchmarks/run.py peers
 
 requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade moves to the newest versions)
-	$(COMPILE) pyproject.toml --extra cpu --extra tracing -o requirements/runtime.txt
-	$(COMPILE) pyproject.toml --extra gpu --extra tracing -c requirements/runtime.txt -o requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra keras2 --extra tracing -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra gpu --extra keras2 --extra tracing -c requirements/runtime.txt -o requirements/gpu.txt
 	$(COMPILE) --group build -c requirements/runtime.txt -o requirements/build.txt
-	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --group dev \
+	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --extra keras2 --group dev \
 		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove .venv, caches and builds
