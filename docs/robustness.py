@@ -39,7 +39,7 @@ ROWS = {
     "I09": ("`.npy` with pickles, wrong, empty and huge shapes, unusual types; NaN, foreign byte and axis order", "422; the last three are fed unchanged"),
     "H01": ("bodies that are hard on JSON parsers", "400, 413 or 422, in less than a kibibyte"),
     "H02": ("long bodies: without a key, with a key, of unknown length", "401 before a byte is read; 413, and the connection is closed"),
-    "H03": ("idle, partial and slow requests on 500 connections", "408, and closed; other callers are answered meanwhile"),
+    "H03": ("idle, partial and slow requests on 500 connections; more connections than the process may open files", "408, or closed; other callers are answered meanwhile"),
     "H04": ("long headers; no Host header, two of them, and foreign ones", "431, 400, 403"),
     "H05": ("names that are paths", "404 or 422; no file is touched"),
     "H06": ("pages of other origins", "403 for changes; answers only for allowed origins"),

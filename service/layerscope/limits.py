@@ -18,6 +18,12 @@ def _limit(default: int, unit: str, meaning: str) -> int:
 class Limits:
     """The limits in force. All are integers above zero; the metadata of each field give its unit and meaning."""
 
+    connections: int = _limit(
+        768,
+        "connections",
+        "most open connections of a process, and never more than three quarters of the files that it may open; one more"
+        " closes the one that was idle for longest",
+    )
     header_bytes: int = _limit(16 * 1024, "bytes", "longest request line and headers together")
     sender_milliseconds: int = _limit(
         10_000,

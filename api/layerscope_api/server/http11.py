@@ -8,7 +8,6 @@ incomplete: a long header that arrives in one read is accepted. Both let a clien
 import asyncio
 import re
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -18,13 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, SlowSender
 from layerscope.limits import Limits
 from layerscope_api.responses.errors import error_body, status_of
-
-_LINGER_SECONDS = 5
-"""How long a connection is still read after it was closed for sending."""
-
-_PROGRESS_BYTES = 64 * 1024
-"""The bytes of a body that must arrive within each period of `sender_milliseconds`, and those of an answer that must be taken
-within each period of `receiver_milliseconds`."""
+from layerscope_api.server.connections import Connections
+from layerscope_api.server.lingering import PROGRESS_BYTES, LingeringTransport
 
 _TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
 """A line that ends without CR, or that continues the one before."""
@@ -40,10 +34,11 @@ class BoundedProtocol(H11Protocol):
     which the service itself has paused reading does not count.
     """
 
-    def __init__(self, limits: Limits, **wiring: Any) -> None:
+    def __init__(self, limits: Limits, open_connections: Connections, **wiring: Any) -> None:
         super().__init__(**wiring)
         self.conn: h11.Connection = _BoundedConnection(limits.header_bytes)
         self._limits = limits
+        self._open_connections = open_connections
         self._deadline: asyncio.TimerHandle | None = None
         self._received = 0
         self._received_before = 0
@@ -56,9 +51,11 @@ class BoundedProtocol(H11Protocol):
         )
         super().connection_made(closing_gently)
         self._start_deadline()
+        self._open_connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadlines, and let go of the request, which would live on until the garbage collector comes."""
+        self._open_connections.remove(self)
         self._stop_deadline()
         super().connection_lost(exc)
         transport: Any = self.transport
@@ -70,6 +67,7 @@ class BoundedProtocol(H11Protocol):
         """Parse the bytes; start the deadline if the request is not complete, stop it if it is."""
         if self.transport.is_closing():
             return
+        self._open_connections.note(self)
         self._received += len(data)
         super().data_received(data)
         if not (self._awaits_body() or self._awaits_headers()):
@@ -96,6 +94,21 @@ class BoundedProtocol(H11Protocol):
             error = InvalidRequest("This is not HTTP/1.1: well-formed lines and one Host header are needed.")
         self._refuse(error)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no request, or not the whole head of one."""
+        return self.transport.is_closing() or self.cycle is None or self.cycle.response_complete
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing is done until the client sends more of its request, or takes more of its answer."""
+        awaits_body = self._awaits_body() and not self.flow.read_paused
+        return self.is_idle or awaits_body or self.flow.write_paused
+
+    def give_up(self) -> None:
+        """Close the connection at once: its file is needed for another."""
+        self.transport.abort()
+
     def _is_receiving(self) -> bool:
         return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
 
@@ -119,7 +132,7 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         progress = self._received - self._received_before
-        if self._awaits_body() and (self.flow.read_paused or progress >= _PROGRESS_BYTES):
+        if self._awaits_body() and (self.flow.read_paused or progress >= PROGRESS_BYTES):
             # The sender is fast enough, or the service itself does not read: another period.
             self._start_deadline()
         elif self._awaits_body() or self._awaits_headers():
@@ -216,95 +229,3 @@ def _require_one_reading(request: h11.Request, head: bytes) -> None:
 def _size(request: h11.Request) -> int:
     fields = sum(len(name) + len(value) + _HEADER_SEPARATORS_BYTES for name, value in request.headers)
     return len(request.target) + fields
-
-
-class LingeringTransport:
-    """A transport with a lingering close: it ends sending at once, and reads on for a while if the client still sends.
-
-    It also has a deadline for the receiver: a client that does not take its answer is given up, whatever is left of it.
-
-    If a socket is closed while received bytes are unread, the kernel sends RST instead of FIN. A client that gets an RST
-    discards the bytes it has not read yet, and these are the error response that says why a long body was refused. So the
-    rest of the request is received, and the protocol discards it.
-
-    Args:
-        transport: the transport of the connection.
-        loop: its event loop.
-        is_sending: whether the client has not sent all of its request.
-        receiver_seconds: within each period of so many seconds, the client must take 64 KiB or what there is.
-    """
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        is_sending: Callable[[], bool],
-        receiver_seconds: float,
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._is_sending = is_sending
-        self._receiver_seconds = receiver_seconds
-        self._end: asyncio.TimerHandle | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._written = 0
-        self._taken_before = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; start the deadline of the receiver if they are not all on their way."""
-        self._transport.write(data)
-        self._written += len(data)
-        if self._deadline is None and self._transport.get_write_buffer_size():
-            self._start_deadline()
-
-    def release(self) -> None:
-        """Stop the deadline, and let go of the protocol: the connection is lost."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._is_sending = _is_sending_nothing
-
-    def _taken(self) -> int:
-        """The bytes that the client, or the buffers of the system, have taken."""
-        return self._written - self._transport.get_write_buffer_size()
-
-    def _start_deadline(self) -> None:
-        self._taken_before = self._taken()
-        self._deadline = self._loop.call_later(self._receiver_seconds, self._expire)
-
-    def _expire(self) -> None:
-        self._deadline = None
-        if not self._transport.get_write_buffer_size():
-            return
-        if self._taken() - self._taken_before >= _PROGRESS_BYTES:
-            self._start_deadline()
-        else:
-            self._transport.abort()
-
-    def is_closing(self) -> bool:
-        """Whether the transport is closed for sending."""
-        return self._end is not None or self._transport.is_closing()
-
-    def close(self) -> None:
-        """Send the buffered bytes and close: at once, or after `_LINGER_SECONDS` if the client still sends.
-
-        A second call closes at once.
-        """
-        if self.is_closing() or not self._is_sending() or not self._transport.can_write_eof():
-            self.close_now()
-            return
-        self._transport.write_eof()
-        self._transport.resume_reading()
-        self._end = self._loop.call_later(_LINGER_SECONDS, self._transport.close)
-
-    def close_now(self) -> None:
-        """Send the buffered bytes, then close without lingering."""
-        if self._end is not None:
-            self._end.cancel()
-        self._transport.close()
-
-
-def _is_sending_nothing() -> bool:
-    return False

@@ -1,5 +1,6 @@
 """The process that serves: it answers probes at once, loads the models meanwhile, and drains before it ends."""
 
+import asyncio
 import functools
 import logging
 import os
@@ -27,11 +28,18 @@ from layerscope_api.context.shared_state import SharedState
 from layerscope_api.observability.console import PlainConsole
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app, local_engine
+from layerscope_api.server.connections import Connections, ExceptionHandler
 from layerscope_api.server.http11 import BoundedProtocol
 
 logger = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1
+
+_BACKLOG = 2048
+"""How many connections the system keeps until they are accepted."""
+
+_ACCEPTED_AT_ONCE = 16
+"""How many connections are accepted before the loop goes on, and those that are too many are closed."""
 
 
 def run(
@@ -75,7 +83,8 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
-        protocol = functools.partial(BoundedProtocol, settings.limits)
+        connections = Connections(settings.limits.connections)
+        protocol = functools.partial(BoundedProtocol, settings.limits, connections)
         config = uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # called like the class
@@ -83,6 +92,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=_ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=settings.grace_seconds,
         )
         super().__init__(config)
@@ -90,6 +100,14 @@ class Server(uvicorn.Server):
         self._drain_seconds = settings.drain_seconds
         self._draining_since = 0.0
         self._grace_seconds = settings.grace_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept."""
+        asyncio.get_running_loop().set_exception_handler(ExceptionHandler())
+        await super().startup(sockets)
+        for listener in sockets or []:
+            # asyncio has one number for what it accepts at once and for what the system keeps.
+            listener.listen(_BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM drains; another signal, or a second one, ends at once."""
@@ -178,7 +196,7 @@ def listen(settings: Settings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
         number = getattr(error, "errno", None) or 0
         # Names that cannot be resolved have negative numbers, and a text of their own.
