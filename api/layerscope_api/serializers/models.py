@@ -25,7 +25,7 @@ from layerscope_api.schemas.models import (
     VersionBody,
 )
 
-_IN_A_LOOP = "It runs inside a loop over time, where no single value exists to be read."
+_IN_A_LOOP = "It runs inside a loop, where it has a value for each step, or in a branch of a condition, where it may have none."
 
 _LAYER_METHODS = [method.name for method in METHODS.values() if method.kind == "layer"]
 

@@ -49,7 +49,7 @@ class ModelDescription:
         parameters: the number of its weights.
         memory_bytes: bytes of its weights in memory.
         taps: every value inside it.
-        unreachable: paths of layers that run inside a loop, whose values cannot be fetched.
+        unreachable: paths of layers that run inside a loop or a branch, whose values cannot be fetched.
         warnings: what was assumed where nothing is declared.
     """
 

@@ -2,7 +2,7 @@
 
 `REWRITES` make plans faster. Each is checked on every model when it is loaded, and the setting `graph_rewrites` turns
 them off. The other modules are not optional and no part of `REWRITES`: `no_sum_fusion` keeps TensorFlow from a fusion
-that computes wrong values when a plan runs in several threads, `guided_relu` and `loop_gradients` serve gradients.
+that computes wrong values when a plan runs in several threads, `guided_relu` serves gradients.
 """
 
 from collections.abc import Callable

@@ -18,7 +18,6 @@ from layerscope.graph.prepared.weights import Weights
 from layerscope.graph.rewrites import Rewrite, RewriteContext
 from layerscope.graph.rewrites.fold_kernels import arranged_bytes
 from layerscope.graph.rewrites.guided_relu import guide
-from layerscope.graph.rewrites.loop_gradients import loops_differentiable
 from layerscope.graph.rewrites.no_sum_fusion import biased_before_sums, session_configuration
 from layerscope.graph.runtime.plans import GradientKey, Plan, PlanKey
 from layerscope.graph.taps.tap import Tap
@@ -114,8 +113,8 @@ def _gradient(graph: Any, key: GradientKey) -> tuple[str, str]:
     target = graph.get_tensor_by_name(key.target)
     weight = tf.compat.v1.placeholder(target.dtype, name="layerscope/weight")
     source = graph.get_tensor_by_name(key.source)
-    with loops_differentiable():
-        (gradient,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
+    # For the gradient of a loop or a branch, TensorFlow changes it here to give what the gradient reads.
+    (gradient,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
     if gradient is None:
         raise LookupError(key.source)
     return str(weight.name), str(tf.identity(gradient).name)

@@ -14,7 +14,6 @@ from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.graph.saved.checkpoint import saved_variables
 from layerscope.graph.saved.graph import placeholder, serving_graph, variables_in
 from layerscope.graph.saved.importing import imported
-from layerscope.graph.saved.loops import with_intermediates
 from layerscope.graph.saved.signature import read_meta_graph, saved_signature
 from layerscope.graph.saved.structure import Structure
 from layerscope.graph.saved.taps import SavedLayerCalls
@@ -61,7 +60,7 @@ def _traced(folder: Path) -> Trace:
     del graph_def.node[:]
     graph_def.node.extend(wiring.nodes.values())
     return Trace(
-        graph_def=_without_values(with_intermediates(graph_def)),
+        graph_def=_without_values(graph_def),
         inputs=signature.inputs,
         placeholders=tuple(f"{placeholder(number)}:0" for number in range(len(signature.inputs))),
         outputs=tuple(outputs),

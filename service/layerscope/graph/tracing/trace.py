@@ -13,7 +13,6 @@ import keras
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.rewrites.loop_gradients import loops_differentiable
 from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
@@ -30,7 +29,7 @@ class Trace:
     `graph_def` computes everything; `placeholders` feed `inputs`, in the same order; `captures` pairs each
     placeholder for something outside the graph with the variable or constant it stands for. `outputs` names the
     model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
-    `unreachable` are the paths of layers that run inside a loop, whose values no graph can give.
+    `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give.
     """
 
     graph_def: Any
@@ -58,11 +57,10 @@ def trace(model: Any, signature: Signature) -> Trace:
     Raises:
         ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
     """
-    with loops_differentiable():
-        recording = _record(model, signature)
-        tokens = _token_inputs(recording) if signature.dtypes_assumed else []
-        if tokens:
-            recording = _record(model, signature.with_integers(tokens))
+    recording = _record(model, signature)
+    tokens = _token_inputs(recording) if signature.dtypes_assumed else []
+    if tokens:
+        recording = _record(model, signature.with_integers(tokens))
     return _traced(model, recording)
 
 
