@@ -180,7 +180,7 @@ OPTIONS = [
     pytest.param(stored(ACTIVATIONS, values="maybe"), 422, "option_invalid", "values", id="values"),
     pytest.param(stored(ACTIVATIONS, layers="all", format="npy"), 415, "unsupported_format", "one layer, not 9", id="npy of several"),
     pytest.param(stored(ACTIVATIONS, layers="dense", format="npz", values="false"), 422, "option_invalid", "values=false", id="npz of nothing"),
-    pytest.param({**stored(ACTIVATIONS), "headers": {"Accept": "text/html"}}, 415, "unsupported_format", "Accept", id="accept"),
+    pytest.param({**stored(ACTIVATIONS), "headers": {"Accept": "text/html"}}, 406, "not_acceptable", "Accept", id="accept"),
     pytest.param(stored(PREDICTIONS, top="0"), 422, "option_invalid", "top", id="top"),
     pytest.param(stored(PREDICTIONS, top="1e9"), 422, "option_invalid", "top", id="top 1e9"),
     pytest.param(get(f"/v1/images/{SEVEN_ID}/thumbnail.png", side="0"), 422, "option_invalid", "side", id="thumbnail"),

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.encode import FORMATS, MEDIA_TYPES
-from layerscope.errors import UnsupportedFormat
+from layerscope.errors import NotAcceptable, UnsupportedFormat
 from layerscope_api.responses.content_negotiation import format_for
 
 NPZ, NPY, SAFETENSORS = MEDIA_TYPES["npz"], MEDIA_TYPES["npy"], MEDIA_TYPES["safetensors"]
@@ -45,7 +45,7 @@ def test_accept_is_read_as_http_says(accept, chosen):
     "accept", ["text/html", "image/png, text/*", "*/*;q=0", "application/json;q=0", ";", "application"]
 )
 def test_without_an_acceptable_format_the_spoken_ones_are_named(accept):
-    with pytest.raises(UnsupportedFormat) as caught:
+    with pytest.raises(NotAcceptable) as caught:
         format_for(accept, None)
 
     assert all(media_type in caught.value.message for media_type in MEDIA_TYPES.values())
@@ -68,6 +68,6 @@ def test_a_format_nobody_speaks_is_refused_in_one_sentence(asked):
 def test_any_header_gives_a_format_or_a_refusal(accept):
     try:
         chosen = format_for(accept, None)
-    except UnsupportedFormat:
+    except NotAcceptable:
         return
     assert chosen in FORMATS

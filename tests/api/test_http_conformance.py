@@ -4,11 +4,12 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from requests_made import FEATURE_MAP, PNG, SEVEN
+from requests_made import ACTIVATIONS, FEATURE_MAP, PNG, PREDICTIONS, SEVEN
 from sockets import served
 from starlette.testclient import TestClient
 
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.limits import Limits
 from layerscope_api.context.api_keys import KeyFile, KeyScope
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
@@ -48,6 +49,9 @@ READ_IN_TWO_WAYS = {
     "HTTP/2.0": b"GET /v2/health/live HTTP/2.0\r\nHost: localhost\r\n\r\n",
     "HTTP/0.9": b"GET /v2/health/live HTTP/0.9\r\nHost: localhost\r\n\r\n",
     "two lengths": b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bare LF behind the last chunk": b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n",
+    "bare LF in trailers": b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\nC: d\r\n\r\n",
+    "a folded trailer": b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\nD: e\r\n\r\n",
     "chunks in HTTP/1.0": b"POST /v1/images HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 
@@ -138,3 +142,59 @@ def test_a_page_that_is_let_in_may_change_and_read_all_answers(engine: LocalEngi
     assert (changed.status_code, refused.status_code) == (201, 400)
     for answer in (changed, refused):
         assert answer.headers["access-control-allow-origin"] in {"*", PAGE}
+
+
+def test_a_page_that_is_let_in_can_read_errors_of_the_connection_itself(engine: LocalEngine) -> None:
+    settings = Settings(models=None, cors_origins=(PAGE,), limits=Limits(header_bytes=500))
+    with served(create_app(settings, engine), settings) as address:
+        for origin, is_let_in in ((PAGE, True), ("https://evil.example", False)):
+            head = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n".encode()
+            long = answers(address, head + b"X-Long: " + b"x" * 500 + b"\r\n\r\n")
+            damaged = answers(address, head + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+            assert long.startswith(b"HTTP/1.1 431 ")
+            assert damaged.startswith(b"HTTP/1.1 400 ")
+            for answer in (long, damaged):
+                assert (f"access-control-allow-origin: {PAGE}".encode() in answer.lower()) is is_let_in
+
+
+def test_a_page_that_is_let_in_can_read_that_the_service_failed(tmp_path) -> None:
+    app = create_app(Settings(models=tmp_path, cors_origins=(PAGE,)))
+    with TestClient(app, raise_server_exceptions=False) as http:
+        # A fault of the kind that no code expects.
+        del app.state.service
+        answer = http.get("/v1/models", headers={"Origin": PAGE})
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status"),
+    [
+        ("/v1/models", "text/html", 406),
+        ("/v1/models", "application/json;q=0, image/*", 406),
+        ("/v1/models", "application/json", 200),
+        ("/v1/models", "application/*", 200),
+        ("/v1/models", "text/html, */*;q=0.1", 200),
+        ("/v1/models", "", 200),
+        (f"{FEATURE_MAP}?layer=conv1", "application/json", 406),
+        (f"{FEATURE_MAP}?layer=conv1", "image/webp", 200),
+        (f"{FEATURE_MAP}?layer=conv1", "image/avif, image/*", 200),
+        (f"{ACTIVATIONS}?layers=conv1", "image/png", 406),
+        (f"{ACTIVATIONS}?layers=conv1&format=npy", "image/png", 200),
+        (f"{PREDICTIONS}?top=1", "application/x-npy", 406),
+        ("/metrics", "application/json", 406),
+        ("/metrics", "application/openmetrics-text;version=1.0.0", 200),
+        ("/v2/health/live", "text/plain", 200),
+    ],
+)
+def test_what_accept_does_not_allow_is_not_sent(
+    http: TestClient, seven: str, path: str, accept: str, status: int
+) -> None:
+    url = f"{path}&image={seven}" if "digits" in path else path
+    answer = http.get(url, headers={"Accept": accept})
+
+    assert answer.status_code == status
+    if status == 406:
+        assert answer.json()["code"] == "not_acceptable"

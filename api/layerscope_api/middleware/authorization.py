@@ -5,17 +5,14 @@ closes a route instead of opening it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any
 
-from fastapi.routing import iter_route_contexts
-from starlette.routing import BaseRoute, compile_path
+from fastapi.routing import RouteContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from layerscope.errors import InvalidRequest, KeyInvalid, LayerscopeError, QuotaExceeded, ScopeMissing
 from layerscope_api.context.api_keys import Key, Keyring
 from layerscope_api.context.scopes import declared_scopes
+from layerscope_api.middleware.route_table import RouteTable
 from layerscope_api.responses.errors import (
     early_error_response,
     method_not_allowed_response,
@@ -31,37 +28,11 @@ EXPLORER = "/ui/"
 """The path below which all files of the explorer lie; they need no key."""
 
 _REALM = 'Bearer realm="layerscope"'
-_PATHS_REMEMBERED = 512
 
 
-class RouteScopes:
-    """The scopes that routes declare, by path and method.
-
-    Args:
-        routes: the routes of the application; read at the first request, when all of them are registered.
-    """
-
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        self._routes = routes
-        self._declared: list[tuple[Any, set[str], frozenset[str]]] | None = None
-        self.methods = lru_cache(_PATHS_REMEMBERED)(self._methods)
-
-    def _methods(self, path: str) -> dict[str, frozenset[str]]:
-        """The methods that a path takes, each with the scopes it needs. Routes without a declared scope are left out."""
-        if self._declared is None:
-            self._declared = list(self._read())
-        found: dict[str, frozenset[str]] = {}
-        for pattern, methods, scopes in self._declared:
-            if pattern.match(path):
-                for method in methods:
-                    found.setdefault(method, scopes)
-        return found
-
-    def _read(self) -> Iterable[tuple[Any, set[str], frozenset[str]]]:
-        for context in iter_route_contexts(self._routes):
-            scopes = declared_scopes(getattr(context, "dependencies", ()))
-            if scopes and context.path:
-                yield compile_path(context.path)[0], set(context.methods or ()), scopes
+def scopes_of(route: RouteContext) -> frozenset[str] | None:
+    """The scopes that a route declares; None if it declares none."""
+    return declared_scopes(getattr(route, "dependencies", ())) or None
 
 
 class AuthorizationMiddleware:
@@ -74,7 +45,9 @@ class AuthorizationMiddleware:
         max_requests: how many requests of one key may be answered at the same time.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keyring, route_scopes: RouteScopes, max_requests: int) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keyring, route_scopes: RouteTable[frozenset[str]], max_requests: int
+    ) -> None:
         self._app = app
         self._keys = keys
         self._route_scopes = route_scopes

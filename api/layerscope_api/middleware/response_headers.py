@@ -1,6 +1,5 @@
-"""The headers of every response, the log line of every request, and the answer to unexpected exceptions."""
+"""The headers of every response, and the log line of every request."""
 
-import asyncio
 import logging
 import re
 import time
@@ -8,13 +7,11 @@ import uuid
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from layerscope.errors import Draining
 from layerscope_api.observability.logs import REQUESTS
 from layerscope_api.observability.request_metrics import request_metrics
-from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 
 Header = tuple[bytes, bytes]
 
@@ -26,9 +23,6 @@ _DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ances
 
 class ResponseHeadersMiddleware:
     """Sets `X-Request-Id`, `Server-Timing` and the security headers of browsers, and logs the request.
-
-    Unexpected exceptions are answered here with 500, outside of all code that may raise one, so that these answers have
-    the headers too.
 
     Args:
         app: the next ASGI application.
@@ -65,18 +59,8 @@ class ResponseHeadersMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:
-            # The server cancels its tasks when it ends and the grace period is over: see `server.process`.
-            if status:
-                raise
-            error = Draining("The service ends, and this was not finished in time: ask again.")
-            await layerscope_error_response(Request(scope), error)(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = status or _CLIENT_CLOSED_REQUEST
-        except Exception as error:
-            if status:
-                raise
-            await internal_error_response(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             if REQUESTS.isEnabledFor(logging.INFO) and not request_metrics(scope).is_routine:
                 _log(scope, request_id, status, started)

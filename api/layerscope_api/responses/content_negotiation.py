@@ -1,9 +1,10 @@
 """Content negotiation: the format of an answer, from the `format` option or the Accept header (RFC 9110, section 12.5.1)."""
 
 from layerscope.encode import FORMATS, MEDIA_TYPES, Format
-from layerscope.errors import UnsupportedFormat
+from layerscope.errors import NotAcceptable, UnsupportedFormat
 
 _ANYTHING = "*/*"
+_CHOICE = f": use {', '.join(f'{name} ({MEDIA_TYPES[name]})' for name in FORMATS)}."
 _EXACT, _SUBTYPES, _ALL, _NONE = 3, 2, 1, 0
 """Specificity of the media range that matches a media type: `a/b`, `a/*`, `*/*`, or no range."""
 
@@ -20,7 +21,8 @@ def format_for(accept: str | None, requested: str | None) -> Format:
         wildcard matches; then the order of `FORMATS` decides.
 
     Raises:
-        UnsupportedFormat: The option names no format, or the client accepts none of the formats.
+        UnsupportedFormat: The option names no format.
+        NotAcceptable: The client accepts none of the formats.
     """
     if requested is not None:
         return _named(requested)
@@ -29,7 +31,9 @@ def format_for(accept: str | None, requested: str | None) -> Format:
     # max returns the first of equal ones, which keeps the order of FORMATS.
     quality, _, best = max(ranked, key=lambda rank: rank[:2])
     if quality == 0:
-        raise _unsupported(f"Accept: {accept} leaves no format to answer in"[:200])
+        raise NotAcceptable(
+            f"Accept: {accept} leaves no format to answer in"[:200] + _CHOICE, formats=MEDIA_TYPES
+        )
     return best
 
 
@@ -42,12 +46,7 @@ def _named(requested: str) -> Format:
     for name in FORMATS:
         if requested == name:
             return name
-    raise _unsupported(f"format={requested[:100]} is not a format")
-
-
-def _unsupported(reason: str) -> UnsupportedFormat:
-    supported = ", ".join(f"{name} ({MEDIA_TYPES[name]})" for name in FORMATS)
-    return UnsupportedFormat(f"{reason}: use {supported}.", formats=MEDIA_TYPES)
+    raise UnsupportedFormat(f"format={requested[:100]} is not a format{_CHOICE}", formats=MEDIA_TYPES)
 
 
 def _quality_by_range(accept: str) -> dict[str, float]:

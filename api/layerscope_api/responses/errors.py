@@ -24,6 +24,7 @@ STATUSES: dict[type[errors.LayerscopeError], int] = {
     errors.KeyInvalid: 401,
     errors.Denied: 403,
     errors.NotFound: 404,
+    errors.NotAcceptable: 406,
     errors.SlowSender: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,

@@ -54,7 +54,7 @@ _RESPONSES: Responses = {
 }
 
 
-@router.get("/attributions", responses=errors())
+@router.get("/attributions", responses=errors(406))
 async def attributions() -> MethodList:
     """Every attribution method, with its options, its cost and its paper."""
     return method_list()

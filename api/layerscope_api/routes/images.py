@@ -49,7 +49,7 @@ _BODY = {
     responses={
         201: {"description": "It is stored", **_STORED},
         200: {"model": ImageBody, "description": "It was stored already", **_STORED},
-        **errors(400, 413, 415, 422, 429, 503, 507),
+        **errors(400, 406, 413, 415, 422, 429, 503, 507),
     },
     openapi_extra=_BODY,
 )
@@ -68,7 +68,7 @@ async def store_image(request: Request, response: Response, service: ServiceDepe
     return ImageBody.model_validate(stored)
 
 
-@router.get("/{image_id}", responses=errors(404, 422, 429))
+@router.get("/{image_id}", responses=errors(404, 406, 422, 429))
 async def describe_image(image_id: ImageId, service: ServiceDependency) -> ImageBody:
     """A stored image's size and type."""
     return ImageBody.model_validate(await service.request_pool.run(lambda: service.images.get(image_id)))
@@ -83,7 +83,7 @@ async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
 @router.get(
     "/{image_id}/thumbnail.png",
     response_class=Response,
-    responses={**THUMBNAIL, **errors(404, 413, 422, 429, 503)},
+    responses={**THUMBNAIL, **errors(404, 406, 413, 422, 429, 503)},
 )
 async def thumbnail(
     image_id: ImageId,

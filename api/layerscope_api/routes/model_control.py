@@ -22,7 +22,7 @@ Label = Annotated[
 ]
 
 
-@router.post("/{model}/load", responses=errors(404, 409, 422, 429, 503))
+@router.post("/{model}/load", responses=errors(404, 406, 409, 422, 429, 503))
 async def load_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
     """Load a version as its files are now; of a plain name the highest version there is.
 
@@ -33,7 +33,7 @@ async def load_model(model: ModelReference, service: ServiceDependency) -> Named
     )
 
 
-@router.post("/{model}/unload", responses=errors(404, 409, 422, 429, 503))
+@router.post("/{model}/unload", responses=errors(404, 406, 409, 422, 429, 503))
 async def unload_model(model: ModelReference, service: ServiceDependency) -> NamedVersionBody:
     """Take a version out of memory: now, or (`unloading`) when the last request that uses it has ended."""
     return named_version(
@@ -41,7 +41,7 @@ async def unload_model(model: ModelReference, service: ServiceDependency) -> Nam
     )
 
 
-@router.put("/{model}/labels/{label}", responses=errors(404, 409, 422, 429, 503, 507))
+@router.put("/{model}/labels/{label}", responses=errors(404, 406, 409, 422, 429, 503, 507))
 async def set_label(model: ModelReference, label: Label, service: ServiceDependency) -> LabelsBody:
     """Let a label point at a version that is loaded, now and after the next start: `PUT …/digits@3/labels/stable`."""
     entry = await service.admin_pool.run(lambda: service.engine.models.label(model, label))

@@ -14,10 +14,10 @@ from layerscope_api.serializers.models import layer_list, model_body, model_list
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 
-_ERRORS = errors(404, 409, 422, 503)
+_ERRORS = errors(404, 406, 409, 422, 503)
 
 
-@router.get("", responses=errors())
+@router.get("", responses=errors(406))
 async def list_models(service: ServiceDependency) -> ModelList:
     """Every model: versions, states, labels; failed ones say why."""
     return model_list(service.engine)
@@ -29,7 +29,7 @@ async def describe_model(model: ModelReference, service: ServiceDependency) -> M
     return model_body(service.engine, service.engine.describe(model))
 
 
-@router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 413, 429)})
+@router.get("/{model}/layers", responses={**_ERRORS, **errors(400, 406, 413, 429)})
 async def list_layers(
     model: ModelReference,
     service: ServiceDependency,

@@ -14,7 +14,7 @@ from layerscope_api.serializers.plan import plan_body
 
 router = APIRouter(prefix="/v1/models", tags=["activations"], dependencies=[INFER])
 
-_ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503)
+_ERRORS = errors(400, 404, 406, 409, 413, 415, 422, 429, 503)
 
 
 @router.get("/{model}/plan", responses=_ERRORS, openapi_extra=query_parameters(PlanOptions))

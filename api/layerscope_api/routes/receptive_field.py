@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[INFER])
 
 @router.get(
     "/{model}/receptive-field",
-    responses=errors(400, 404, 409, 413, 422, 429, 503),
+    responses=errors(400, 404, 406, 409, 413, 422, 429, 503),
     openapi_extra=query_parameters(ReceptiveFieldOptions),
 )
 async def get_receptive_field(

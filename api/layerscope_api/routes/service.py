@@ -17,7 +17,7 @@ from layerscope_api.schemas.service import ColormapList, LimitList, LimitRow, Ve
 router = APIRouter(prefix="/v1", tags=["service"], dependencies=[INFER])
 
 
-@router.get("/limits", responses=errors())
+@router.get("/limits", responses=errors(406))
 async def limits(service: ServiceDependency) -> LimitList:
     """Every bound in force."""
     return LimitList(
@@ -28,13 +28,13 @@ async def limits(service: ServiceDependency) -> LimitList:
     )
 
 
-@router.get("/colormaps", responses=errors())
+@router.get("/colormaps", responses=errors(406))
 async def colormaps() -> ColormapList:
     """The names that `colormap=` takes."""
     return ColormapList(colormaps=list(names()))
 
 
-@router.get("/version", responses=errors())
+@router.get("/version", responses=errors(406))
 async def versions() -> VersionInfo:
     """The versions of what computes."""
     return VersionInfo(

@@ -36,7 +36,7 @@ _BODY: dict[str, Any] = {
     status_code=201,
     responses={
         200: {"model": UploadBody, "description": "It is there already"},
-        **errors(400, 409, 413, 415, 422, 429, 503, 507),
+        **errors(400, 406, 409, 413, 415, 422, 429, 503, 507),
     },
     openapi_extra=_BODY,
 )

@@ -19,6 +19,7 @@ _MEANINGS = {
     401: "The API key is missing or not known; see WWW-Authenticate",
     403: "The API key, or the page that asks, may not do this",
     404: "No such model or image",
+    406: "Accept allows nothing that is served here",
     408: "The request did not arrive in its time",
     409: "The model is not loaded, or the service takes no such order",
     413: "Larger than a limit; details carry both numbers",
@@ -83,7 +84,7 @@ def _error(status: int) -> dict[str, Any]:
     return documented | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
-RUN_ERRORS = errors(400, 404, 409, 413, 415, 422, 429, 503, 504)
+RUN_ERRORS = errors(400, 404, 406, 409, 413, 415, 422, 429, 503, 504)
 """The error responses of every route that runs a model."""
 
 NOT_MODIFIED: Responses = {304: {"description": "What the client has is still true", "headers": _VALIDITY}}

@@ -27,11 +27,14 @@ from layerscope_api.explorer import docs_pages
 from layerscope_api.explorer import routes as explorer_routes
 from layerscope_api.inference_protocol.routes import INFERENCE_ROUTER
 from layerscope_api.inference_protocol.routes import ROUTERS as PROTOCOL_ROUTERS
-from layerscope_api.middleware.authorization import AuthorizationMiddleware, RouteScopes
+from layerscope_api.middleware.acceptable import AcceptMiddleware
+from layerscope_api.middleware.authorization import AuthorizationMiddleware, scopes_of
 from layerscope_api.middleware.body_limit import BodyLimitMiddleware
 from layerscope_api.middleware.head import HeadMiddleware
 from layerscope_api.middleware.response_headers import ResponseHeadersMiddleware
+from layerscope_api.middleware.route_table import RouteTable
 from layerscope_api.middleware.trusted_hosts import TrustedHostsMiddleware
+from layerscope_api.middleware.unexpected_errors import UnexpectedErrorsMiddleware
 from layerscope_api.observability.metrics import Metrics
 from layerscope_api.observability.request_metrics import RequestMetricsMiddleware
 from layerscope_api.observability.tracing import TracingMiddleware, tracing_of_environment
@@ -98,11 +101,12 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         max_bytes=limits.body_bytes,
         max_model_bytes=limits.model_file_bytes if settings.allow_upload else None,
     )
+    app.add_middleware(AcceptMiddleware, routes=app.routes)
     if settings.api_keys is not None:
         app.add_middleware(
             AuthorizationMiddleware,
             keys=Keyring(settings.api_keys),
-            route_scopes=RouteScopes(app.routes),
+            route_scopes=RouteTable(app.routes, scopes_of),
             max_requests=limits.requests_per_key,
         )
     app.add_middleware(HeadMiddleware)
@@ -112,6 +116,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         allowed=settings.allowed_hosts,
         origins=settings.cors_origins,
     )
+    app.add_middleware(UnexpectedErrorsMiddleware)
     if settings.cors_origins:
         # Outside of all that refuses, so that pages can read why.
         app.add_middleware(

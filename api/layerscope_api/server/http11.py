@@ -8,6 +8,7 @@ incomplete: a long header that arrives in one read is accepted. Both let a clien
 import asyncio
 import re
 import uuid
+from collections.abc import Container, Iterable
 from typing import Any
 
 import h11
@@ -23,6 +24,8 @@ from layerscope_api.server.lingering import PROGRESS_BYTES, LingeringTransport
 _TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
 """A line that ends without CR, or that continues the one before."""
 
+_HEAD_END = re.compile(rb"\n\r?\n")
+
 _HEADER_SEPARATORS_BYTES = 4
 """The bytes of a header line besides its name and value: colon, space, CR and LF."""
 
@@ -32,11 +35,20 @@ class BoundedProtocol(H11Protocol):
 
     The headers must arrive within `sender_milliseconds`, and so must each further 64 KiB of a body, or its end. Time in
     which the service itself has paused reading does not count.
+
+    Args:
+        limits: the bounds in force.
+        open_connections: the connections of the process.
+        origins: the origins whose pages may read what is answered here, before there is an application to ask; `*` for all.
+        wiring: the arguments of uvicorn's protocol.
     """
 
-    def __init__(self, limits: Limits, open_connections: Connections, **wiring: Any) -> None:
+    def __init__(
+        self, limits: Limits, open_connections: Connections, origins: Container[str] = (), **wiring: Any
+    ) -> None:
         super().__init__(**wiring)
         self.conn: h11.Connection = _BoundedConnection(limits.header_bytes)
+        self._origins = origins
         self._limits = limits
         self._open_connections = open_connections
         self._deadline: asyncio.TimerHandle | None = None
@@ -169,9 +181,21 @@ class BoundedProtocol(H11Protocol):
             ("Connection", "close"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Request-Id", request_id),
+            *self._cors_headers(),
         ]
         events = (h11.Response(status_code=status_of(error), headers=headers), h11.Data(data=body))
         return b"".join(self.conn.send(event) or b"" for event in (*events, h11.EndOfMessage()))
+
+    def _cors_headers(self) -> list[tuple[str, str]]:
+        """What lets a page of another origin read an error, if it may, and if the headers say whose page it is."""
+        if "*" in self._origins:
+            return [("Access-Control-Allow-Origin", "*")]
+        headers = self.conn.refused_headers if isinstance(self.conn, _BoundedConnection) else None
+        if headers is None and self.cycle is not None and not self.cycle.response_complete:
+            headers = self.headers
+        origin = dict(headers or ()).get(b"origin", b"").decode("latin-1")
+        is_known = bool(origin) and origin in self._origins
+        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")] if is_known else []
 
 
 class _BoundedConnection(h11.Connection):
@@ -182,10 +206,19 @@ class _BoundedConnection(h11.Connection):
     """
 
     hint = 400
+    refused_headers: Iterable[tuple[bytes, bytes]] | None = None
 
     def __init__(self, header_bytes: int) -> None:
         super().__init__(h11.SERVER, header_bytes)
         self._header_bytes = header_bytes
+        self._is_chunked = False
+        self._tail = b""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that came; of chunks, the last ones are kept, where trailers may be."""
+        if self._is_chunked:
+            self._tail = self._tail[-self._header_bytes :] + data
+        super().receive_data(data)
 
     def next_event(self) -> Any:
         """The next event of the connection.
@@ -197,27 +230,50 @@ class _BoundedConnection(h11.Connection):
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
-                if _size(event) > self._header_bytes:
-                    raise h11.RemoteProtocolError("headers too long", 431)
-                _require_one_reading(event, unread[: len(unread) - len(self.trailing_data[0])])
+                self._check(event, unread)
+            elif self._is_chunked and isinstance(event, h11.EndOfMessage):
+                self._is_chunked = False
+                self._check_trailers(event)
         except h11.RemoteProtocolError as error:
             self.hint = error.error_status_hint
             raise
         return event
 
+    def _check(self, request: h11.Request, unread: bytes) -> None:
+        self.refused_headers = request.headers
+        if _size(request) > self._header_bytes:
+            raise h11.RemoteProtocolError("headers too long", 431)
+        end = _HEAD_END.search(unread)
+        length = len(unread) if end is None else end.end()
+        _require_one_reading(request, unread, length)
+        self.refused_headers = None
+        self._is_chunked = any(name == b"transfer-encoding" for name, _ in request.headers)
+        self._tail = unread[length:] if self._is_chunked else b""
 
-def _require_one_reading(request: h11.Request, head: bytes) -> None:
+    def _check_trailers(self, end: h11.EndOfMessage) -> None:
+        read = self._tail[: len(self._tail) - len(self.trailing_data[0])]
+        self._tail = b""
+        # The trailers and an empty line, and before them what ends the last chunk. More lines are folded ones.
+        lines = read.rsplit(b"\n", len(end.headers) + 3)[1:]
+        if _TWO_READINGS.search(b"\n".join(lines)):
+            raise h11.RemoteProtocolError("bare LF, or a folded line, in trailers")
+        if len(read) > self._header_bytes and _fields_size(end) > self._header_bytes:
+            raise h11.RemoteProtocolError("trailers too long", 431)
+
+
+def _require_one_reading(request: h11.Request, received: bytes, length: int) -> None:
     """Refuse what h11 accepts, and a proxy in front may read in another way (request smuggling).
 
     Args:
         request: as h11 read it.
-        head: its bytes.
+        received: the bytes that it was read from.
+        length: how many of them are its head.
 
     Raises:
         RemoteProtocolError: lines end without CR (RFC 9112, 2.2) or continue one another (5.2), the version is another
             than 1.0 and 1.1, or the end of the body is said twice, or in a way that HTTP/1.0 does not know (6.1).
     """
-    if _TWO_READINGS.search(head):
+    if _TWO_READINGS.search(received, 0, length):
         raise h11.RemoteProtocolError("bare LF, or a folded line")
     if request.http_version not in {b"1.0", b"1.1"}:
         raise h11.RemoteProtocolError("another version of HTTP")
@@ -227,5 +283,8 @@ def _require_one_reading(request: h11.Request, head: bytes) -> None:
 
 
 def _size(request: h11.Request) -> int:
-    fields = sum(len(name) + len(value) + _HEADER_SEPARATORS_BYTES for name, value in request.headers)
-    return len(request.target) + fields
+    return len(request.target) + _fields_size(request)
+
+
+def _fields_size(event: h11.Request | h11.EndOfMessage) -> int:
+    return sum(len(name) + len(value) + _HEADER_SEPARATORS_BYTES for name, value in event.headers)

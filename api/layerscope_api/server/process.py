@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         connections = Connections(settings.limits.connections)
-        protocol = functools.partial(BoundedProtocol, settings.limits, connections)
+        protocol = functools.partial(BoundedProtocol, settings.limits, connections, settings.cors_origins)
         config = uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # called like the class

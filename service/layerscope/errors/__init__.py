@@ -34,7 +34,8 @@ tells two codes of a branch apart.
     │   └── TooMany                too_many
     ├── Unsupported            a format that the service does not read or write
     │   ├── UnsupportedImage       unsupported_image
-    │   └── UnsupportedFormat      unsupported_format
+    │   ├── UnsupportedFormat      unsupported_format
+    │   └── NotAcceptable          not_acceptable
     ├── Impossible             well formed, but it cannot be done
     │   ├── LayerNotFound          layer_not_found
     │   ├── ChannelNotFound        channel_not_found
@@ -117,6 +118,7 @@ from layerscope.errors.request import (
     ModelNotFound,
     ModelNotLoaded,
     NoPicture,
+    NotAcceptable,
     NotDifferentiable,
     NotFound,
     OptionInvalid,
@@ -164,6 +166,7 @@ __all__ = [
     "ModelTooLarge",
     "ModelUnreadable",
     "NoPicture",
+    "NotAcceptable",
     "NotDifferentiable",
     "NotFound",
     "OptionInvalid",

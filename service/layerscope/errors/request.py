@@ -146,6 +146,12 @@ class UnsupportedFormat(Unsupported):
     code = "unsupported_format"
 
 
+class NotAcceptable(Unsupported):
+    """The Accept header allows none of the formats that the answer can have."""
+
+    code = "not_acceptable"
+
+
 class Impossible(LayerscopeError):
     """The request is well formed and cannot be done."""
 

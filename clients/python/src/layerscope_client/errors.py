@@ -13,7 +13,7 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── SlowSender             408
     ├── Conflict               409: ModelNotLoaded, ControlRefused
     ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
-    ├── Unsupported            415: UnsupportedImage, UnsupportedFormat
+    ├── Unsupported            415: UnsupportedImage, UnsupportedFormat; 406: NotAcceptable
     ├── Impossible             422: LayerNotFound, ChannelNotFound, OptionInvalid, NoPicture, ImageUnreadable,
     │   │                      ImageTooComplex, TensorUnreadable, InputMismatch, NotDifferentiable
     │   └── ModelRefused       ModelUnreadable, ModelTooLarge, ConfigInvalid, LayerNotAllowed,
@@ -166,6 +166,10 @@ class UnsupportedImage(Unsupported):
 
 class UnsupportedFormat(Unsupported):
     """The service does not support the content type that was sent, or the format that was requested."""
+
+
+class NotAcceptable(Unsupported):
+    """The Accept header allows none of the formats that the answer can have."""
 
 
 class Impossible(LayerscopeError):
