@@ -156,7 +156,7 @@ def assemble(
         memory_bytes=executable.plans.weight_bytes,
         taps=taps,
         unreachable=metadata.unreachable,
-        warnings=warnings,
+        warnings=(*metadata.warnings, *warnings),
     )
     fields = ReceptiveFields(prepared)
     local_paths = LocalPaths(executable, fields, taps)

@@ -18,6 +18,8 @@ _OF_OPERATORS = ("plugins", "architecture", "weights", "options")
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 """Begins with a letter, because a number after `@` is a version."""
 
+Size = Annotated[int, Field(ge=1)]
+
 
 class Manifest(BaseModel):
     """A model's declaration. Every field may be left out.
@@ -25,6 +27,9 @@ class Manifest(BaseModel):
     Attributes:
         preprocessing: how images become inputs, the same for every image input.
         inputs: preprocessing by input name, for models whose inputs differ.
+        shapes: the shape of an input without its batch axis, by input name, where the model leaves sizes open that its code
+            needs, such as the number of steps that it loops over, or does not know its inputs.
+        optional_inputs: the inputs that the model calls optional and that requests give. The others are left out.
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
         plugins: Python files beside the model that define its custom classes.
@@ -40,6 +45,8 @@ class Manifest(BaseModel):
 
     preprocessing: dict[str, Any] | None = None
     inputs: dict[str, dict[str, Any]] = {}
+    shapes: dict[str, tuple[Size | None, ...]] = {}
+    optional_inputs: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     labels: tuple[Label, ...] = ()
     plugins: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     """Trace a model, by what it is, and count its parameters."""
     if source.path.name == FILE_NAME:
         model = build_architecture(manifest, source.folder)
-        return trace(model, signature_of(model)), model.count_params()
+        return trace(model, signature_of(model, manifest)), model.count_params()
     require_no_architecture(manifest)
     if source.path.is_dir():
         made = trace_saved_model(source.path)
@@ -66,7 +66,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     if source.bounds is not None:
         require_held(source.path, source.bounds)
     model = open_model(source.path, plugins)
-    signature = signature_of(model)
+    signature = signature_of(model, manifest)
     if source.bounds is not None:
         run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
     made = trace(model, signature)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.analysis.python_code import require_no_python
 from layerscope.graph.prepared.prepared_model import ALIGNMENT, ModelMetadata, Weight, finish
 from layerscope.graph.tracing.trace import Trace
 from layerscope.models.manifest import Manifest
@@ -17,8 +18,9 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
     """Write a traced model, in the form that `prepared_model.read` reads.
 
     Raises:
-        ModelRefused: the model holds state other than numbers, such as a lookup table.
+        ModelRefused: the model holds state other than numbers, such as a lookup table, or calls Python code.
     """
+    require_no_python(trace.graph_def, trace.calls)
     graph = tf.compat.v1.GraphDef()
     graph.CopyFrom(trace.graph_def)
     weights = tuple(_move_captures(file, trace, graph))
@@ -31,6 +33,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         outputs=tuple((name, tap.address) for name, tap in trace.outputs),
         calls=trace.calls,
         unreachable=trace.unreachable,
+        warnings=trace.warnings,
         weights=weights,
     )
     finish(file, graph.SerializeToString(), metadata)

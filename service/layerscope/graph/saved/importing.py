@@ -33,7 +33,7 @@ def imported(
         _set_shapes(graph, serving)
     made = [tensor for each in graph.get_operations() for tensor in each.outputs]
     deliverable = list(filter(_is_deliverable, made))
-    called_with = Signature(signature.inputs, structure=None, batch_size=signature.batch_size)
+    called_with = Signature(signature.inputs, structure=(), batch_size=signature.batch_size)
     rows = rows_of(graph, called_with, deliverable)
     described = {tensor.name: _described(tensor, rows[tensor.name]) for tensor in deliverable}
     return _with_canonical_inputs(graph.as_graph_def()), described

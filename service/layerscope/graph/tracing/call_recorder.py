@@ -45,7 +45,7 @@ class Call:
 
 
 class Recorder:
-    """Collects the calls that `model` makes, in the order in which they return.
+    """Collects the calls that `model` makes, in the order in which they return, and the innermost that failed.
 
     Args:
         model: whose calls are wanted.
@@ -63,6 +63,7 @@ class Recorder:
         self._seen = {tensor.ref() for tensor in entrances.values()}
         self._masked: dict[Any, list[Any]] = {}
         self.calls: list[Call] = []
+        self.failed: Call | None = None
         self.outputs: dict[str, Any] = {}
         self.copies: list[Any] = []
 
@@ -98,7 +99,11 @@ class Recorder:
         if self._stack:
             args, kwargs = self._own((args, kwargs))
         with self._inside(call) as preactivations:
-            result = original(operation, *args, **kwargs)
+            try:
+                result = original(operation, *args, **kwargs)
+            except Exception:
+                self.failed = self.failed or call
+                raise
         self._agree_on_masks(args, kwargs)
         if not self._stack:
             self.outputs = _outputs(self._model, result)

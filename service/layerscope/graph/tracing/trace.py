@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from layerscope.errors import ModelRefused
 from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
 from layerscope.graph.tracing.call_recorder import Call, Recorder, needless_copies
+from layerscope.graph.tracing.refusals import cannot_run, require_weights
 from layerscope.graph.tracing.signature import Signature
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ class Trace:
     `graph_def` computes everything; `placeholders` feed `inputs`, in the same order; `captures` pairs each
     placeholder for something outside the graph with the variable or constant it stands for. `outputs` names the
     model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
-    `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give.
+    `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give;
+    `warnings` say what was decided where nothing is declared.
     """
 
     graph_def: Any
@@ -39,6 +40,15 @@ class Trace:
     calls: tuple[LayerCall, ...]
     captures: tuple[tuple[str, Any], ...]
     unreachable: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A call of the model that may not have come to its end."""
+
+    entrances: list[Any]
+    recorder: Recorder
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,12 @@ def trace(model: Any, signature: Signature) -> Trace:
     Raises:
         ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
     """
+    known = {id(weight) for weight in model.weights}
     recording = _record(model, signature)
     tokens = _token_inputs(recording) if signature.dtypes_assumed else []
     if tokens:
         recording = _record(model, signature.with_integers(tokens))
+    require_weights(model, known)
     return _traced(model, recording)
 
 
@@ -78,36 +90,30 @@ def _traced(model: Any, recording: _Recording) -> Trace:
         calls=tuple(calls),
         captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
         unreachable=tuple(unreachable),
+        warnings=recording.signature.warnings,
     )
 
 
 def _record(model: Any, signature: Signature) -> _Recording:
     try:
-        return _record_once(model, signature, inline=True)
+        return _record_once(model, signature, [], inline=True)
     except Exception as error:
         logger.info("traced again with compiled functions as they are: %s", error)
+    attempts: list[_Attempt] = []
     try:
-        return _record_once(model, signature, inline=False)
+        return _record_once(model, signature, attempts, inline=False)
     except Exception as error:
-        shapes = [each.shape for each in signature.inputs]
-        logger.warning("the model cannot be traced on inputs of shape %s: %s", shapes, error)
-        raise ModelRefused(
-            f"The model cannot be run on inputs of shape {', '.join(map(str, shapes))}, which it says it takes: see the"
-            " log, call it on such inputs where it was made, and save it again.",
-            shapes=shapes,
-            cause=type(error).__name__,
-        ) from error
+        failed = attempts[-1].recorder.failed if attempts else None
+        raise cannot_run(signature, failed, error) from error
 
 
-def _record_once(model: Any, signature: Signature, *, inline: bool) -> _Recording:
-    traces: list[tuple[list[Any], Recorder]] = []
-
+def _record_once(model: Any, signature: Signature, attempts: list[_Attempt], *, inline: bool) -> _Recording:
     def call(*tensors: Any) -> Any:
         # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
         entrances = [tf.identity(tensor) for tensor in tensors]
         names = (each.name for each in signature.inputs)
         recorder = Recorder(model, dict(zip(names, entrances, strict=True)), inline=inline)
-        traces.append((entrances, recorder))
+        attempts.append(_Attempt(entrances, recorder))
         arguments, keywords = signature.packed(entrances)
         with recorder.recording():
             return model(*arguments, **keywords, training=False)
@@ -117,7 +123,7 @@ def _record_once(model: Any, signature: Signature, *, inline: bool) -> _Recordin
         for number, each in enumerate(signature.inputs)
     ]
     graph = tf.function(call, input_signature=specs, autograph=False).get_concrete_function().graph
-    return _Recording(graph, signature, *traces[-1])
+    return _Recording(graph, signature, attempts[-1].entrances, attempts[-1].recorder)
 
 
 def _token_inputs(recording: _Recording) -> list[str]:
