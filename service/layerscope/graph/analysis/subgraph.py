@@ -1,7 +1,7 @@
 """Subgraphs: the part of a graph that some tensors need, and the nodes on all paths between two tensors."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -69,6 +69,53 @@ class GraphParts:
                 found.add(name)
             furthest = max(furthest, last_reader.get(name, place))
         return found
+
+    def frontier(self, source: str, target: str, stops: Collection[str]) -> list[str]:
+        """The values besides `source` that `target` is computed from, where only what lies behind `source` is run.
+
+        Args:
+            source: the name of a tensor.
+            target: the name of a tensor that is computed from it.
+            stops: the names of the tensors that may be such a value.
+
+        Returns:
+            Names of `stops`. Each is read behind the source and computed without it. What lies between them and their
+            readers is run again, but nothing that comes before them.
+
+        Raises:
+            LookupError: one of the values can be none of `stops`.
+        """
+        first = node_of(source)
+        order = list(_in_order(self.nodes, node_of(target)))
+        behind: set[str] = set()
+        varying: set[str] = set()
+        for name in order:
+            read = {node_of(each) for each in self.nodes[name].input}
+            if name == first or read & behind:
+                behind.add(name)
+            if self.nodes[name].op == "Placeholder" or read & varying:
+                varying.add(name)
+        by_node = {node_of(name): name for name in stops}
+        found: dict[str, None] = {}
+        waiting = [
+            read
+            for name in behind - {first}
+            for read in map(node_of, self.nodes[name].input)
+            if read not in behind
+        ]
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in varying:
+                continue
+            seen.add(name)
+            if name in by_node:
+                found[by_node[name]] = None
+            elif self.nodes[name].op == "Placeholder":
+                raise LookupError(name)
+            else:
+                waiting.extend(map(node_of, self.nodes[name].input))
+        return [by_node[name] for name in order if by_node.get(name) in found]
 
     def between(self, given: Mapping[str, str], tensors: Iterable[str]) -> Any:
         """A GraphDef that computes `tensors` from those given, which become placeholders of any shape.

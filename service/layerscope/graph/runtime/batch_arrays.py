@@ -1,11 +1,12 @@
 """Arrays of batches: checked before they go into a graph, and given a batch axis where they come out without one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerscope.errors import InputMismatch
+from layerscope.graph.edits import Edit
 from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -17,7 +18,7 @@ def batch_of(inputs: Sequence[Array]) -> int:
 
 
 def require_batched(taps: Iterable[Tap]) -> None:
-    """Check that the values of `taps` can be replaced.
+    """Check that the values of `taps` can be replaced or edited.
 
     Raises:
         InputMismatch: a tap has no value for each image.
@@ -29,7 +30,42 @@ def require_batched(taps: Iterable[Tap]) -> None:
                 "is a constant of the model, the same for every image",
             )
             why = mixes if tap.tensor.mixed else same
-            raise InputMismatch(f"{tap.address} {why}: it cannot be replaced.", layer=tap.address)
+            raise InputMismatch(f"{tap.address} {why}: it cannot be changed.", layer=tap.address)
+
+
+def in_order(edits: Mapping[Tap, Edit]) -> dict[Tap, Edit]:
+    """Edits in the order of their tensors' names, so that one plan serves them, whoever gives them; checked.
+
+    Raises:
+        InputMismatch: a tap has no value for each image, or no floating-point ones; or two taps are one tensor.
+    """
+    require_batched(edits)
+    by_tensor: dict[str, Tap] = {}
+    for tap in edits:
+        if not np.issubdtype(tap.dtype, np.floating):
+            raise InputMismatch(
+                f"{tap.address} has values of type {tap.tensor.dtype}: only floating-point numbers can be edited.",
+                layer=tap.address,
+            )
+        first = by_tensor.setdefault(tap.tensor.name, tap)
+        if first is not tap:
+            raise InputMismatch(
+                f"{first.address} and {tap.address} are the same values: edit one of them.", layer=tap.address
+            )
+    return {tap: edits[tap] for _, tap in sorted(by_tensor.items())}
+
+
+def edit_arrays(edits: Mapping[Tap, Edit], batch: int) -> list[Array]:
+    """What a plan with edits takes behind all that is fed: four arrays an edited tap.
+
+    Raises:
+        InputMismatch: an edit does not fit its tap.
+    """
+    return [
+        array
+        for tap, edit in edits.items()
+        for array in edit.arrays(tap.address, tap.shape, tap.tensor.dtype, batch)
+    ]
 
 
 def fitted(name: str, shape: Shape, dtype: str, array: Array, batch: int) -> Array:

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.ops import dismantle_graph
 
 from layerscope.graph.analysis.subgraph import GraphParts
+from layerscope.graph.edits.insertion import edited_names, insert_edits, placeholders_of
 from layerscope.graph.prepared.weights import Weights
 from layerscope.graph.rewrites import Rewrite, RewriteContext
 from layerscope.graph.rewrites.fold_kernels import arranged_bytes
@@ -56,10 +57,11 @@ class PlanCompiler:
         graph = tf.Graph()
         with graph.as_default():
             tf.import_graph_def(definition, name="")
-            fed = list(key.fed)
-            fetched = [_exit(graph, name) for name in key.fetched]
+            fed = [*key.fed, *placeholders_of(key.edited)]
+            readers_get = edited_names(key.edited)
+            fetched = [_exit(graph, readers_get.get(name, name)) for name in key.fetched]
             if key.gradient is not None:
-                weight, gradient = _gradient(graph, key.gradient)
+                weight, gradient = _gradient(graph, key.gradient, readers_get)
                 fed.append(weight)
                 fetched.append(gradient)
             assignments = self.weights.assignments_in(graph)
@@ -82,9 +84,11 @@ class PlanCompiler:
 
     def _rewritten(self, key: PlanKey, rewrites: Sequence[Rewrite]) -> Any:
         definition = self._part(key)
+        insert_edits(definition, {name: self.taps[name].tensor.dtype for name in key.edited})
         if key.gradient is None and (key.is_cut or self.parts.are_placeholders(key.fed)):
             shapes = {name: tap.shape for name, tap in self.taps.items()}
-            context = RewriteContext(key.fetched, shapes, self.weights)
+            fetched = (*key.fetched, *key.edited, *edited_names(key.edited).values())
+            context = RewriteContext(fetched, shapes, self.weights)
             for rewrite in rewrites:
                 definition = rewrite(definition, context)
         if key.gradient is not None and key.gradient.guided:
@@ -104,15 +108,17 @@ def _exit(graph: Any, name: str) -> str:
     return str(tf.identity(graph.get_tensor_by_name(name), name="layerscope/exit").name)
 
 
-def _gradient(graph: Any, key: GradientKey) -> tuple[str, str]:
+def _gradient(graph: Any, key: GradientKey, readers_get: Mapping[str, str]) -> tuple[str, str]:
     """Add a gradient to a graph; the names of the placeholder for the weights of the target, and of the gradient.
+
+    Of edited tensors, `readers_get` names the edited values: the gradient is by those, and through other edits.
 
     Raises:
         LookupError, ValueError, TypeError: there is no such gradient.
     """
-    target = graph.get_tensor_by_name(key.target)
+    target = graph.get_tensor_by_name(readers_get.get(key.target, key.target))
     weight = tf.compat.v1.placeholder(target.dtype, name="layerscope/weight")
-    source = graph.get_tensor_by_name(key.source)
+    source = graph.get_tensor_by_name(readers_get.get(key.source, key.source))
     # For the gradient of a loop or a branch, TensorFlow changes it here to give what the gradient reads.
     (gradient,) = tf.gradients(target, [source], [tf.reshape(weight, tf.shape(target))])
     if gradient is None:

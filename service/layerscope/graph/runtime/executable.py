@@ -10,13 +10,16 @@ from layerscope.errors import InputMismatch, MemoryBusy
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
+from layerscope.graph.edits import Edit
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.batch_arrays import (
     batch_of,
     delivered,
+    edit_arrays,
     fitted,
     fitted_weights,
+    in_order,
     require_batched,
 )
 from layerscope.graph.runtime.batch_invariance import BatchInvariance
@@ -80,6 +83,7 @@ class Executable:
         taps: Sequence[Tap],
         feeds: Mapping[Tap, Array] | None = None,
         *,
+        edits: Mapping[Tap, Edit] | None = None,
         exact: bool = True,
     ) -> list[Array]:
         """Run the model once.
@@ -88,6 +92,7 @@ class Executable:
             inputs: one array an input of the model, each (batch, *shape), in the order of `self.inputs`.
             taps: the values to fetch.
             feeds: values to put in place of what the model would compute there, each (batch, *tap shape).
+            edits: changes of what is computed there, by tap; see `Edit`. A fetched tap that is edited has its edited values.
             exact: whether this run is exact, if the executable is.
 
         Returns:
@@ -95,17 +100,19 @@ class Executable:
             into the batch axis, an image has several rows: (batch, rows, *tap shape).
 
         Raises:
-            InputMismatch: the arrays do not fit the inputs, the fed taps or each other.
+            InputMismatch: the arrays do not fit the inputs, the fed or edited taps or each other, or a tap cannot be edited.
             ModelNotLoaded: the executable is closed.
         """
-        feeds = feeds or {}
+        feeds, edits = feeds or {}, in_order(edits or {})
         batch = batch_of(inputs)
         require_batched(feeds)
+        own = [fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
         values = [
-            *(fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)),
+            *own,
             *(fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
+            *edit_arrays(edits, batch),
         ]
-        plan = self.plans.for_run(taps, feeds, [value.shape[1:] for value in values])
+        plan = self.plans.for_run(taps, [value.shape[1:] for value in own], feeds, edits)
         return self._invariance.fetch(plan, taps, values, exact=exact and self.is_exact)
 
     def gradient(
@@ -152,24 +159,34 @@ class Executable:
             return self._invariance.fetch_by_image(plan, (source,), arrays)[0]
         return self._invariance.fetch(plan, (source,), arrays, exact=exact and self.is_exact)[0]
 
-    def run_between(self, sources: Mapping[Tap, Array], target: Tap) -> Array:
+    def run_between(
+        self,
+        sources: Mapping[Tap, Array],
+        target: Tap,
+        edits: Mapping[Tap, Edit] | None = None,
+        rows: int = 1,
+    ) -> Array:
         """Run only the layers between some taps and another.
 
         Args:
             sources: values by tap, (batch, *shape); of any size that the layers between can take.
             target: what is computed from them and from no other input.
+            edits: changes of values on the way, of the sources too, by tap; see `Edit`.
+            rows: how many versions of one image the edits make. An edited source of one row is read as that many rows.
 
         Returns:
             Its values, (batch, *shape), in the tap's delivered dtype.
 
         Raises:
-            InputMismatch: the layers between cannot run on part of the values.
+            InputMismatch: the layers between cannot run on part of the values, or the edits do not fit.
             ModelNotLoaded: the executable is closed.
         """
-        plan = self.plans.for_part(tuple(sources), target)
+        edits = in_order(edits or {})
+        plan = self.plans.for_part(tuple(sources), target, edits)
         arrays = [np.asarray(array, np.dtype(tap.tensor.dtype)) for tap, array in sources.items()]
-        (found,) = _run_plan(plan, [target], arrays)
-        return delivered(target, found, len(arrays[0]))
+        batch = max(rows, *map(len, arrays))
+        (found,) = _run_plan(plan, [target], [*arrays, *edit_arrays(edits, batch)])
+        return delivered(target, found, batch)
 
     def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether images may run together for `taps`: never if exact, else as far as is known, the first batch tells."""

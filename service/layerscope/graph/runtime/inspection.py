@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from layerscope.errors import InputMismatch
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.logits import Logits, find_logits
 from layerscope.graph.analysis.shapes import TapShapes
@@ -77,6 +78,27 @@ class GraphInspection:
     def dominators(self, source: Tap, target: Tap) -> set[str]:
         """The names of the nodes on every path from one tap to another, see `GraphParts.dominators`."""
         return self._parts.dominators(source.tensor.name, target.tensor.name)
+
+    def frontier(self, source: Tap, target: Tap) -> list[Tap]:
+        """The taps besides `source` that must be known to compute `target` without running what lies before `source`.
+
+        None are needed where every path from an input to the target leads through the source. A connection that skips
+        the source is one.
+
+        Raises:
+            InputMismatch: the target does not depend on the source, or a value that skips the source can be no such tap.
+        """
+        if not self.depends(target, source):
+            raise InputMismatch(
+                f"{target.address} does not depend on {source.address}.", layer=source.address
+            )
+        stops = {name: tap for name, tap in self._taps.items() if tap.tensor.batched and name.endswith(":0")}
+        try:
+            names = self._parts.frontier(source.tensor.name, target.tensor.name, stops.keys())
+        except LookupError as error:
+            message = f"What lies between {source.address} and {target.address} cannot run apart."
+            raise InputMismatch(message, layer=source.address) from error
+        return [stops[name] for name in names]
 
     def is_rectified(self, target: Tap) -> bool:
         """Whether `target` is computed through a ReLU that guided backpropagation changes."""

@@ -1,6 +1,6 @@
 """Plan selection: which compiled plan runs for some taps, for a gradient, or for the part between some taps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,26 +88,33 @@ class PlanSelection:
         release()
         return problem
 
-    def for_run(self, taps: Sequence[Tap], feeds: Mapping[Tap, object], fed_shapes: Sequence[Shape]) -> Plan:
+    def for_run(
+        self,
+        taps: Sequence[Tap],
+        input_shapes: Sequence[Shape],
+        feeds: Iterable[Tap] = (),
+        edited: Iterable[Tap] = (),
+    ) -> Plan:
         """The plan that fetches `taps`, or one in the cache that fetches more at little more work.
 
         Args:
             taps: what to fetch.
+            input_shapes: of one image.
             feeds: the taps whose values are replaced.
-            fed_shapes: shapes of one image of all that is fed, the inputs first.
+            edited: the taps whose values are edited.
 
         Raises:
             ModelNotLoaded: the model is closed.
         """
-        key = self._run_key(taps, feeds)
-        return self._find(key, taps, fed_shapes) or self._cache.get(key)
+        key = self._run_key(taps, feeds, edited)
+        return self._find(key, taps, input_shapes) or self._cache.get(key)
 
     def find(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
         """The plan in the cache that a run for `taps` would use, if there is one."""
         return self._find(self._run_key(taps), taps, input_shapes)
 
     def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
-        """Whether a run for `taps` needs no compilation."""
+        """Whether a run for `taps` without edits needs no compilation."""
         return self.find(taps, input_shapes) is not None
 
     def compile(self, taps: Sequence[Tap]) -> None:
@@ -145,26 +152,26 @@ class PlanSelection:
         """Compile the plan of a gradient, unless it is in the cache. Raises as `for_gradient`."""
         self.for_gradient(derivative)
 
-    def for_part(self, sources: Iterable[Tap], target: Tap) -> Plan:
-        """The plan that computes a target from some taps, and nothing before these.
+    def for_part(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> Plan:
+        """The plan that computes a target from some taps, of which some are edited, and nothing before these.
 
         Raises:
             InputMismatch: the layers between cannot run on part of their input.
             ModelNotLoaded: the model is closed.
         """
         try:
-            return self._cache.get(_part_key(sources, target))
+            return self._cache.get(_part_key(sources, target, edited))
         except (LookupError, ValueError, TypeError) as error:
             message = f"What lies before {target.address} cannot run on part of its input."
             raise InputMismatch(message, layer=target.address) from error
 
-    def is_part_ready(self, sources: Iterable[Tap], target: Tap) -> bool:
+    def is_part_ready(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> bool:
         """Whether `Executable.run_between` needs no compilation."""
-        return self._cache.find(_part_key(sources, target)) is not None
+        return self._cache.find(_part_key(sources, target, edited)) is not None
 
-    def compile_part(self, sources: Iterable[Tap], target: Tap) -> None:
+    def compile_part(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> None:
         """Compile the plan for `Executable.run_between`, unless it is in the cache. Raises as `for_part`."""
-        self.for_part(sources, target)
+        self.for_part(sources, target, edited)
 
     def close(self) -> None:
         """Free the plans and let go of the weights."""
@@ -189,11 +196,11 @@ class PlanSelection:
     def _fetched_by(self, plan: Plan) -> list[Tap]:
         return [self._taps[name] for name in plan.key.fetched]
 
-    def _run_key(self, taps: Iterable[Tap], feeds: Iterable[Tap] = ()) -> PlanKey:
+    def _run_key(self, taps: Iterable[Tap], feeds: Iterable[Tap] = (), edited: Iterable[Tap] = ()) -> PlanKey:
         replaced = [tap.tensor.name for tap in feeds]
         # A fed tensor is fetched too, or TensorFlow might fuse it away and compute the original value behind it.
         fetched = {*(tap.tensor.name for tap in taps), *replaced}
-        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)))
+        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)), edited=_names(edited))
 
     def _gradient_key(self, derivative: Derivative) -> PlanKey:
         source = derivative.source.tensor.name
@@ -202,5 +209,9 @@ class PlanSelection:
         return PlanKey((*self._placeholders, *replaced), replaced, gradient)
 
 
-def _part_key(sources: Iterable[Tap], target: Tap) -> PlanKey:
-    return PlanKey(tuple(tap.tensor.name for tap in sources), (target.tensor.name,), is_cut=True)
+def _part_key(sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> PlanKey:
+    return PlanKey(_names(sources), (target.tensor.name,), is_cut=True, edited=_names(edited))
+
+
+def _names(taps: Iterable[Tap]) -> tuple[str, ...]:
+    return tuple(tap.tensor.name for tap in taps)

@@ -34,6 +34,8 @@ class PlanKey:
         fetched: the names of the tensors that it gives.
         gradient: computed too, if there is one. The plan gives it last, and takes one array more, last: how much each
             value of the gradient's target counts.
+        edited: the names of the tensors whose values are edited, see `layerscope.graph.edits`. What is fetched of them is
+            edited, too. The plan takes the arrays of the edits behind all that is fed.
         is_cut: whether the plan has none of the graph before the fed tensors, and takes windows of their values: any
             multiple of all strides behind may be missing at the sides.
     """
@@ -42,11 +44,13 @@ class PlanKey:
     fetched: tuple[str, ...]
     gradient: GradientKey | None = None
     is_cut: bool = False
+    edited: tuple[str, ...] = ()
 
     def covers(self, other: "PlanKey") -> bool:
-        """Whether this plan fetches all that the other fetches, from the same fed tensors."""
+        """Whether this plan fetches all that the other fetches, from the same fed tensors under the same edits."""
         special = self.gradient or other.gradient or self.is_cut or other.is_cut
-        return not special and self.fed == other.fed and set(other.fetched) <= self._names
+        same = self.fed == other.fed and self.edited == other.edited
+        return not special and same and set(other.fetched) <= self._names
 
     @cached_property
     def _names(self) -> frozenset[str]:
