@@ -118,6 +118,7 @@ class Limits:
     model_parameters: int = _limit(500_000_000, "numbers", "most parameters of a model that is accepted")
     model_check_seconds: int = _limit(180, "seconds", "longest time to check a model file")
     model_open_seconds: int = _limit(120, "seconds", "longest time to open an uploaded model")
+    model_load_seconds: int = _limit(600, "seconds", "longest time to open a model that was not uploaded")
     model_open_bytes: int = _limit(8192 * MIB, "bytes", "most address space to open an uploaded model")
     model_store_bytes: int = _limit(
         20_480 * MIB,

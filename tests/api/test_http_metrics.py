@@ -15,6 +15,8 @@ from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
 from layerscope_api.context.settings import Settings
+from layerscope_api.context.shared_state import SharedSamples
+from layerscope_api.observability.metrics import Metrics
 from layerscope_api.server.app import create_app
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -203,3 +205,21 @@ def test_an_upload_counts_as_one_load_and_a_refused_one_as_none(tmp_path: Path) 
 
 def models_in(figures: Figures) -> set[str]:
     return {dict(labels)["model"] for _, labels in figures if "model" in dict(labels)}
+
+
+def test_a_worker_whose_folder_takes_no_files_still_tells_its_own_figures(tmp_path: Path) -> None:
+    def told(samples: SharedSamples) -> set[str]:
+        return {sample.labels["worker"] for family in samples.collect() for sample in family.samples}
+
+    folder = tmp_path / "shared"
+    first, second = (SharedSamples(Metrics(), folder, worker) for worker in (0, 1))
+    first.write()
+    second.write()
+    assert told(first) == {"0", "1"}
+    shutil.rmtree(folder)
+    folder.touch()
+    first.write()
+    assert told(first) == {"0"}
+    folder.unlink()
+    second.write()
+    assert told(first) == {"0", "1"}

@@ -1,5 +1,6 @@
 """State that the workers of a service share: commands about models over sockets; images and metrics in files."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from layerscope.limits import Limits
 from layerscope.models.durable import write_whole
 from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.observability.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 _SAMPLES_SECONDS = 1.0
 
@@ -76,27 +79,42 @@ class SharedSamples:
         self._metrics = metrics
         self._directory = directory
         self._worker = worker
+        self._has_failed = False
 
     def write(self) -> None:
-        """Write the metrics of this worker as they are now."""
-        path = self._directory / f"samples-{self._worker}.txt"
-        write_whole(path, generate_latest(self._metrics).decode())  # type: ignore[no-untyped-call]
+        """Write the metrics of this worker as they are now. Where that fails, as on a full disk, the others miss them."""
+        try:
+            self._directory.mkdir(exist_ok=True)
+            write_whole(self._path(str(self._worker)), self._text())
+        except OSError as error:
+            if not self._has_failed:
+                logger.warning("the metrics of worker %d cannot be written: %s", self._worker, error.strerror)
+            self._has_failed = True
+        else:
+            self._has_failed = False
 
     def collect(self) -> Iterable[Metric]:
         """The metrics of all workers."""
-        self.write()
+        texts = dict(self._written())
+        texts[str(self._worker)] = self._text()
         found: dict[str, Metric] = {}
-        for path in sorted(self._directory.glob("samples-*.txt")):
-            worker = path.stem.removeprefix("samples-")
-            for family in _families(path):
+        for worker, text in sorted(texts.items()):
+            for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
                 merged = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 merged.samples += [
                     each._replace(labels={**each.labels, "worker": worker}) for each in family.samples
                 ]
         return found.values()
 
+    def _written(self) -> Iterator[tuple[str, str]]:
+        """What each worker has written, by its number."""
+        for path in self._directory.glob("samples-*.txt"):
+            with suppress(OSError):
+                yield path.stem.removeprefix("samples-"), path.read_text("utf-8")
 
-def _families(path: Path) -> Iterable[Metric]:
-    with suppress(FileNotFoundError):
-        return list(text_string_to_metric_families(path.read_text("utf-8")))  # type: ignore[no-untyped-call]
-    return []
+    def _path(self, worker: str) -> Path:
+        return self._directory / f"samples-{worker}.txt"
+
+    def _text(self) -> str:
+        text: bytes = generate_latest(self._metrics)  # type: ignore[no-untyped-call]
+        return text.decode()

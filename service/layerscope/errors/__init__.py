@@ -61,6 +61,7 @@ tells two codes of a branch apart.
     │   ├── ModelLoading           model_loading
     │   ├── MemoryBusy             memory_busy
     │   ├── SourceUnreachable      source_unreachable
+    │   ├── LoaderFailed           loader_failed
     │   └── Draining               draining
     ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
@@ -73,6 +74,7 @@ from layerscope.errors.base import LayerscopeError
 from layerscope.errors.capacity import (
     DeadlineExceeded,
     Draining,
+    LoaderFailed,
     MemoryBusy,
     ModelLoading,
     Overloaded,
@@ -157,6 +159,7 @@ __all__ = [
     "LayerNotAllowed",
     "LayerNotFound",
     "LayerscopeError",
+    "LoaderFailed",
     "Malformed",
     "MemoryBusy",
     "ModelLoading",

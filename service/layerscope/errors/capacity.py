@@ -41,6 +41,12 @@ class SourceUnreachable(Unavailable):
     code = "source_unreachable"
 
 
+class LoaderFailed(Unavailable):
+    """The process that opens models ended, or was stopped, before the model was open."""
+
+    code = "loader_failed"
+
+
 class Draining(Unavailable):
     """The service is ending, and the request did not finish in the time that was left."""
 

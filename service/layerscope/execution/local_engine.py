@@ -227,7 +227,7 @@ class LocalEngine:
     def _assembled(self, source: ModelSource) -> LoadedModel:
         return assemble(
             source,
-            self._loader.load(source),
+            self._loader.load(source, self.limits.model_load_seconds),
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
             rewrites=self._rewrites,

@@ -1,5 +1,6 @@
 """Store of uploaded images that several processes share, in a directory."""
 
+import errno
 import os
 import re
 import secrets
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from layerscope.errors import ImageNotFound
+from layerscope.errors import ImageNotFound, StorageFull
 from layerscope.images.store import ENTRY_BYTES, ImageStore, StoredImage
 from layerscope.limits import Limits
 
 _ID = re.compile(r"sha256-[0-9a-f]{64}")
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SCANS_PER_FILL = 64
 """Number of scans of the directory while it takes in as many bytes as it may hold: a scan for every image would be slow."""
 
@@ -41,12 +43,24 @@ class SharedImageStore(ImageStore):
         directory.mkdir(exist_ok=True)
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
-        """Store an image for all processes; see `ImageStore.put`."""
+        """Store an image for all processes; see `ImageStore.put`.
+
+        Raises:
+            StorageFull: there is no room on the disk of the directory.
+        """
         stored, _ = super().put(data)
         path = self._directory / stored.id
         if self._renew(path):
             return stored, False
-        if not self._created(path, data):
+        try:
+            is_new = self._created(path, data)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            with suppress(ImageNotFound):
+                super().delete(stored.id)
+            raise StorageFull("There is no room left on the disk for stored images.") from error
+        if not is_new:
             return stored, False
         self._grown += len(data) + ENTRY_BYTES
         if self._grown > self._most_bytes // _SCANS_PER_FILL:
@@ -88,15 +102,17 @@ class SharedImageStore(ImageStore):
         Returns:
             Whether the file is new; False if another process created it first.
         """
+        # What cleans temporary folders may have removed it.
+        self._directory.mkdir(parents=True, exist_ok=True)
         written = self._directory / f".{secrets.token_hex(8)}"
-        written.write_bytes(data)
-        os.utime(written, (self._now(), self._now()))
         try:
+            written.write_bytes(data)
+            os.utime(written, (self._now(), self._now()))
             os.link(written, path)
         except FileExistsError:
             return False
         finally:
-            written.unlink()
+            written.unlink(missing_ok=True)
         return True
 
     def _renew(self, path: Path) -> bool:

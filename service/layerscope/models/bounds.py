@@ -52,6 +52,11 @@ def confine(bounds: OpeningBounds) -> None:
         hard = resource.getrlimit(what)[1]
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (bound, bound))
+    end_after(bounds.seconds)
+
+
+def end_after(seconds: int) -> None:
+    """Have the system end this process by SIGALRM after some time."""
     # The default action ends the process without running Python, so that a loop inside a library ends, too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(bounds.seconds)
+    signal.alarm(seconds)

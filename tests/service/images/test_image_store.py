@@ -1,5 +1,7 @@
 import hashlib
 import io
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -11,6 +13,7 @@ from layerscope.errors import ImageNotFound, ImageUnreadable, OptionInvalid, Sto
 from layerscope.images import ImageStore, decode
 from layerscope.images.shared_store import SharedImageStore
 from layerscope.limits import Limits
+from small_disks import on_small_disk
 
 
 def encoded(image, name="PNG", **options):
@@ -206,3 +209,38 @@ def test_only_ids_name_files(tmp_path, image_id):
         with pytest.raises(ImageNotFound):
             ask(image_id)
     assert (tmp_path / "secret").exists()
+
+
+FILL = """
+import io, sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from layerscope.errors import StorageFull
+from layerscope.images.shared_store import SharedImageStore
+from layerscope.limits import Limits
+store = SharedImageStore(Path(sys.argv[1]) / "images", Limits())
+def picture(side):
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(side).integers(0, 256, (side, side), np.uint8)).save(file, "PNG")
+    return file.getvalue()
+small = picture(20)
+try:
+    store.put(picture(500))
+except StorageFull as error:
+    print(error.message, [each.name for each in (Path(sys.argv[1]) / "images").iterdir()], store.put(small)[1])
+"""
+
+
+def test_a_shared_store_on_a_full_disk_stores_nothing_of_what_has_no_room(tmp_path):
+    command = [*on_small_disk(tmp_path, 100), sys.executable, "-c", FILL, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == "There is no room left on the disk for stored images. [] True\n"
+
+
+def test_a_shared_store_makes_its_directory_again(tmp_path):
+    store = SharedImageStore(tmp_path / "images", Limits())
+    (tmp_path / "images").rmdir()
+    stored, created = store.put(colour(1))
+    assert created
+    assert store.get(stored.id).data == colour(1)

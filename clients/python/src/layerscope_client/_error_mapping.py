@@ -49,6 +49,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "queue_full": errors.QueueFull,
     "memory_busy": errors.MemoryBusy,
     "source_unreachable": errors.SourceUnreachable,
+    "loader_failed": errors.LoaderFailed,
     "model_loading": errors.ModelLoading,
     "deadline_exceeded": errors.DeadlineExceeded,
     "storage_full": errors.StorageFull,

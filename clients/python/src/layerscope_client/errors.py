@@ -20,7 +20,8 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     │                          WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
     ├── ServiceFault           500: a bug of the service; report it with the request id
-    ├── Unavailable            503, also after the retries: ModelLoading, MemoryBusy, SourceUnreachable, Draining
+    ├── Unavailable            503, also after the retries: ModelLoading, MemoryBusy, SourceUnreachable, LoaderFailed,
+    │                          Draining
     ├── DeadlineExceeded       504
     └── StorageFull            507
 
@@ -274,6 +275,10 @@ class SourceUnreachable(Unavailable):
 
 class SlowSender(LayerscopeError):
     """The request was sent too slowly."""
+
+
+class LoaderFailed(Unavailable):
+    """The process that opens models ended, or was stopped, before the model was open."""
 
 
 class Draining(Unavailable):

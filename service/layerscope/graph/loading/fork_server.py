@@ -3,8 +3,10 @@
 It runs as a fork of the service, or as `python -m layerscope.graph.loading.fork_server FD`, FD being its socket.
 """
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from multiprocessing.connection import wait
@@ -14,12 +16,12 @@ import tensorflow as tf
 
 from layerscope.errors import LayerscopeError
 from layerscope.graph.loading.prepare import prepare_into
-from layerscope.graph.loading.wire import REQUEST, STATUS
+from layerscope.graph.loading.wire import REQUEST, STATUS, Request
 from layerscope.graph.prepared.prepared_model import Refusal, refuse
-from layerscope.models.bounds import confine
-from layerscope.models.directory import ModelSource
+from layerscope.models.bounds import confine, end_after
 
 _LONGEST_REQUEST = 65_536
+_PR_SET_PDEATHSIG = 1
 _fork = multiprocessing.get_context("fork")
 
 
@@ -38,9 +40,9 @@ def serve(service: socket.socket) -> None:
         service.sendall(STATUS.pack(status))
 
 
-def _supervised(service: socket.socket, source: ModelSource, file: BinaryIO) -> int | None:
+def _supervised(service: socket.socket, request: Request, file: BinaryIO) -> int | None:
     """Load in a child; the exit status of the child, None if the service closed the socket meanwhile."""
-    child = _fork.Process(target=_load, args=(service, source, file))
+    child = _fork.Process(target=_load, args=(service, request, file, os.getpid()))
     child.start()
     # A process that a plugin started may hold the sentinel open for longer than the child lives.
     while child.is_alive():
@@ -50,9 +52,13 @@ def _supervised(service: socket.socket, source: ModelSource, file: BinaryIO) -> 
     return child.exitcode
 
 
-def _load(service: socket.socket, source: ModelSource, file: BinaryIO) -> None:
+def _load(service: socket.socket, request: Request, file: BinaryIO, parent: int) -> None:
     service.close()
-    if source.bounds is not None:
+    _end_with(parent)
+    source = request.source
+    if source.bounds is None:
+        end_after(request.seconds)
+    else:
         confine(source.bounds)
     # The service computes on the GPUs, and TensorFlow would take all memory of a GPU here.
     tf.config.set_visible_devices([], "GPU")
@@ -60,6 +66,14 @@ def _load(service: socket.socket, source: ModelSource, file: BinaryIO) -> None:
         prepare_into(file, source)
     except LayerscopeError as error:
         refuse(file, Refusal(error.code, error.message, error.details))
+
+
+def _end_with(parent: int) -> None:
+    """Have the system end this process when its parent ends, also if the parent is killed and can do nothing (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It ended before.
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ registrations and damage of a load end with its child. `wire` describes the mess
 import gc
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -22,15 +23,18 @@ from typing import BinaryIO, Self
 
 from tensorflow.python.eager import context
 
-from layerscope.errors import ModelRefused, ModelTooLarge
-from layerscope.graph.loading.wire import REQUEST, STATUS
+from layerscope.errors import LoaderFailed, ModelRefused, ModelTooLarge
+from layerscope.graph.loading.wire import REQUEST, STATUS, Request
 from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
+from layerscope.limits import Limits
 from layerscope.models.directory import ModelSource
 
 logger = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 60
 """What the process that opens models may take longer than the opening: it may have to import TensorFlow first."""
+
+_SECONDS = Limits().model_load_seconds
 
 
 class LoaderProcess:
@@ -64,18 +68,27 @@ class LoaderProcess:
         with self._lock:
             self._server = self._server or _ForkServer()
 
-    def load(self, source: ModelSource) -> PreparedModel:
+    def load(self, source: ModelSource, seconds: int = _SECONDS) -> PreparedModel:
         """Prepare a model.
 
+        Args:
+            source: the model.
+            seconds: how long opening it may take; an untrusted model has bounds of its own.
+
         Raises:
-            ModelRefused: it cannot be opened or traced, or the process did not survive it.
+            ModelRefused: it cannot be opened or traced, takes too long, or its process did not survive it.
+            LoaderFailed: the process that opens models ended, or was stopped.
         """
+        request = Request(source, seconds if source.bounds is None else source.bounds.seconds)
         with self, self._lock, anonymous_file() as file:
+            if self._server is not None and self._server.has_ended:
+                # It was killed while nothing was loaded, by a system without memory for example.
+                self._stop()
             self.start()
-            _require_success(self._request(source, file))
+            _require_success(self._request(request, file), request)
             return read(file)
 
-    def _request(self, source: ModelSource, file: BinaryIO) -> int | None:
+    def _request(self, request: Request, file: BinaryIO) -> int | None:
         """Send a request and wait for the status of its child; None without one.
 
         The process is ended then: a late answer would be taken for that of the next request.
@@ -83,7 +96,7 @@ class LoaderProcess:
         status = None
         try:
             with suppress(OSError):
-                status = self._server.request(source, file) if self._server else None
+                status = self._server.request(request, file) if self._server else None
         finally:
             if status is None:
                 self._stop()
@@ -107,11 +120,17 @@ class _ForkServer:
         with other:
             self._process, self._wait = _fork(other) if _may_fork() else _execute(other)
 
-    def request(self, source: ModelSource, file: BinaryIO) -> int | None:
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone: it says nothing unasked, so there is only the end of the stream to read."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def request(self, request: Request, file: BinaryIO) -> int | None:
         """Let a child fill the file; the exit status of the child, None if the fork server has ended or is stopped."""
-        bounds = source.bounds
-        self._socket.settimeout(None if bounds is None else bounds.seconds + _GRACE_SECONDS)
-        socket.send_fds(self._socket, [REQUEST.dump_json(source)], [file.fileno()])
+        self._socket.settimeout(request.seconds + _GRACE_SECONDS)
+        socket.send_fds(self._socket, [REQUEST.dump_json(request)], [file.fileno()])
         answer = self._socket.recv(STATUS.size, socket.MSG_WAITALL)
         return int(STATUS.unpack(answer)[0]) if len(answer) == STATUS.size else None
 
@@ -123,14 +142,15 @@ class _ForkServer:
         self._wait()
 
 
-def _require_success(status: int | None) -> None:
+def _require_success(status: int | None, request: Request) -> None:
     if status is None:
-        raise ModelRefused("The process that opens models has ended: see the log, and load the model again.")
+        raise LoaderFailed("The process that opens models has ended: see the log, and load the model again.")
     if status == -signal.SIGKILL:
         raise ModelRefused("Opening the model was killed (SIGKILL): it may need more memory than there is.")
     if status in {-signal.SIGALRM, -signal.SIGXCPU}:
+        limit = "model_load_seconds" if request.source.bounds is None else "model_open_seconds"
         raise ModelTooLarge(
-            "Opening the model takes longer than it may: see model_open_seconds at /v1/limits."
+            f"Opening the model takes longer than it may, {request.seconds} seconds: see {limit} at /v1/limits."
         )
     if status < 0:
         name = signal.Signals(-status).name

@@ -10,13 +10,28 @@ server and its child.
 """
 
 import struct
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from layerscope.models.directory import ModelSource
 
-REQUEST = TypeAdapter(ModelSource)
-"""A request: the source of a model as JSON. The descriptor of the file travels with it (SCM_RIGHTS)."""
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for the preparation of a model.
+
+    Attributes:
+        source: the model.
+        seconds: how long opening it may take; an untrusted model has bounds of its own.
+    """
+
+    source: ModelSource
+    seconds: int
+
+
+REQUEST = TypeAdapter(Request)
+"""A request as JSON. The descriptor of the file travels with it (SCM_RIGHTS)."""
 
 
 STATUS = struct.Struct("!i")

@@ -7,12 +7,14 @@ documentation and fsspec's describe (`FSSPEC_S3_ENDPOINT_URL`, for example).
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from layerscope.errors import OptionInvalid, SourceUnreachable
+from layerscope.errors import ModelRefused, OptionInvalid, SourceUnreachable
 from layerscope.limits import MIB
 from layerscope.models.directory import Key
 from layerscope.models.mirrors.places import File, Files, reading, versions_among
+from layerscope.models.regular_files import NotRegular, open_regular
 
 _CHUNK = 4 * MIB
 _ACCESS = re.compile(r"//[^/@]*@")
@@ -75,10 +77,21 @@ class Filesystem:
         Raises:
             FileNotFoundError: it was deleted since it was listed.
             SourceUnreachable: it cannot be read.
+            ModelRefused: it is a file of this machine and none that ends, such as a pipe or a device.
         """
-        with reading(self.name), self._filesystem.open(file.address, "rb", block_size=_CHUNK) as opened:
+        with reading(self.name), self._opened(file.address) as opened:
             while chunk := opened.read(_CHUNK):
                 yield chunk
+
+    def _opened(self, address: str) -> Any:
+        if not getattr(self._filesystem, "local_file", False):
+            return self._filesystem.open(address, "rb", block_size=_CHUNK)
+        try:
+            return open_regular(Path(address), follow=True)
+        except NotRegular as error:
+            raise ModelRefused(
+                f"{PurePosixPath(address).name} is no regular file: it is not fetched."
+            ) from error
 
 
 def _tag(about: Mapping[str, Any]) -> str | None:

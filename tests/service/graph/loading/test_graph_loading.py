@@ -18,7 +18,7 @@ import tensorflow as tf
 from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import LoaderFailed, ModelRefused, ModelTooLarge
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
@@ -166,7 +166,6 @@ def test_weights_stay_where_they_were_put_until_the_model_is_closed(tmp_path):
         ("import sys; sys.exit()", "The plugin plugin.py raised SystemExit: see the log."),
         ("import os; os._exit(0)", "ended too early"),
         ("import os; os._exit(3)", "for a reason nobody foresaw: see the log"),
-        ("import os; os.kill(os.getppid(), 9); os.wait()", "The process that opens models has ended"),
     ],
 )
 def test_a_plugin_that_breaks_its_process_costs_that_model_only(tmp_path, code, words):
@@ -188,13 +187,34 @@ def test_a_loader_that_is_stopped_holds_nothing_up(tmp_path, monkeypatch):
         loader.start()
         (stopped,) = children() - before
         os.kill(stopped, signal.SIGSTOP)
-        with pytest.raises(ModelRefused, match="process that opens models has ended"):
+        with pytest.raises(LoaderFailed, match="process that opens models has ended"):
             loader.load(bounded)
         assert not is_alive(stopped)
         loader.start()
         (other,) = children() - before
         os.kill(other, signal.SIGSTOP)
     assert not is_alive(other)
+
+
+def test_a_loader_that_ends_in_a_load_is_no_fault_of_the_model(tmp_path):
+    deadly = with_plugin(tmp_path / "deadly", "import os; os.kill(os.getppid(), 9); os.wait()")
+    with pytest.raises(LoaderFailed, match="process that opens models has ended"):
+        SHARED_LOADER.load(deadly)
+
+
+def test_a_loader_that_was_killed_while_idle_is_started_again(tmp_path):
+    with LoaderProcess() as loader:
+        before = children()
+        loader.start()
+        (killed,) = children() - before
+        os.kill(killed, signal.SIGKILL)
+        assert loader.load(write_model(tmp_path)).metadata.digest
+
+
+def test_opening_a_model_that_was_not_uploaded_is_bounded_in_time(tmp_path):
+    endless = with_plugin(tmp_path, "while True: pass")
+    with pytest.raises(ModelTooLarge, match="longer than it may, 1 seconds: see model_load_seconds"):
+        SHARED_LOADER.load(endless, seconds=1)
 
 
 def children():
@@ -244,6 +264,18 @@ def test_a_loader_ends_with_its_last_user_or_with_its_service_and_has_none_of_it
     service.send_signal(signal.SIGKILL)
     service.wait()
     await_(lambda: not any(map(is_alive, who(folders[1]))))
+
+
+def test_what_a_loader_has_started_ends_with_it_whatever_becomes_of_its_service(tmp_path):
+    with_plugin(tmp_path, f"{WHO}\nimport time; time.sleep(600)")
+    service = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)])
+    await_(lambda: who(tmp_path))
+    loader, child = who(tmp_path)
+    service.send_signal(signal.SIGSTOP)
+    os.kill(loader, signal.SIGKILL)
+    await_(lambda: not is_alive(child))
+    service.kill()
+    service.wait()
 
 
 def who(folder):

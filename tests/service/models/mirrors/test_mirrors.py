@@ -13,6 +13,7 @@ from layerscope.errors import Draining, OptionInvalid, SourceUnreachable
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.mirrors import is_elsewhere, mirror_of
+from layerscope.models.mirrors.filesystems import Filesystem
 from layerscope.models.mirrors.mirror import KEPT_SECONDS, Mirror
 
 
@@ -284,3 +285,18 @@ def test_what_nobody_can_reach_is_told_at_once(tmp_path, url):
 )
 def test_what_is_a_url(source, expected):
     assert is_elsewhere(source) is expected
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"]
+)
+def test_files_of_this_machine_that_never_end_are_not_fetched(tmp_path, make):
+    place = tmp_path / "place"
+    for name in ("bad", "good"):
+        (place / name / "1").mkdir(parents=True)
+    make(place / "bad" / "1" / "model.keras")
+    (place / "good" / "1" / "model.keras").write_bytes(b"model")
+    mirror = Mirror(Filesystem(f"file://{place}"), tmp_path / "mirror", Limits(model_file_bytes=100))
+    (failure,) = mirror.refresh().values()
+    assert "model.keras is no regular file" in failure.message
+    assert contents(mirror.directory) == {"good@1": {"model.keras": b"model"}}
