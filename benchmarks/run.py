@@ -40,7 +40,15 @@ GROUPS = {
     ),
     "peers": ("servers", "visualisers", "attributions", "processor"),
 }
-FAMILIES = (*GROUPS["quick"], *GROUPS["peers"], "explorer", "growth", "endurance", "faithfulness")
+FAMILIES = (
+    *GROUPS["quick"],
+    *GROUPS["peers"],
+    "explorer",
+    "growth",
+    "endurance",
+    "faithfulness",
+    "hostile_load",
+)
 
 
 def main(wanted: list[str]) -> None:

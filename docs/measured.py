@@ -53,15 +53,15 @@ def performance() -> Iterator[str]:
     yield "# Performance\n"
     yield from _method()
     yield "## Goals\n"
-    yield from _figures(
+    yield from figure_table(
         figure for result in results.values() for figure in result["figures"].values() if "reached" in figure
     )
     for family, result in results.items():
         yield f"\n## {FAMILIES[family]}\n"
         yield f"{result['about']}\n"
-        yield from _figures(result["figures"].values())
+        yield from figure_table(result["figures"].values())
         yield from _curves(result["figures"].values())
-        yield f"\nTo repeat: `python benchmarks/run.py {family}`. {_machine(result['machine'])}"
+        yield f"\nTo repeat: `python benchmarks/run.py {family}`. {machine_text(result['machine'])}"
 
 
 def curves() -> dict[str, dict[str, list[float]]]:
@@ -90,11 +90,12 @@ def _method() -> Iterator[str]:
     yield "- other servers with other models. The peers are in `benchmarks/peers`; improvements are welcome."
     yield "- the time of the first request for a choice of layers, which compiles its plan: warm-up turns do not count.\n"
     yield "`make bench` measures what needs only the development environment. `make bench-peers` compares with other software,"
-    yield "each in an environment of its own. `growth`, `endurance`, `faithfulness` and `explorer` (with Chromium) run by name,"
-    yield "as in `python benchmarks/run.py growth`.\n"
+    yield "each in an environment of its own. `growth`, `endurance`, `faithfulness`, `hostile_load` and `explorer` (with Chromium) run by"
+    yield "name, as in `python benchmarks/run.py growth`.\n"
 
 
-def _figures(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
+def figure_table(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Lines of the table of some figures of a result."""
     columns = ("what", "against", "figure", "middle half of the turns", "CPU", "goal", "")
     yield from table(columns, map(_row, figures))
 
@@ -129,7 +130,8 @@ def _number(value: object) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _machine(machine: dict[str, Any]) -> str:
+def machine_text(machine: dict[str, Any]) -> str:
+    """The sentence about the machine of a result."""
     packages = ", ".join(f"{name} {machine[name]}" for name in ("tensorflow-cpu", "keras", "numpy"))
     return (
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from measured import figure_table, machine_text
 from tables import table
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "benchmarks" / "results" / "soak.json"
+HOSTILE = ROOT / "benchmarks" / "results" / "hostile_load.json"
 
 _MOST_CASES = 12
 
@@ -83,10 +85,31 @@ def page() -> Iterator[str]:
     yield "- Of the architectures, ConvNeXt, InceptionResNetV2 and MobileNetV3 are not uploaded as `.h5`: Keras 3.15 itself cannot open"
     yield "  its own `.h5` files of them."
     yield "- No test asserts a time, because machines differ."
+    yield from _hostile_load()
     yield "\n## Measurements of the soak tests\n"
     yield "Measured on two cores. M11 has one case for each architecture and format, and runs two cases at a time. Rows without an entry"
     yield "have not been run to their end yet.\n"
     yield from table(("row", "case", "figures"), _figures())
+
+
+def _hostile_load() -> Iterator[str]:
+    """The section about `benchmarks/hostile_load.py`."""
+    if not HOSTILE.is_file():
+        return
+    result = json.loads(HOSTILE.read_text("utf-8"))
+    figures = result["figures"]
+    yield f"\n## Hostile load\n\n{result['about']}\n"
+    yield from figure_table(figures.values())
+    details = figures["lives"]["details"]
+    yield f"\nAt most, the service had {details['resident_mib']:,.0f} MiB resident. What the hostile callers got, by status (`none`: no"
+    yield "answer within 40 s; `closed`: the connection was closed without one):\n"
+    answers = details["hostile_answers"].items()
+    rows = (
+        (name, ", ".join(f"{count:,} x {status}" for status, count in sorted(came.items())))
+        for name, came in answers
+    )
+    yield from table(("hostile requests", "answers in a minute"), rows)
+    yield f"\nTo repeat: `python benchmarks/run.py hostile_load`. {machine_text(result['machine'])}"
 
 
 def tests() -> dict[str, list[tuple[Path, str, bool]]]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,10 @@ class Service:
 
 @contextmanager
 def serve(
-    models: Path | None, limits: Mapping[str, int] | None = None, settings: Mapping[str, str] | None = None
+    models: Path | None,
+    limits: Mapping[str, int] | None = None,
+    settings: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Run `layerscope serve` until the block ends; its output is shown if the block fails.
 
@@ -46,12 +49,13 @@ def serve(
         models: the model directory; the demo model without it.
         limits: limits that differ from the defaults, by name.
         settings: the same of other settings.
+        within: a command that runs the one it is given, in surroundings of its own.
 
     Returns:
         The service, once it is ready.
     """
     chosen = [] if models is None else ["--models", str(models)]
-    command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0", *chosen]
+    command = [*within, sys.executable, "-m", "layerscope_api", "serve", "--port", "0", *chosen]
     raised = {f"LAYERSCOPE_LIMITS__{name.upper()}": str(value) for name, value in (limits or {}).items()}
     others = {f"LAYERSCOPE_{name.upper()}": value for name, value in (settings or {}).items()}
     environment = {**os.environ, "COLUMNS": "200", **raised, **others}
