@@ -4,6 +4,7 @@ Limits of the kernel (setrlimit) hold whatever Python or a library does: a file 
 its own process only.
 """
 
+import ctypes
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from typing import Self
 from layerscope.limits import Limits
 
 _OPEN_FILES = 256
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,11 @@ def end_after(seconds: int) -> None:
     # The default action ends the process without running Python, so that a loop inside a library ends, too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)
+
+
+def end_with(parent: int) -> None:
+    """Have the system end this process when its parent ends, also if the parent is killed and can do nothing (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It ended before.
+        os._exit(1)

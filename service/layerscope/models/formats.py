@@ -1,9 +1,7 @@
 """Model files that Keras opens: `.keras`, and the legacy HDF5 of Keras 2."""
 
-import importlib.util
 import logging
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import keras
 
 from layerscope.errors import ModelRefused
 from layerscope.models.legacy import load_legacy
+from layerscope.models.plugins import run_plugins
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,10 @@ _ADVICE = (
     ),
     (
         r"`Lambda` layer|Python `?lambda|identifier: \{'value'",
-        "The model has a Lambda layer, which is code in a data file: save it with a layer class of your own.",
+        (
+            'The model has a Lambda layer, which is code in a data file: declare "trust_code": true in layerscope.json if you'
+            " trust whoever made it, or save it with a layer class of your own and name its plugin."
+        ),
     ),
     (
         r"Could not locate|Unknown layer|Could not interpret|parent module .* cannot be imported",
@@ -62,7 +64,7 @@ if keras.backend.backend() != "tensorflow":
     )
 
 
-def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
+def open_model(path: Path, plugins: Sequence[Path] = (), *, trust_code: bool = False) -> Any:
     """Open the model at `path` for inference. Its optimizer, loss and metrics are not read.
 
     Args:
@@ -70,39 +72,19 @@ def open_model(path: Path, plugins: Sequence[Path] = ()) -> Any:
         plugins: Python files, run first, that define the model's custom classes and functions, whether they are
             registered with `keras.saving.register_keras_serializable` or not. They are code of an operator, never
             of an upload.
+        trust_code: whether to run the code that the file itself holds, in Lambda layers.
 
     Raises:
         ModelRefused: the file is damaged, of another format, or needs what neither Keras nor a plugin has.
     """
-    known: dict[str, Any] = {}
-    for plugin in plugins:
-        known |= _run_plugin(plugin)
+    known = run_plugins(plugins)
     try:
         if path.suffix in {".h5", ".hdf5"}:
-            return load_legacy(path, known)
-        return keras.models.load_model(path, custom_objects=known, compile=False)
+            return load_legacy(path, known, trust_code=trust_code)
+        return keras.models.load_model(path, custom_objects=known, compile=False, safe_mode=not trust_code)
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
         raise ModelRefused(_advice(error), cause=type(error).__name__) from error
-
-
-def _run_plugin(path: Path) -> dict[str, Any]:
-    """The classes and functions that the plugin defines, by name."""
-    name = f"layerscope_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ModelRefused(f"The plugin {path.name} is not a Python file beside the model.", plugin=path.name)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        logger.warning("plugin %s failed", path.name, exc_info=True)
-        raise ModelRefused(
-            f"The plugin {path.name} raised {type(error).__name__}: see the log.", plugin=path.name
-        ) from error
-    return {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == name}
 
 
 def _advice(error: Exception) -> str:

@@ -24,10 +24,12 @@ _OBSOLETE: Mapping[str, Any] = {
 _RENAMED = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
 
 
-def load_legacy(path: Path, custom_objects: Mapping[str, Any]) -> Any:
+def load_legacy(path: Path, custom_objects: Mapping[str, Any], *, trust_code: bool = False) -> Any:
     """Load the model in an `.h5` or `.hdf5` file, without its optimizer, loss and metrics."""
     with _ModernFile(path, "r") as file:
-        return load_model_from_hdf5(file, custom_objects=dict(custom_objects), compile=False)
+        return load_model_from_hdf5(
+            file, custom_objects=dict(custom_objects), compile=False, safe_mode=not trust_code
+        )
 
 
 class _ModernFile(h5py.File):  # type: ignore[misc]

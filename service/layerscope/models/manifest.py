@@ -13,7 +13,7 @@ from layerscope.models.regular_files import NotRegular, read_record
 
 FILE_NAME = "layerscope.json"
 
-_OF_OPERATORS = ("plugins", "architecture", "weights", "options")
+_OF_OPERATORS = ("plugins", "trust_code", "architecture", "weights", "options")
 
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 """Begins with a letter, because a number after `@` is a version."""
@@ -33,6 +33,7 @@ class Manifest(BaseModel):
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
         plugins: Python files beside the model that define its custom classes.
+        trust_code: whether to run the code that a model file itself holds, in its Lambda layers.
         warm_up: choices of layers to compile a plan for when the model is loaded, so that the first request for
             them does not wait. Each is written as a request has it, such as `conv1` or `conv1,outputs`; see
             `layerscope.graph.taps.selectors`.
@@ -50,6 +51,7 @@ class Manifest(BaseModel):
     classes: tuple[str, ...] | None = None
     labels: tuple[Label, ...] = ()
     plugins: tuple[str, ...] = ()
+    trust_code: bool = False
     warm_up: tuple[str, ...] = ()
     architecture: str | None = None
     weights: str | None = None

@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -24,7 +23,9 @@ from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.loading.prepare import prepare
 from layerscope.graph.model import assemble
-from layerscope.models.directory import find_models
+from layerscope.models.bounds import OpeningBounds
+from layerscope.models.directory import RECORD, find_models
+from layerscope.models.manifest import Manifest
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_a_subclassed_model_with_its_plugin(tmp_path, plugin):
     [
         (None, "The plugin proposal.py is not a Python file beside the model."),
         ("raise RuntimeError('secret')", "The plugin proposal.py raised RuntimeError: see the log."),
-        ("def", "The plugin proposal.py raised SyntaxError: see the log."),
+        ("def", "The plugin proposal.py raised SyntaxError in line 1: see the log."),
         ("", "The model uses a class that Keras does not have: name a plugin"),
     ],
 )
@@ -145,11 +146,29 @@ def test_code_in_a_data_file_is_not_run(tmp_path, suffix):
     marker = tmp_path / "was-run"
     start = keras.Input((4,))
     path = str(marker)
-    code = layers.Lambda(lambda x: (Path(path).touch(), x)[1])
+    code = layers.Lambda(lambda x: (open(path, "w").close(), x)[1])  # noqa: PTH123
     keras.Model(start, code(start)).save(tmp_path / f"code{suffix}")
     marker.unlink()
     assert "Lambda" in reason(tmp_path)
     assert not marker.exists()
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "layerscope.json").write_text('{"trust_code": true}', "utf-8")
+    engine = loaded(tmp_path)
+    assert marker.exists()
+    engine.close()
+
+
+def test_code_in_an_uploaded_file_is_not_run_whatever_is_declared(tmp_path):
+    start = keras.Input((4,))
+    folder = write_version(
+        tmp_path, keras.Model(start, layers.Lambda(lambda x: x)(start)), "code", trust_code=True
+    )
+    (folder / RECORD).write_text("{}", "utf-8")
+    (source,) = find_models(tmp_path, bounds=OpeningBounds(60, 8 << 30, 1_000))
+    with pytest.raises(ModelRefused):
+        prepare(source)
+    with pytest.raises(ModelRefused, match="Only an operator can declare trust_code"):
+        Manifest.of_untrusted('{"trust_code": true}')
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 It runs as a fork of the service, or as `python -m layerscope.graph.loading.fork_server FD`, FD being its socket.
 """
 
-import ctypes
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 from multiprocessing.connection import wait
@@ -15,13 +13,13 @@ from typing import BinaryIO
 import tensorflow as tf
 
 from layerscope.errors import LayerscopeError
+from layerscope.graph.loading.plugin_servers import Load, PluginServers
 from layerscope.graph.loading.prepare import prepare_into
 from layerscope.graph.loading.wire import REQUEST, STATUS, Request
 from layerscope.graph.prepared.prepared_model import Refusal, refuse
-from layerscope.models.bounds import confine, end_after
+from layerscope.models.bounds import confine, end_after, end_with
 
 _LONGEST_REQUEST = 65_536
-_PR_SET_PDEATHSIG = 1
 _fork = multiprocessing.get_context("fork")
 
 
@@ -29,12 +27,17 @@ def serve(service: socket.socket) -> None:
     """Fork a child for each request from the socket, until the other end closes it."""
     # The plugins of a model must not print into the standard output of the service.
     os.dup2(2, 1)
+    plugin_servers = PluginServers(_supervised, lambda end: _serve(end, _supervised))
+    _serve(service, plugin_servers.load)
+
+
+def _serve(service: socket.socket, load: Load) -> None:
     while True:
         request, descriptors, _, _ = socket.recv_fds(service, _LONGEST_REQUEST, 1)
         if not request:
             return
         with os.fdopen(descriptors[0], "r+b") as file:
-            status = _supervised(service, REQUEST.validate_json(request), file)
+            status = load(service, REQUEST.validate_json(request), file)
         if status is None:
             return
         service.sendall(STATUS.pack(status))
@@ -54,7 +57,7 @@ def _supervised(service: socket.socket, request: Request, file: BinaryIO) -> int
 
 def _load(service: socket.socket, request: Request, file: BinaryIO, parent: int) -> None:
     service.close()
-    _end_with(parent)
+    end_with(parent)
     source = request.source
     if source.bounds is None:
         end_after(request.seconds)
@@ -66,14 +69,6 @@ def _load(service: socket.socket, request: Request, file: BinaryIO, parent: int)
         prepare_into(file, source)
     except LayerscopeError as error:
         refuse(file, Refusal(error.code, error.message, error.details))
-
-
-def _end_with(parent: int) -> None:
-    """Have the system end this process when its parent ends, also if the parent is killed and can do nothing (Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        # It ended before.
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from layerscope.models.architectures import (
 from layerscope.models.directory import ModelSource, require_readable
 from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.models.plugins import plugin_files
 from layerscope.models.probing import require_held, run_once
 
 
@@ -47,7 +48,7 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     require_readable(source)
     _require_trust(source)
     manifest = Manifest.read(source.folder)
-    plugins = [_beside(source.folder, name) for name in manifest.plugins]
+    plugins = plugin_files(source.folder, manifest.plugins)
     weights = weights_file(manifest, source.folder)
     digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
     made, parameters = _traced(source, manifest, plugins)
@@ -65,7 +66,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
         return made, sum(variable.size for _, variable in made.captures)
     if source.bounds is not None:
         require_held(source.path, source.bounds)
-    model = open_model(source.path, plugins)
+    model = open_model(source.path, plugins, trust_code=manifest.trust_code and source.bounds is None)
     signature = signature_of(model, manifest)
     if source.bounds is not None:
         run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
@@ -89,13 +90,6 @@ def _with_preset(manifest: Manifest) -> Manifest:
     if preset is None or manifest.preprocessing is not None:
         return manifest
     return manifest.model_copy(update={"preprocessing": {"preset": preset}})
-
-
-def _beside(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if folder.resolve() not in path.parents:
-        raise ModelRefused("A plugin must be a file in the model's own folder.", plugin=name)
-    return path
 
 
 def _digest(parts: Iterable[Path]) -> str:

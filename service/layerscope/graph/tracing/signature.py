@@ -92,7 +92,8 @@ def _left_out(name: str) -> str:
 
 
 def _is_optional(tensor: Any) -> bool:
-    return bool(getattr(tensor._keras_history.operation, "optional", False))  # noqa: SLF001
+    operation = getattr(getattr(tensor, "_keras_history", None), "operation", None)
+    return bool(getattr(operation, "optional", False))
 
 
 def _require_inputs(manifest: Manifest, names: Sequence[str]) -> None:

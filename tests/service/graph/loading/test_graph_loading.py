@@ -284,7 +284,9 @@ def who(folder):
     if not file.is_file():
         return []
     fork_server, child, sockets, started_as = file.read_text().split()
-    assert (started_as, sockets) == ("-c", "0")
+    # What has run the plugins for other loads, too, answers through a socket of its own.
+    assert started_as == "-c"
+    assert int(sockets) <= 1
     return [int(fork_server), int(child)]
 
 
