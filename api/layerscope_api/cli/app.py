@@ -140,7 +140,9 @@ def layers(
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
         model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
-    table = Table(title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters")
+    table = Table(
+        title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters, opened with {model.opened_with}"
+    )
     table.add_column("index", justify="right")
     for column in ("address", "type", "shape"):
         table.add_column(column, overflow="fold")

@@ -116,10 +116,10 @@ export class Explorer {
   async #listModels() {
     this.models = await this.client.models();
     const ready = this.models.flatMap(({ name, versions }) =>
-      versions.map(({ version, state, reason }) => {
+      versions.map(({ version, state, reason, opened_with: openedWith }) => {
         const option = new Option(state === "ready" ? `${name} ${version}` : `${name} ${version} (${state})`, `${name}@${version}`);
         option.disabled = state !== "ready";
-        option.title = reason ?? "";
+        option.title = reason ?? `Opened with ${openedWith}`;
         return option;
       }),
     );
@@ -149,7 +149,7 @@ export class Explorer {
     if (![...choice("model").options].some((option) => option.value === state.model)) {
       throw new LayerscopeError("model_not_found", `There is no model ${state.model} here. Choose one above.`);
     }
-    choice("model").value = state.model;
+    Object.assign(choice("model"), { value: state.model, title: [...choice("model").options].find(({ value }) => value === state.model)?.title ?? "" });
     state.image ||= [...this.imagePanel.pictures.values()].find(({ name }) => name === FIRST_IMAGE)?.id ?? "";
     const wanted = `${state.model} ${state.image}`;
     if (wanted === this.#shownSession) return;

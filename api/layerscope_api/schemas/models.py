@@ -39,6 +39,7 @@ class VersionBody(BaseModel):
     reason: str | None
     digest: str | None
     memory_bytes: int | None
+    opened_with: str | None = Field(description="the package that opened its file, with its version")
     inputs: list[InputBody] | None
 
 
@@ -70,6 +71,11 @@ class ModelBody(ModelIdentity):
     parameters: int
     memory_bytes: int
     layers: int
+    opened_with: str = Field(
+        description="the package that opened its file, with its version: `keras`, `tf-keras` (Keras 2), or `tensorflow` for"
+        " a SavedModel whose graph is read without Keras",
+        examples=["keras 3.15.1", "tf-keras 2.21.0", "tensorflow 2.21.0"],
+    )
     warnings: list[str]
 
 

@@ -84,6 +84,7 @@ def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
         parameters=model.parameters,
         memory_bytes=model.memory_bytes,
         layers=len(model.taps.calls),
+        opened_with=model.opened_with,
         warnings=list(model.warnings),
     )
 
@@ -117,6 +118,7 @@ def _version(record: ModelRecord) -> VersionBody:
         reason=record.reason,
         digest=model.digest if model else None,
         memory_bytes=model.memory_bytes if model else None,
+        opened_with=model.opened_with if model else None,
         inputs=_inputs(model) if model else None,
     )
 

@@ -50,6 +50,7 @@ class ModelDescription:
         memory_bytes: bytes of its weights in memory.
         taps: every value inside it.
         unreachable: paths of layers that run inside a loop or a branch, whose values cannot be fetched.
+        opened_with: the package that opened its file, with its version, such as `keras 3.15.1`.
         warnings: what was assumed where nothing is declared.
     """
 
@@ -65,6 +66,7 @@ class ModelDescription:
     memory_bytes: int
     taps: TapIndex
     unreachable: tuple[str, ...]
+    opened_with: str
     warnings: tuple[str, ...]
 
 
@@ -156,6 +158,7 @@ def assemble(
         memory_bytes=executable.plans.weight_bytes,
         taps=taps,
         unreachable=metadata.unreachable,
+        opened_with=metadata.opened_with,
         warnings=(*metadata.warnings, *warnings),
     )
     fields = ReceptiveFields(prepared)

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from layerscope.errors import ModelRefused
-from layerscope.models.legacy import load_legacy
+from layerscope.models.keras2.files import load_keras_2
+from layerscope.models.keras2.versions import is_of_keras_2
 from layerscope.models.plugins import run_plugins
 
 logger = logging.getLogger(__name__)
@@ -18,13 +19,6 @@ _DAMAGED = "The file is damaged or not a Keras model: save it again with model.s
 
 _ADVICE = (
     (
-        r"(TF|Slicing|TFClassMethod|Instance\w+)OpLambda",
-        (
-            "The model applies functions of TensorFlow, which Keras 3 cannot read from an HDF5 file: save it as a"
-            " SavedModel folder where it was trained."
-        ),
-    ),
-    (
         r"`Lambda` layer|Python `?lambda|identifier: \{'value'",
         (
             'The model has a Lambda layer, which is code in a data file: declare "trust_code": true in layerscope.json if you'
@@ -32,7 +26,7 @@ _ADVICE = (
         ),
     ),
     (
-        r"Could not locate|Unknown layer|Could not interpret|parent module .* cannot be imported",
+        r"Could not locate|Unknown (layer|activation|initializer|regularizer|constraint)|Could not interpret|parent module .* cannot be imported",
         "The model uses a class that Keras does not have: name a plugin that defines it in layerscope.json.",
     ),
     (
@@ -43,16 +37,12 @@ _ADVICE = (
         ),
     ),
     (
-        r"cannot contain character `/`",
-        "A layer has a slash in its name, which Keras 3 refuses: rename it where the model was trained, and save it again.",
-    ),
-    (
         r"requires the (\w+) module",
         r"The model needs the Python package \1: install it beside Layerscope.",
     ),
     (r"(?i)not a zip|accessible", _DAMAGED),
     (
-        r"(?i)unexpected keyword|unrecognized keyword|not a KerasSaveable",
+        r"(?i)unexpected keyword|unrecognized keyword|keyword argument not understood|not a KerasSaveable",
         "The model was saved by another version of Keras than this one can read: save it again with Keras 3.",
     ),
 )
@@ -79,9 +69,11 @@ def open_model(path: Path, plugins: Sequence[Path] = (), *, trust_code: bool = F
     """
     known = run_plugins(plugins)
     try:
-        if path.suffix in {".h5", ".hdf5"}:
-            return load_legacy(path, known, trust_code=trust_code)
+        if is_of_keras_2(path):
+            return load_keras_2(path, known, trust_code=trust_code)
         return keras.models.load_model(path, custom_objects=known, compile=False, safe_mode=not trust_code)
+    except ModelRefused:
+        raise
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
         raise ModelRefused(_advice(error), cause=type(error).__name__) from error

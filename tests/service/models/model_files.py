@@ -2,7 +2,6 @@
 
 import json
 
-import h5py
 import keras
 import numpy as np
 from keras import layers
@@ -59,16 +58,6 @@ def write_version(directory, model, name, version=1, **declaration):
 
 def declare(folder, **declaration):
     (folder / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
-
-
-def rewrite_as_keras_2(path):
-    """Put into the configuration what Keras 2 wrote there for every convolution: `groups`."""
-    with h5py.File(path, "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        for layer in config["config"]["layers"]:
-            if "Conv" in layer["class_name"]:
-                layer["config"]["groups"] = 1
-        file.attrs["model_config"] = json.dumps(config)
 
 
 def pixels(count, size=8, channels=3):

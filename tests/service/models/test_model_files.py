@@ -1,6 +1,7 @@
 """Model files of every kind: what opens, what is refused, and how that reads."""
 
 import json
+import shutil
 import zipfile
 
 import keras
@@ -11,8 +12,6 @@ from model_files import (
     PLUGIN,
     declare,
     pixels,
-    rewrite_as_keras_2,
-    separable_model,
     tiny_model,
     write_version,
 )
@@ -53,17 +52,14 @@ def run(engine, model, layers, values):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5"])
-def test_legacy_files_as_keras_2_wrote_them(tmp_path, suffix):
-    model = separable_model()
-    model.save(tmp_path / f"old{suffix}")
-    rewrite_as_keras_2(tmp_path / f"old{suffix}")
+def test_files_of_keras_2_are_opened_with_keras_2(keras_2_files, tmp_path, suffix):
+    shutil.copy(keras_2_files / "chain.h5", tmp_path / f"old{suffix}")
     engine = loaded(tmp_path)
-    values = pixels(2).astype(np.float32) / 255
-    actual = run(engine, "old", ["depthwise", "separable", "outputs"], values)
-    hidden = model.get_layer("depthwise")(values)
-    np.testing.assert_allclose(actual["depthwise"].values, hidden, atol=1e-5)
-    np.testing.assert_allclose(actual["separable"].values, model.get_layer("separable")(hidden), atol=1e-5)
-    np.testing.assert_allclose(actual["pool"].values, model(values), atol=1e-5)
+    assert engine.describe("old").opened_with.startswith("tf-keras 2.")
+    with np.load(keras_2_files / "chain.npz") as file:
+        actual = run(engine, "old", ["conv", "outputs"], file["arr_0"])
+        for address in ("conv", "scores"):
+            np.testing.assert_allclose(actual[address].values, file[address], atol=1e-5)
     engine.close()
 
 

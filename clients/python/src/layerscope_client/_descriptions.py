@@ -29,6 +29,7 @@ class ModelVersion(TypedDict):
     digest: str | None
     reason: str | None
     memory_bytes: int | None
+    opened_with: str | None
     inputs: list[ModelInput] | None
 
 
@@ -77,7 +78,7 @@ class ModelOutput(TypedDict):
 
 
 class ModelDescription(TypedDict):
-    """The description of one version of a model."""
+    """The description of one version of a model. `opened_with` is the package that opened its file, with its version."""
 
     name: str
     version: int
@@ -90,6 +91,7 @@ class ModelDescription(TypedDict):
     parameters: int
     memory_bytes: int
     layers: int
+    opened_with: str
     warnings: list[str]
 
 

@@ -33,6 +33,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         outputs=tuple((name, tap.address) for name, tap in trace.outputs),
         calls=trace.calls,
         unreachable=trace.unreachable,
+        opened_with=trace.opened_with,
         warnings=trace.warnings,
         weights=weights,
     )

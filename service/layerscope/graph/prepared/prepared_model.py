@@ -63,6 +63,7 @@ class ModelMetadata:
     outputs: tuple[tuple[str, str], ...]
     calls: tuple[LayerCall, ...]
     unreachable: tuple[str, ...]
+    opened_with: str
     warnings: tuple[str, ...]
     weights: tuple[Weight, ...]
 

@@ -67,6 +67,7 @@ def _traced(folder: Path) -> Trace:
         calls=(*calls, *made_by_model),
         captures=tuple((f"{name}:0", variable) for name, variable in variables.items()),
         unreachable=structure.unreachable,
+        opened_with=f"tensorflow {tf.__version__}",
     )
 
 

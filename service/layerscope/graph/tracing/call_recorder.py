@@ -1,8 +1,8 @@
 """Recorder of every layer call of a model while it is traced.
 
-Every layer, and every operation of a functional graph, is called through one function: `keras.Operation.__call__`.
-Replacing it for the time of one trace records nested, shared and subclassed layers alike, where `layer.output` knows only
-the first call of a layer.
+Every layer, and every operation of a functional graph, is called through one function: `keras.Operation.__call__`, or
+`Layer.__call__` of Keras 2. Replacing it for the time of one trace records nested, shared and subclassed layers alike, where
+`layer.output` knows only the first call of a layer.
 
 A tensor that is recorded a second time is copied, so that no two taps share one: feeding `block/conv@input` changes the
 input of that layer, and not the shortcut that starts from the same tensor. Copies keep TensorFlow from fusing operations;
@@ -21,9 +21,11 @@ import keras
 import tensorflow as tf
 
 from layerscope.graph.taps.addresses import Site
+from layerscope.graph.tracing.keras_versions import version_of
 from layerscope.graph.tracing.layer_patches import (
     activation_input_recorded,
     compiled_call_inlined,
+    loop_of_steps_kept,
     time_steps_recorded,
 )
 
@@ -55,6 +57,7 @@ class Recorder:
 
     def __init__(self, model: Any, entrances: Mapping[str, Any], *, inline: bool = True) -> None:
         self._model = model
+        self._keras = version_of(model)
         self._inline = inline
         self._stack: list[Call] = []
         self._names: dict[tuple[tuple[str, ...], int], str] = {}
@@ -70,7 +73,8 @@ class Recorder:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """A context that records every call of this thread. Other threads use Keras as usual meanwhile."""
-        original = keras.Operation.__call__
+        callables = self._keras.callables
+        original = callables.__call__
         thread = threading.get_ident()
 
         def recorded(operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -79,15 +83,15 @@ class Recorder:
             return self._record(operation, original, args, kwargs)
 
         with _patch_lock, _any_name_for_scopes():
-            keras.Operation.__call__ = recorded
+            callables.__call__ = recorded
             try:
                 yield
             finally:
-                keras.Operation.__call__ = original
+                callables.__call__ = original
 
     def _concerns(self, operation: Any) -> bool:
         """Layers count always, plain operations only as nodes of a functional graph, not in the code of a layer."""
-        if isinstance(operation, keras.Layer) or not self._stack:
+        if isinstance(operation, self._keras.layer) or not self._stack:
             return True
         nodes = getattr(self._stack[-1].operation, "operations", ())
         return any(node is operation for node in nodes)
@@ -124,6 +128,7 @@ class Recorder:
             with ExitStack() as intercepted:
                 if self._inline:
                     intercepted.enter_context(compiled_call_inlined(call.operation))
+                intercepted.enter_context(loop_of_steps_kept(call.operation))
                 intercepted.enter_context(time_steps_recorded(call.operation, self._record))
                 yield intercepted.enter_context(activation_input_recorded(call.operation))
         finally:
@@ -167,7 +172,7 @@ class Recorder:
         if not self._stack:
             return Call((), 0, operation)
         parent = self._stack[-1]
-        if isinstance(operation, keras.Layer):
+        if isinstance(operation, self._keras.layer):
             parent.is_group = True
         path = (*parent.path, self._unique_name(parent.path, id(operation), operation.name))
         number = self._counts[path]

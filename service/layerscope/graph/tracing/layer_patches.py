@@ -1,8 +1,8 @@
 """Patches of single layers, for the time of one call.
 
-Three kinds of calls do not pass `keras.Operation.__call__`, where `call_recorder` records: those of a fused activation
-function, those inside a compiled function, and those of the layer inside a `TimeDistributed`. A patch of the layer makes
-them visible, and is undone after the call.
+Some calls do not pass the function where `call_recorder` records: those of a fused activation function, those inside a
+compiled function, and in Keras 3 those of the layer inside a `TimeDistributed`. A patch of the layer makes them visible, and
+is undone after the call.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,17 +12,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from layerscope.graph.tracing.keras_versions import version_of
+
 
 @contextmanager
 def activation_input_recorded(operation: Any) -> Iterator[list[Any]]:
     """Collect the tensors that a layer passes to its fused activation function, unless that is a layer itself."""
     found: list[Any] = []
     activation = vars(operation).get("activation")
-    if (
-        not callable(activation)
-        or isinstance(activation, keras.Layer)
-        or activation is keras.activations.linear
-    ):
+    version = version_of(operation)
+    if not callable(activation) or isinstance(activation, version.layer) or activation is version.linear:
         yield found
         return
 
@@ -42,6 +41,19 @@ def compiled_call_inlined(operation: Any) -> Iterator[None]:
         yield
         return
     with _replaced(operation, "call", call.python_function):
+        yield
+
+
+@contextmanager
+def loop_of_steps_kept(operation: Any) -> Iterator[None]:
+    """Keep the recurrent layers of Keras 2 from choosing between two functions, one of which is for GPUs only.
+
+    They then loop over their steps in the graph itself, as those of Keras 3 do.
+    """
+    if "_could_use_gpu_kernel" not in vars(operation):
+        yield
+        return
+    with _replaced(operation, "_could_use_gpu_kernel", False):
         yield
 
 

@@ -54,7 +54,8 @@ def require_weights(model: Any, known: Collection[int]) -> None:
     """
     made = next((weight for weight in model.weights if id(weight) not in known), None)
     if made is not None:
-        layer = made.path.rpartition("/")[0]
+        # A variable of Keras 2 has its path as its name.
+        layer = getattr(made, "path", made.name).rpartition("/")[0]
         raise ModelRefused(
             f"The file has no weights for layer {layer!r}: it was saved before the model was called on data. Call it on data,"
             " train it, and save it again.",

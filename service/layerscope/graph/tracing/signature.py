@@ -9,6 +9,7 @@ import keras
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.taps.tap import Input, Shape
+from layerscope.graph.tracing.keras_versions import KERAS_3, version_of
 from layerscope.models.manifest import FILE_NAME, Manifest
 
 
@@ -92,6 +93,7 @@ def _left_out(name: str) -> str:
 
 
 def _is_optional(tensor: Any) -> bool:
+    """Whether the input layer of a tensor is optional, which it can be in Keras 3 only."""
     operation = getattr(getattr(tensor, "_keras_history", None), "operation", None)
     return bool(getattr(operation, "optional", False))
 
@@ -108,7 +110,9 @@ def _require_inputs(manifest: Manifest, names: Sequence[str]) -> None:
 
 
 def _input_names(model: Any) -> list[str]:
-    """The names of the input layers; a tensor without one (sequential models hide it) is just `input`."""
+    """The names of the input layers; a tensor without one (sequential models of Keras 3 hide it) is just `input`."""
+    if version_of(model) is not KERAS_3:
+        return list(model.input_names)
     layers = [
         layer for layer in getattr(model, "operations", ()) if isinstance(layer, keras.layers.InputLayer)
     ]
@@ -173,7 +177,9 @@ def _declared_signature(model: Any, manifest: Manifest) -> Signature:
 
 
 def _assumed(model: Any, name: str, shape: Shape) -> Input:
-    return Input(name, shape, keras.backend.standardize_dtype(model.input_dtype))
+    # The dtype that a model casts its inputs to has another name in Keras 2.
+    dtype = model.input_dtype if version_of(model) is KERAS_3 else model.compute_dtype
+    return Input(name, shape, keras.backend.standardize_dtype(dtype))
 
 
 def _sized(each: Input, declared: Mapping[str, Shape]) -> Input:

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
 from layerscope.graph.tracing.call_recorder import Call, Recorder, needless_copies
+from layerscope.graph.tracing.keras_versions import version_of
 from layerscope.graph.tracing.refusals import cannot_run, require_weights
 from layerscope.graph.tracing.signature import Signature
 
@@ -29,8 +29,8 @@ class Trace:
     `graph_def` computes everything; `placeholders` feed `inputs`, in the same order; `captures` pairs each
     placeholder for something outside the graph with the variable or constant it stands for. `outputs` names the
     model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
-    `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give;
-    `warnings` say what was decided where nothing is declared.
+    `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give; `opened_with`
+    is the package, with its version, that opened the file; `warnings` say what was decided where nothing is declared.
     """
 
     graph_def: Any
@@ -40,6 +40,7 @@ class Trace:
     calls: tuple[LayerCall, ...]
     captures: tuple[tuple[str, Any], ...]
     unreachable: tuple[str, ...]
+    opened_with: str
     warnings: tuple[str, ...] = ()
 
 
@@ -90,6 +91,7 @@ def _traced(model: Any, recording: _Recording) -> Trace:
         calls=tuple(calls),
         captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
         unreachable=tuple(unreachable),
+        opened_with=version_of(model).opened_with,
         warnings=recording.signature.warnings,
     )
 
@@ -131,7 +133,7 @@ def _token_inputs(recording: _Recording) -> list[str]:
     embedded = [
         tensor
         for call in recording.recorder.calls
-        if isinstance(call.operation, keras.layers.Embedding)
+        if isinstance(call.operation, version_of(call.operation).layers.Embedding)
         for tensor in call.tensors["input"]
     ]
     read = {_before_casts(tensor).name for tensor in embedded}
@@ -199,7 +201,7 @@ class _LayerCalls:
             call=call.number,
             type=kind or type(layer).__name__,
             index=self._indices.get(id(layer)) if len(call.path) == 1 else None,
-            parameters=layer.count_params() if isinstance(layer, keras.Layer) and layer.built else 0,
+            parameters=layer.count_params() if _has_parameters(layer) else 0,
             is_group=call.is_group,
             channels_first=_is_channels_first(layer, inbound),
             inbound=tuple(tap.address for tap in inbound),
@@ -242,6 +244,11 @@ class _LayerCalls:
             batched=rows.batched,
             mixed=rows.mixed,
         )
+
+
+def _has_parameters(operation: Any) -> bool:
+    """Whether it is a built layer, which can count its parameters."""
+    return bool(operation and isinstance(operation, version_of(operation).layer) and operation.built)
 
 
 def _is_channels_first(layer: Any, inbound: Sequence[Tap]) -> bool:

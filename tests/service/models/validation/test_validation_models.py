@@ -8,7 +8,7 @@ from hostile_files import layer_called, with_config, with_weights
 from keras import layers
 from keras_layers import BRANCHES
 from kinds_of_models import HALF, KINDS, of_precision
-from model_files import rewrite_as_keras_2, separable_model, tiny_model
+from model_files import separable_model, tiny_model
 
 from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
@@ -73,7 +73,6 @@ def test_m11_legacy_files(tmp_path, make):
     model = make()
     path = tmp_path / "came.h5"
     model.save(path)
-    rewrite_as_keras_2(path)
     report = validate(path, tmp_path / "fresh.h5", LIMITS)
     assert report.kind == "hdf5"
     assert report.parameters == model.count_params()
