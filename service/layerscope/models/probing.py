@@ -4,6 +4,7 @@ The bounds of the process (`models.bounds`) would end it, too, but without a rea
 """
 
 import json
+import logging
 import zipfile
 from io import BytesIO
 from math import prod
@@ -16,7 +17,10 @@ import numpy as np
 
 from layerscope.errors import ModelRefused, ModelTooLarge, WeightsShapeMismatch
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.opening_errors import cannot_open
 from layerscope.models.validation.archive import CONFIG, WEIGHTS
+
+logger = logging.getLogger(__name__)
 
 _UNSAID = 32
 """The length used for an axis of any length."""
@@ -54,19 +58,22 @@ def require_held(path: Path, bounds: OpeningBounds) -> None:
 
 def _implied(path: Path) -> int:
     with zipfile.ZipFile(path) as file:
-        config = json.loads(file.read(CONFIG))
+        config = json.loads(file.read(CONFIG), object_hook=_without_state)
     with keras.StatelessScope():
         try:
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
             return sum(prod(each.shape) for each in model.weights)
         except Exception as error:
-            raise ModelRefused(
-                "Keras cannot build the model from its configuration: save it again with Keras 3.",
-                cause=type(error).__name__,
-            ) from error
+            logger.warning("cannot build the model in %s from its configuration: %s", path.name, error)
+            raise cannot_open(error) from error
         finally:
             # At its end the scope would allocate the initial value of every variable.
             keras.utils.clear_session(free_memory=False)
+
+
+def _without_state(node: dict[str, Any]) -> dict[str, Any]:
+    """A part of a configuration without states that are kept between batches: in the scope, Keras cannot create them."""
+    return {**node, "stateful": False} if "stateful" in node else node
 
 
 def _held(path: Path) -> int:
@@ -89,7 +96,7 @@ def run_once(model: Any, inputs: list[tuple[tuple[int | None, ...], str]], pack:
 
     Args:
         model: the Keras model.
-        inputs: shape without the batch axis and dtype of each.
+        inputs: shape and dtype of each.
         pack: makes positional and keyword arguments of one array an input.
 
     Raises:
@@ -101,13 +108,16 @@ def run_once(model: Any, inputs: list[tuple[tuple[int | None, ...], str]], pack:
     except Exception as error:
         if any(side is None for shape, _ in inputs for side in shape):
             return
+        logger.warning("the model does not run on zeros: %s", error)
+        shapes = ", ".join(str(list(shape)) for shape, _ in inputs)
         raise ModelRefused(
-            "The model does not run on inputs of its own shape: try it where it was trained.",
+            f"The model does not run on zeros of its own shape, {shapes}: {type(error).__name__}, see the log; try it where it"
+            " was trained.",
             cause=type(error).__name__,
         ) from error
 
 
 def _zeros(shape: tuple[int | None, ...], dtype: str) -> Any:
-    """A batch of one, all zeros. NumPy has no bfloat16: Keras casts."""
+    """An array of zeros. NumPy has no bfloat16: Keras casts."""
     sides = (_UNSAID if side is None else side for side in shape)
-    return np.zeros((1, *sides), dtype if dtype != "bfloat16" else "float32")
+    return np.zeros(tuple(sides), dtype if dtype != "bfloat16" else "float32")

@@ -134,8 +134,8 @@ def test_how_it_was_trained_is_not_read(keras_2_files, tmp_path):
     ("edit", "words"),
     [
         (called("conv", invented=1), "another version of Keras"),
-        (called("conv", "Unheard"), "name a plugin that defines it"),
-        (called("conv", activation="unheard"), "name a plugin that defines it"),
+        (called("conv", "Unheard"), "layer 'Unheard', which Keras does not have: write it into a plugin"),
+        (called("conv", activation="unheard"), "write it into a plugin"),
         (
             called("flat", "Lambda", function=["4wEAAAA=", None, None], function_type="lambda"),
             "Lambda layer, which is code",

@@ -33,6 +33,7 @@ class TapShapes:
         self.nodes = [(node.name, node.op, data_inputs(node)) for node in nodes]
         self._known: LRUCache[tuple[Shape, ...], tuple[dict[str, Shape], NodeBytes]] = LRUCache(sizes)
         self._lock = threading.Lock()
+        self._single = {None, 1, metadata.batch_size}
         fixed = [each.shape for each in metadata.inputs]
         self._is_any_size = any(None in shape for shape in fixed)
         if not self._is_any_size:
@@ -81,7 +82,7 @@ class TapShapes:
             except ValueError as error:
                 raise cannot_run([(1, *shape) for shape in input_shapes]) from error
             shapes = {
-                name: _of_one_image(tap, scratch.get_tensor_by_name(name).shape)
+                name: self._of_one_image(tap, scratch.get_tensor_by_name(name).shape)
                 for name, tap in self._taps.items()
             }
             longest = max((side or 0 for shape in input_shapes for side in shape), default=1)
@@ -103,12 +104,16 @@ class TapShapes:
             if any(found == 0 and side is None for side, found in zip(tap.shape, inferred, strict=False)):
                 raise leaves_nothing(tap.address, [(1, *shape) for shape in input_shapes])
 
+    def _of_one_image(self, tap: Tap, inferred: Any) -> Shape:
+        """The shape of a tap: sizes that Keras declared, and inferred sizes where it declared none.
 
-def _of_one_image(tap: Tap, inferred: Any) -> Shape:
-    """The shape of a tap: sizes that Keras declared, and inferred sizes where it declared none."""
-    if inferred.rank is None:
-        return tap.shape
-    sizes = inferred.as_list()
-    rows = sizes.pop(0) if tap.tensor.batched else None
-    shape = tuple(found if known is None else known for known, found in zip(tap.shape, sizes, strict=True))
-    return shape if rows in {None, 1} else (rows, *shape)
+        In a batch of fixed size, all rows are copies of the image.
+        """
+        if inferred.rank is None:
+            return tap.shape
+        sizes = inferred.as_list()
+        rows = sizes.pop(0) if tap.tensor.batched else None
+        shape = tuple(
+            found if known is None else known for known, found in zip(tap.shape, sizes, strict=True)
+        )
+        return shape if rows in self._single else (rows, *shape)

@@ -69,7 +69,8 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     model = open_model(source.path, plugins, trust_code=manifest.trust_code and source.bounds is None)
     signature = signature_of(model, manifest)
     if source.bounds is not None:
-        run_once(model, [(each.shape, each.dtype) for each in signature.inputs], signature.packed)
+        shapes = [((signature.batch_size or 1, *each.shape), each.dtype) for each in signature.inputs]
+        run_once(model, shapes, signature.packed)
     made = trace(model, signature)
     if source.bounds is not None:
         require_known_sizes(made.graph_def)

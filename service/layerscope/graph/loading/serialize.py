@@ -35,6 +35,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         unreachable=trace.unreachable,
         opened_with=trace.opened_with,
         warnings=trace.warnings,
+        batch_size=trace.batch_size,
         weights=weights,
     )
     finish(file, graph.SerializeToString(), metadata)

@@ -65,6 +65,7 @@ class ModelMetadata:
     unreachable: tuple[str, ...]
     opened_with: str
     warnings: tuple[str, ...]
+    batch_size: int | None
     weights: tuple[Weight, ...]
 
 

@@ -24,6 +24,7 @@ from layerscope.graph.runtime.batch_arrays import (
 )
 from layerscope.graph.runtime.batch_invariance import BatchInvariance
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.runtime.fixed_batch import FixedBatch
 from layerscope.graph.runtime.inspection import GraphInspection
 from layerscope.graph.runtime.plan_selection import PlanSelection
 from layerscope.graph.runtime.plans import Plan
@@ -74,8 +75,9 @@ class Executable:
         self.inputs: tuple[Input, ...] = prepared.metadata.inputs
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
-        self._invariance = BatchInvariance(_run_plan)
-        self.is_exact = exact
+        self._batch = FixedBatch(prepared.metadata)
+        self._invariance = BatchInvariance(self._run_plan)
+        self.is_exact = exact or self._batch.is_fixed
 
     def run(
         self,
@@ -113,7 +115,7 @@ class Executable:
             *edit_arrays(edits, batch),
         ]
         plan = self.plans.for_run(taps, [value.shape[1:] for value in own], feeds, edits)
-        return self._invariance.fetch(plan, taps, values, exact=exact and self.is_exact)
+        return self._invariance.fetch(plan, taps, values, exact=self._is_alone(exact))
 
     def gradient(
         self,
@@ -157,7 +159,7 @@ class Executable:
         # a value that mixes images be told apart by image.
         if not (source.tensor.batched and target.tensor.batched) or target.tensor.mixed:
             return self._invariance.fetch_by_image(plan, (source,), arrays)[0]
-        return self._invariance.fetch(plan, (source,), arrays, exact=exact and self.is_exact)[0]
+        return self._invariance.fetch(plan, (source,), arrays, exact=self._is_alone(exact))[0]
 
     def run_between(
         self,
@@ -185,7 +187,7 @@ class Executable:
         plan = self.plans.for_part(tuple(sources), target, edits)
         arrays = [np.asarray(array, np.dtype(tap.tensor.dtype)) for tap, array in sources.items()]
         batch = max(rows, *map(len, arrays))
-        (found,) = _run_plan(plan, [target], [*arrays, *edit_arrays(edits, batch)])
+        (found,) = self._run_plan(plan, [target], [*arrays, *edit_arrays(edits, batch)])
         return delivered(target, found, batch)
 
     def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
@@ -198,6 +200,13 @@ class Executable:
     def close(self) -> None:
         """Free all memory. The executable cannot be used afterwards."""
         self.plans.close()
+
+    def _is_alone(self, exact: bool) -> bool:
+        """Whether each image of a run must run alone."""
+        return self._batch.is_fixed or (exact and self.is_exact)
+
+    def _run_plan(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:
+        return self._batch.first(taps, _run_plan(plan, taps, self._batch.filled(plan, values)))
 
     def _paired(self, arrays: Sequence[Array]) -> Iterator[tuple[Input, Array]]:
         if len(arrays) != len(self.inputs):

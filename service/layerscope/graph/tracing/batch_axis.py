@@ -8,7 +8,7 @@ To find out, the shapes of all doubtful tensors are inferred for a batch of 1,00
 length is a multiple of it counts images.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -56,6 +56,8 @@ def rows_of(graph: Any, signature: Signature, tensors: Sequence[Any]) -> dict[st
     """
     entrances = graph.inputs[: len(signature.inputs)]
     dependent = _downstream(graph, entrances)
+    if signature.is_batch_fixed:
+        return {each.name: _fixed_rows(each, signature.batch_size, dependent) for each in tensors}
     read = [tensor for tensor in _read_numbers(graph) if tensor.name in dependent]
     doubtful = {
         tensor.name: tensor
@@ -73,6 +75,13 @@ def rows_of(graph: Any, signature: Signature, tensors: Sequence[Any]) -> dict[st
             raise _refusal()
         result[name] = Rows(batched, mixed=is_dependent and (not batched or name in mixed))
     return result
+
+
+def _fixed_rows(tensor: Any, size: int | None, dependent: Container[str]) -> Rows:
+    """In a batch of fixed size, what depends on the images and has as many rows has one for each."""
+    is_dependent = tensor.name in dependent
+    batched = is_dependent and _counts(tensor, size)
+    return Rows(batched, mixed=is_dependent and not batched)
 
 
 def _downstream(graph: Any, tensors: Iterable[Any]) -> set[str]:

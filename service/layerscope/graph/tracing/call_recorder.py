@@ -31,8 +31,8 @@ from layerscope.graph.tracing.layer_patches import (
 
 _patch_lock = threading.Lock()
 
-_NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
-"""Characters that TensorFlow refuses in the name of a scope."""
+_NO_SCOPE = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_./-]")
+"""Characters that TensorFlow refuses in the name of a scope, or, as `>` and the backslash, when it reads the graph again."""
 
 
 @dataclass

@@ -25,7 +25,9 @@ def cannot_run(signature: Signature, failed: Call | None, error: Exception) -> M
     if failed is not None and failed.path:
         where = f"Layer {encode_path(failed.path)!r} ({type(failed.operation).__name__})"
     shapes = [list(each.shape) for each in signature.inputs]
-    logger.warning("%s cannot be traced on inputs of shape %s: %s", where, shapes, error)
+    may_be_fixed = signature.batch_size is not None and not signature.is_batch_fixed
+    level = logging.INFO if may_be_fixed else logging.WARNING
+    logger.log(level, "%s cannot be traced on inputs of shape %s: %s", where, shapes, error)
     open_one = next((each for each in signature.inputs if None in each.shape), None)
     advice = "call the model on such inputs where it was made"
     if open_one is not None:

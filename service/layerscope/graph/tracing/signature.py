@@ -25,6 +25,7 @@ class Signature:
         dtypes_assumed: whether the dtypes are unknown, so that an input may be one of integers.
         batch_size: the only batch size that the model was made for, if there is one.
         warnings: what was decided where nothing is declared.
+        is_batch_fixed: whether the model runs with no other batch size.
     """
 
     inputs: tuple[Input, ...]
@@ -33,6 +34,7 @@ class Signature:
     dtypes_assumed: bool = False
     batch_size: int | None = None
     warnings: tuple[str, ...] = ()
+    is_batch_fixed: bool = False
 
     def packed(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments that call the model on one tensor an input."""
@@ -45,6 +47,13 @@ class Signature:
         """The same with these inputs as integers."""
         inputs = (replace(each, dtype="int32") if each.name in names else each for each in self.inputs)
         return replace(self, inputs=tuple(inputs), dtypes_assumed=False)
+
+    def with_fixed_batch(self, *, is_stateful: bool) -> "Signature":
+        """The same for a model that runs with no other batch size."""
+        warning = f"The model runs on batches of {self.batch_size} only: each image runs alone, in a batch of copies."
+        if is_stateful:
+            warning += " The states that its layers keep between batches begin at zero for each image."
+        return replace(self, is_batch_fixed=True, warnings=(*self.warnings, warning))
 
 
 _NOTHING_DECLARED = Manifest()

@@ -5,12 +5,13 @@ dropped once an `Executable` has taken the weights over.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from layerscope.errors import ModelRefused
 from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
@@ -31,6 +32,7 @@ class Trace:
     model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
     `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give; `opened_with`
     is the package, with its version, that opened the file; `warnings` say what was decided where nothing is declared.
+    The graph takes one image, and fills a batch of `batch_size` with copies of it, if that is not None.
     """
 
     graph_def: Any
@@ -42,6 +44,7 @@ class Trace:
     unreachable: tuple[str, ...]
     opened_with: str
     warnings: tuple[str, ...] = ()
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,38 @@ class _Recording:
 def trace(model: Any, signature: Signature) -> Trace:
     """Trace `model` in inference mode with a free batch size.
 
+    A model that was made for one batch size, and runs with no other, is traced with copies of the image in such a batch.
+
     Raises:
-        ModelRefused: the model cannot be called on such inputs, or only on batches of a certain size.
+        ModelRefused: the model cannot be called on such inputs, or only on batches of a size that it does not tell.
     """
     known = {id(weight) for weight in model.weights}
+    _reset_states(model)
+    try:
+        return _traced_once(model, signature, known)
+    except ModelRefused as error:
+        if signature.batch_size is None:
+            raise
+        logger.info("traced again with a fixed batch size: %s", error.message)
+    return _traced_once(model, signature.with_fixed_batch(is_stateful=_reset_states(model)), known)
+
+
+def _traced_once(model: Any, signature: Signature, known: Collection[int]) -> Trace:
     recording = _record(model, signature)
     tokens = _token_inputs(recording) if signature.dtypes_assumed else []
     if tokens:
         recording = _record(model, signature.with_integers(tokens))
     require_weights(model, known)
     return _traced(model, recording)
+
+
+def _reset_states(model: Any) -> bool:
+    """Reset the states that recurrent layers keep between batches; whether there are any."""
+    stateful = [each for each in model._flatten_layers() if getattr(each, "stateful", False)]  # noqa: SLF001
+    for layer in stateful:
+        if hasattr(layer, "reset_states"):
+            layer.reset_states()
+    return bool(stateful)
 
 
 def _traced(model: Any, recording: _Recording) -> Trace:
@@ -93,6 +118,7 @@ def _traced(model: Any, recording: _Recording) -> Trace:
         unreachable=tuple(unreachable),
         opened_with=version_of(model).opened_with,
         warnings=recording.signature.warnings,
+        batch_size=recording.signature.batch_size if recording.signature.is_batch_fixed else None,
     )
 
 
@@ -111,8 +137,7 @@ def _record(model: Any, signature: Signature) -> _Recording:
 
 def _record_once(model: Any, signature: Signature, attempts: list[_Attempt], *, inline: bool) -> _Recording:
     def call(*tensors: Any) -> Any:
-        # A fed tensor cannot be fetched: the identity of an input is what its tap reads.
-        entrances = [tf.identity(tensor) for tensor in tensors]
+        entrances = [_entrance(tensor, signature) for tensor in tensors]
         names = (each.name for each in signature.inputs)
         recorder = Recorder(model, dict(zip(names, entrances, strict=True)), inline=inline)
         attempts.append(_Attempt(entrances, recorder))
@@ -126,6 +151,13 @@ def _record_once(model: Any, signature: Signature, attempts: list[_Attempt], *, 
     ]
     graph = tf.function(call, input_signature=specs, autograph=False).get_concrete_function().graph
     return _Recording(graph, signature, attempts[-1].entrances, attempts[-1].recorder)
+
+
+def _entrance(tensor: Any, signature: Signature) -> Any:
+    """What the tap of an input reads: a fed tensor cannot be fetched. In a batch of fixed size, one image fills it."""
+    if not signature.is_batch_fixed:
+        return tf.identity(tensor)
+    return tf.broadcast_to(tensor, tf.concat([[signature.batch_size], tf.shape(tensor)[1:]], 0))
 
 
 def _token_inputs(recording: _Recording) -> list[str]:

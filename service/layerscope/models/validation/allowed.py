@@ -192,7 +192,14 @@ INITIALIZERS = frozenset(
 REGULARIZERS = frozenset({"L1", "L1L2", "L2", "OrthogonalRegularizer"})
 CONSTRAINTS = frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "NonNegative", "UnitNorm", "UnitNormalization"})
 POLICIES = frozenset(
-    {"DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy", "Policy"}
+    {
+        "DTypePolicy",
+        "DTypePolicyMap",
+        "Int4DTypePolicy",
+        "Policy",
+        "QuantizedDTypePolicy",
+        "QuantizedFloat8DTypePolicy",
+    }
 )
 QUANTIZERS = frozenset(
     {"AbsMaxQuantizer", "Int8QuantizationConfig", "Int4QuantizationConfig", "Float8QuantizationConfig"}

@@ -46,7 +46,19 @@ def ancestors(pid, parents):
         yield pid
 
 
-@pytest.mark.parametrize("make", [tiny_model, separable_model])
+def quantized_model():
+    start = keras.Input((20,), name="start")
+    model = keras.Model(start, keras_layers.Dense(4, name="end")(keras_layers.Dense(32, name="dense")(start)))
+    model.quantize("int4")
+    return model
+
+
+def stateful_model():
+    start = keras.Input(batch_shape=(2, 4, 3), name="start")
+    return keras.Model(start, keras_layers.GRU(2, stateful=True, name="gru")(start))
+
+
+@pytest.mark.parametrize("make", [tiny_model, separable_model, quantized_model, stateful_model])
 def test_m14_a_good_model_passes(tmp_path, make):
     folder = write_version(tmp_path, make(), "good")
     validate(folder / "model.keras", folder / "fresh.keras", Limits())
