@@ -128,6 +128,7 @@ def layers(
         typer.Argument(exists=True, help="a .keras, .h5 or .hdf5 file, or a SavedModel folder you trust"),
     ],
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
+    signature: Annotated[str | None, typer.Option(help="the signature of a SavedModel to look into")] = None,
 ) -> None:
     """List the taps of a model file."""
     with without_info_messages():
@@ -137,7 +138,7 @@ def layers(
         from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
     with _friendly_errors(), _console.status(Text(f"Opening {file.name} …")):
-        source = ModelSource(file.stem, 1, file, file.parent, trusted=True)
+        source = ModelSource(file.stem, 1, file, file.parent, trusted=True, signature=signature)
         model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
     table = Table(

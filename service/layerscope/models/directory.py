@@ -51,6 +51,7 @@ class ModelSource:
         trusted: whether a SavedModel may be opened, which is a program.
         bounds: for an untrusted model, what opening it may take; it is run once, too.
         root: a directory that no link may lead out of.
+        signature: that of a SavedModel to serve, in place of the declared one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelSource:
     trusted: bool = False
     bounds: OpeningBounds | None = None
     root: Path | None = None
+    signature: str | None = None
 
     @property
     def key(self) -> Key:

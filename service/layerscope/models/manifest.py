@@ -29,6 +29,7 @@ class Manifest(BaseModel):
         inputs: preprocessing by input name, for models whose inputs differ.
         shapes: the shape of an input without its batch axis, by input name, where the model leaves sizes open that its code
             needs, such as the number of steps that it loops over, or does not know its inputs.
+        signature: the signature of a SavedModel that is served.
         optional_inputs: the inputs that the model calls optional and that requests give. The others are left out.
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     preprocessing: dict[str, Any] | None = None
     inputs: dict[str, dict[str, Any]] = {}
     shapes: dict[str, tuple[Size | None, ...]] = {}
+    signature: str | None = None
     optional_inputs: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     labels: tuple[Label, ...] = ()

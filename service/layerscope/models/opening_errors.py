@@ -68,7 +68,7 @@ _ADVICE: Sequence[tuple[str, str]] = (
         ),
     ),
     (
-        r"(?:(?P<name>\w+)\.__init__\(\) got an|passed to (?P<other>\w+): \{'|unexpected keyword|nrecognized keyword|keyword argument not understood)",
+        r"(?:(?P<name>\w+)\.__init__\(\) got an|passed to (?P<other>\w+): \{'|unexpected keyword|nrecognized keyword|eyword argument not understood)",
         (
             "The model was saved by another version of Keras than this one ({version}), which does not know all arguments of"
             " its layer {name}: save it again with {version}, or export it with model.export('folder')."

@@ -27,6 +27,9 @@ from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.plugins import plugin_files
 from layerscope.models.probing import require_held, run_once
 
+_OF_KERAS_FILES = ("shapes", "optional_inputs", "trust_code")
+"""The fields of a declaration that say how Keras opens a file."""
+
 
 def prepare(source: ModelSource) -> PreparedModel:
     """Prepare a model in this process.
@@ -61,8 +64,13 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
         model = build_architecture(manifest, source.folder)
         return trace(model, signature_of(model, manifest)), model.count_params()
     require_no_architecture(manifest)
+    if not source.path.is_dir():
+        _require_undeclared(manifest, ("signature",), "only a SavedModel has signatures")
     if source.path.is_dir():
-        made = trace_saved_model(source.path)
+        _require_undeclared(
+            manifest, _OF_KERAS_FILES, "a SavedModel has all its sizes and inputs in its graph"
+        )
+        made = trace_saved_model(source.path, source.signature or manifest.signature)
         return made, sum(variable.size for _, variable in made.captures)
     if source.bounds is not None:
         require_held(source.path, source.bounds)
@@ -75,6 +83,12 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     if source.bounds is not None:
         require_known_sizes(made.graph_def)
     return made, model.count_params()
+
+
+def _require_undeclared(manifest: Manifest, fields: Iterable[str], why: str) -> None:
+    for field in fields:
+        if getattr(manifest, field):
+            raise ModelRefused(f"{FILE_NAME} declares {field}, but {why}: leave it out.", field=field)
 
 
 def _require_trust(source: ModelSource) -> None:

@@ -23,17 +23,21 @@ from layerscope.graph.tracing.trace import Trace
 logger = logging.getLogger(__name__)
 
 
-def trace_saved_model(folder: Path) -> Trace:
+def trace_saved_model(folder: Path, signature: str | None = None) -> Trace:
     """Trace the SavedModel in `folder` with a free batch size.
 
     Layers are named after the scopes in the graph, without the model's own; inputs and outputs as the signature has
     them.
 
+    Args:
+        folder: of the SavedModel.
+        signature: which to serve; left out, the default, or the only one that can be served.
+
     Raises:
         ModelRefused: it is damaged or incomplete, or does what cannot be served.
     """
     try:
-        return _traced(folder)
+        return _traced(folder, signature)
     except LayerscopeError:
         raise
     except Exception as error:
@@ -45,9 +49,9 @@ def trace_saved_model(folder: Path) -> Trace:
         ) from error
 
 
-def _traced(folder: Path) -> Trace:
+def _traced(folder: Path, wanted: str | None) -> Trace:
     meta_graph = read_meta_graph(folder)
-    signature = saved_signature(meta_graph)
+    signature = saved_signature(meta_graph, wanted)
     serving = serving_graph(meta_graph, signature)
     variables = variables_in(serving.nodes, saved_variables(folder, meta_graph))
     structure = Structure(serving, meta_graph.graph_def.library, [each.name for each in signature.inputs])

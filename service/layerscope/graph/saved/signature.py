@@ -1,7 +1,7 @@
 """Signature of a SavedModel: its inputs and outputs, read from the file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from layerscope.errors import ModelRefused
 from layerscope.graph.saved.flattening import canonical
 from layerscope.graph.taps.tap import Input
+from layerscope.models.manifest import FILE_NAME
 
-_SIGNATURE = "serving_default"
+_DEFAULT = "serving_default"
 _TAG = "serve"
 _INITIALIZER = "__saved_model_init_op"
 
@@ -26,6 +27,7 @@ class SavedSignature:
     each output with its tensor. `batch_size` is the one that it was saved for, None if it takes any.
     """
 
+    name: str
     inputs: tuple[Input, ...]
     entrances: tuple[str, ...]
     outputs: tuple[tuple[str, str], ...]
@@ -54,19 +56,58 @@ def read_meta_graph(folder: Path) -> Any:
     )
 
 
-def saved_signature(meta_graph: Any) -> SavedSignature:
-    """The signature that is served by default, else the only one there is.
+def saved_signature(meta_graph: Any, wanted: str | None = None) -> SavedSignature:
+    """The signature that is wanted; without one the default, else the only one that can be served.
 
     Raises:
         ModelRefused: there is no such signature, or it takes what is no batch of numbers.
     """
-    chosen = _chosen(
-        {
-            name: each
-            for name, each in meta_graph.signature_def.items()
-            if name != _INITIALIZER and each.outputs
-        }
+    signatures = {
+        name: each for name, each in meta_graph.signature_def.items() if name != _INITIALIZER and each.outputs
+    }
+    if wanted is not None:
+        if wanted not in signatures:
+            raise ModelRefused(
+                f"The SavedModel has no signature {wanted!r}; it has {_listed(signatures)}.",
+                signatures=sorted(signatures),
+            )
+        return _read(wanted, signatures[wanted])
+    usable: dict[str, SavedSignature] = {}
+    refused: dict[str, ModelRefused] = {}
+    for name, each in sorted(signatures.items()):
+        try:
+            usable[name] = _read(name, each)
+        except ModelRefused as error:
+            refused[name] = error
+    if _DEFAULT in usable or len(usable) == 1:
+        return usable.get(_DEFAULT) or next(iter(usable.values()))
+    raise _undecided(usable, refused)
+
+
+def _undecided(usable: Mapping[str, SavedSignature], refused: Mapping[str, ModelRefused]) -> ModelRefused:
+    """The refusal of a SavedModel whose signature cannot be chosen: there are several, or none can be served."""
+    if usable:
+        example = next(iter(usable))
+        return ModelRefused(
+            f"The SavedModel has the signatures {_listed(usable)}: declare which to serve in {FILE_NAME}, such as"
+            f' "signature": "{example}".',
+            signatures=list(usable),
+        )
+    if len(refused) == 1:
+        return next(iter(refused.values()))
+    reasons = " ".join(f"{name}: {error.message}" for name, error in refused.items())
+    return ModelRefused(
+        f"The SavedModel has {'no signature' if not refused else 'none that can be served'}: export the model again with"
+        f" model.export('folder'). {reasons}".strip(),
+        signatures=list(refused),
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _read(signature: str, chosen: Any) -> SavedSignature:
     inputs = {name: chosen.inputs[name] for name in sorted(chosen.inputs, key=_natural)}
     shapes = [_shape(name, info) for name, info in inputs.items()]
     return SavedSignature(
@@ -78,20 +119,8 @@ def saved_signature(meta_graph: Any) -> SavedSignature:
         outputs=tuple(
             (name, canonical(chosen.outputs[name].name)) for name in sorted(chosen.outputs, key=_natural)
         ),
+        name=signature,
         batch_size=next((shape[0] for shape in shapes if shape[0] is not None), None),
-    )
-
-
-def _chosen(signatures: Mapping[str, Any]) -> Any:
-    if _SIGNATURE in signatures:
-        return signatures[_SIGNATURE]
-    if len(signatures) == 1:
-        return next(iter(signatures.values()))
-    names = sorted(signatures)
-    raise ModelRefused(
-        f"The SavedModel has the signatures {', '.join(names) or 'none'}: export it again with one, named"
-        f" {_SIGNATURE}.",
-        signatures=names,
     )
 
 

@@ -319,10 +319,8 @@ def test_gradients_through_a_loop(tmp_path):
 KERAS_2 = Path(__file__).parents[3] / "data" / "keras_2_savedmodel"
 
 
-def test_a_folder_of_keras_2_that_tensorflow_cannot_restore(recwarn):
+def test_a_folder_of_keras_2_that_tensorflow_can_restore_only_where_keras_2_is_installed(recwarn):
     folder = KERAS_2 / "model.savedmodel"
-    with pytest.raises(AttributeError, match="add_slot"):
-        tf.saved_model.load(folder)
     made, expected = made_ready(None, trace_saved_model(folder)), dict(np.load(KERAS_2 / "values.npz"))
     images = expected.pop("images")
     actual = made.values("all", on=[images])

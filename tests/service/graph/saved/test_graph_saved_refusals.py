@@ -170,22 +170,6 @@ def test_inputs_without_a_batch_axis(tmp_path, shape):
     assert "'value' is not a batch of tensors of one rank: export the model again" in reason(tmp_path)
 
 
-@pytest.mark.parametrize(("names", "listed"), [((), "none"), (("first", "second"), "first, second")])
-def test_no_signature_that_is_served_by_default(tmp_path, names, listed):
-    module = tf.Module()
-    module.serve = tf.function(lambda vectors: {"twice": vectors * 2}, input_signature=[VECTORS])
-    tf.saved_model.save(module, tmp_path, signatures=dict.fromkeys(names, module.serve))
-    assert f"has the signatures {listed}: export it again with one, named serving_default" in reason(tmp_path)
-
-
-def test_the_only_signature_is_served_whatever_its_name(tmp_path):
-    module = tf.Module()
-    module.serve = tf.function(lambda vectors: {"twice": vectors * 2}, input_signature=[VECTORS])
-    tf.saved_model.save(module, tmp_path, signatures={"predict": module.serve})
-    made = made_ready(None, trace_saved_model(tmp_path))
-    np.testing.assert_array_equal(made.value("twice", on=[noise(2, 3)]), noise(2, 3) * 2)
-
-
 def of_tensorflow_1(folder, make):
     """A SavedModel of a graph that `make` builds on a placeholder."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
