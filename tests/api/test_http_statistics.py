@@ -126,6 +126,15 @@ def test_more_figures_than_json_may_have_are_refused() -> None:
     assert small.status_code == 200
 
 
+def test_a_picture_that_is_too_large_says_the_one_way_to_a_smaller_one() -> None:
+    settings = Settings(models=None, limits=Limits(picture_pixels=1_000))
+    with TestClient(create_app(settings)) as http:
+        answer = http.post(f"{STATISTICS.format('digits')}.png", content=SEVEN, headers=PNG)
+
+    assert (answer.status_code, answer.json()["details"]["ways"]) == (413, ["select fewer layers (layers=)"])
+    assert answer.json()["error"].endswith("more than 1,000: select fewer layers (layers=).")
+
+
 @pytest.mark.parametrize(
     "options", [{"bins": 0}, {"bins": 1025}, {"histograms": "all"}, {"layers": "nothing*"}]
 )

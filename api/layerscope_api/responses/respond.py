@@ -7,6 +7,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from layerscope.encode import Buffer
 from layerscope.execution.interface import Result
@@ -48,6 +49,11 @@ class ResponseBody:
     def nbytes(self) -> int:
         """The bytes of the body."""
         return sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+
+def json_response(body: BaseModel) -> Response:
+    """The response with a body as JSON. It is written here: of thousands of layers in a worker thread, not in the event loop."""
+    return Response(body.model_dump_json(by_alias=True), media_type="application/json")
 
 
 def json_body(document: bytes, result: Result) -> ResponseBody:

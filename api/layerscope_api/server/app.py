@@ -6,6 +6,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
@@ -83,6 +84,8 @@ def create_app(
         openapi_url=None,
         # A redirect is not in the contract, and behind a proxy its address may be one that clients cannot reach.
         redirect_slashes=False,
+        # Traces and metrics are ours, see `observability`; FastAPI's own would look for their providers in each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.lifecycle = Lifecycle()
@@ -177,6 +180,8 @@ def _lifespan(
         admin_pool = WorkerPool(limits.pending_changes, limits.model_open_seconds)
         images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
         metrics.watch(engine, lambda: request_pool.pending)
+        # FastAPI reads routes when the first request comes, on the event loop: 0.2 s in which no probe is answered.
+        await asyncio.to_thread(lambda: list(iter_route_contexts(app.routes)))
         resources = ExitStack()
         exported = resources.enter_context(shared.samples(metrics)) if shared else metrics
         app.state.service = Service(

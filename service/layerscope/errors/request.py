@@ -90,12 +90,13 @@ class ControlRefused(Conflict):
 class TooLarge(LayerscopeError):
     """A bound would be passed.
 
-    `details` carry the size asked for, the limit, and `ways`: three ways to stay below it, which end the message too.
+    `details` carry the size asked for, the limit, and `ways`: how to stay below it, which end the message too.
     """
 
     def __init__(self, message: str, *, ways: Sequence[str] = (), **details: object) -> None:
         if ways:
-            message = f"{message}: {', '.join(ways[:-1])}, or {ways[-1]}."
+            first = f"{', '.join(ways[:-1])}, or " if len(ways) > 1 else ""
+            message = f"{message}: {first}{ways[-1]}."
             details["ways"] = list(ways)
         super().__init__(message, **details)
 
