@@ -1,6 +1,6 @@
 """Matching: which layer of one network is compared with which of another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from layerscope.graph.taps.tap import Tap
 
 _WILDCARDS = {"**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
 _LONGEST = 1_000
+
+
+Partner = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,18 @@ def by_address(references: Sequence[Tap], candidates: Sequence[Tap]) -> Matching
     return by_rules([], references, candidates)
 
 
-def by_rules(rules: Sequence[Rule], references: Sequence[Tap], candidates: Sequence[Tap]) -> Matching:
-    """Layers whose address the first rule that is for them gives; those that no rule is for, by their own address."""
+def by_rules(rules: Sequence[Partner], references: Sequence[Tap], candidates: Sequence[Tap]) -> Matching:
+    """Layers whose address the first rule that is for them gives; those that no rule is for, by their own address.
+
+    Args:
+        rules: each gives the candidate's address of a layer, or None if it is not for that layer; see `Rule.partner`.
+        references: the reference's layers.
+        candidates: the candidate's.
+    """
     named = {tap.address: tap for tap in candidates}
     pairs, taken = [], set()
     for tap in references:
-        given = (rule.partner(tap.address) for rule in rules)
+        given = (rule(tap.address) for rule in rules)
         partner = named.get(next((each for each in given if each is not None), tap.address))
         if partner is not None and partner.address not in taken:
             taken.add(partner.address)

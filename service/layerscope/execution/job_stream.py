@@ -1,8 +1,8 @@
-"""Job streams: many rows of one attribution, run as small jobs of which only a few wait at a time."""
+"""Job streams: many rows of one request, run as small jobs of which only a few wait at a time."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ MAX_PENDING = 2
 With more, an attribution would fill the queue, and its versions would take memory before they can run.
 """
 
-_LATE = "The attribution took longer than it may, or nobody waits for it: ask for less, or try again."
+_LATE = "The work took longer than it may, or nobody waits for it: ask for less, or try again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class JobStream:
 
     def outcomes(
         self, rows: int, job: Callable[[range], Job], rows_per_job: int | None = None
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Run rows as jobs, and yield the outcomes in order.
 
         Args:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from layerscope.execution.admission import Workload, fixed_sizes, plan_of
 from layerscope.execution.cache import ActivationCache
+from layerscope.execution.comparison_plan import ComparisonPlan
+from layerscope.execution.comparison_query import ComparisonQuery
+from layerscope.execution.comparison_run import ComparisonRun
 from layerscope.execution.inputs import require_few_images, rows_of
 from layerscope.execution.interface import ModelRecord, Query, QueryPlan, Result
 from layerscope.execution.observers import Observer, Observers
@@ -153,6 +156,18 @@ class LocalEngine:
         """
         with self._registry.lease(query.model) as model:
             yield self._prepared(model, query)
+
+    @contextmanager
+    def prepare_comparison(self, query: ComparisonQuery) -> Iterator[ComparisonRun]:
+        """Lease both models of a comparison, so that they stay what they are until it has run.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
+            LayerscopeError: whatever is wrong with the query, see `ComparisonPlan`.
+        """
+        with self._registry.lease(query.reference) as one, self._registry.lease(query.candidate) as other:
+            plan = ComparisonPlan(one, other, query, self.limits)
+            yield ComparisonRun(plan, self.limits, self._scheduler, self.memory)
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, and whether it may. Nothing runs.

@@ -64,7 +64,7 @@ def test_layers_match_by_address_and_the_others_are_listed(network) -> None:
 
 def test_rules_carry_over_what_their_wildcards_stand_for(network) -> None:
     taps = network.taps("inner/conv", "inner/relu", "left", "end")
-    rules = [Rule("inner/**=inner/**:1"), Rule("left=right")]
+    rules = [Rule("inner/**=inner/**:1").partner, Rule("left=right").partner]
     matching = by_rules(rules, taps, network.index.outputs())
     assert [(one.address, other.address) for one, other in matching.pairs] == [
         *(("inner/conv", "inner/conv:1"), ("inner/relu", "inner/relu:1"), ("left", "right"), ("end", "end"))

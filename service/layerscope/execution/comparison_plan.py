@@ -1,0 +1,191 @@
+"""The plan of a comparison: which layers are compared, and the memory that takes. Nothing runs."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import prod
+
+from layerscope.comparison import Matching, Rule, by_rules
+from layerscope.errors import AnswerTooLarge, LayerNotFound, OptionInvalid
+from layerscope.execution.admission import refusal_of, require_workable
+from layerscope.execution.comparison_outputs import output_pairs
+from layerscope.execution.comparison_query import ComparisonQuery
+from layerscope.execution.inputs import Row, rows_of
+from layerscope.execution.job_stream import MAX_PENDING
+from layerscope.execution.loading_memory import loading_bytes
+from layerscope.execution.query_plan import Computation
+from layerscope.graph.model import LoadedModel
+from layerscope.graph.taps.selectors import require_few, split_selectors
+from layerscope.graph.taps.tap import Tap
+from layerscope.limits import Limits
+
+NOISE_IMAGES = 4
+"""The images of the batch that the noise floor is measured with."""
+
+_OVERHEAD = 2 * 1024 * 1024
+"""Blocks in float64, and the figures."""
+
+
+class ComparisonPlan:
+    """What a comparison computes.
+
+    Args:
+        reference: the trusted model, which must stay leased.
+        candidate: the other one.
+        query: what to compare.
+        limits: the bounds in force.
+
+    Attributes:
+        models: both.
+        rows: the images of each model, with its own preprocessing.
+        matching: the pairs that are compared place by place; empty for `best` and `matrix`.
+        layers: the layers of each model whose features are compared all with all; empty for `address` and `rules`.
+        outputs: the outputs whose predictions are compared.
+
+    Raises:
+        LayerNotFound, InvalidSelector: a selector selects nothing, or is none.
+        InputMismatch: the images do not fit one of the models.
+        OptionInvalid: a rule is none, or no layer of the one has a partner in the other.
+    """
+
+    def __init__(
+        self, reference: LoadedModel, candidate: LoadedModel, query: ComparisonQuery, limits: Limits
+    ) -> None:
+        self.models = (reference, candidate)
+        self.query = query
+        self._limits = limits
+        self.rows: tuple[list[Row], ...] = tuple(
+            rows_of(model.description, query.sources, limits) for model in self.models
+        )
+        self.is_all_pairs = query.match in {"best", "matrix"}
+        # With names that differ, selectors are those of the reference; its layers have partners by name.
+        selected = [
+            _selected(reference, query, limits, is_lenient=False),
+            _selected(candidate, query, limits, is_lenient=not self.is_all_pairs),
+        ]
+        self.layers: tuple[list[Tap], ...] = ([], [])
+        self.matching = Matching(())
+        if self.is_all_pairs:
+            self.layers = (selected[0], selected[1])
+            self._require_few_pairs()
+        else:
+            self.matching = self._matching(selected[0], selected[1])
+        self.outputs = output_pairs(reference.description, candidate.description)
+
+    @cached_property
+    def fetched(self) -> tuple[tuple[Tap, ...], tuple[Tap, ...]]:
+        """The taps that are fetched of each model."""
+        first, second = (
+            tuple(
+                dict.fromkeys(
+                    [
+                        *(pair[side] for pair in self.matching.pairs),
+                        *self.layers[side],
+                        *(output.taps[side] for output in self.outputs),
+                    ]
+                )
+            )
+            for side in (0, 1)
+        )
+        return first, second
+
+    @cached_property
+    def noise_rows(self) -> int:
+        """How many images the noise floor is measured with: fewer if so many do not fit into one batch."""
+        fitting = self._limits.batch_bytes // max(1, self._run_bytes(0))
+        return 0 if self.is_all_pairs else max(2, min(NOISE_IMAGES, fitting))
+
+    def admitted_bytes(self) -> int:
+        """The memory that the comparison takes.
+
+        Raises:
+            AnswerTooLarge: it is more than one request may take.
+        """
+        runs = [self._run_bytes(side) for side in (0, 1)]
+        for needed in runs:
+            if (refusal := refusal_of(Computation(0, needed), self._limits)) is not None:
+                raise refusal
+        loading = sum(max(loading_bytes([row], self._limits) for row in rows) for rows in self.rows)
+        # As many images as may wait or run, and the one whose values are looked at.
+        needed = (MAX_PENDING + 1) * (sum(runs) + loading) + self.noise_rows * runs[0] + self._kept_bytes()
+        require_workable(needed + _OVERHEAD, self._limits)
+        return needed + _OVERHEAD
+
+    def _run_bytes(self, side: int) -> int:
+        """The memory of a run of one image."""
+        model, rows = self.models[side], self.rows[side]
+        shapes = [[item.shape(self._limits) for item in row] for row in rows]
+        largest = max(shapes, key=lambda sizes: sum(prod(size) for size in sizes))
+        return model.executable.inspection.peak_bytes(self.fetched[side], largest)
+
+    def _kept_bytes(self) -> int:
+        """The memory of the features and of the matrices made of them."""
+        if not {"cka", "rsa"} & set(self.query.measures) and not self.is_all_pairs:
+            return 0
+        images = len(self.rows[0])
+        numbers = 0
+        for taps in self.fetched:
+            for tap in taps:
+                sizes = [size or 1 for size in tap.shape]
+                channels = 1 if tap.channel_axis is None else sizes[tap.channel_axis]
+                numbers += prod(sizes) if self.query.features == "flat" else channels
+        matrices = sum(map(len, self.layers)) * 2 if self.is_all_pairs else 8
+        # A feature exists three times at most: kept, stacked and centred.
+        return 8 * images * (3 * numbers + min(images, 512) * matrices)
+
+    def _require_few_pairs(self) -> None:
+        pairs = len(self.layers[0]) * len(self.layers[1])
+        if pairs > self._limits.json_elements:
+            raise AnswerTooLarge(
+                f"{pairs:,} pairs of layers are more than {self._limits.json_elements:,}",
+                ways=("select fewer layers (layers=)", "compare layers of the same name (match=address)"),
+                elements=pairs,
+                limit=self._limits.json_elements,
+            )
+
+    def _matching(self, references: Sequence[Tap], candidates: Sequence[Tap]) -> Matching:
+        first, second = (model.description for model in self.models)
+        inputs = dict(
+            zip(
+                *([tap.address for tap in each.taps.select(["input"])] for each in (first, second)),
+                strict=False,
+            )
+        )
+        rules = [Rule(text).partner for text in self.query.rules] if self.query.match == "rules" else []
+        # Inputs that nobody named are called by a number of their own in each model.
+        every = {tap.address: tap for tap in [*second.taps.outputs(), *candidates]}
+        found = by_rules(
+            [*rules, lambda address: address if address in every else inputs.get(address)],
+            references,
+            list(every.values()),
+        )
+        if not found.pairs:
+            raise OptionInvalid(
+                f"No layer of {first.name} has the name of one of {second.name}: rename them with rules=, or pair"
+                " them with match=best.",
+                option="match",
+            )
+        chosen = {tap.address for tap in candidates}
+        alone = tuple(each for each in found.only_candidate if each in chosen)
+        return Matching(found.pairs, found.only_reference, alone)
+
+
+def _selected(model: LoadedModel, query: ComparisonQuery, limits: Limits, *, is_lenient: bool) -> list[Tap]:
+    """The layers with numbers that the selectors select.
+
+    Args:
+        model: the model.
+        query: has the selectors.
+        limits: the bounds in force.
+        is_lenient: whether selectors may select nothing.
+    """
+    selectors = split_selectors(query.layers)
+    require_few(selectors, limits)
+    taps, found = model.description.taps, []
+    for selector in selectors:
+        try:
+            found += taps.select([selector])
+        except LayerNotFound:
+            if not is_lenient:
+                raise
+    addresses = [tap.address for tap in found if tap.dtype.kind in "biuf"]
+    return taps.select(addresses) if addresses else []
