@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from layerscope.attribution import METHODS
-from layerscope.attribution.target_layers import why_no_map
+from layerscope.attribution.target_layers import why_no_attribution
 from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Tap
@@ -27,7 +27,7 @@ from layerscope_api.schemas.models import (
 
 _IN_A_LOOP = "It runs inside a loop, where it has a value for each step, or in a branch of a condition, where it may have none."
 
-_LAYER_METHODS = [method.name for method in METHODS.values() if method.kind == "layer"]
+_LAYER_METHODS = [method for method in METHODS.values() if method.kind == "layer"]
 
 _PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
 
@@ -93,7 +93,7 @@ def layer_list(model: ModelDescription, taps: Iterable[Tap]) -> LayerList:
     """The taps of a model, one row each."""
     return LayerList(
         model=identity(model),
-        layers=[_layer_row(tap) for tap in taps],
+        layers=[_layer_row(model, tap) for tap in taps],
         unreachable=[UnreachableLayer(path=path, reason=_IN_A_LOOP) for path in model.unreachable],
     )
 
@@ -133,10 +133,10 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
     ]
 
 
-def _layer_row(tap: Tap) -> LayerRow:
+def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
     layer = tap.layer
     picture = _PICTURES.get(len(tap.shape))
-    no_map = why_no_map(tap)
+    reasons = {method.name: why_no_attribution(model, method, tap) for method in _LAYER_METHODS}
     axis = tap.channel_axis
     return LayerRow(
         address=tap.address,
@@ -152,10 +152,14 @@ def _layer_row(tap: Tap) -> LayerRow:
         bytes_per_image=tap.bytes_per_image,
         inbound=list(layer.inbound),
         group=layer.is_group,
-        can=["tensor", *([picture] if picture else []), *([] if no_map else _LAYER_METHODS)],
+        can=[
+            "tensor",
+            *([picture] if picture else []),
+            *(name for name, reason in reasons.items() if reason is None),
+        ],
         cannot={
             **({} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."}),
-            **(dict.fromkeys(_LAYER_METHODS, no_map) if no_map else {}),
+            **{name: reason for name, reason in reasons.items() if reason is not None},
         },
     )
 

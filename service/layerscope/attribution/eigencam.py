@@ -51,4 +51,5 @@ EIGENCAM = Method(
     " https://arxiv.org/abs/2008.00299",
     options=_Options,
     explain=_explain,
+    is_gradient=False,
 )

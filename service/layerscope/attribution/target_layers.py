@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from layerscope.attribution.method import Method
 from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import read_selectors, require_one
@@ -19,6 +20,15 @@ def why_no_map(tap: Tap) -> str | None:
     if not tap.tensor.batched or tap.tensor.mixed:
         return "Its values are not those of one image."
     return None
+
+
+def why_no_attribution(model: ModelDescription, method: Method, tap: Tap) -> str | None:
+    """Why a method that makes maps of layers cannot make one of a tap; None if it can, for one output at least."""
+    obstacles = model.obstacles
+    reason = why_no_map(tap) or obstacles.maps.get(tap.address)
+    if reason is not None or not method.has_target:
+        return reason
+    return (obstacles.gradients if method.is_gradient else obstacles.scores).get(tap.address)
 
 
 def select_layer(model: ModelDescription, selector: str) -> Tap:

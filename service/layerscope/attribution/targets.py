@@ -30,6 +30,7 @@ from layerscope.errors import NotDifferentiable, OptionInvalid
 from layerscope.graph.analysis.logits import Logits
 from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.model import ModelDescription
+from layerscope.graph.runtime.obstacles import is_explainable
 from layerscope.graph.taps.tap import Tap
 
 Form = Literal["logits", "log", "probability", "output"]
@@ -167,7 +168,7 @@ def output_of(model: ModelDescription, name: str | None) -> tuple[str, Tap]:
         message = f"{model.name} has no output {chosen[:80]!r}: name one of {', '.join(outputs)}."
         raise OptionInvalid(message, option="output", outputs=list(outputs))
     tap = outputs[chosen]
-    if tap.dtype.kind != "f" or not tap.tensor.batched or tap.tensor.mixed:
+    if not is_explainable(tap):
         message = (
             f"Output {chosen} gives no number in fractions for each image, which is what can be explained."
         )

@@ -206,6 +206,6 @@ class InputMismatch(Impossible):
 
 
 class NotDifferentiable(Impossible):
-    """No gradient flows from the target to the tap."""
+    """The target cannot be differentiated by the tap, or explained by it at all."""
 
     code = "not_differentiable"

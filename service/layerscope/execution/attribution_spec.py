@@ -80,6 +80,10 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
             f"{score_tap.address} is not computed from {target_layer.address}, so nothing there explains it."
         )
         raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
+    obstacle = inspection.gradient_obstacle(score_tap, target_layer) if method.is_gradient else None
+    if method.has_target and obstacle is not None:
+        message = f"{score_tap.address} cannot be differentiated by {target_layer.address}: {obstacle}."
+        raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
     if method.is_guided and not inspection.is_rectified(score_tap):
         message = f"{score_tap.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
         raise NotDifferentiable(message, target=score_tap.address)
@@ -99,7 +103,13 @@ def _target_layer(
     selector: str | None = getattr(options, "layer", None)
     if selector is not None:
         return select_layer(described, selector)
-    return last_spatial_layer(described, score_tap, model.executable.inspection.depends)
+    inspection = model.executable.inspection
+
+    def is_explained_by(target: Tap, layer: Tap) -> bool:
+        is_refused = method.is_gradient and inspection.gradient_obstacle(target, layer) is not None
+        return inspection.depends(target, layer) and not is_refused
+
+    return last_spatial_layer(described, score_tap, is_explained_by)
 
 
 def require_few_runs(spec: AttributionSpec, shape: Sequence[int], images: int, limits: Limits) -> int:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
 from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.runtime.obstacles import Obstacles, find_obstacles
 from layerscope.graph.taps.selectors import TapIndex, split_selectors
 from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.images import Preprocessing
@@ -52,6 +53,7 @@ class ModelDescription:
         unreachable: paths of layers that run inside a loop or a branch, whose values cannot be fetched.
         opened_with: the package that opened its file, with its version, such as `keras 3.15.1`.
         warnings: what was assumed where nothing is declared.
+        obstacles: what is in the way of attributions.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ModelDescription:
     unreachable: tuple[str, ...]
     opened_with: str
     warnings: tuple[str, ...]
+    obstacles: Obstacles = field(default_factory=Obstacles)
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,12 @@ def assemble(
         unreachable=metadata.unreachable,
         opened_with=metadata.opened_with,
         warnings=(*metadata.warnings, *warnings),
+        obstacles=find_obstacles(
+            executable.inspection,
+            metadata.inputs,
+            [tap for _, tap in outputs],
+            [tap for call in metadata.calls for tap in call.taps],
+        ),
     )
     fields = ReceptiveFields(prepared)
     local_paths = LocalPaths(executable, fields, taps)

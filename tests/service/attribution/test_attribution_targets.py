@@ -163,7 +163,7 @@ def test_an_output_is_not_explained_by_what_it_does_not_depend_on(explain):
         ("several", "gradcam", {"output": "age"}, OptionInvalid, "no output 'age': name one of"),
         ("flat", "gradcam", {}, NotDifferentiable, "no layer with rows and columns"),
         ("flat", "saliency", {}, NoPicture, "no rows and columns"),
-        ("words", "saliency", {}, NotDifferentiable, "No gradient flows"),
+        ("words", "saliency", {}, NotDifferentiable, "no gradient flows back"),
         ("rounding", "saliency", {}, NotDifferentiable, "fractions"),
     ],
 )

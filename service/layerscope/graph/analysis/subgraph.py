@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +23,11 @@ class GraphParts:
         self.nodes = {node.name: node for node in self._whole.node}
         self._needed: LRUCache[str, set[str]] = LRUCache(_KEPT)
         self._lock = threading.Lock()
+
+    @cached_property
+    def functions(self) -> dict[str, Any]:
+        """The nodes of the functions that loops and branches run, by the function's name."""
+        return {each.signature.name: each.node_def for each in self._whole.library.function}
 
     def are_placeholders(self, tensors: Iterable[str]) -> bool:
         """Whether the graph computes none of `tensors` itself."""

@@ -17,6 +17,7 @@ from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.edits.insertion import edited_names, insert_edits, placeholders_of
 from layerscope.graph.prepared.weights import Weights
 from layerscope.graph.rewrites import Rewrite, RewriteContext
+from layerscope.graph.rewrites.custom_gradients import captured
 from layerscope.graph.rewrites.fold_kernels import arranged_bytes
 from layerscope.graph.rewrites.guided_relu import guide
 from layerscope.graph.rewrites.no_sum_fusion import biased_before_sums, session_configuration
@@ -99,8 +100,12 @@ class PlanCompiler:
         """The GraphDef of all that a plan needs, as the model has it."""
         if key.is_cut:
             return self.parts.between({name: self.taps[name].tensor.dtype for name in key.fed}, key.fetched)
-        ends = () if key.gradient is None else (key.gradient.target, key.gradient.source)
-        return self.parts.needed_for([*key.fed, *key.fetched, *ends])
+        tensors = [*key.fed, *key.fetched]
+        if key.gradient is not None:
+            target = key.gradient.target
+            on_the_way = (self.parts.nodes[name] for name in self.parts.needed(target))
+            tensors += [target, key.gradient.source, *captured(on_the_way)]
+        return self.parts.needed_for(tensors)
 
 
 def _exit(graph: Any, name: str) -> str:

@@ -1,12 +1,15 @@
 """Inspection: questions about a traced model that its graph answers without computing an image."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
+from cachetools import LRUCache
 
 from layerscope.errors import InputMismatch
 from layerscope.graph.analysis.cost_model import CostModel
+from layerscope.graph.analysis.gradient_flow import GradientFlow
 from layerscope.graph.analysis.logits import Logits, find_logits
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts, node_of
@@ -15,6 +18,8 @@ from layerscope.graph.rewrites.guided_relu import RECTIFIERS
 from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_FLOWS_KEPT = 8
 
 
 class GraphInspection:
@@ -42,6 +47,8 @@ class GraphInspection:
         self._shapes = shapes
         self._costs = costs
         self._run = run
+        self._flows: LRUCache[str, GradientFlow] = LRUCache(_FLOWS_KEPT)
+        self._lock = threading.Lock()
 
     def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
         """The shape of each tap for one image, on inputs of `input_shapes`, all without batch axis.
@@ -74,6 +81,15 @@ class GraphInspection:
     def depends(self, target: Tap, source: Tap) -> bool:
         """Whether the value of `target` is computed from that of `source`."""
         return node_of(source.tensor.name) in self._parts.needed(target.tensor.name)
+
+    def gradient_obstacle(self, target: Tap, source: Tap) -> str | None:
+        """Why `target` cannot be differentiated by `source`, as half a sentence; None if it can."""
+        name = target.tensor.name
+        with self._lock:
+            flow = self._flows.get(name)
+            if flow is None:
+                flow = self._flows[name] = GradientFlow(self._parts.nodes, self._parts.functions, name)
+        return flow.obstacle(source.tensor.name)
 
     def dominators(self, source: Tap, target: Tap) -> set[str]:
         """The names of the nodes on every path from one tap to another, see `GraphParts.dominators`."""

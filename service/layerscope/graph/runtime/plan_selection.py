@@ -1,5 +1,6 @@
 """Plan selection: which compiled plan runs for some taps, for a gradient, or for the part between some taps."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from layerscope.graph.runtime.rewrite_check import check_rewrites
 from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+logger = logging.getLogger(__name__)
 
 _COVERING_WORK = 1.05
 """A plan that fetches more than a run needs is used if it is at most so many times the work."""
@@ -129,7 +132,7 @@ class PlanSelection:
         """The plan of a gradient.
 
         Raises:
-            NotDifferentiable: no gradient flows from its target to its source.
+            NotDifferentiable: there is none. Mostly that is known before, see `GraphInspection.gradient_obstacle`.
             ModelNotLoaded: the model is closed.
         """
         key = self._gradient_key(derivative)
@@ -137,11 +140,14 @@ class PlanSelection:
         if key not in self._not_differentiable:
             try:
                 return self._cache.get(key)
-            except (LookupError, ValueError, TypeError):
+            except (LookupError, ValueError, TypeError) as error:
+                logger.warning("a gradient cannot be compiled: %s", error)
                 self._not_differentiable.add(key)
         target, source = derivative.target.address, derivative.source.address
         raise NotDifferentiable(
-            f"No gradient flows from {target} back to {source}.", target=target, layer=source
+            f"{target} cannot be differentiated by {source}: TensorFlow refuses what lies between, see the log.",
+            target=target,
+            layer=source,
         )
 
     def is_gradient_ready(self, derivative: Derivative) -> bool:

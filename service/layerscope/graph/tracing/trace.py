@@ -16,6 +16,7 @@ from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
 from layerscope.graph.tracing.call_recorder import Call, Recorder, needless_copies
+from layerscope.graph.tracing.custom_gradients import trace_custom_gradients, with_custom_gradients
 from layerscope.graph.tracing.keras_versions import version_of
 from layerscope.graph.tracing.refusals import cannot_run, require_weights
 from layerscope.graph.tracing.signature import Signature
@@ -105,11 +106,13 @@ def _reset_states(model: Any) -> bool:
 def _traced(model: Any, recording: _Recording) -> Trace:
     graph, recorder, inputs = recording.graph, recording.recorder, recording.signature.inputs
     originals = needless_copies(recorder.copies, graph)
+    # It captures what the model itself does not read, so it comes first.
+    gradients = trace_custom_gradients(graph)
     layer_calls = _LayerCalls(model, recording, originals)
     calls, unreachable = layer_calls.collect(recording.entrances, inputs)
     variables = {variable.handle.ref(): variable for variable in graph.variables}
     return Trace(
-        graph_def=_simplified(graph.as_graph_def(), originals),
+        graph_def=with_custom_gradients(_simplified(graph.as_graph_def(), originals), gradients),
         inputs=inputs,
         placeholders=tuple(tensor.name for tensor in graph.inputs[: len(inputs)]),
         outputs=tuple((name, layer_calls.made_by[tensor.name]) for name, tensor in recorder.outputs.items()),

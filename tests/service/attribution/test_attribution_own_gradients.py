@@ -1,0 +1,95 @@
+"""Gradients that layers define themselves, and where they come from: they are those that training would use."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from own_gradients import write_models
+
+from layerscope.attribution import METHODS
+from layerscope.attribution.target_layers import why_no_attribution, why_no_map
+from layerscope.errors import LayerscopeError, NotDifferentiable
+from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
+
+NAMES = ("swish", "steps", "recomputed", "int8", "recurrent")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("own_gradients")
+    models = write_models(directory)
+    engine = LocalEngine(directory)
+    engine.load_all()
+    yield engine, models
+    engine.close()
+
+
+def maps(engine, name, method, image, **options):
+    query = Query(
+        model=name,
+        sources={"image": [TensorSource(image)]},
+        methods={method: METHODS[method].options(target="1", **options)},
+    )
+    return engine.run(query).attribution(method).maps
+
+
+def image_of(model):
+    return np.random.default_rng(0).uniform(-1, 1, (1, *model.input.shape[1:])).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_of_an_input_is_that_of_tensorflow(served, name):
+    engine, models = served
+    image = image_of(models[name])
+    with tf.GradientTape() as tape:
+        values = tf.constant(image)
+        tape.watch(values)
+        score = models[name](values, training=False)[:, 1]
+    expected = np.abs(tape.gradient(score, values)).max(-1)
+    found = maps(engine, name, "saliency", image)
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_of_a_layer_is_that_of_tensorflow(served, name):
+    engine, models = served
+    image = image_of(models[name])
+    both = keras.Model(models[name].input, [models[name].get_layer("stem").output, models[name].output])
+    with tf.GradientTape() as tape:
+        values = tf.constant(image)
+        tape.watch(values)
+        stem, scores = both(values, training=False)
+        score = scores[:, 1]
+    expected = (stem * tape.gradient(score, stem)).numpy().sum(-1)
+    found = maps(engine, name, "hirescam", image, layer="stem")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("method", ["gradcam", "scorecam"])
+def test_a_tap_is_said_to_have_a_map_exactly_where_it_has_one(served, method):
+    engine, models = served
+    described = engine.describe("stopped")
+    image, answered, said = image_of(models["stopped"]), set(), set()
+    for tap in described.taps.outputs():
+        if why_no_map(tap) is not None:
+            continue
+        if why_no_attribution(described, METHODS[method], tap) is None:
+            said.add(tap.address)
+        try:
+            maps(engine, "stopped", method, image, layer=tap.address)
+        except LayerscopeError:
+            continue
+        answered.add(tap.address)
+    assert said == answered
+    assert {"whole", "sum"} <= said
+    assert "beside" not in said
+    assert ("before_step" in said) == (method == "scorecam")
+
+
+def test_it_is_told_why_a_layer_has_no_gradient(served):
+    engine, models = served
+    with pytest.raises(NotDifferentiable, match="no gradient flows back"):
+        maps(engine, "stopped", "gradcam", image_of(models["stopped"]), layer="before_step")
