@@ -59,4 +59,4 @@ class Edit:
                     layer=name,
                 )
             # One row for each image, so that images can run apart; along the other axes, the graph repeats the values.
-            yield np.repeat(array, batch, axis=0) if len(array) != batch else array
+            yield np.broadcast_to(array, (batch, *array.shape[1:]))
