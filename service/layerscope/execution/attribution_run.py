@@ -114,7 +114,8 @@ class AttributionRun:
             require_one_row(found[spec.target_layer.address].values, spec.target_layer)
         targets = resolve_targets(spec, found)
         digest = self._model.description.digest
-        names = [cache_name(spec, target) for target in targets or [None] * self._query.count]
+        edited = self._query.edits.name(spec.taps)
+        names = [cache_name(spec, target) + edited for target in targets or [None] * self._query.count]
         keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
         rows = {key: number for number, key in enumerate(keys)}
         with timeout_as_deadline():

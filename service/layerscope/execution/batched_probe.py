@@ -18,6 +18,7 @@ from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.local_change_jobs import LocalChangeJob
 from layerscope.execution.query_run import QueryRun
 from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.edits import Edit
 from layerscope.graph.local import LocalChanges
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import same_but_for_rounding
@@ -147,7 +148,10 @@ class BatchedProbe:
             inputs = self._versions(number, indices, version)
             weights = self._weights(number, inputs, score_tap)
             return GradientJob(
-                **self._job(inputs), taps=(self._input,), derivative=derivative, inputs=[*inputs, weights]
+                **self._job(inputs, number, score_tap),
+                taps=(self._input,),
+                derivative=derivative,
+                inputs=[*inputs, weights],
             )
 
         for outcome in self._jobs.outcomes(count, job):
@@ -156,7 +160,7 @@ class BatchedProbe:
     def _values_of(self, number: int, count: int, version: Version, tap: Tap) -> Iterator[Array]:
         def job(indices: range) -> Job:
             inputs = self._versions(number, indices, version)
-            return Job(**self._job(inputs), inputs=inputs, taps=(tap,))
+            return Job(**self._job(inputs, number, tap), inputs=inputs, taps=(tap,))
 
         for outcome in self._jobs.outcomes(count, job):
             yield outcome.arrays[0]
@@ -165,6 +169,9 @@ class BatchedProbe:
         self, number: int, boxes: Sequence[Box], cover: Array, version: Version
     ) -> LocalChanges | None:
         """A way to run only the part of the model that the boxes change; None if there is none with the same values."""
+        if self._query.edits:
+            # A part of an image would get the edits of the whole.
+            return None
         own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
         sides = max(len(rows) for rows, _ in boxes), max(len(columns) for _, columns in boxes)
         path = self._model.local_paths.best(self._input, tap, [array.shape for array in own], sides)
@@ -211,7 +218,7 @@ class BatchedProbe:
         if target.is_linear:
             own = self._found[score_tap.address].values[self._rows[number]]
             return np.repeat(target.weights(own)[np.newaxis], count, axis=0)
-        job = Job(**self._job(inputs), inputs=inputs, taps=(score_tap,))
+        job = Job(**self._job(inputs, number, score_tap), inputs=inputs, taps=(score_tap,))
         # The derivative of a probability depends on the values, so the versions are run forwards first.
         values = self._jobs.run(job).arrays[0]
         return np.stack([target.weights(row) for row in values])
@@ -223,21 +230,33 @@ class BatchedProbe:
         inputs = [np.stack(column) for column in zip(*own, strict=True)]
         fed = [] if values is None else [values[rows.start : rows.stop]]
         names = [f"{self._query.names[self._rows[row]]} {self._targets[row].key}" for row in rows]
+        edits = self._edits([self._rows[row] for row in rows], derivative.target)
+        if derivative.is_fed:
+            # The values of the source that are fed are the edited ones.
+            source = derivative.source.tensor.name
+            edits = {tap: edit for tap, edit in edits.items() if tap.tensor.name != source}
         return GradientJob(
             # Other requests may ask for the same gradient: it has a name, is shared, and must be exact.
-            **{**self._job(inputs), "keys": names, "is_exact": True},
+            **{**self._job(inputs), "keys": names, "is_exact": True, "edits": edits},
             taps=(derivative.source,),
             derivative=derivative,
             inputs=[*inputs, np.stack([weights[row] for row in rows]), *fed],
         )
 
-    def _job(self, inputs: Sequence[Array]) -> dict[str, Any]:
-        """What all jobs have in common.
+    def _edits(self, rows: Sequence[int], tap: Tap) -> dict[Tap, Edit]:
+        return self._query.edited([tap], rows, self._budget.cancellation)
+
+    def _job(
+        self, inputs: Sequence[Array], number: int | None = None, tap: Tap | None = None
+    ) -> dict[str, Any]:
+        """What all jobs have in common; of those that run versions of one image, the edits for its number and what is fetched.
 
         Versions belong to one attribution: each has a unique name, so that it is never taken for another row. Their
         values need not be exact, see `Job.is_exact`: which versions run together does not depend on other requests.
         """
+        edits = {} if number is None or tap is None else self._edits([self._rows[number]], tap)
         return {
+            "edits": edits,
             "executable": self._model.executable,
             "keys": [f"version {next(_version_numbers)}" for _ in inputs[0]],
             "deadline": self._budget.deadline,

@@ -1,7 +1,7 @@
 """Jobs, and the batches of jobs that the scheduler runs at once."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import numpy as np
 
 from layerscope.errors import DeadlineExceeded
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.graph.edits import Edit
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.taps.tap import Shape, Tap
 
@@ -68,6 +69,8 @@ class Job:
         taps: the taps to fetch for all rows.
         deadline: when the result is of no use any more, on the clock of `time.monotonic`.
         cancellation: whether the caller still needs the result.
+        edits: changes of values inside the model, by tap, each with one row or a row for each of the job's. Such a job is
+            never joined with other jobs.
         is_exact: whether each row runs by itself, unless the executable is not exact. Any other job is never joined with
             other jobs, so that its values do not depend on what else is running.
         future: gets the result.
@@ -80,6 +83,7 @@ class Job:
     taps: tuple[Tap, ...]
     deadline: float
     cancellation: CancellationToken = field(default_factory=CancellationToken)
+    edits: Mapping[Tap, Edit] = field(default_factory=dict)
     is_exact: bool = True
     future: "Future[Outcome]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
@@ -142,7 +146,14 @@ class Batch:
         job wait for the others. The values of a batch that need not be exact depend on which rows it has, so no other
         rows may join.
         """
+        if self.edits:
+            return True
         return not (self.is_exact and self.executable.batches(self.taps, self.input_shapes))
+
+    @property
+    def edits(self) -> Mapping[Tap, Edit]:
+        """The edits of its only job, if it has any."""
+        return self.jobs[0].edits
 
     @property
     def is_exact(self) -> bool:
@@ -152,7 +163,7 @@ class Batch:
     @property
     def is_ready(self) -> bool:
         """Whether its plan is compiled."""
-        return self.executable.plans.is_ready(self.taps, self.input_shapes)
+        return self.executable.plans.is_ready(self.taps, self.input_shapes, self.edits)
 
     def with_(self, other: "Batch") -> "Batch":
         """Both as one batch."""
@@ -160,11 +171,11 @@ class Batch:
 
     def compile(self) -> None:
         """Compile its plan."""
-        self.executable.plans.compile(self.taps)
+        self.executable.plans.compile(self.taps, self.edits)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The values of all taps for some rows, one array a tap."""
-        return self.executable.run(inputs, self.taps, exact=self.is_exact)
+        return self.executable.run(inputs, self.taps, edits=self.edits, exact=self.is_exact)
 
     def begin(self) -> list[Job]:
         """The jobs that are still needed."""

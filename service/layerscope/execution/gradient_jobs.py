@@ -67,20 +67,22 @@ class GradientBatch(Batch):
             or self.derivative.target.tensor.mixed
             or not self.derivative.source.tensor.batched
         )
-        return apart or not self.is_exact
+        return apart or not self.is_exact or bool(self.edits)
 
     @property
     def is_ready(self) -> bool:
         """Whether its plan is compiled."""
-        return self.executable.plans.is_gradient_ready(self.derivative)
+        return self.executable.plans.is_gradient_ready(self.derivative, self.edits)
 
     def compile(self) -> None:
         """Compile its plan."""
-        self.executable.plans.compile_gradient(self.derivative)
+        self.executable.plans.compile_gradient(self.derivative, self.edits)
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The gradients for some rows."""
         count = len(self.executable.inputs)
         weights, *values = inputs[count:]
-        gradient = self.executable.gradient
-        return [gradient(inputs[:count], self.derivative, weights, *values, exact=self.is_exact)]
+        gradient = self.executable.gradient(
+            inputs[:count], self.derivative, weights, *values, edits=self.edits, exact=self.is_exact
+        )
+        return [gradient]

@@ -24,6 +24,7 @@ from layerscope.execution.working_memory import Account, WorkingMemory
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.taps.tap import Tap
+from layerscope.interventions import EditOptions
 from layerscope.limits import Limits
 from layerscope.models.changes import ModelChanges
 from layerscope.models.entry import Entry, State
@@ -57,6 +58,8 @@ class Query:
         sources: images or tensors by input name.
         layers: selectors, see `layerscope.graph.taps.selectors`. None are needed where there are `methods`.
         methods: the options of each attribution, by name of its method; see `layerscope.attribution.METHODS`.
+        edits: what is changed inside the model; everything in the answer is of the edited model.
+        patches: the images whose values edits put in place of others, by the id that the edits name.
         timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
     """
 
@@ -64,6 +67,8 @@ class Query:
     sources: Sources
     layers: Sequence[str] = ()
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
+    edits: Sequence[EditOptions] = ()
+    patches: Mapping[str, Sources] = field(default_factory=dict)
     timeout: float | None = None
 
 

@@ -14,6 +14,7 @@ from layerscope.execution.inputs import require_few_images, rows_of
 from layerscope.execution.interface import ModelRecord, Query, QueryPlan, Result
 from layerscope.execution.observers import Observer, Observers
 from layerscope.execution.prepared_query import LocalPreparedQuery
+from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
@@ -255,12 +256,13 @@ class LocalEngine:
         return model.description.taps.select(selectors)
 
     def _prepared(self, model: LoadedModel, query: Query) -> LocalPreparedQuery:
-        taps = self._taps(model, query)
         return LocalPreparedQuery(
             model,
             rows_of(model.description, query.sources, self.limits),
-            taps,
+            self._taps(model, query),
             query.methods,
+            QueryEdits(model, query.edits),
+            {image: rows_of(model.description, each, self.limits) for image, each in query.patches.items()},
             query.timeout,
             self.limits,
             self._cache,

@@ -14,6 +14,7 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row
 from layerscope.execution.interface import Progress, QueryPlan, Result
+from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
@@ -37,6 +38,8 @@ class LocalPreparedQuery:
         rows: the images.
         taps: the layers whose values are wanted.
         methods: the options of each attribution, by name of its method.
+        edits: what is changed inside the model.
+        patches: the images whose values edits put in place of others, by id.
         timeout: the seconds that the caller gives the query; None for as long as the limits allow.
         limits: the bounds in force.
         cache: where values and maps are kept.
@@ -45,7 +48,7 @@ class LocalPreparedQuery:
         memory: what all queries share.
 
     Raises:
-        OptionInvalid: there is no such method, or an option of one is impossible.
+        OptionInvalid: there is no such method, an option of one is impossible, or an edit changes nothing in the answer.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class LocalPreparedQuery:
         rows: list[Row],
         taps: Sequence[Tap],
         methods: Mapping[str, MethodOptions],
+        edits: QueryEdits,
+        patches: Mapping[str, list[Row]],
         timeout: float | None,
         limits: Limits,
         cache: ActivationCache[Key],
@@ -70,7 +75,24 @@ class LocalPreparedQuery:
         )
         every = dict.fromkeys([*taps, *(tap for spec in specs.values() for tap in spec.taps)])
         seconds = _at_most(timeout, limits.deadline_milliseconds)
-        self._query = QueryRun(model, rows, list(every), seconds, limits, cache, scheduler, watched)
+        edits.require_reach(list(every))
+
+        def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
+            return QueryRun(model, rows, taps, seconds, limits, cache, scheduler, watched)
+
+        self._query = QueryRun(
+            model,
+            rows,
+            list(every),
+            seconds,
+            limits,
+            cache,
+            scheduler,
+            watched,
+            edits,
+            values_of(rows, edits.own_taps) if edits.own_taps else None,
+            {image: values_of(patches[image], taps) for image, taps in edits.patches.items()},
+        )
 
         def attribution(name: str) -> AttributionRun:
             seconds = _at_most(timeout, limits.attribution_milliseconds)

@@ -1,7 +1,7 @@
 """One query: from rows and taps to activations, of which only those are computed that are not in the cache."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,10 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row, require_one_size, stack
 from layerscope.execution.loading_memory import loading_bytes
+from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
+from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
@@ -23,7 +25,8 @@ from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
-"""The key of a cached activation: the model's digest, the row (image and preprocessing), and the tap's address."""
+"""The key of a cached activation: the model's digest, the row (image and preprocessing), and the tap's address with the name of
+the edits that it depends on."""
 
 
 class QueryRun:
@@ -37,9 +40,13 @@ class QueryRun:
         limits: the bounds in force.
         cache: where values are kept.
         scheduler: where jobs run.
-        watched: observes the layers that an operator watches.
+        watched: observes the layers that an operator watches, unless there are edits.
+        edits: what is changed inside the model.
+        own: the same rows for the unedited values that edits are made of; None where they need none.
+        patches: other images for such values, by id.
 
     Attributes:
+        edits: what is changed inside the model.
         stopwatch: began with the query; it has the timings.
     """
 
@@ -53,7 +60,13 @@ class QueryRun:
         cache: ActivationCache[Key],
         scheduler: Scheduler,
         watched: WatchedLayers,
+        edits: QueryEdits | None = None,
+        own: "QueryRun | None" = None,
+        patches: "Mapping[str, QueryRun] | None" = None,
     ) -> None:
+        self.edits = edits or QueryEdits(model, ())
+        self._own = own
+        self._patches = patches or {}
         self._rows = rows
         self._model = model
         self._taps = taps
@@ -129,7 +142,8 @@ class QueryRun:
     def _keys(self) -> list[list[Key]]:
         """The cache keys of each row, one for each tap."""
         digest = self._model.description.digest
-        return [[(digest, each, tap.address) for tap in self._taps] for each in self.names]
+        names = [tap.address + self.edits.name([tap]) for tap in self._taps]
+        return [[(digest, each, name) for name in names] for each in self.names]
 
     @cached_property
     def names(self) -> list[str]:
@@ -148,7 +162,8 @@ class QueryRun:
     def _compute(self, positions: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
         """Run the rows that miss a value, for all taps that any of them misses, and for the watched layers."""
         rows, taps = _rows_and_taps(positions, self._taps)
-        watched = self._model.watched
+        # Statistics of what the model makes of images say nothing of edited values.
+        watched = () if self.edits else self._model.watched
         fetched = tuple(dict.fromkeys([*taps, *watched]))
         job = Job(
             executable=self._model.executable,
@@ -157,6 +172,7 @@ class QueryRun:
             taps=fetched,
             deadline=self._deadline,
             cancellation=cancellation,
+            edits=self.edited(fetched, rows, cancellation),
         )
         outcome = self._scheduler.submit(job).result(self.seconds_left())
         for moment in outcome.moments:
@@ -167,6 +183,21 @@ class QueryRun:
                 self._watched.observe(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in positions]
+
+    def edited(
+        self, taps: Iterable[Tap], rows: Sequence[int], cancellation: CancellationToken
+    ) -> dict[Tap, Edit]:
+        """The edits that some taps depend on, as arrays with a row for each of some images.
+
+        Raises:
+            OptionInvalid, ChannelNotFound: an edit does not fit the values.
+            DeadlineExceeded: the time is up, or the work was cancelled.
+        """
+        if not self.edits:
+            return {}
+        own = self._own.activations(cancellation) if self._own is not None else None
+        patches = {image: run.activations(cancellation) for image, run in self._patches.items()}
+        return self.edits.arrays(taps, self.sizes(), rows, own, patches)
 
     def load(self, number: int) -> list[Array]:
         """The tensors that go into the model for a row, one for each input. They are decoded once."""

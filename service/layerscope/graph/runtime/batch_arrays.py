@@ -33,15 +33,15 @@ def require_batched(taps: Iterable[Tap]) -> None:
             raise InputMismatch(f"{tap.address} {why}: it cannot be changed.", layer=tap.address)
 
 
-def in_order(edits: Mapping[Tap, Edit]) -> dict[Tap, Edit]:
-    """Edits in the order of their tensors' names, so that one plan serves them, whoever gives them; checked.
+def require_editable(taps: Sequence[Tap]) -> None:
+    """Check that the values of `taps` can be edited together.
 
     Raises:
         InputMismatch: a tap has no value for each image, or no floating-point ones; or two taps are one tensor.
     """
-    require_batched(edits)
+    require_batched(taps)
     by_tensor: dict[str, Tap] = {}
-    for tap in edits:
+    for tap in taps:
         if not np.issubdtype(tap.dtype, np.floating):
             raise InputMismatch(
                 f"{tap.address} has values of type {tap.tensor.dtype}: only floating-point numbers can be edited.",
@@ -52,7 +52,12 @@ def in_order(edits: Mapping[Tap, Edit]) -> dict[Tap, Edit]:
             raise InputMismatch(
                 f"{first.address} and {tap.address} are the same values: edit one of them.", layer=tap.address
             )
-    return {tap: edits[tap] for _, tap in sorted(by_tensor.items())}
+
+
+def in_order(edits: Mapping[Tap, Edit]) -> dict[Tap, Edit]:
+    """Edits in the order of their tensors' names, so that one plan serves them in any order. Raises as `require_editable`."""
+    require_editable(tuple(edits))
+    return dict(sorted(edits.items(), key=lambda item: item[0].tensor.name))
 
 
 def edit_arrays(edits: Mapping[Tap, Edit], batch: int) -> list[Array]:

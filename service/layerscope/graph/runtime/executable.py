@@ -124,6 +124,7 @@ class Executable:
         weights: Array | None = None,
         values: Array | None = None,
         *,
+        edits: Mapping[Tap, Edit] | None = None,
         exact: bool = True,
     ) -> Array:
         """Differentiate one value by another.
@@ -134,6 +135,7 @@ class Executable:
             weights: how much each value of the target counts, in its shape, (batch, *target shape); left out, one.
             values: the source's, as `run` returns them, if they are known: what comes before the source is not
                 computed again. Only for a derivative that `is_fed`.
+            edits: as for `run`. The gradient is by what the readers of the source get.
             exact: as for `run`.
 
         Returns:
@@ -153,8 +155,10 @@ class Executable:
         if values is not None:
             require_batched([source])
             arrays.append(fitted(source.address, source.shape, source.tensor.dtype, values, batch))
+        edits = in_order(edits or {})
+        arrays.extend(edit_arrays(edits, batch))
         arrays.append(fitted_weights(target, weights, batch))
-        plan = self.plans.for_gradient(derivative)
+        plan = self.plans.for_gradient(derivative, edits)
         # A tensor without a batch axis is the same for every image, but its gradient is not. Nor can the gradient of
         # a value that mixes images be told apart by image.
         if not (source.tensor.batched and target.tensor.batched) or target.tensor.mixed:

@@ -112,30 +112,34 @@ class PlanSelection:
         key = self._run_key(taps, feeds, edited)
         return self._find(key, taps, input_shapes) or self._cache.get(key)
 
-    def find(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:
+    def find(
+        self, taps: Sequence[Tap], input_shapes: Sequence[Shape], edited: Iterable[Tap] = ()
+    ) -> Plan | None:
         """The plan in the cache that a run for `taps` would use, if there is one."""
-        return self._find(self._run_key(taps), taps, input_shapes)
+        return self._find(self._run_key(taps, edited=edited), taps, input_shapes)
 
-    def is_ready(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
-        """Whether a run for `taps` without edits needs no compilation."""
-        return self.find(taps, input_shapes) is not None
+    def is_ready(
+        self, taps: Sequence[Tap], input_shapes: Sequence[Shape], edited: Iterable[Tap] = ()
+    ) -> bool:
+        """Whether a run for `taps` needs no compilation."""
+        return self.find(taps, input_shapes, edited) is not None
 
-    def compile(self, taps: Sequence[Tap]) -> None:
-        """Compile the plan for `taps`, unless it is in the cache.
+    def compile(self, taps: Sequence[Tap], edited: Iterable[Tap] = ()) -> None:
+        """Compile the plan for `taps`, of which some are edited or computed from edited ones, unless it is in the cache.
 
         Raises:
             ModelNotLoaded: the model is closed.
         """
-        self._cache.get(self._run_key(taps))
+        self._cache.get(self._run_key(taps, edited=edited))
 
-    def for_gradient(self, derivative: Derivative) -> Plan:
+    def for_gradient(self, derivative: Derivative, edited: Iterable[Tap] = ()) -> Plan:
         """The plan of a gradient.
 
         Raises:
             NotDifferentiable: there is none. Mostly that is known before, see `GraphInspection.gradient_obstacle`.
             ModelNotLoaded: the model is closed.
         """
-        key = self._gradient_key(derivative)
+        key = self._gradient_key(derivative, edited)
         # A gradient that does not exist is remembered too: finding that out takes half the time of compiling.
         if key not in self._not_differentiable:
             try:
@@ -150,13 +154,13 @@ class PlanSelection:
             layer=source,
         )
 
-    def is_gradient_ready(self, derivative: Derivative) -> bool:
+    def is_gradient_ready(self, derivative: Derivative, edited: Iterable[Tap] = ()) -> bool:
         """Whether a gradient needs no compilation."""
-        return self._cache.find(self._gradient_key(derivative)) is not None
+        return self._cache.find(self._gradient_key(derivative, edited)) is not None
 
-    def compile_gradient(self, derivative: Derivative) -> None:
+    def compile_gradient(self, derivative: Derivative, edited: Iterable[Tap] = ()) -> None:
         """Compile the plan of a gradient, unless it is in the cache. Raises as `for_gradient`."""
-        self.for_gradient(derivative)
+        self.for_gradient(derivative, edited)
 
     def for_part(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> Plan:
         """The plan that computes a target from some taps, of which some are edited, and nothing before these.
@@ -206,17 +210,22 @@ class PlanSelection:
         replaced = [tap.tensor.name for tap in feeds]
         # A fed tensor is fetched too, or TensorFlow might fuse it away and compute the original value behind it.
         fetched = {*(tap.tensor.name for tap in taps), *replaced}
-        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)), edited=_names(edited))
+        return PlanKey((*self._placeholders, *replaced), tuple(sorted(fetched)), edited=_sorted_names(edited))
 
-    def _gradient_key(self, derivative: Derivative) -> PlanKey:
+    def _gradient_key(self, derivative: Derivative, edited: Iterable[Tap] = ()) -> PlanKey:
         source = derivative.source.tensor.name
         replaced = (source,) if derivative.is_fed else ()
         gradient = GradientKey(derivative.target.tensor.name, source, derivative.guided)
-        return PlanKey((*self._placeholders, *replaced), replaced, gradient)
+        return PlanKey((*self._placeholders, *replaced), replaced, gradient, edited=_sorted_names(edited))
 
 
 def _part_key(sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> PlanKey:
-    return PlanKey(_names(sources), (target.tensor.name,), is_cut=True, edited=_names(edited))
+    return PlanKey(_names(sources), (target.tensor.name,), is_cut=True, edited=_sorted_names(edited))
+
+
+def _sorted_names(edited: Iterable[Tap]) -> tuple[str, ...]:
+    """One order, so that one plan serves the edits of some taps whatever their order."""
+    return tuple(sorted(_names(edited)))
 
 
 def _names(taps: Iterable[Tap]) -> tuple[str, ...]:
