@@ -57,6 +57,7 @@ class Limits:
     image_pixels: int = _limit(40_000_000, "pixels", "largest image that is decoded, width x height")
     image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")
     jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")
+    edits: int = _limit(32, "edits", "most edited layers in one request")
     selectors: int = _limit(256, "selectors", "most layer selectors in one request")
     run_bytes: int = _limit(
         2048 * MIB,

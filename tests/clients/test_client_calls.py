@@ -312,3 +312,15 @@ def test_a_name_cannot_leave_its_place_in_the_address(scope: Client) -> None:
             scope.model(name)
         with pytest.raises(ValueError, match="sha256-"):
             scope.forget(name)
+
+
+def test_an_edited_model_answers_about_itself_and_leaves_the_other_alone(digits: Model) -> None:
+    before = digits.activations(SEVEN, "conv3")["conv3"]
+    edited = digits.edited("conv2;channels=0-7;set=0").edited("conv1;scale=2")
+
+    assert repr(edited) == "<Model digits edited by conv2;channels=0-7;set=0, conv1;scale=2>"
+    assert not np.array_equal(edited.activations(SEVEN, "conv3")["conv3"], before)
+    body = edited.predictions(SEVEN)
+    assert body["edits"] == ["conv1;scale=2", "conv2;channels=0-7;set=0"]  # type: ignore[typeddict-item]
+    assert edited.plan(1, "conv3")["images"] == 1
+    np.testing.assert_array_equal(digits.activations(SEVEN, "conv3")["conv3"], before)

@@ -1,5 +1,6 @@
 """Responses to requests that run a model: the body, the headers, the timings and the cache validation, alike for all."""
 
+import hashlib
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,6 +128,7 @@ async def send(
     all_headers = {
         "X-Model": f"{body.model.name}@{body.model.version}",
         "X-Model-Digest": body.model.digest,
+        **_edits_header(body.activations.edits),
         "Server-Timing": _server_timing(execution.timings, is_hit=body.activations.hit),
         **body.headers,
         **headers(body.model),
@@ -137,6 +139,12 @@ async def send(
 def ascii_address(address: str) -> str:
     """An address for a header: characters outside ASCII are percent-encoded, which selectors accept as the same address."""
     return quote(address, safe=string.punctuation)
+
+
+def _edits_header(edits: Sequence[str]) -> dict[str, str]:
+    """A name of the edits of the model that an answer is of: the same edits have the same."""
+    digest = hashlib.sha256("\n".join(edits).encode()).hexdigest()
+    return {"X-Edits": f"sha256-{digest}"} if edits else {}
 
 
 def _server_timing(timings: Sequence[Timing], *, is_hit: bool) -> str:

@@ -31,7 +31,7 @@ class Activations(Endpoint[ActivationOptions]):
 
     def query(self) -> Query:
         """The selected layers."""
-        return Query(model=self.model, sources=self.sources, layers=self.options.layers)
+        return self.query_of(layers=self.options.layers)
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that the format can carry the tensors."""

@@ -25,13 +25,13 @@ from layerscope_api.schemas.attribution_options import (
 )
 from layerscope_api.schemas.attributions import AttributionBody, MethodList
 from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS, TENSORS, Responses, errors
-from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.options import ImageOptions, RunOptions
 from layerscope_api.serializers.attributions import attribution_metadata, method_list, picture_metadata
 from layerscope_api.serializers.overlay import Overlay
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
-Options = TypeVar("Options", bound=ImageOptions)
+Options = TypeVar("Options", bound=RunOptions)
 
 _METHOD: dict[str, Any] = {
     "name": "method",
@@ -86,7 +86,7 @@ class _Attribution(Endpoint[Options]):
     def query(self) -> Query:
         """The heat maps of the method."""
         methods = {self.method.name: method_options(self.method, self.options)}
-        return Query(model=self.model, sources=self.sources, methods=methods)
+        return self.query_of(methods=methods)
 
 
 class HeatMaps(_Attribution[HeatMapOptions]):

@@ -1,22 +1,25 @@
 """Endpoints: resources of a model that a query computes, by GET for stored images and by POST for images in the body."""
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from fastapi import APIRouter, Request, Response
 
+from layerscope.attribution import MethodOptions
 from layerscope.execution.inputs import Sources
+from layerscope.execution.interface import Query
 from layerscope.limits import Limits
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import ParsedRequest, read_request
+from layerscope_api.requests.edits import with_edits
 from layerscope_api.responses.query_handler import QueryHandler
 from layerscope_api.responses.respond import respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, Responses, query_and_body, query_parameters
-from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.options import ImageOptions, RunOptions
 
-Options = TypeVar("Options", bound=ImageOptions)
+Options = TypeVar("Options", bound=RunOptions)
 
 
 class Endpoint(QueryHandler, ABC, Generic[Options]):
@@ -32,7 +35,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
         options: the options of the request.
     """
 
-    options_model: ClassVar[type[ImageOptions]]
+    options_model: ClassVar[type[RunOptions]]
 
     def __init__(
         self, service: Service, model: str, request: Request, parsed: ParsedRequest[Options]
@@ -62,6 +65,13 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
     def sources(self) -> Sources:
         """The images and tensors of the request. The first access blocks, so use it in the three steps only."""
         return self._parsed.sources(self.service.images, self.limits)
+
+    def query_of(
+        self, layers: Sequence[str] = (), methods: Mapping[str, MethodOptions] | None = None
+    ) -> Query:
+        """The query for layers and attributions of the images of the request, under its edits. It blocks."""
+        query = Query(model=self.model, sources=self.sources, layers=layers, methods=methods or {})
+        return with_edits(query, self.options.edit, self.service.images)
 
     async def respond(self) -> Response:
         """Answer the request: 304 if the client's copy is still valid, else with what `make` returns."""

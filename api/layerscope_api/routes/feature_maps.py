@@ -23,7 +23,7 @@ class FeatureMap(Endpoint[FeatureMapOptions]):
 
     def query(self) -> Query:
         """The layers of the picture."""
-        return Query(model=self.model, sources=self.sources, layers=[self.options.layer])
+        return self.query_of(layers=[self.options.layer])
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that the layers can be drawn and that the picture is not too large."""

@@ -33,9 +33,7 @@ class Inspection(Endpoint[InspectOptions]):
     def query(self) -> Query:
         """The selected layers, the outputs and the attributions."""
         layers = [*self.options.layers, "outputs"]
-        return Query(
-            model=self.model, sources=self.sources, layers=layers, methods=self.options.attribution_options()
-        )
+        return self.query_of(layers=layers, methods=self.options.attribution_options())
 
     def admit(self, plan: QueryPlan) -> int:
         """Statistics and predictions take memory."""

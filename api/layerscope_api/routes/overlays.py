@@ -22,7 +22,7 @@ class FeatureMapOverlay(Endpoint[OverlayOptions]):
 
     def query(self) -> Query:
         """The layer of the map."""
-        return Query(model=self.model, sources=self.sources, layers=[self.options.layer])
+        return self.query_of(layers=[self.options.layer])
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that there is one map, one image, and that the picture is not too large."""

@@ -7,6 +7,7 @@ from layerscope.execution.interface import Query
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import ParsedRequest, read_request
+from layerscope_api.requests.edits import with_edits
 from layerscope_api.schemas.openapi import errors, query_and_body, query_parameters
 from layerscope_api.schemas.options import PlanOptions
 from layerscope_api.schemas.results import PlanBody
@@ -39,5 +40,6 @@ async def _plan(model: str, request: Request, service: Service) -> PlanBody:
 def _answer(service: Service, model: str, parsed: ParsedRequest[PlanOptions]) -> PlanBody:
     options = parsed.options
     sources = parsed.sources(service.images, service.limits)
-    plan = service.engine.plan(Query(model=model, sources=sources, layers=options.layers), options.batch)
+    query = Query(model=model, sources=sources, layers=options.layers)
+    plan = service.engine.plan(with_edits(query, options.edit, service.images), options.batch)
     return plan_body(plan, options, service.limits)

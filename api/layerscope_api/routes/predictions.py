@@ -21,7 +21,7 @@ class Predictions(Endpoint[PredictionOptions]):
 
     def query(self) -> Query:
         """The outputs of the model."""
-        return Query(model=self.model, sources=self.sources, layers=["outputs"])
+        return self.query_of(layers=["outputs"])
 
     def admit(self, plan: QueryPlan) -> int:
         """Sorting the values and writing the classes takes memory."""

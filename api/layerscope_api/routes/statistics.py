@@ -28,7 +28,7 @@ class Statistics(Endpoint[StatisticsOptions]):
 
     def query(self) -> Query:
         """The selected layers."""
-        return Query(model=self.model, sources=self.sources, layers=self.options.layers)
+        return self.query_of(layers=self.options.layers)
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that there are not too many numbers for one answer."""
@@ -46,7 +46,7 @@ class StatisticsPicture(Endpoint[LayersOptions]):
 
     def query(self) -> Query:
         """The selected layers."""
-        return Query(model=self.model, sources=self.sources, layers=self.options.layers)
+        return self.query_of(layers=self.options.layers)
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that the picture is not too large."""

@@ -8,13 +8,13 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from layerscope.attribution import METHODS, Method, MethodOptions
-from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.options import ImageOptions, RunOptions
 from layerscope_api.schemas.picture_options import BackgroundOptions
 
 Kind = TypeVar("Kind", bound=ImageOptions)
 
 
-class HeatMapOptions(ImageOptions):
+class HeatMapOptions(RunOptions):
     """The options of heat maps as tensors."""
 
     values: bool = Field(default=True, description="whether JSON carries the values")

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from layerscope.attribution import method_of
 from layerscope.graph.taps.selectors import read_selectors
+from layerscope.interventions import parse_edit
 
-REPEATABLE = frozenset({"image", "layers", "methods"})
+REPEATABLE = frozenset({"edit", "image", "layers", "methods"})
 """The options that may be repeated in a query or a form."""
 
 
@@ -33,6 +34,10 @@ def _require_selector(value: str) -> str:
     return value
 
 
+def _require_edits(values: Sequence[str]) -> list[str]:
+    return [parse_edit(value).text for value in values]
+
+
 def read_methods(values: Sequence[str]) -> list[str]:
     """Split comma separated names of attribution methods.
 
@@ -51,6 +56,7 @@ Selectors = Annotated[
     AfterValidator(read_selectors),
     Field(json_schema_extra={"items": {"type": "string", "minLength": 1}, "minItems": 1}),
 ]
+Edits = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_require_edits)]
 Methods = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_split_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_split_numbers)]

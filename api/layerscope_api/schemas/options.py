@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from layerscope.errors import OptionInvalid
 from layerscope.tensors.options import TensorOptions
-from layerscope_api.schemas.option_types import Channels, Names, Region, Selector, Selectors
+from layerscope_api.schemas.option_types import Channels, Edits, Names, Region, Selector, Selectors
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -34,7 +34,17 @@ class ImageOptions(BaseModel):
     )
 
 
-class ActivationOptions(ImageOptions):
+class RunOptions(ImageOptions):
+    """The options of every request that runs a model."""
+
+    edit: Edits = Field(
+        default=[],
+        description="a change inside the model, such as `conv2;channels=3,5-8;set=0`: a selector of layers, then `channels`,"
+        " `region`, and `set`, `patch`, or any of `scale`, `add`, `low`, `high`; repeat it for several",
+    )
+
+
+class ActivationOptions(RunOptions):
     """The options of activations: the layers, the selected part of their values, and the format."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
@@ -80,7 +90,7 @@ class PlanOptions(ActivationOptions):
     batch: int = Field(default=1, ge=1, description="how many images to plan for where none is named or sent")
 
 
-class LayersOptions(ImageOptions):
+class LayersOptions(RunOptions):
     """The options of resources that need nothing but layers."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
@@ -111,7 +121,7 @@ class ReceptiveFieldOptions(ImageOptions):
         return {axis: place for axis, place in given.items() if place is not None}
 
 
-class PredictionOptions(ImageOptions):
+class PredictionOptions(RunOptions):
     """The options of predictions: the number of classes."""
 
     top: int = Field(default=5, ge=1, le=10_000, description="how many classes, most likely first")

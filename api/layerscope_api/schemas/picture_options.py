@@ -8,10 +8,10 @@ from pydantic import Field
 from layerscope.errors import OptionInvalid
 from layerscope.render import PictureOptions
 from layerscope_api.schemas.option_types import Channels, Pair, Selector
-from layerscope_api.schemas.options import ImageOptions
+from layerscope_api.schemas.options import RunOptions
 
 
-class ColorOptions(ImageOptions):
+class ColorOptions(RunOptions):
     """The options of every picture: the colormap, the range of values and the scale."""
 
     colormap: str | None = Field(

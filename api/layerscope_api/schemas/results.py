@@ -31,6 +31,7 @@ class ActivationsBody(BaseModel):
     images: list[str]
     preprocessing: dict[str, Any]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
     layers: list[LayerValues]
 
 
@@ -109,6 +110,7 @@ class PredictionsBody(BaseModel):
     images: list[str]
     preprocessing: dict[str, Any]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
     outputs: list[OutputPredictions]
 
 
@@ -139,6 +141,7 @@ class StatisticsBody(BaseModel):
     images: list[str]
     preprocessing: dict[str, Any]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
     layers: list[LayerStatistics]
 
 

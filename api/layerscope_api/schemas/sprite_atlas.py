@@ -36,6 +36,7 @@ class AtlasBody(BaseModel):
     model: ModelIdentity
     images: list[str]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
     width: int = Field(description="of the picture, in pixels")
     height: int
     colormap: str

@@ -29,18 +29,20 @@ class Links:
     Args:
         model: the version.
         images: the ids of stored images; None where a link cannot name the inputs, and every link is None.
+        edits: those of the model that the answers are of.
     """
 
-    def __init__(self, model: ModelDescription, images: Sequence[str] | None) -> None:
+    def __init__(self, model: ModelDescription, images: Sequence[str] | None, edits: Sequence[str]) -> None:
         self._path = f"/v1/models/{model.name}@{model.version}"
         self._images = images
+        self._edits = [("edit", edit) for edit in edits]
 
     def to(self, resource: str, options: Mapping[str, object]) -> str | None:
         """The link to a resource with these options; None without stored images."""
         if self._images is None:
             return None
         named = [("image", image) for image in self._images]
-        return f"{self._path}/{resource}?{urlencode([*named, *options.items()])}"
+        return f"{self._path}/{resource}?{urlencode([*named, *self._edits, *options.items()])}"
 
     def to_picture(self, options: FeatureMapOptions) -> str | None:
         """The link to the feature maps, with the options that differ from their defaults."""
@@ -74,7 +76,7 @@ def inspection_json(
         images: the ids of the images for links; None where links cannot name the inputs.
         limits: the limits in force.
     """
-    links, origin = Links(result.model, images), result_origin(result)
+    links, origin = Links(result.model, images, result.activations.edits), result_origin(result)
     document = {
         **origin,
         "warnings": [*origin["warnings"], *([_NO_LINKS] if images is None else [])],

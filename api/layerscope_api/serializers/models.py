@@ -51,6 +51,7 @@ def result_origin(result: Result) -> dict[str, Any]:
         "images": result.activations.images,
         "preprocessing": preprocessing_body(result.model),
         "warnings": result.activations.warnings,
+        **({"edits": result.activations.edits} if result.activations.edits else {}),
     }
 
 

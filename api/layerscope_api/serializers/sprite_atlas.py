@@ -50,6 +50,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "model": identity(result.model).model_dump(),
         "images": found.images,
         "warnings": found.warnings,
+        **({"edits": found.edits} if found.edits else {}),
         "width": drawn.width,
         "height": drawn.height,
         "colormap": drawn.colormap,

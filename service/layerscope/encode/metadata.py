@@ -38,6 +38,7 @@ def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
         "images": list(activations.images),
         "preprocessing": dict(metadata.preprocessing),
         "warnings": list(activations.warnings),
+        **({"edits": list(activations.edits)} if activations.edits else {}),
         **({} if metadata.attribution is None else {"attribution": metadata.attribution}),
         "layers": [_row(activation, metadata) for activation in activations.values()],
     }

@@ -59,7 +59,7 @@ def _header(arrays: Mapping[str, Array], activations: Activations, metadata: Met
 def _metadata(activations: Activations, metadata: Metadata) -> dict[str, str]:
     """The metadata as the format demands them: strings only, so that objects and lists are JSON texts."""
     known = document(activations, metadata)
-    nested = ("preprocessing", "images", "layers", "warnings", "attribution")
+    nested = ("preprocessing", "images", "layers", "warnings", "edits", "attribution")
     return {
         "format": "layerscope",
         "model": metadata.model,

@@ -134,6 +134,7 @@ class AttributionRun:
             targets=targets,
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
+            edits=found.edits,
             timings=found.timings,
             hit=hit and found.hit,
         )

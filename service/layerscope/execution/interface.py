@@ -85,6 +85,7 @@ class Attribution:
         maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
             whole input, whatever their own size.
         images: the names of the images.
+        edits: those of the model that was explained, as texts.
         timings: where the time went.
         hit: whether nothing had to run.
     """
@@ -96,6 +97,7 @@ class Attribution:
     targets: tuple[Target, ...]
     maps: np.ndarray[Any, np.dtype[Any]] = field(repr=False)
     images: tuple[str, ...]
+    edits: tuple[str, ...]
     timings: Sequence[Timing]
     hit: bool
 
@@ -104,7 +106,12 @@ class Attribution:
         """The maps as values of the target layer, to be encoded like activations."""
         maps = Activation(self.target_layer, self.maps, None)
         return Activations(
-            {self.target_layer.address: maps}, self.images, self.model.warnings, self.timings, self.hit
+            {self.target_layer.address: maps},
+            self.images,
+            self.model.warnings,
+            self.edits,
+            self.timings,
+            self.hit,
         )
 
 

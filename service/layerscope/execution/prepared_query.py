@@ -76,6 +76,7 @@ class LocalPreparedQuery:
         every = dict.fromkeys([*taps, *(tap for spec in specs.values() for tap in spec.taps)])
         seconds = _at_most(timeout, limits.deadline_milliseconds)
         edits.require_reach(list(every))
+        edits.require_patches(patches)
 
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
             return QueryRun(model, rows, taps, seconds, limits, cache, scheduler, watched)

@@ -1,14 +1,15 @@
 """The edits of one query: which values they reach, and the arrays that a run takes for them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from layerscope.errors import OptionInvalid
+from layerscope.errors import OptionInvalid, TooMany
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import require_editable
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.interventions import EditOptions, TapEdit, tap_edits
+from layerscope.limits import Limits
 from layerscope.tensors.activations import Activations
 
 
@@ -18,26 +19,30 @@ class QueryEdits:
     Args:
         model: the model that runs.
         edits: the options, in any order.
+        limits: the bounds in force.
 
     Raises:
+        TooMany: there are more edits than one request may have.
         LayerNotFound, InvalidSelector: an edit selects nothing.
         OptionInvalid: an option of an edit is impossible.
         InputMismatch: a tap cannot be edited.
     """
 
-    def __init__(self, model: LoadedModel, edits: Sequence[EditOptions]) -> None:
+    def __init__(self, model: LoadedModel, edits: Sequence[EditOptions], limits: Limits) -> None:
         self._model = model
+        _require_few(len(edits), limits)
         self._edits = tap_edits(model.description.taps, edits)
         self._reaching: dict[Tap, tuple[TapEdit, ...]] = {}
+        _require_few(len(self._edits), limits)
         require_editable([edit.tap for edit in self._edits])
 
     def __bool__(self) -> bool:
         return bool(self._edits)
 
     @property
-    def all(self) -> tuple[TapEdit, ...]:
-        """The edits by tap, in graph order."""
-        return self._edits
+    def texts(self) -> tuple[str, ...]:
+        """The edits as texts, each of one tap by its address."""
+        return tuple(part.text for edit in self._edits for part in edit.parts)
 
     @property
     def own_taps(self) -> list[Tap]:
@@ -52,6 +57,18 @@ class QueryEdits:
             for image in edit.patches:
                 found.setdefault(image, []).append(edit.tap)
         return found
+
+    def require_patches(self, images: Collection[str]) -> None:
+        """Check that there are the images whose values edits put in place of others.
+
+        Raises:
+            OptionInvalid: one is missing.
+        """
+        for image in self.patches:
+            if image not in images:
+                raise OptionInvalid(
+                    f"An edit names the image {image[:100]}, which is not there.", option="edit"
+                )
 
     def reaching(self, tap: Tap) -> tuple[TapEdit, ...]:
         """The edits that the values of a tap depend on."""
@@ -116,3 +133,13 @@ class QueryEdits:
             others = {image: patches[image][address].values[0] for image in edit.patches}
             found[edit.tap] = edit.edit(shape, values, others)
         return found
+
+
+def _require_few(edits: int, limits: Limits) -> None:
+    if edits > limits.edits:
+        raise TooMany(
+            f"{edits} edited layers are more than the {limits.edits} one request may have",
+            ways=("edit fewer layers at once", "edit a layer behind them"),
+            edits=edits,
+            limit=limits.edits,
+        )

@@ -64,7 +64,7 @@ class QueryRun:
         own: "QueryRun | None" = None,
         patches: "Mapping[str, QueryRun] | None" = None,
     ) -> None:
-        self.edits = edits or QueryEdits(model, ())
+        self.edits = edits or QueryEdits(model, (), limits)
         self._own = own
         self._patches = patches or {}
         self._rows = rows
@@ -113,7 +113,8 @@ class QueryRun:
             for number, tap in enumerate(self._taps)
         }
         images = tuple(item.id for row in self._rows for item in row)
-        return Activations(by_address, images, self._model.description.warnings, self.stopwatch.timings, hit)
+        warnings, timings = self._model.description.warnings, self.stopwatch.timings
+        return Activations(by_address, images, warnings, self.edits.texts, timings, hit)
 
     def sizes(self) -> list[Shape]:
         """The shape of each input, without batch axis. Headers are read only if the model takes inputs of any size."""

@@ -102,7 +102,8 @@ class EditOptions(BaseModel):
     def text(self) -> str:
         """The edit as a text that `parse_edit` reads."""
         given = self.model_dump(exclude_defaults=True, exclude={"tap"})
-        return ";".join([self.tap, *(f"{name}={_text(value)}" for name, value in given.items())])
+        tap = self.tap.replace(";", "%3B")
+        return ";".join([tap, *(f"{name}={_text(value)}" for name, value in given.items())])
 
 
 def parse_edit(text: str) -> EditOptions:

@@ -207,6 +207,7 @@ class Activations(Mapping[str, Activation]):
         by_address: The values of each tap.
         images: The ids of the images, in the order of the batch.
         warnings: Sentences for a person to read.
+        edits: The edits of the model that the values are of, as texts; none where the model is as it was loaded.
         timings: The time spent in each stage of the request.
         hit: Whether all values came from the cache, so that nothing had to run.
     """
@@ -214,6 +215,7 @@ class Activations(Mapping[str, Activation]):
     by_address: Mapping[str, Activation]
     images: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
     timings: Sequence[Timing] = ()
     hit: bool = False
 

@@ -28,13 +28,22 @@ from layerscope_client._uploads import Uploads
 class AsyncModel:
     """A model of the service, made by `AsyncClient.model`."""
 
-    def __init__(self, name: str, transport: AsyncTransport, uploads: Uploads) -> None:
+    def __init__(
+        self, name: str, transport: AsyncTransport, uploads: Uploads, edits: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.edits = tuple(edits)
         self._transport = transport
-        self._calls = ModelCalls(name, uploads)
+        self._uploads = uploads
+        self._calls = ModelCalls(name, uploads, edits)
 
     def __repr__(self) -> str:
-        return f"<AsyncModel {self.name}>"
+        edits = f" edited by {', '.join(self.edits)}" if self.edits else ""
+        return f"<AsyncModel {self.name}{edits}>"
+
+    def edited(self, *edits: str) -> "AsyncModel":
+        """See `Model.edited`."""
+        return AsyncModel(self.name, self._transport, self._uploads, (*self.edits, *edits))
 
     async def describe(self) -> ModelDescription:
         """See `Model.describe`."""

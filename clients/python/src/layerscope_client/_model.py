@@ -32,13 +32,27 @@ class Model:
         OSError, TypeError, ValueError: Calls with images, if an image cannot be read or sent.
     """
 
-    def __init__(self, name: str, transport: Transport, uploads: Uploads) -> None:
+    def __init__(self, name: str, transport: Transport, uploads: Uploads, edits: Sequence[str] = ()) -> None:
         self.name = name
+        self.edits = tuple(edits)
         self._transport = transport
-        self._calls = ModelCalls(name, uploads)
+        self._uploads = uploads
+        self._calls = ModelCalls(name, uploads, edits)
 
     def __repr__(self) -> str:
-        return f"<Model {self.name}>"
+        edits = f" edited by {', '.join(self.edits)}" if self.edits else ""
+        return f"<Model {self.name}{edits}>"
+
+    def edited(self, *edits: str) -> "Model":
+        """Return the model with values inside it changed: every call then answers about the edited model.
+
+        Nothing is sent, and other callers see no change. Edits of this model stay in force beside the new ones.
+
+        Args:
+            *edits: Such as "conv2;channels=3,5-8;set=0": a selector of layers, then `channels`, `region`, and `set`, `patch`, or
+                any of `scale`, `add`, `low` and `high`, separated by semicolons.
+        """
+        return Model(self.name, self._transport, self._uploads, (*self.edits, *edits))
 
     def describe(self) -> ModelDescription:
         """Return the inputs, outputs, preprocessing, class names, parameters and memory of the model."""

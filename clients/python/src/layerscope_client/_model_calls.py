@@ -42,11 +42,12 @@ _METHOD_NAME = re.compile(r"[A-Za-z0-9+-]+")
 class ModelCalls:
     """Flows of the calls that concern one model."""
 
-    def __init__(self, name: str, uploads: Uploads) -> None:
+    def __init__(self, name: str, uploads: Uploads, edits: Sequence[str] = ()) -> None:
         if _MODEL_NAME.fullmatch(name) is None:
             raise ValueError(f"A model is named as name, name@version or name@label, not {name[:80]!r}.")
         self._path = f"/v1/models/{name}"
         self._uploads = uploads
+        self._edits = repeated("edit", edits)
 
     def describe(self) -> Flow[ModelDescription]:
         """The description of the model."""
@@ -98,7 +99,8 @@ class ModelCalls:
         """The shapes, bytes and memory that `activations` would have."""
         params = _tensors(layers, options)
         if isinstance(images, int):
-            request = Request("GET", f"{self._path}/plan", params + query({"batch": images}))
+            params += [*query({"batch": images}), *self._edits]
+            request = Request("GET", f"{self._path}/plan", params)
             return cast("Plan", (yield from fetch_json(request)))
         return cast("Plan", json_object((yield from self._send("plan", images, params))))
 
@@ -189,9 +191,22 @@ class ModelCalls:
         if image is None:
             request = Request("GET", f"{self._path}/receptive-field", params)
             return cast("ReceptiveField", (yield from fetch_json(request)))
-        return cast("ReceptiveField", json_object((yield from self._send("receptive-field", image, params))))
+        # What a unit sees does not depend on values, so that edits change nothing.
+        response = yield from self._uploaded("receptive-field", image, params)
+        return cast("ReceptiveField", json_object(response))
 
     def _send(
+        self,
+        resource: str,
+        images: Inputs,
+        params: list[tuple[str, str]],
+        method: str = "GET",
+        progress: Progress | None = None,
+    ) -> Flow[httpx2.Response]:
+        """Ask for a resource of the model with its edits."""
+        return (yield from self._uploaded(resource, images, [*params, *self._edits], method, progress))
+
+    def _uploaded(
         self,
         resource: str,
         images: Inputs,
