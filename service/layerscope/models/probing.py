@@ -6,6 +6,8 @@ The bounds of the process (`models.bounds`) would end it, too, but without a rea
 import json
 import logging
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -14,9 +16,11 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
+import tensorflow as tf
 
 from layerscope.errors import ModelRefused, ModelTooLarge, WeightsShapeMismatch
 from layerscope.models.bounds import OpeningBounds
+from layerscope.models.keras2.versions import is_of_keras_2
 from layerscope.models.opening_errors import cannot_open
 from layerscope.models.validation.archive import CONFIG, WEIGHTS
 
@@ -30,7 +34,7 @@ _UNSTORED = 1_000_000
 
 
 def require_held(path: Path, bounds: OpeningBounds) -> None:
-    """Build the layers of a `.keras` file without values, and compare their sizes with the file.
+    """Build the layers of a `.keras` file of Keras 3 without values, and compare their sizes with the file.
 
     Keras builds them in a `StatelessScope`, in which variables have shapes and no memory.
 
@@ -39,9 +43,45 @@ def require_held(path: Path, bounds: OpeningBounds) -> None:
         WeightsShapeMismatch: they have more parameters than the file holds.
         ModelRefused: Keras cannot build them.
     """
-    if path.suffix != ".keras":
+    if path.suffix == ".keras" and not is_of_keras_2(path):
+        _require_few(_implied(path), _held(path), bounds)
+
+
+@contextmanager
+def variables_held(path: Path, bounds: OpeningBounds) -> Iterator[None]:
+    """A context in which Keras 2 builds the layers of a file. Each weight is counted before it is allocated.
+
+    Raises:
+        ModelTooLarge: they have more parameters than a model may have.
+        WeightsShapeMismatch: they have more parameters than the file holds.
+    """
+    if not is_of_keras_2(path):
+        yield
         return
-    implied, held = _implied(path), _held(path)
+    held, implied = _held(path), 0
+    refusals: list[ModelRefused] = []
+
+    def counted(create: Any, **options: Any) -> Any:
+        nonlocal implied
+        implied += prod(options.get("shape") or ())
+        try:
+            _require_few(implied, held, bounds)
+        except ModelRefused as refusal:
+            refusals.append(refusal)
+            raise
+        return create(**options)
+
+    try:
+        with tf.variable_creator_scope(counted):
+            yield
+    except Exception:
+        # Keras raises another error of the same kind, which has no details.
+        if refusals:
+            raise refusals[0] from None
+        raise
+
+
+def _require_few(implied: int, held: int, bounds: OpeningBounds) -> None:
     if implied > bounds.parameters:
         raise ModelTooLarge(
             f"The model has {implied:,} parameters, and may have {bounds.parameters:,}.",
@@ -83,12 +123,17 @@ def _held(path: Path) -> int:
         if isinstance(each, h5py.Dataset):
             sizes.append(prod(each.shape))
 
-    # HDF5 seeks back and forth; a member of an archive starts again from its beginning at each step back.
-    with zipfile.ZipFile(path) as archive:
-        stored = BytesIO(archive.read(WEIGHTS))
-    with h5py.File(stored, "r") as file:
+    with h5py.File(_weights(path), "r") as file:
         file.visititems(count)
     return sum(sizes)
+
+
+def _weights(path: Path) -> Any:
+    if path.suffix != ".keras":
+        return path
+    # HDF5 seeks back and forth; a member of an archive starts again from its beginning at each step back.
+    with zipfile.ZipFile(path) as archive:
+        return BytesIO(archive.read(WEIGHTS))
 
 
 def run_once(model: Any, inputs: list[tuple[tuple[int | None, ...], str]], pack: Any) -> None:

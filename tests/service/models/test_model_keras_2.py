@@ -11,29 +11,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras_2_edits import called, edited
 
 from layerscope.errors import ModelRefused
 from layerscope.models.formats import open_model
 from layerscope.models.keras2.versions import is_of_keras_2
-
-
-def edited(path, target, edit):
-    """A copy of an HDF5 file with another configuration."""
-    shutil.copy(path, target)
-    with h5py.File(target, "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        edit(config)
-        file.attrs["model_config"] = json.dumps(config)
-    return target
-
-
-def called(name, class_name=None, **arguments):
-    def edit(config):
-        layer = next(each for each in config["config"]["layers"] if each["config"]["name"] == name)
-        layer["class_name"] = class_name or layer["class_name"]
-        layer["config"].update(arguments)
-
-    return edit
 
 
 def result(folder, name, model):

@@ -6,7 +6,7 @@ This runs code that comes with the model, such as its plugins. A service does it
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.data_sizes import require_known_sizes
@@ -25,7 +25,7 @@ from layerscope.models.directory import ModelSource, require_readable
 from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.plugins import plugin_files
-from layerscope.models.probing import require_held, run_once
+from layerscope.models.probing import require_held, run_once, variables_held
 
 _OF_KERAS_FILES = ("shapes", "optional_inputs", "trust_code")
 """The fields of a declaration that say how Keras opens a file."""
@@ -72,9 +72,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
         )
         made = trace_saved_model(source.path, source.signature or manifest.signature)
         return made, sum(variable.size for _, variable in made.captures)
-    if source.bounds is not None:
-        require_held(source.path, source.bounds)
-    model = open_model(source.path, plugins, trust_code=manifest.trust_code and source.bounds is None)
+    model = _opened(source, manifest, plugins)
     signature = signature_of(model, manifest)
     if source.bounds is not None:
         shapes = [((signature.batch_size or 1, *each.shape), each.dtype) for each in signature.inputs]
@@ -89,6 +87,14 @@ def _require_undeclared(manifest: Manifest, fields: Iterable[str], why: str) -> 
     for field in fields:
         if getattr(manifest, field):
             raise ModelRefused(f"{FILE_NAME} declares {field}, but {why}: leave it out.", field=field)
+
+
+def _opened(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> Any:
+    if source.bounds is None:
+        return open_model(source.path, plugins, trust_code=manifest.trust_code)
+    require_held(source.path, source.bounds)
+    with variables_held(source.path, source.bounds):
+        return open_model(source.path, plugins)
 
 
 def _require_trust(source: ModelSource) -> None:

@@ -33,6 +33,11 @@ def is_of_keras_2(path: Path) -> bool:
         version, config = _archived(path) if path.suffix == ".keras" else _stored(path)
     except _UNREADABLE:
         return False
+    return is_keras_2(version, config)
+
+
+def is_keras_2(version: str, config: str) -> bool:
+    """Whether a file with this version and this configuration is of Keras 2 or 1."""
     known = parse_version(version)
     return known < (3, 0) if known else bool(config) and '"batch_shape"' not in config
 
@@ -55,7 +60,12 @@ def _archived(path: Path) -> tuple[str, str]:
 
 def _stored(path: Path) -> tuple[str, str]:
     with h5py.File(path, "r") as file:
-        return _text(file, "keras_version"), _text(file, "model_config")
+        return stored_version(file), _text(file, "model_config")
+
+
+def stored_version(file: Any) -> str:
+    """The version that wrote an open HDF5 file; empty if it does not say so."""
+    return _text(file, "keras_version")
 
 
 def _text(file: Any, name: str) -> str:

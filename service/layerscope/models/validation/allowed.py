@@ -1,4 +1,4 @@
-"""The list of classes and functions that a configuration may name: those of Keras that are data, and not code."""
+"""The list of classes and functions that a configuration of Keras 3 may name: those that are data, and not code."""
 
 import re
 
@@ -161,9 +161,6 @@ LAYERS = frozenset(
 )
 """Layers that only compute. Not those that run code, wrap another framework, or read a file, as lookups may."""
 
-LEGACY_LAYERS = frozenset({"BatchNormalizationV1", "BatchNormalizationV2"})
-"""Names of Keras 2 that `models.legacy` translates."""
-
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 
 INITIALIZERS = frozenset(
@@ -265,6 +262,8 @@ MODULES: dict[str, frozenset[str]] = {
 }
 """The classes of each module that a configuration may name."""
 
+_EVERY_CLASS = frozenset().union(*MODULES.values())
+
 _OPERATION_MODULE = re.compile(r"keras\.src\.ops\.(core|image|linalg|math|nn|numpy)")
 _CALLS_FUNCTIONS = frozenset(
     {
@@ -281,6 +280,13 @@ _CALLS_FUNCTIONS = frozenset(
 )
 _ABSTRACT = frozenset({"Operation", "KerasSaveable", "Layer", "Model"})
 _OPERATION = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
+
+
+def is_class(name: str, module: str | None) -> bool:
+    """Whether a class is on the list. The legacy format has no modules: Keras finds such names among its own classes only."""
+    if not module:
+        return name in _EVERY_CLASS
+    return name in MODULES.get(module, ()) or is_operation(module, name)
 
 
 def is_operation(module: str, name: str) -> bool:

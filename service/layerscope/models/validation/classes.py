@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layerscope.errors import ConfigInvalid, LayerNotAllowed
-from layerscope.models.validation import allowed
+from layerscope.models.validation import allowed, allowed_keras_2
 from layerscope.models.validation.config import Config, nodes
 
 _CODE = frozenset(
@@ -17,32 +17,34 @@ _CODE = frozenset(
 _LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 _BY_SUFFIX: Mapping[str, frozenset[str]] = {
-    "activation": allowed.ACTIVATIONS,
     "initializer": allowed.INITIALIZERS | {"Zero", "One", "Normal", "Uniform"},
     "regularizer": allowed.REGULARIZERS,
     "constraint": allowed.CONSTRAINTS,
 }
-"""The functions that a text may name, by the last word of its key: `kernel_initializer`, for example."""
-
-_EVERY_CLASS = frozenset().union(*allowed.MODULES.values()) | allowed.LEGACY_LAYERS
+"""What a text may name, by the last word of its key: `kernel_initializer`, for example. Activations differ by version."""
 
 
-def require_known_classes(config: Config) -> None:
+def require_known_classes(config: Config, *, is_of_keras_2: bool = False) -> None:
     """Check every class and function that a configuration names.
+
+    Args:
+        config: the configuration.
+        is_of_keras_2: whether Keras 2 will open the file.
 
     Raises:
         LayerNotAllowed: one is code, is unknown, or is not in the module that is named.
         ConfigInvalid: an object that names a class does not have the form that Keras writes.
     """
+    known = allowed_keras_2 if is_of_keras_2 else allowed
     for path, value in nodes(config):
         if isinstance(value, dict):
             if "class_name" in value:
-                _require_class(path, value)
+                _require_class(path, value, known)
             for key, each in value.items():
-                _require_function(f"{path}.{key}", key, each)
+                _require_function(f"{path}.{key}", key, each, known)
 
 
-def _require_class(path: str, node: Config) -> None:
+def _require_class(path: str, node: Config, known: Any) -> None:
     name, module, registered = (node.get(key) for key in ("class_name", "module", "registered_name"))
     if (
         not isinstance(name, str)
@@ -50,26 +52,29 @@ def _require_class(path: str, node: Config) -> None:
         or not isinstance(registered or "", str)
     ):
         raise ConfigInvalid(f"A class is not named by a text, at {path[:200]}.", path=path[:200])
-    if name in allowed.SPECIAL:
+    if name in known.SPECIAL:
         _require_value(path, node)
     elif name == "function":
-        _require_activation(path, node)
-    elif not _is_known(name, module) or registered not in {None, "", name}:
+        _require_activation(path, node, known)
+    elif not known.is_class(name, module) or registered not in {None, "", name}:
         raise _refusal(path, name, module)
+    elif name in allowed_keras_2.OPERATIONS:
+        _require_operation(path, node)
 
 
-def _is_known(name: str, module: str | None) -> bool:
-    """Whether a class is on the list. The legacy format has no modules: Keras finds such names among its own classes only."""
-    if not module:
-        return name in _EVERY_CLASS
-    return name in allowed.MODULES.get(module, ()) or allowed.is_operation(module, name)
+def _require_operation(path: str, node: Config) -> None:
+    """Check the function of TensorFlow that a layer of Keras 2 applies: it is found by its name, whatever it does."""
+    inner = node.get("config")
+    name = inner.get("function") if isinstance(inner, dict) else None
+    if not isinstance(name, str) or not allowed_keras_2.is_function(name):
+        raise _refusal(f"{path}.config.function", f"tf.{name}", None)
 
 
-def _require_activation(path: str, node: Config) -> None:
+def _require_activation(path: str, node: Config, known: Any) -> None:
     name, module = node.get("config"), node.get("module")
     if (
         not isinstance(name, str)
-        or name not in allowed.ACTIVATIONS
+        or name not in known.ACTIVATIONS
         or module not in {None, "builtins", "keras.activations"}
         or node.get("registered_name") not in {None, "function", name}
     ):
@@ -84,12 +89,12 @@ def _require_value(path: str, node: Config) -> None:
             raise ConfigInvalid(f"An array is of no type of numbers, at {path[:200]}.", path=path[:200])
 
 
-def _require_function(path: str, key: str, value: Any) -> None:
+def _require_function(path: str, key: str, value: Any, known: Any) -> None:
     suffix = key.rpartition("_")[2]
-    known = _BY_SUFFIX.get(suffix)
-    if known is None or not isinstance(value, str):
+    names = known.ACTIVATIONS if suffix == "activation" else _BY_SUFFIX.get(suffix)
+    if names is None or not isinstance(value, str):
         return
-    if not allowed.is_named(value, known):
+    if not allowed.is_named(value, names):
         raise _refusal(path, value, None)
 
 

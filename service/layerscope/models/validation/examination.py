@@ -11,6 +11,7 @@ from typing import Any
 
 from layerscope.errors import ConfigInvalid, ModelTooLarge, ModelUnreadable
 from layerscope.limits import Limits
+from layerscope.models.keras2.versions import is_keras_2, stored_version
 from layerscope.models.validation import archive, weights
 from layerscope.models.validation.classes import require_known_classes
 from layerscope.models.validation.config import Config, read_config
@@ -21,7 +22,7 @@ from layerscope.models.validation.shapes import require_few_parameters, require_
 from layerscope.models.validation.weights import StoredArray
 from layerscope.models.validation.wiring import layers_of, require_wiring
 
-_VERSION = re.compile(r"\d{1,3}(\.\w{1,12}){1,4}")
+_VERSION = re.compile(r"\d{1,3}(\.\w{1,12}){1,4}(-tf)?")
 _ABOUT_AN_ARRAY = 4_096
 _NO_TEXT = "The file holds nothing but weights: save the whole model with model.save('model.keras')."
 
@@ -68,9 +69,9 @@ def _examine_keras(
     path: Path, target: Path, folder: Path, limits: Limits, claim: Callable[[int], None]
 ) -> Report:
     with archive.opened(path, limits) as members:
-        config = _checked(members.config(), limits)
+        config = _read(members.config(), limits)
         version = _version(members.metadata(), limits)
-        classes = require_wiring(config, limits)
+        classes = _checked(config, limits, is_of_keras_2=is_keras_2(version or "", ""))
         require_few_parameters(config, limits)
         claim(members.weights_size)
         members.write_weights(folder / "uploaded.h5")
@@ -88,8 +89,9 @@ def _examine_keras(
 def _examine_hdf5(path: Path, target: Path, limits: Limits, claim: Callable[[int], None]) -> Report:
     with weights.opened(path) as file:
         arrays = weights.read_arrays(file, limits)
-        config = _checked(_text(file, "model_config"), limits)
-        classes = require_wiring(config, limits)
+        config = _read(_text(file, "model_config"), limits)
+        is_of_keras_2 = is_keras_2(stored_version(file), json.dumps(config))
+        classes = _checked(config, limits, is_of_keras_2=is_of_keras_2)
         require_few_parameters(config, limits)
         arrays = [each for each in arrays if each.path.startswith("model_weights/")]
         claim(_size(config, arrays))
@@ -104,12 +106,17 @@ def _size(config: Config, arrays: list[StoredArray]) -> int:
     return len(json.dumps(config)) + sum(_ABOUT_AN_ARRAY + each.nbytes for each in arrays)
 
 
-def _checked(data: bytes, limits: Limits) -> Config:
+def _read(data: bytes, limits: Limits) -> Config:
     config: Config = without_training(read_config(data, limits))
-    require_known_classes(config)
+    return config
+
+
+def _checked(config: Config, limits: Limits, *, is_of_keras_2: bool) -> Counter[str]:
+    """Check what Keras would build a model from; the number of layers by class."""
+    require_known_classes(config, is_of_keras_2=is_of_keras_2)
     if not layers_of(config):
         raise ConfigInvalid("The configuration is not that of a model with layers.", path="$")
-    return config
+    return require_wiring(config, limits, is_of_keras_2=is_of_keras_2)
 
 
 def _text(group: Any, name: str) -> bytes:

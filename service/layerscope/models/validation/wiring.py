@@ -40,8 +40,8 @@ def models_in(config: Config) -> Iterator[tuple[str, Config]]:
             yield path, value
 
 
-def require_wiring(config: Config, limits: Limits) -> Counter[str]:
-    """Check the layers of every model, and count them by class.
+def require_wiring(config: Config, limits: Limits, *, is_of_keras_2: bool = False) -> Counter[str]:
+    """Check the layers of every model, and count them by class. In Keras 2, names may have slashes in them.
 
     Raises:
         ModelTooLarge: the model has more layers than allowed.
@@ -55,18 +55,18 @@ def require_wiring(config: Config, limits: Limits) -> Counter[str]:
             raise ModelTooLarge(
                 f"The model has more than {limits.model_layers:,} layers.", limit=limits.model_layers
             )
-        _require_names(path, layers)
+        _require_names(path, layers, may_have_slashes=is_of_keras_2)
         if model["class_name"] != "Sequential":
             _require_order(path, layers)
     return classes
 
 
-def _require_names(path: str, layers: list[Config]) -> None:
+def _require_names(path: str, layers: list[Config], *, may_have_slashes: bool) -> None:
     taken: set[str] = set()
     for layer in layers:
         inner = layer.get("config")
         given = (layer.get("name"), inner.get("name") if isinstance(inner, dict) else None)
-        own = {_name(path, each) for each in given if each is not None}
+        own = {_name(path, each, may_have_slashes) for each in given if each is not None}
         taken_here = own & taken
         if taken_here:
             name = taken_here.pop()
@@ -74,12 +74,11 @@ def _require_names(path: str, layers: list[Config]) -> None:
         taken |= own
 
 
-def _name(path: str, name: Any) -> str:
+def _name(path: str, name: Any, may_have_slashes: bool) -> str:
     if (
         not isinstance(name, str)
-        or not name.strip()
-        or name in {".", ".."}
-        or "/" in name
+        or ("/" in name and not may_have_slashes)
+        or any(not part.strip() or part in {".", ".."} for part in name.split("/"))
         or len(name) > _LONGEST_NAME
         or any(unicodedata.category(each) in _UNPRINTABLE for each in name)
     ):
@@ -97,6 +96,7 @@ def _require_order(path: str, layers: list[Config]) -> None:
     Not of all its calls: a shared layer may be called again on the result of a layer that comes later.
     """
     calls = {layer.get("name"): [_references(call) for call in _calls(layer)] for layer in layers}
+    calls = _counted_from_zero(calls, {layer.get("name") for layer in layers if layers_of(layer)})
     seen: set[Any] = set()
     for layer in layers:
         own = calls[layer.get("name")]
@@ -107,6 +107,23 @@ def _require_order(path: str, layers: list[Config]) -> None:
             )
         seen.add(layer.get("name"))
     _require_no_cycle(path, calls)
+
+
+def _counted_from_zero(
+    calls: dict[Any, list[list[Reference]]], models: set[Any]
+) -> dict[Any, list[list[Reference]]]:
+    """The calls with each reference to a nested model counted as those to other layers.
+
+    Keras counts the first call of a nested model as the second: it takes how the model was made for the first.
+    """
+    least: dict[Any, int] = {}
+    for name, number in (reference for own in calls.values() for call in own for reference in call):
+        least[name] = min(number, least.get(name, number))
+    later = {name for name in models if least.get(name, 0) > 0}
+    return {
+        name: [[(each, number - (each in later)) for each, number in call] for call in own]
+        for name, own in calls.items()
+    }
 
 
 def _require_no_cycle(path: str, calls: dict[Any, list[list[Reference]]]) -> None:
