@@ -28,12 +28,14 @@ class Limits:
     sender_milliseconds: int = _limit(
         10_000,
         "milliseconds",
-        "longest wait for the headers of a request, for each further 64 KiB of its body, and for the end of the body",
+        "longest wait for the headers of a request, for each further 64 KiB of its body, or a 60th of what is held of it"
+        " if that is more, and for the end of the body",
     )
     receiver_milliseconds: int = _limit(
         10_000,
         "milliseconds",
-        "longest wait for a client to take each further 64 KiB of its answer, and its end",
+        "longest wait for a client to take each further 64 KiB of its answer, and its end; the whole answer may take 61"
+        " times as long",
     )
     body_bytes: int = _limit(64 * MIB, "bytes", "longest request body")
     received_bytes: int = _limit(

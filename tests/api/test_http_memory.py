@@ -151,6 +151,21 @@ def test_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_memory
         eventually(lambda: not refused())
 
 
+def test_who_holds_much_of_a_body_must_send_more_of_it() -> None:
+    """64 KiB in each period are enough for a short body, and not for one that is half there."""
+    limits = Limits(sender_milliseconds=300)
+    with started(models=None, limits=limits) as address, ExitStack() as held:
+        sends = held.enter_context(
+            begun(address, PREDICTIONS, 60 * MB, bytes(40 * MB), Content_Type="image/png")
+        )
+        sends.settimeout(60)
+        with suppress(ConnectionError):
+            for _ in range(100):
+                sends.sendall(bytes(MB // 10))
+                time.sleep(0.15)
+        assert sends.recv(4_096).startswith(b"HTTP/1.1 408 ")
+
+
 def test_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     tokens = [KeyFile(keys).create(name, [KeyScope.INFER])[1] for name in ("first", "second")]

@@ -133,7 +133,8 @@ async def send(
         **body.headers,
         **headers(body.model),
     }
-    return BuffersResponse(body.buffers, body.media_type, all_headers, execution.account)
+    receiver_seconds = service.limits.receiver_milliseconds / 1000
+    return BuffersResponse(body.buffers, body.media_type, all_headers, execution.account, receiver_seconds)
 
 
 def ascii_address(address: str) -> str:

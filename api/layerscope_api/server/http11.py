@@ -19,7 +19,7 @@ from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, 
 from layerscope.limits import Limits
 from layerscope_api.responses.errors import error_body, status_of
 from layerscope_api.server.connections import Connections
-from layerscope_api.server.lingering import PROGRESS_BYTES, LingeringTransport
+from layerscope_api.server.lingering import LingeringTransport, progress_bytes
 
 _TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
 """A line that ends without CR, or that continues the one before."""
@@ -33,8 +33,8 @@ _HEADER_SEPARATORS_BYTES = 4
 class BoundedProtocol(H11Protocol):
     """uvicorn's h11 protocol with a deadline for the sender and a limit on headers.
 
-    The headers must arrive within `sender_milliseconds`, and so must each further 64 KiB of a body, or its end. Time in
-    which the service itself has paused reading does not count.
+    The headers must arrive within `sender_milliseconds`, and so must each further part of a body, or its end: 64 KiB, or more
+    where the service holds much of it already. Time in which the service itself has paused reading does not count.
 
     Args:
         limits: the bounds in force.
@@ -90,6 +90,9 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Start the deadline if a part of the next request arrived while this one was answered (HTTP pipelining)."""
         super().on_response_complete()
+        # What came before was another request's.
+        self._received_before -= self._received
+        self._received = 0
         if self._deadline is None and self._awaits_headers():
             self._start_deadline()
 
@@ -144,7 +147,8 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         progress = self._received - self._received_before
-        if self._awaits_body() and (self.flow.read_paused or progress >= PROGRESS_BYTES):
+        held = min(self._received, self._limits.body_bytes)
+        if self._awaits_body() and (self.flow.read_paused or progress >= progress_bytes(held)):
             # The sender is fast enough, or the service itself does not read: another period.
             self._start_deadline()
         elif self._awaits_body() or self._awaits_headers():

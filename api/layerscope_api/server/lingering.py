@@ -7,9 +7,15 @@ from typing import Any
 _LINGER_SECONDS = 5
 """How long a connection is still read after it was closed for sending."""
 
-PROGRESS_BYTES = 64 * 1024
-"""The bytes of a body that must arrive within each period of `sender_milliseconds`, and those of an answer that must be taken
-within each period of `receiver_milliseconds`."""
+_PROGRESS_BYTES = 64 * 1024
+
+_PERIODS = 60
+"""In so many periods of `sender_milliseconds`, as much must arrive as the service holds already."""
+
+
+def progress_bytes(held: int) -> int:
+    """The bytes of a body that must arrive within a period of `sender_milliseconds`, while so many are held of it."""
+    return max(_PROGRESS_BYTES, held // _PERIODS)
 
 
 class LingeringTransport:
@@ -72,7 +78,7 @@ class LingeringTransport:
         self._deadline = None
         if not self._transport.get_write_buffer_size():
             return
-        if self._taken() - self._taken_before >= PROGRESS_BYTES:
+        if self._taken() - self._taken_before >= _PROGRESS_BYTES:
             self._start_deadline()
         else:
             self._transport.abort()

@@ -1,6 +1,8 @@
 """Images take memory when they are decoded, and it is known from their headers."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +13,7 @@ from engine_models import png, query, tensor
 from layerscope.errors import AnswerTooLarge, ImageUnreadable, InputMismatch
 
 SIDE = 500
-DECODING = 16 * SIDE * SIDE
+DECODING = 24 * SIDE * SIDE
 
 
 def damaged(height, width, seed=0):
@@ -74,3 +76,38 @@ def test_what_is_in_the_cache_is_not_decoded(start_engine):
     engine, request = start_engine(), query("plain", ["conv1"], png(SIDE, SIDE))
     engine.run(request)
     assert engine.plan(request).computation.inputs == 0
+
+
+DECODE = """
+import os, sys
+from PIL import Image
+from layerscope.execution.inputs import ImageSource
+from layerscope.execution.loading_memory import decoding_bytes
+from layerscope.images import decode
+from layerscope.limits import Limits
+
+def status(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) * 1024
+
+for mode, form in (("RGB", "JPEG"), ("LA", "PNG"), ("RGBA", "WEBP")):
+    turned = Image.Exif()
+    turned[0x112] = 6
+    if os.fork() == 0:
+        Image.linear_gradient("L").resize((4000, 3000)).convert(mode).save(sys.argv[1], form, exif=turned, lossless=True)
+        os._exit(0)
+    os.wait()
+    data = open(sys.argv[1], "rb").read()
+    open("/proc/self/clear_refs", "w").write("5")
+    before = status("VmRSS")
+    decode(data, Limits())
+    print((status("VmHWM") - before) / decoding_bytes(ImageSource(data), Limits()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+def test_decoding_takes_about_as_much_as_is_reserved_for_it(tmp_path):
+    command = [sys.executable, "-c", DECODE, str(tmp_path / "image")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    shares = [float(line) for line in said.split()]
+    assert len(shares) == 3
+    assert all(0.2 < share < 1.2 for share in shares), shares
