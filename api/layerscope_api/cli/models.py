@@ -30,14 +30,18 @@ def _models() -> None:
 @app.command("check")
 def check_file(
     file: Annotated[Path, typer.Argument(exists=True, help="a .keras, .h5 or .hdf5 file")],
+    only_data: Annotated[
+        bool, typer.Option("--only-data", help="do not open it: neither Keras nor TensorFlow sees it")
+    ] = False,
 ) -> None:
-    """Say whether a model file is data that can be accepted from a stranger, and why not.
+    """Say whether a model file can be accepted from a stranger, and why not.
 
-    Nothing of it is run, and neither Keras nor TensorFlow sees it. Exit code 0 means yes, 1 means no.
+    First it must be data: nothing of it is run. Then a fresh file of the checked parts is opened, in a process that is bounded
+    in memory and time. Exit code 0 means yes, 1 means no.
     """
     try:
         with _errors.status(Text(f"Checking {file.name} …")):
-            report = check(file, Settings().limits)
+            report = check(file, Settings().limits) if only_data else _tried(file)
     except LayerscopeError as error:
         _refuse(error)
         raise typer.Exit(1) from error
@@ -77,6 +81,13 @@ def add_file(
     outcome = "is now" if added.is_new else "was already"
     source = added.entry.source
     PlainConsole().print(f"It {outcome} {source.name}@{source.version}.")
+
+
+def _tried(file: Path) -> Report:
+    with without_info_messages():
+        from layerscope.graph.loading.trial import try_file  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    return try_file(file, Settings().limits)
 
 
 def _refuse(error: LayerscopeError) -> None:

@@ -141,15 +141,15 @@ def _require_readable(path: Path, root: Path | None) -> None:
 
 
 def _bare_files(directory: Path) -> Iterator[ModelSource]:
-    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and not _is_folder(path)]
+    files = [path for path in directory.iterdir() if path.suffix in SUFFIXES and not is_folder(path)]
     for path in sorted(files, key=lambda path: SUFFIXES.index(path.suffix)):
         if is_model_name(path.stem):
             yield ModelSource(path.stem, 1, path, directory / path.stem)
 
 
 def _versioned(directory: Path) -> Iterator[ModelSource]:
-    for folder in _folders(directory):
-        for version in _entries(folder) or []:
+    for folder in model_folders(directory):
+        for version in entries_of(folder) or []:
             files = _followed(version)
             path = _model_in(files)
             if is_version(version.name) and path is not None:
@@ -170,13 +170,14 @@ def model_among(names: Collection[str]) -> str | None:
 
 def _closed(directory: Path) -> Iterator[ModelSource]:
     """Folders of models that may not be listed, each as version 1, so that loading it fails with the reason."""
-    for folder in _folders(directory):
-        if _entries(folder) is None:
+    for folder in model_folders(directory):
+        if entries_of(folder) is None:
             yield ModelSource(folder.name, 1, folder, folder)
 
 
-def _folders(directory: Path) -> list[Path]:
-    return [each for each in directory.iterdir() if is_model_name(each.name) and _is_folder(each)]
+def model_folders(directory: Path) -> list[Path]:
+    """The folders that have the name of a model."""
+    return [each for each in directory.iterdir() if is_model_name(each.name) and is_folder(each)]
 
 
 def _followed(version: Path) -> Path:
@@ -186,7 +187,7 @@ def _followed(version: Path) -> Path:
     return version
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Whether a path is a folder; not if a link leads where this process may not look."""
     with suppress(OSError):
         return path.is_dir()
@@ -194,13 +195,19 @@ def _is_folder(path: Path) -> bool:
 
 
 def _model_in(folder: Path) -> Path | None:
-    entries = _entries(folder)
+    entries = entries_of(folder)
     # A folder that may not be listed counts as a model: loading it fails with the reason.
     name = "." if entries is None else model_among([path.name for path in entries])
-    return None if name is None else folder / name
+    return _nested(entries or []) if name is None else folder / name
 
 
-def _entries(folder: Path) -> list[Path] | None:
+def _nested(entries: Collection[Path]) -> Path | None:
+    """The only folder among these that is a SavedModel: some programs give it a name of its own."""
+    found = [each for each in entries if any(os.path.lexists(each / name) for name in sorted(_GRAPH_FILES))]
+    return found[0] if len(found) == 1 else None
+
+
+def entries_of(folder: Path) -> list[Path] | None:
     """The content of a folder, empty for what is not a folder; None if it may not be listed."""
     try:
         return list(folder.iterdir())

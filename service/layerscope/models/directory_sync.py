@@ -1,24 +1,30 @@
 """A directory of models and the registry that lists it: what is there, what changed, and what a reference means."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic
 
-from layerscope.errors import ModelNotFound
+from layerscope.errors import ModelNotFound, ModelRefused
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import Key, ModelSource, find_models
 from layerscope.models.durable import storing
 from layerscope.models.entry import Model
+from layerscope.models.misplaced import find_misplaced
 from layerscope.models.registry import Registry
 from layerscope.models.source_sync import SourceSync
 from layerscope.models.watching import Changes, DirectoryWatch
+
+logger = logging.getLogger(__name__)
 
 Found = Mapping[Key, ModelSource]
 """The versions in a directory, by name and version."""
 
 
 class DirectorySync(Generic[Model]):
-    """Finds the versions in a directory and lists them in a registry. It loads nothing. For one thread at a time.
+    """Finds the versions in a directory and lists them in a registry, and as failed what is none. For one thread at a time.
+
+    It loads nothing.
 
     Args:
         directory: where the models are; see `models.directory`.
@@ -43,6 +49,7 @@ class DirectorySync(Generic[Model]):
         self._trusted = trusted
         self._bounds = bounds
         self._watch = DirectoryWatch()
+        self._misplaced: Mapping[Key, ModelRefused] = {}
 
     def find(self) -> Found:
         """The versions that are in the directory now.
@@ -52,7 +59,19 @@ class DirectorySync(Generic[Model]):
         """
         with storing():
             sources = find_models(self._directory, trusted=self._trusted, bounds=self._bounds)
-        return {each.key: each for each in sources}
+            found = {each.key: each for each in sources}
+            self._list_misplaced(find_misplaced(self._directory, found.keys() | self._source.refused.keys()))
+        return found
+
+    def _list_misplaced(self, misplaced: Mapping[Key, ModelRefused]) -> None:
+        for key in self._misplaced.keys() - misplaced.keys():
+            self._registry.withdraw_refusal(key)
+        for key, cause in misplaced.items():
+            if key not in self._misplaced:
+                logger.warning("%s@%d is not served: %s", *key, cause.message)
+            folder = self._directory / key[0] / str(key[1])
+            self._registry.refuse(ModelSource(*key, folder, folder), cause)
+        self._misplaced = misplaced
 
     def list_new(self) -> Found:
         """The versions that are in the directory now. Those that were not listed yet are, as `unloaded`."""
@@ -65,7 +84,7 @@ class DirectorySync(Generic[Model]):
         """List versions no more whose files are gone, and with `loaded` unload those that are in memory."""
         for entry in self._registry.entries():
             key = entry.source.key
-            is_gone = key not in found and key not in self._source.refused
+            is_gone = not any(key in each for each in (found, self._source.refused, self._misplaced))
             if is_gone and (loaded or entry.state in {"failed", "unloaded"}):
                 self._registry.remove(key)
 
@@ -74,11 +93,13 @@ class DirectorySync(Generic[Model]):
 
         Raises:
             ModelNotFound: there is none.
-            ModelRefused, StorageFull: it could not be fetched.
+            ModelRefused, StorageFull: it could not be fetched, or holds no model.
         """
         named = [key for key in found.keys() | self._source.refused.keys() if key[0] == reference]
         key = max(named) if named else self._registry.find(reference).source.key
         self._source.require_fetched(key)
+        if key in self._misplaced:
+            raise self._misplaced[key]
         if key not in found:
             raise ModelNotFound(f"The files of {reference[:80]!r} are gone.", model=reference[:80])
         return found[key]

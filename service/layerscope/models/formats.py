@@ -7,11 +7,13 @@ from typing import Any
 
 import keras
 
-from layerscope.errors import ModelRefused
+from layerscope.errors import ModelRefused, ModelUnreadable
+from layerscope.models.file_kinds import foreign_kind
 from layerscope.models.keras2.files import load_keras_2
 from layerscope.models.keras2.versions import is_of_keras_2
 from layerscope.models.opening_errors import cannot_open
 from layerscope.models.plugins import run_plugins
+from layerscope.models.validation.kinds import SUFFIXES, kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,10 @@ def open_model(path: Path, plugins: Sequence[Path] = (), *, trust_code: bool = F
     Raises:
         ModelRefused: the file is damaged, of another format, or needs what neither Keras nor a plugin has.
     """
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise ModelUnreadable(f"{path.name} is {kind}.")
+    _require_suffix(path)
     known = run_plugins(plugins)
     is_old = is_of_keras_2(path)
     try:
@@ -45,3 +51,17 @@ def open_model(path: Path, plugins: Sequence[Path] = (), *, trust_code: bool = F
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
         raise cannot_open(error, "tf-keras" if is_old else "keras") from error
+
+
+def _require_suffix(path: Path) -> None:
+    """Check that the name of a file says what it is: Keras chooses the reader by it.
+
+    Raises:
+        ModelUnreadable: it does not.
+    """
+    kind = kind_of(path)
+    is_archive = path.suffix == ".keras"
+    if kind is not None and (kind == "keras") != is_archive:
+        called = f"{path.stem}{SUFFIXES[kind]}"
+        what = "an HDF5 file" if is_archive else "a .keras archive"
+        raise ModelUnreadable(f"{path.name} is {what} and not what its name says: call it {called}.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from layerscope.errors import ModelRefused
 from layerscope.models.manifest import FILE_NAME
 
-_DAMAGED = "The file is damaged or not a Keras model: copy it again, or save it again with model.save('model.keras')."
+_DAMAGED = "The file is damaged, cut off or not a Keras model: copy it again, or save it again with model.save('model.keras')."
 
 _ADVICE: Sequence[tuple[str, str]] = (
     (

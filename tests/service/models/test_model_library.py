@@ -1,6 +1,7 @@
 """The models of a directory while it changes, with models that only say what happens to them."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -112,6 +113,10 @@ def test_what_is_loaded_again_is_what_its_files_are_now(tmp_path, start):
     assert text_of(library, "a") == "two"
     (tmp_path / "a" / "1" / "model.keras").unlink()
     path.unlink()
+    with pytest.raises(ModelRefused, match="no model in a/1, which is empty"):
+        library.load("a@1")
+    assert text_of(library, "a") == "two"
+    shutil.rmtree(tmp_path / "a")
     with pytest.raises(ModelNotFound, match="gone"):
         library.load("a@1")
     assert text_of(library, "a") == "two"

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from layerscope.errors import LayerNotAllowed, ModelTooLarge, ModelUnreadable, UnsupportedFormat
 from layerscope.limits import Limits
+from layerscope.models.file_kinds import kind_of_archive
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -111,6 +112,9 @@ def _require_members(file: zipfile.ZipFile, size: int) -> None:
         )
     if any(name.endswith(("saved_model.pb", "saved_model.pbtxt")) for name in names):
         raise UnsupportedFormat("It holds a SavedModel, which is a program: only an operator can serve one.")
+    kind = kind_of_archive(names)
+    if kind is not None:
+        raise ModelUnreadable(f"The file is {kind}.")
     if sorted(names) != sorted(_MEMBERS):
         raise _unreadable(f"It must hold {', '.join(sorted(_MEMBERS))} once each, and nothing else")
     if any(each.flag_bits & _ENCRYPTED for each in members):

@@ -18,6 +18,7 @@ from typing import Any
 from layerscope.errors import ModelTooLarge, ModelUnreadable, StorageFull, UnsupportedFormat, model_refusal
 from layerscope.limits import Limits
 from layerscope.models.durable import no_room, storing, tells_no_room
+from layerscope.models.file_kinds import foreign_kind
 from layerscope.models.quota import Claim
 from layerscope.models.validation.report import Report
 
@@ -54,6 +55,9 @@ def validate(path: Path, target: Path, limits: Limits, claim: Claim | None = Non
         UnsupportedFormat: the format is not supported.
         StorageFull: there is no room for the fresh file or for temporary files.
     """
+    kind = None if path.is_dir() or target.suffix in _SUFFIXES else foreign_kind(path)
+    if kind is not None:
+        raise UnsupportedFormat(f"The file is {kind}.", suffixes=list(_SUFFIXES))
     if path.is_dir() or target.suffix not in _SUFFIXES:
         raise UnsupportedFormat(
             "A model must be a .keras or an .h5 file; a SavedModel is a program, and only an operator can serve one.",

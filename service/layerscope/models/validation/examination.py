@@ -11,6 +11,7 @@ from typing import Any
 
 from layerscope.errors import ConfigInvalid, ModelTooLarge, ModelUnreadable
 from layerscope.limits import Limits
+from layerscope.models.file_kinds import foreign_kind
 from layerscope.models.keras2.versions import is_keras_2, stored_version
 from layerscope.models.validation import archive, weights
 from layerscope.models.validation.classes import require_known_classes
@@ -59,6 +60,9 @@ def _kind(path: Path, target: Path) -> Kind:
     """The format, by the ending of the name and by the first bytes of the file, which must agree."""
     named: Kind = "keras" if target.suffix == ".keras" else "hdf5"
     kind = kind_of(path)
+    foreign = None if kind == "keras" else foreign_kind(path)
+    if foreign is not None:
+        raise ModelUnreadable(f"The file is {foreign}.")
     if kind != named:
         hint = f"it looks like an {SUFFIXES[kind]} file, so name it that" if kind else "save the model again"
         raise ModelUnreadable(f"The file is not what its name {target.suffix!r} says: {hint}.")
@@ -79,6 +83,7 @@ def _examine_keras(
         arrays = [
             each for each in weights.read_arrays(file, limits) if not each.path.startswith("optimizer/")
         ]
+        _require_weights(config, arrays)
         require_shapes(config, arrays)
         claim(_size(config, arrays))
         not_finite = write_weights(folder / "fresh.h5", file)
@@ -99,6 +104,15 @@ def _examine_hdf5(path: Path, target: Path, limits: Limits, claim: Callable[[int
         version = _text(file["model_weights"], "keras_version").decode() if "model_weights" in file else ""
         known = version if _VERSION.fullmatch(version) else None
         return _report("hdf5", path, config, known, classes, arrays, not_finite)
+
+
+def _require_weights(config: Config, arrays: list[StoredArray]) -> None:
+    if not arrays and not _inputs(config):
+        raise ConfigInvalid(
+            "The model has neither weights nor an input shape, because it was saved before it was called on data: call it on"
+            " data, train it, and save it again.",
+            path="$",
+        )
 
 
 def _size(config: Config, arrays: list[StoredArray]) -> int:

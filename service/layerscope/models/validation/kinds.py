@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from layerscope.errors import ModelUnreadable
+from layerscope.models.file_kinds import foreign_kind
 from layerscope.models.validation.report import Kind
 
 STARTS: dict[Kind, bytes] = {"keras": b"PK\x03\x04", "hdf5": b"\x89HDF\r\n\x1a\n"}
@@ -26,6 +27,9 @@ def suffix_of(path: Path) -> str:
         return path.suffix
     kind = kind_of(path)
     if kind is None:
+        foreign = foreign_kind(path)
+        if foreign is not None:
+            raise ModelUnreadable(f"The file is {foreign}.")
         raise ModelUnreadable(
             "The file is neither a .keras nor an .h5 file: save the model with model.save('model.keras')."
         )
