@@ -64,15 +64,20 @@ class Limits:
     run_bytes: int = _limit(
         2048 * MIB,
         "bytes",
-        "most memory to compute one request: the requested layers and those they are computed from",
+        "most memory to compute one request, estimated from every tensor of the graph that is alive at the same time",
     )
     working_bytes: int = _limit(
         4096 * MIB,
         "bytes",
-        "most memory to decode, compute and answer all requests together, with answers that are not sent yet",
+        "most memory to decode, compute and answer all requests together, with answers that are not taken yet; bodies,"
+        " models, plans and caches are counted apart",
     )
     response_bytes: int = _limit(512 * MIB, "bytes", "largest binary answer")
-    json_elements: int = _limit(1_000_000, "values", "most tensor values in one JSON answer")
+    json_elements: int = _limit(
+        1_000_000,
+        "values",
+        "most tensor values in one JSON answer, and about as many in the JSON of one inference request",
+    )
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is drawn, width x height")
     pending_requests: int = _limit(64, "requests", "most requests that run or wait")
     requests_per_key: int = _limit(32, "requests", "most concurrent requests of one API key")

@@ -1,7 +1,8 @@
 """Requests for a run: their options, and their inputs as stored images or as one of the four forms of a body."""
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import Request
@@ -50,10 +51,17 @@ Inputs = Mapping[str, list[InlineBytes | StoredImage]]
 
 @dataclass(frozen=True)
 class ParsedRequest(Generic[Options]):
-    """The options and the inputs of a request."""
+    """The options and the inputs of a request.
+
+    Attributes:
+        options: the options.
+        inputs: the images and tensors.
+        spent: whole seconds of the deadline that parsing took, waiting for a thread included.
+    """
 
     options: Options
     inputs: Inputs
+    spent: int = 0
 
     def sources(self, store: ImageStore, limits: Limits) -> Sources:
         """Fetch stored images and read the headers of tensors. It blocks: call it in a worker thread.
@@ -103,8 +111,11 @@ async def read_request(
         fields, inputs = await _read_form(request, limits)
         return _parse(kind, {**options, **fields}, inputs)
     if content_type == JSON_TYPE:
-        fields, inputs = await _read_json_in(in_pool, await request.body(), limits)
-        return _parse(kind, {**options, **fields}, inputs)
+        body = await request.body()
+        began = time.monotonic()
+        fields, inputs = await in_pool(lambda: _read_json(body, limits))
+        spent = round(time.monotonic() - began)
+        return replace(_parse(kind, {**options, **fields}, inputs), spent=spent)
     raise UnsupportedFormat(
         f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
         f" not {content_type or 'a body without Content-Type'!r}.",
@@ -174,10 +185,6 @@ async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], 
             else:
                 fields.append((name, value))
     return _collect(fields), inputs
-
-
-async def _read_json_in(in_pool: InPool, data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:
-    return await in_pool(lambda: _read_json(data, limits))
 
 
 def _read_json(data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:

@@ -114,7 +114,7 @@ class HeatMaps(_Attribution[HeatMapOptions]):
             self.service.request_pool,
             lambda execution, progress: self.handle(engine, execution, progress),
             stream,
-            self.extra_seconds,
+            self.extra_seconds - self._parsed.spent,
         )
 
     def admit(self, plan: QueryPlan) -> int:

@@ -81,7 +81,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
             self.model,
             self._parsed,
             lambda execution: self.handle(self.service.engine, execution),
-            self.extra_seconds,
+            self.extra_seconds - self._parsed.spent,
         )
 
     @classmethod

@@ -34,7 +34,7 @@ async def _plan(model: str, request: Request, service: Service) -> PlanBody:
     parsed = await read_request(request, PlanOptions, service.limits, service.request_pool.run)
     if parsed.inputs and "batch" in parsed.options.model_fields_set:
         raise InvalidRequest("Give images, or how many there will be (batch=), not both.")
-    return await service.request_pool.run(lambda: _answer(service, model, parsed))
+    return await service.request_pool.run(lambda: _answer(service, model, parsed), -parsed.spent)
 
 
 def _answer(service: Service, model: str, parsed: ParsedRequest[PlanOptions]) -> PlanBody:
