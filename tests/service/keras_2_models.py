@@ -122,10 +122,21 @@ def write(model, folder, name):
     if name in AS_ARCHIVE:
         model.save(folder / f"{name}.keras")
     if name in AS_SAVED_MODEL:
-        # The functions of the layers, which nobody reads, take longest to trace.
-        model.save(folder / f"{name}.savedmodel", save_format="tf", save_traces=False)
+        save_folder(model, folder / f"{name}.savedmodel", whole=name == "chain")
     inputs = inputs_of(model)
     np.savez(folder / f"{name}.npz", *inputs, **values_of(model, inputs))
+
+
+def save_folder(model, path, *, whole):
+    """Save as Keras 2 does, or without the functions of layers, which nobody reads: for recurrent layers they take long."""
+    (start,) = model.inputs
+
+    @tf.function(input_signature=[tf.TensorSpec(start.shape, start.dtype, name=model.input_names[0])])
+    def serve(inputs):
+        return {model.output_names[0]: model(inputs, training=False)}
+
+    options = {} if whole else {"save_traces": False, "signatures": serve}
+    model.save(path, save_format="tf", **options)
 
 
 def scattered(model):

@@ -14,6 +14,7 @@ from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.graph.saved.checkpoint import saved_variables
 from layerscope.graph.saved.graph import placeholder, serving_graph, variables_in
 from layerscope.graph.saved.importing import imported
+from layerscope.graph.saved.layer_names import names_with_slashes
 from layerscope.graph.saved.signature import read_meta_graph, saved_signature
 from layerscope.graph.saved.structure import Structure
 from layerscope.graph.saved.taps import SavedLayerCalls
@@ -54,7 +55,12 @@ def _traced(folder: Path, wanted: str | None) -> Trace:
     signature = saved_signature(meta_graph, wanted)
     serving = serving_graph(meta_graph, signature)
     variables = variables_in(serving.nodes, saved_variables(folder, meta_graph))
-    structure = Structure(serving, meta_graph.graph_def.library, [each.name for each in signature.inputs])
+    structure = Structure(
+        serving,
+        meta_graph.graph_def.library,
+        [each.name for each in signature.inputs],
+        names_with_slashes(folder, meta_graph),
+    )
     graph_def, described = imported(meta_graph, serving, signature)
     wiring = Wiring(graph_def.node, [structure.made(tensor) for tensor in serving.results], described)
     sizes = {name: variable.size for name, variable in variables.items()}

@@ -87,12 +87,20 @@ class ScopeNames:
         names: the names of all nodes, also of replaced calls and of those in the functions of loops.
         transparent: the names of the nodes that call a function or loop over one. Other nodes are named under them, but
             they are no scopes.
+        with_slashes: the names of layers that have a slash in them, whose scopes look like several.
     """
 
-    def __init__(self, nodes: Sequence[SavedNode], names: Iterable[str], transparent: Iterable[str]) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[SavedNode],
+        names: Iterable[str],
+        transparent: Iterable[str],
+        with_slashes: Iterable[str] = (),
+    ) -> None:
         self._names = frozenset(names)
+        self._with_slashes = sorted((name.split("/") for name in with_slashes), key=len, reverse=True)
         self._transparent = frozenset(transparent)
-        self._prefixes = frozenset(prefix for name in self._names for prefix, _ in _steps(name))
+        self._prefixes = frozenset(prefix for name in self._names for prefix, _ in self._steps(name))
         self.opened_twice = False
         self.opened_twice = self._are_opened_twice(nodes)
         self._model = self._common_scope(nodes)
@@ -108,13 +116,22 @@ class ScopeNames:
 
     def _scopes(self, name: str) -> tuple[str, ...]:
         result: list[str] = []
-        for prefix, part in _steps(name):
+        for prefix, part in self._steps(name):
             if prefix in self._transparent:
                 continue
             if prefix in self._names or not self._may_be_layer(prefix, part, len(result)):
                 break
             result.append(part)
         return tuple(result)
+
+    def _steps(self, name: str) -> Iterator[tuple[str, str]]:
+        """The scopes that a name is in, outermost first: the whole of each, and its last part."""
+        parts = name.split("/")[:-1]
+        depth = 0
+        while depth < len(parts):
+            known = (len(each) for each in self._with_slashes if parts[depth : depth + len(each)] == each)
+            start, depth = depth, depth + next(known, 1)
+            yield "/".join(parts[:depth]), "/".join(parts[start:depth])
 
     def _may_be_layer(self, prefix: str, part: str, depth: int) -> bool:
         if self.opened_twice:
@@ -268,10 +285,3 @@ def _unused(wanted: str, used: set[str]) -> str:
 def _plain(name: str) -> str:
     match = _NUMBERED.fullmatch(name)
     return match[1] if match else name
-
-
-def _steps(name: str) -> Iterator[tuple[str, str]]:
-    """The scopes that a name is in, outermost first: the whole of each, and its last part."""
-    parts = name.split("/")[:-1]
-    for depth, part in enumerate(parts, 1):
-        yield "/".join(parts[:depth]), part

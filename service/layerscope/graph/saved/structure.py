@@ -18,6 +18,7 @@ class Structure:
         serving: the graph.
         library: the functions that its loops and branches run.
         inputs: the names of the inputs. No layer can have one of them.
+        with_slashes: the names of layers that have a slash in them.
 
     Attributes:
         fed: the names of the nodes that depend on the inputs.
@@ -25,7 +26,9 @@ class Structure:
         unreachable: the paths of layers that run inside a loop or a branch, in the form they have in addresses.
     """
 
-    def __init__(self, serving: ServingGraph, library: Any, inputs: Iterable[str]) -> None:
+    def __init__(
+        self, serving: ServingGraph, library: Any, inputs: Iterable[str], with_slashes: Iterable[str] = ()
+    ) -> None:
         flat, nodes = serving.flat, serving.nodes
         self._nodes = {node.name: node for node in nodes}
         self._entrances = set(map(node_of, serving.entrances))
@@ -33,7 +36,8 @@ class Structure:
         saved = [self._saved(node) for node in nodes if self._computes(node)]
         loops = list(_loops(flat, library, nodes))
         inside = [name for loop in loops for name in loop.inside]
-        names = ScopeNames(saved, [*flat.nodes, *inside], [*flat.calls, *(loop.name for loop in loops)])
+        transparent = [*flat.calls, *(loop.name for loop in loops)]
+        names = ScopeNames(saved, [*flat.nodes, *inside], transparent, with_slashes)
         looped = {path for loop in loops for path in loop.layers(names)}
         self.calls = _without(scope_calls(saved, names, inputs), looped)
         self.unreachable = tuple(sorted(map(encode_path, looped)))
