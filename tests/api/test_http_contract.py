@@ -16,6 +16,7 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES
 from layerscope_api.schemas import models, results, service
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
+from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
     LayersOptions,
@@ -32,12 +33,21 @@ OPTIONS = {
     "activations": ActivationOptions,
     "{method}": options_of_all(HeatMapOptions),
     "{method}.png": options_of_all(HeatPictureOptions),
+    "/v1/compare": ComparisonOptions,
+    "/v1/compare.png": ComparisonOptions,
+    "compare": ImageComparisonOptions,
+    "compare.png": LayersOptions,
     "feature-map.png": FeatureMapOptions,
     "overlay.png": OverlayOptions,
     "predictions": PredictionOptions,
     "statistics": StatisticsOptions,
     "statistics.png": LayersOptions,
 }
+
+
+def options_of(path: str) -> type[BaseModel] | None:
+    """The options of a resource: by its whole path, or by the last part alone."""
+    return OPTIONS.get(path) or OPTIONS.get(path.rpartition("/")[2])
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,7 @@ def test_every_route_documents_its_errors(operations: list[Operation]) -> None:
 def test_routes_that_run_models_document_every_cause(operations: list[Operation]) -> None:
     causes = {str(status) for status in STATUSES.values()} - {"507"}
     for path, method, operation in operations:
-        if path.rpartition("/")[2] in OPTIONS:
+        if options_of(path) is not None:
             assert causes <= operation["responses"].keys(), path
             assert ("304" in operation["responses"]) is (method == "get")
 
@@ -111,13 +121,13 @@ def test_binary_routes_document_their_media_types(operations: list[Operation]) -
     assert contents["/v1/models/{model}/activations"] == set(MEDIA_TYPES.values())
     pictures = {path: types for path, types in contents.items() if path.endswith(".png")}
     assert pictures.pop("/v1/images/{image_id}/thumbnail.png") == {"image/png"}
-    assert len(pictures) == len([name for name in OPTIONS if name.endswith(".png")])
+    assert len(pictures) == len([name for name in OPTIONS if name.endswith(".png") and name[0] != "/"])
     assert set(map(frozenset, pictures.values())) == {frozenset({"image/png", "image/webp"})}
 
 
 def test_every_option_is_a_parameter_a_field_and_a_key(operations: list[Operation]) -> None:
     for path, method, operation in operations:
-        kind = OPTIONS.get(path.rpartition("/")[2])
+        kind = options_of(path)
         if kind is None:
             continue
         parameters = {each["name"] for each in operation["parameters"] if each["in"] == "query"}

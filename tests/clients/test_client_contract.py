@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from layerscope.demo import samples
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
-from layerscope_client import Client, _options
+from layerscope_client import Client, _comparisons, _options
 from layerscope_client.errors import ControlRefused
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ def every_call(scope: Client) -> None:
         digits.overlay(image, "conv1")
         digits.attribution(image)
         digits.attribution_picture(image)
+    scope.compare("digits", "digits@1", SEVEN)
+    scope.comparison_picture("digits", "digits@1", SEVEN)
+    for pair in ([SEVEN, samples()["three"]], np.zeros((2, 28, 28, 1), np.float32)):
+        digits.compare(pair)
+        digits.comparison_picture(pair)
     scope.forget(stored)
     for order in (
         digits.load,
@@ -105,6 +110,7 @@ def _pattern(path: str) -> str:
         ("OverlayOptions", f"{MODEL}/overlay.png", {"layer", "channel"}),
         ("InspectOptions", f"{MODEL}/inspect", {"layers", "top"}),
         ("AttributionOptions", f"{MODEL}/attributions/{{method}}", {"values", "format"}),
+        ("ComparisonOptions", "/v1/compare", {"reference", "candidate"}),
         ("AttributionPictureOptions", f"{MODEL}/attributions/{{method}}.png", set()),
     ],
 )
@@ -114,5 +120,5 @@ def test_every_option_can_be_given(kind: str, path: str, arguments: set[str]) ->
         each for method, each in PATHS[path].items() if method == "get" or "get" not in PATHS[path]
     ]
     offered = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
-    taken = set(get_type_hints(getattr(_options, kind)))
-    assert taken == offered - arguments - {"image", "preprocess"}
+    taken = set(get_type_hints(getattr(_comparisons if kind.startswith("Comp") else _options, kind)))
+    assert taken == offered - arguments - {"edit", "image", "preprocess"}

@@ -3,6 +3,7 @@
 from layerscope_api.routes import (
     activations,
     attributions,
+    comparisons,
     feature_maps,
     images,
     inspect,
@@ -27,6 +28,7 @@ ROUTERS = (
     attributions.router,
     statistics.router,
     inspect.router,
+    comparisons.router,
     images.router,
     models.router,
     model_control.router,

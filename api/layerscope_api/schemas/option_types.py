@@ -9,7 +9,7 @@ from layerscope.attribution import method_of
 from layerscope.graph.taps.selectors import read_selectors
 from layerscope.interventions import parse_edit
 
-REPEATABLE = frozenset({"edit", "image", "layers", "methods"})
+REPEATABLE = frozenset({"edit", "image", "layers", "methods", "measures", "rules"})
 """The options that may be repeated in a query or a form."""
 
 
@@ -18,7 +18,7 @@ def _split_numbers(value: object) -> object:
     return value.split(",") if isinstance(value, str) and value != "shared" else value
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
     """A single value means a list of one."""
     return [value] if isinstance(value, str) else value
 
@@ -48,16 +48,16 @@ def read_methods(values: Sequence[str]) -> list[str]:
     return [method_of(name).name for name in dict.fromkeys(names) if name]
 
 
-Names = Annotated[list[str], BeforeValidator(_as_list)]
+Names = Annotated[list[str], BeforeValidator(as_list)]
 Selector = Annotated[str, AfterValidator(_require_selector), Field(json_schema_extra={"minLength": 1})]
 Selectors = Annotated[
     list[str],
-    BeforeValidator(_as_list),
+    BeforeValidator(as_list),
     AfterValidator(read_selectors),
     Field(json_schema_extra={"items": {"type": "string", "minLength": 1}, "minItems": 1}),
 ]
-Edits = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_require_edits)]
-Methods = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(read_methods)]
+Edits = Annotated[list[str], BeforeValidator(as_list), AfterValidator(_require_edits)]
+Methods = Annotated[list[str], BeforeValidator(as_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_split_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_split_numbers)]
 Channels = Annotated[str, BeforeValidator(_join_channels), Field(max_length=10_000)]

@@ -135,7 +135,7 @@ def _u_centred(features: Floats) -> Floats:
 
 def _ratio(product: float, first: float, second: float) -> float:
     norm = math.sqrt(max(0.0, first)) * math.sqrt(max(0.0, second))
-    return max(-1.0, min(1.0, product / norm)) if norm > 0 else 0.0
+    return float(max(-1.0, min(1.0, product / norm))) if norm > 0 else 0.0
 
 
 def _without_one(products: Floats) -> Floats:

@@ -17,8 +17,8 @@ from layerscope.execution.comparison_layers import Features, LayerPair, similari
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Agreement, Comparison, ImageChange, LayerComparison
 from layerscope.execution.inputs import stack
-from layerscope.execution.interface import Progress
 from layerscope.execution.job_stream import JobStream, RunBudget
+from layerscope.execution.progress import Progress
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.working_memory import Account, WorkingMemory
 from layerscope.graph.taps.tap import Tap

@@ -5,7 +5,7 @@ another process. What belongs to one caller in one process, a `CancellationToken
 `PreparedQuery.run`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,8 +16,11 @@ from layerscope.attribution import Method, MethodOptions
 from layerscope.attribution.targets import Target
 from layerscope.errors import LayerscopeError
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.comparison_plan import ComparisonPlan
+from layerscope.execution.comparison_query import Comparison, ComparisonQuery
 from layerscope.execution.inputs import Sources
 from layerscope.execution.observers import Observer
+from layerscope.execution.progress import Progress
 from layerscope.execution.query_plan import Computation, LayerPlan, QueryPlan
 from layerscope.execution.watched_layers import WatchedLayer
 from layerscope.execution.working_memory import Account, WorkingMemory
@@ -44,9 +47,6 @@ __all__ = [
     "QueryPlan",
     "Result",
 ]
-
-Progress = Callable[[int, int], None]
-"""Is called with the number of runs of an attribution that are done, and with their total."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +199,24 @@ class PreparedQuery(Protocol):
         """
 
 
+class PreparedComparison(Protocol):
+    """A comparison whose models are leased."""
+
+    @property
+    def plan(self) -> ComparisonPlan:
+        """What is compared. Nothing has run."""
+
+    def run(
+        self,
+        answer_bytes: int = 0,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: Progress | None = None,
+        account: Account | None = None,
+    ) -> AbstractContextManager[Comparison]:
+        """Compare. Arguments, memory and errors as for `PreparedQuery.run`; the progress is that of images."""
+
+
 class Engine(Protocol):
     """What the service needs of an engine.
 
@@ -228,6 +246,9 @@ class Engine(Protocol):
 
     def prepare(self, query: Query) -> AbstractContextManager[PreparedQuery]:
         """Lease the query's model, so that the plan holds until the run."""
+
+    def prepare_comparison(self, query: ComparisonQuery) -> AbstractContextManager[PreparedComparison]:
+        """Lease both models of a comparison."""
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute. Nothing runs; without sources, it is planned for as many images."""

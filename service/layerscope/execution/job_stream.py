@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from layerscope.errors import DeadlineExceeded, QueueFull
 from layerscope.execution.batches import Job, Outcome
 from layerscope.execution.cancellation import CancellationToken
-from layerscope.execution.interface import Progress
+from layerscope.execution.progress import Progress
 from layerscope.execution.scheduler import Scheduler
 
 MAX_PENDING = 2

@@ -1,6 +1,13 @@
 """Pictures of feature maps: deterministic, without interpolation of values, as indexed PNG or lossless WebP files."""
 
 from layerscope.render.colormaps import is_diverging, lookup_table, names
+from layerscope.render.comparison_picture import (
+    ComparisonRow,
+    comparison_picture,
+    comparison_picture_size,
+    similarity_matrix,
+    similarity_matrix_size,
+)
 from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, overlay, overlay_bytes, overlay_layout
@@ -18,6 +25,7 @@ from layerscope.render.tiles import tiles
 __all__ = [
     "HISTOGRAM_WIDTH",
     "MEDIA_TYPES",
+    "ComparisonRow",
     "Interpolation",
     "LayerRow",
     "Picture",
@@ -27,6 +35,8 @@ __all__ = [
     "TileBox",
     "TileGroup",
     "building_bytes",
+    "comparison_picture",
+    "comparison_picture_size",
     "is_diverging",
     "lookup_table",
     "names",
@@ -36,6 +46,8 @@ __all__ = [
     "picture_layout",
     "render",
     "render_groups",
+    "similarity_matrix",
+    "similarity_matrix_size",
     "sprite_atlas",
     "statistics_picture",
     "statistics_picture_size",

@@ -31,6 +31,21 @@ test("the client calls every operation of the contract", async () => {
     await digits.statisticsPicture(image);
     await digits.attributionPicture(image, { method: "gradcam", on: "input" });
   }
+  for (const pair of [[seven, await sample("three")], input]) {
+    await scope.compare("digits", "digits@1", pair, { layers: ["conv*"] });
+    await scope.comparisonPicture("digits", "digits@1", pair);
+  }
+  const pair = [seven, await sample("three")];
+  assert.equal((await digits.compare(pair, { layers: "conv1" })).layers.length, 1);
+  await digits.comparisonPicture(pair);
+  const tensors = Object.fromEntries(await digits.activations(pair, { layers: "input" }));
+  await digits.compare(tensors.input);
+  await digits.comparisonPicture(tensors.input);
+  /** @type {number[][]} */
+  const progress = [];
+  const streamed = await scope.compare("digits", "digits@1", pair, { onProgress: (...counts) => progress.push(counts) });
+  assert.equal(streamed.verdict, "same");
+  assert.deepEqual(progress.at(-1), [2, 2]);
   await scope.forget(id);
   const orders = [digits.load(), digits.unload(), digits.setLabel("stable"), digits.removeLabel("stable"), digits.remove(), scope.addModel(new Blob(["x"]), "x")];
   await Promise.all(orders.map((order) => assert.rejects(order, { code: "control_refused" })));

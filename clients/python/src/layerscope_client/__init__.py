@@ -15,6 +15,7 @@ from layerscope_client._async_client import AsyncClient
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import Attribution
 from layerscope_client._client import Client
+from layerscope_client._comparisons import Comparison, ComparisonOptions, ImageComparison
 from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
 from layerscope_client._model import Model
@@ -37,6 +38,9 @@ __all__ = [
     "AttributionOptions",
     "AttributionPictureOptions",
     "Client",
+    "Comparison",
+    "ComparisonOptions",
+    "ImageComparison",
     "ImageSource",
     "ImageSources",
     "Layers",

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import httpx2
 
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import AttributionMethod
+from layerscope_client._comparisons import Comparison, ComparisonCalls, ComparisonOptions
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
-from layerscope_client._images import ImageSource, read_image
+from layerscope_client._flows import Progress
+from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
+from layerscope_client._picture import Picture
 from layerscope_client._results import StoredImage
 from layerscope_client._service_calls import ServiceCalls
 from layerscope_client._transport import DEFAULT_BASE_URL, AsyncTransport, Policy
@@ -38,6 +41,7 @@ class AsyncClient:
         self._transport = AsyncTransport(self._http, Policy(api_key, retries))
         self._uploads = Uploads()
         self._calls = ServiceCalls(self._uploads)
+        self._comparisons = ComparisonCalls(self._uploads)
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,6 +82,26 @@ class AsyncClient:
     async def version(self) -> dict[str, str]:
         """See `Client.version`."""
         return await self._transport.run(self._calls.version())
+
+    async def compare(
+        self,
+        reference: str,
+        candidate: str,
+        images: ImageSources,
+        progress: Progress | None = None,
+        **options: Unpack[ComparisonOptions],
+    ) -> Comparison:
+        """See `Client.compare`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        flow = self._comparisons.compare(inputs, (reference, candidate), options, progress)
+        return await self._transport.run(flow)
+
+    async def comparison_picture(
+        self, reference: str, candidate: str, images: ImageSources, **options: Unpack[ComparisonOptions]
+    ) -> Picture:
+        """See `Client.comparison_picture`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._comparisons.picture(inputs, (reference, candidate), options))
 
     async def add_model(
         self,

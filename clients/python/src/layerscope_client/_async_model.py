@@ -6,6 +6,7 @@ from typing import Literal, Unpack
 
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
+from layerscope_client._comparisons import ImageComparison
 from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
@@ -164,6 +165,18 @@ class AsyncModel:
         """See `Model.statistics_picture`."""
         inputs = await asyncio.to_thread(read_images, images)
         return await self._transport.run(self._calls.statistics_picture(inputs, layers))
+
+    async def compare(
+        self, images: ImageSources, layers: str | Sequence[str] = "all", changed_by: float = 0.1
+    ) -> ImageComparison:
+        """See `Model.compare`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.compare(inputs, layers, changed_by))
+
+    async def comparison_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+        """See `Model.comparison_picture`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.comparison_picture(inputs, layers))
 
     async def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """See `Model.predictions`."""

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import httpx2
 
 from layerscope_client._attribution import AttributionMethod
+from layerscope_client._comparisons import Comparison, ComparisonCalls, ComparisonOptions
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
-from layerscope_client._images import ImageSource, read_image
+from layerscope_client._flows import Progress
+from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
 from layerscope_client._model import Model
+from layerscope_client._picture import Picture
 from layerscope_client._results import StoredImage
 from layerscope_client._service_calls import ServiceCalls
 from layerscope_client._transport import DEFAULT_BASE_URL, Policy, Transport
@@ -47,6 +50,7 @@ class Client:
         self._transport = Transport(self._http, Policy(api_key, retries))
         self._uploads = Uploads()
         self._calls = ServiceCalls(self._uploads)
+        self._comparisons = ComparisonCalls(self._uploads)
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +98,33 @@ class Client:
     def version(self) -> dict[str, str]:
         """Return the versions of the service and of its libraries, by name."""
         return self._transport.run(self._calls.version())
+
+    def compare(
+        self,
+        reference: str,
+        candidate: str,
+        images: ImageSources,
+        progress: Progress | None = None,
+        **options: Unpack[ComparisonOptions],
+    ) -> Comparison:
+        """Compare two models on the same images: how each layer changed, where that begins, and what they predict.
+
+        Args:
+            reference: The trusted model, as "name", "name@version" or "name@label".
+            candidate: The other one.
+            images: As for `Model.activations`.
+            progress: Is called with the number of images that are done, and their total.
+            **options: See `ComparisonOptions`.
+        """
+        flow = self._comparisons.compare(read_images(images), (reference, candidate), options, progress)
+        return self._transport.run(flow)
+
+    def comparison_picture(
+        self, reference: str, candidate: str, images: ImageSources, **options: Unpack[ComparisonOptions]
+    ) -> Picture:
+        """Draw the change of each layer between two models, or with `match="matrix"` the similarity of all pairs."""
+        flow = self._comparisons.picture(read_images(images), (reference, candidate), options)
+        return self._transport.run(flow)
 
     def add_model(
         self,

@@ -5,6 +5,7 @@ from typing import Literal, Unpack
 
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
+from layerscope_client._comparisons import ImageComparison
 from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
@@ -244,6 +245,24 @@ class Model:
         """Draw one row per layer: the histogram of its values, its share of zeros, its dead and saturated channels."""
         inputs = read_images(images)
         return self._transport.run(self._calls.statistics_picture(inputs, layers))
+
+    def compare(
+        self, images: ImageSources, layers: str | Sequence[str] = "all", changed_by: float = 0.1
+    ) -> ImageComparison:
+        """Compare two images in every layer: relative L2, cosine, and the share of channels that changed.
+
+        Args:
+            images: Two images, or a tensor of two; for a model with several inputs, two by the name of each.
+            layers: One selector or several.
+            changed_by: The relative L2 from which on a channel counts as changed.
+        """
+        inputs = read_images(images)
+        return self._transport.run(self._calls.compare(inputs, layers, changed_by))
+
+    def comparison_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+        """Draw how far two images are apart in each layer."""
+        inputs = read_images(images)
+        return self._transport.run(self._calls.comparison_picture(inputs, layers))
 
     def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """Compute the `top` best classes of every output for each image."""

@@ -12,6 +12,7 @@ import httpx2
 
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
+from layerscope_client._comparisons import ImageComparison
 from layerscope_client._descriptions import (
     Graph,
     Layers,
@@ -145,6 +146,17 @@ class ModelCalls:
     def statistics_picture(self, images: Inputs, layers: str | Sequence[str]) -> Flow[Picture]:
         """A picture with one row of statistics per layer."""
         return Picture.of((yield from self._send("statistics.png", images, repeated("layers", layers))))
+
+    def compare(
+        self, images: Inputs, layers: str | Sequence[str], changed_by: float
+    ) -> Flow[ImageComparison]:
+        """The distance of two images in each layer."""
+        params = repeated("layers", layers) + query({"changed_by": changed_by})
+        return cast("ImageComparison", json_object((yield from self._send("compare", images, params))))
+
+    def comparison_picture(self, images: Inputs, layers: str | Sequence[str]) -> Flow[Picture]:
+        """A picture of the distance of two images in each layer."""
+        return Picture.of((yield from self._send("compare.png", images, repeated("layers", layers))))
 
     def predictions(self, images: Inputs, top: int) -> Flow[Predictions]:
         """The best classes of every output."""
