@@ -101,6 +101,8 @@ def _hostile_load() -> Iterator[str]:
     yield f"\n## Hostile load\n\n{result['about']}\n"
     yield from figure_table(figures.values())
     details = figures["lives"]["details"]
+    if remark := figures["lives"]["details"].get("remark"):
+        yield f"\n{remark}"
     yield f"\nAt most, the service had {details['resident_mib']:,.0f} MiB resident. What the hostile callers got, by status (`none`: no"
     yield "answer within 40 s; `closed`: the connection was closed without one):\n"
     answers = details["hostile_answers"].items()
