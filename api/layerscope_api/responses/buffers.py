@@ -60,10 +60,7 @@ class BuffersResponse(Response):
             # The server holds the last chunk, too, until the client has taken most of it: an empty message waits for that.
             is_last = sent == self._length <= _BUFFERED_BYTES
             message = {"type": "http.response.body", "body": chunk, "more_body": not is_last}
-            if sent <= _CHUNK_BYTES:
-                await send(message)
-            else:
-                await self._sent_in_time(send(message), began, sent)
+            await self._sent_in_time(send(message), began, sent)
             # The server takes a chunk when the client has taken the one before.
             self._give_back(sent - len(chunk) - given_back)
             given_back = sent - len(chunk)
@@ -81,7 +78,8 @@ class BuffersResponse(Response):
 
     async def _sent_in_time(self, sending: Awaitable[None], began: float, size: int) -> None:
         """Wait for a part of the body to be sent, of which `size` bytes are then on their way."""
-        if self._receiver_seconds is None:
+        if self._receiver_seconds is None or self._length <= _CHUNK_BYTES:
+            # The deadline of the transport is enough for a body of one chunk.
             await sending
             return
         seconds = self._receiver_seconds * (1 + PERIODS * size / self._length)
