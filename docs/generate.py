@@ -25,6 +25,7 @@ from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES, status_of
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
+from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
@@ -120,6 +121,8 @@ def _options() -> Iterator[str]:
         "attributions/{method}.png": options_of_all(HeatPictureOptions),
         "statistics": StatisticsOptions,
         "statistics.png": LayersOptions,
+        "compare": ImageComparisonOptions,
+        "compare.png": LayersOptions,
         "predictions": PredictionOptions,
         "inspect": InspectOptions,
         "receptive-field": ReceptiveFieldOptions,
@@ -128,6 +131,9 @@ def _options() -> Iterator[str]:
         yield f"## `/v1/models/{{model}}/{route}`\n"
         yield from table(("option", "default", "meaning"), _option_rows(kind.model_json_schema()))
         yield ""
+    yield "## `/v1/compare`, `/v1/compare.png`\n"
+    yield from table(("option", "default", "meaning"), _option_rows(ComparisonOptions.model_json_schema()))
+    yield ""
 
 
 def _option_rows(schema: dict[str, Any]) -> Iterator[tuple[object, ...]]:

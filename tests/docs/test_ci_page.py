@@ -1,11 +1,12 @@
 """The page on CI: its job compares versions of a model, and fails where a layer drifted."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import keras
 import numpy as np
@@ -13,11 +14,10 @@ import pytest
 import yaml
 
 from layerscope.demo import MODELS, samples
-from served_address import served_address
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
-COMMAND = next(line for line in TEXT.splitlines() if line.startswith("python examples/compare_versions.py"))
+COMMAND = next(line for line in TEXT.splitlines() if line.startswith("layerscope compare"))
 EXAMPLE = "".join(re.findall(r"```\n(\| layer .*?)```", TEXT, re.DOTALL))
 
 SAME, DRIFTED, BROKEN, SMALLER = 2, 3, 4, 5
@@ -57,46 +57,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the page says there is."""
     folder = tmp_path_factory.mktemp("project")
     write_versions(folder / "models")
-    shutil.copytree(ROOT / "examples", folder / "examples")
     (folder / "images").mkdir()
     for name, path in samples().items():
         shutil.copy(path, folder / "images" / f"{name}.png")
     return folder
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with served_address("--models", str(folder / "models")) as address:
-        yield address
-
-
-def compared(folder: Path, address: str, version: int, *options: str) -> "subprocess.CompletedProcess[str]":
+def compared(folder: Path, version: int, *options: str) -> "subprocess.CompletedProcess[str]":
     """What the command of the page says of another version."""
-    command = COMMAND.replace("digits@2", f"digits@{version}").replace("python", sys.executable, 1)
-    given = " ".join((command, *options))
-    return subprocess.run(
-        ["bash", "-c", f"{given} --service {address}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = COMMAND.replace("digits/2", f"digits/{version}")
+    words = [str(Path(sys.executable).with_name("layerscope")), *shlex.split(command)[1:], *options]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_same_is_the_same(folder: Path, address: str) -> None:
-    done = compared(folder, address, SAME, "--most 0")
+def test_the_same_is_the_same(folder: Path) -> None:
+    done = compared(folder, SAME, "--most", "0")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("| same |") == 5
     assert "0 of 5 layers" in done.stdout
+    (suite,) = ElementTree.parse(folder / "layers.xml").iter("testsuite")  # noqa: S314 - written just now
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "0")
 
 
-def test_the_first_layer_that_drifted_and_those_behind_it_are_told(folder: Path, address: str) -> None:
-    done = compared(folder, address, DRIFTED)
+def test_the_first_layer_that_drifted_and_those_behind_it_are_told(folder: Path) -> None:
+    done = compared(folder, DRIFTED)
     assert done.returncode == 1, done.stderr
-    shown, printed = (
-        [row.split(" | ") for row in text.replace(f"digits@{DRIFTED}", "digits@2").splitlines()]
-        for text in (EXAMPLE, done.stdout)
-    )
+    shown, printed = ([row.split(" | ") for row in text.splitlines()] for text in (EXAMPLE, done.stdout))
     assert len(shown) == len(printed), done.stdout
     for expected, row in zip(shown, printed, strict=True):
         # Other processors give other last digits.
@@ -107,24 +93,26 @@ def test_the_first_layer_that_drifted_and_those_behind_it_are_told(folder: Path,
             assert float(row[1]) == pytest.approx(float(expected[1]), rel=0.02)
 
 
-def test_values_that_are_not_finite_any_more_are_told_whatever_may_change(folder: Path, address: str) -> None:
-    done = compared(folder, address, BROKEN, "--most 1000")
+def test_values_that_are_not_finite_any_more_are_told_whatever_may_change(folder: Path) -> None:
+    done = compared(folder, BROKEN, "--most", "1000")
     assert done.returncode == 1, done.stderr
-    assert re.search(r"\| probabilities \|.*\| NaN or infinite values in other places \|", done.stdout)
+    assert re.search(
+        r"\| probabilities \|.*\*\*drifted\*\*, NaN or infinite values in other places", done.stdout
+    )
     assert done.stdout.count("| same |") == 4
 
 
-def test_layers_that_went_or_have_another_shape_are_told(folder: Path, address: str) -> None:
-    done = compared(folder, address, SMALLER, "--most 1000")
+def test_layers_that_went_or_have_another_shape_are_told(folder: Path) -> None:
+    done = compared(folder, SMALLER, "--most", "1000")
     assert done.returncode == 1, done.stderr
-    assert "| conv2 |  |  | only in digits@1 |" in done.stdout
-    assert re.search(r"\| conv1 \|  \|  \| \S+ became 26x26x3 \|", done.stdout)
+    assert "| conv2 |  |  | **only in the reference** |" in done.stdout
+    assert re.search(r"\| conv1 \|  \|  \| \*\*drifted\*\*, \S+ became 26x26x3", done.stdout)
 
 
-def test_what_cannot_be_compared_is_no_drift(folder: Path, address: str) -> None:
-    done = compared(folder, address, 99)
+def test_what_cannot_be_compared_is_no_drift(folder: Path) -> None:
+    done = compared(folder, 99)
     assert done.returncode == 2
-    assert "99" in done.stderr
+    assert "digits/99" in done.stderr
     assert not done.stdout
 
 

@@ -15,6 +15,7 @@ from layerscope import __version__
 from layerscope.errors import LayerscopeError
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
+from layerscope_api.cli.compare import compare
 from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
@@ -24,6 +25,7 @@ from layerscope_api.observability.console import PlainConsole
 app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(model_commands.app, name="models")
+app.command()(compare)
 
 _console = PlainConsole(stderr=True)
 

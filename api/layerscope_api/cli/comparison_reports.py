@@ -1,0 +1,66 @@
+"""Comparisons as Markdown, for pull requests, and as JUnit XML, which CI systems show as tests."""
+
+import math
+from xml.etree import ElementTree
+
+from layerscope.execution.comparison_query import Comparison, LayerComparison
+
+
+def markdown(found: Comparison, most: float) -> str:
+    """A table with a row a layer, and what it means."""
+    lines = [
+        f"| layer | change | silent channels | {len(found.images)} images |",
+        "|---|---|---|---|",
+        *(_row(each, is_origin=each.reference in found.origins) for each in found.layers),
+        *(f"| {address} |  |  | **only in the reference** |" for address in found.only_reference),
+        *(f"| {address} |  |  | **only in the candidate** |" for address in found.only_candidate),
+        "",
+        _summary(found, most),
+    ]
+    for each in found.agreement:
+        flips = len(each.flips)
+        lines.append(
+            f"Output {each.output}: {flips} of {len(found.images)} images have another most likely class."
+        )
+    return "\n".join(lines)
+
+
+def junit_xml(found: Comparison, most: float) -> bytes:
+    """A test suite with a test a layer; those of layers that drifted fail."""
+    suite = ElementTree.Element("testsuite", name="layerscope compare")
+    failures = 0
+    for each in found.layers:
+        case = ElementTree.SubElement(suite, "testcase", classname="layers", name=each.reference)
+        if each.status == "drifted":
+            failures += 1
+            reason = each.reason or f"changed by {_change(each)}, more than {most:g}"
+            place = "; the change begins here" if each.reference in found.origins else ""
+            ElementTree.SubElement(case, "failure", message=f"{reason}{place}")
+    for side, addresses in (("reference", found.only_reference), ("candidate", found.only_candidate)):
+        for address in addresses:
+            failures += 1
+            case = ElementTree.SubElement(suite, "testcase", classname="layers", name=address)
+            ElementTree.SubElement(case, "failure", message=f"only in the {side}")
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failures))
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
+
+
+def _row(each: LayerComparison, *, is_origin: bool) -> str:
+    silent = "" if each.silent is None else " → ".join(map(str, each.silent))
+    status = f"**{each.status}**" if each.status == "drifted" else str(each.status)
+    notes = [each.reason or "", "begins here" if is_origin else ""]
+    verdict = ", ".join(part for part in (status, *notes) if part)
+    return f"| {each.reference} | {_change(each)} | {silent} | {verdict} |"
+
+
+def _change(each: LayerComparison) -> str:
+    return (
+        "" if each.relative_l2 is None or not math.isfinite(each.relative_l2) else f"{each.relative_l2:.3g}"
+    )
+
+
+def _summary(found: Comparison, most: float) -> str:
+    drifted = sum(each.status == "drifted" for each in found.layers)
+    begins = f" The change begins in {', '.join(found.origins)}." if found.origins else ""
+    return f"{drifted} of {len(found.layers)} layers changed by more than {most:g}.{begins}"
