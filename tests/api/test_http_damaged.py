@@ -115,6 +115,7 @@ def send_requests(address: str, count: int) -> None:
         b"403",
         b"404",
         b"405",
+        b"406",
         b"408",
         b"413",
         b"415",

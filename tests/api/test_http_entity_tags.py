@@ -38,6 +38,7 @@ USUAL: dict[str, dict[str, Any]] = {
 """Resources with an entity tag, and options with which they are made soon."""
 
 OTHERS: dict[str, list[Any]] = {
+    "edit": [["conv1;scale=2"], ["conv1;scale=3"], ["conv1;channels=0;scale=3"]],
     "alpha": [0.25],
     "baseline": ["white", "mean", "zero"],
     "bins": [8],

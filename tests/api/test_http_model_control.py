@@ -66,6 +66,7 @@ def test_a_model_is_loaded_and_unloaded(explicit: Explicit) -> None:
     assert explicit.post("one/load").json() == {
         "name": "one",
         "version": 1,
+        "opened_with": f"keras {keras.__version__}",
         "state": "ready",
         "reason": None,
         **{
