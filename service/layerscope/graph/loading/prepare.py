@@ -5,6 +5,7 @@ This runs code that comes with the model, such as its plugins. A service does it
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +13,7 @@ from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.data_sizes import require_known_sizes
 from layerscope.graph.loading.serialize import serialize
 from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
+from layerscope.graph.rewrites.fixed_noise import noise_warnings, with_fixed_noise
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import Trace, trace
@@ -55,6 +57,7 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     weights = weights_file(manifest, source.folder)
     digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
     made, parameters = _traced(source, manifest, plugins)
+    made = _without_chance(made)
     serialize(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
 
 
@@ -81,6 +84,13 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     if source.bounds is not None:
         require_known_sizes(made.graph_def)
     return made, model.count_params()
+
+
+def _without_chance(made: Trace) -> Trace:
+    """The same trace, in which the same image always gives the same values, and what a caller must know of that."""
+    graph_def = with_fixed_noise(made.graph_def)
+    tensors = [tap.tensor.name for call in made.calls for tap in call.taps]
+    return replace(made, graph_def=graph_def, warnings=(*made.warnings, *noise_warnings(graph_def, tensors)))
 
 
 def _require_undeclared(manifest: Manifest, fields: Iterable[str], why: str) -> None:
