@@ -1,12 +1,15 @@
 """Comparisons as Markdown, for pull requests, and as JUnit XML, which CI systems show as tests."""
 
 import math
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from layerscope.execution.comparison_query import Comparison, LayerComparison
+if TYPE_CHECKING:
+    # It imports TensorFlow, which takes seconds.
+    from layerscope.execution.comparison_query import Comparison, LayerComparison
 
 
-def markdown(found: Comparison, most: float) -> str:
+def markdown(found: "Comparison", most: float) -> str:
     """A table with a row a layer, and what it means."""
     lines = [
         f"| layer | change | silent channels | {len(found.images)} images |",
@@ -25,7 +28,7 @@ def markdown(found: Comparison, most: float) -> str:
     return "\n".join(lines)
 
 
-def junit_xml(found: Comparison, most: float) -> bytes:
+def junit_xml(found: "Comparison", most: float) -> bytes:
     """A test suite with a test a layer; those of layers that drifted fail."""
     suite = ElementTree.Element("testsuite", name="layerscope compare")
     failures = 0
@@ -46,7 +49,7 @@ def junit_xml(found: Comparison, most: float) -> bytes:
     return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
 
 
-def _row(each: LayerComparison, *, is_origin: bool) -> str:
+def _row(each: "LayerComparison", *, is_origin: bool) -> str:
     silent = "" if each.silent is None else " → ".join(map(str, each.silent))
     status = f"**{each.status}**" if each.status == "drifted" else str(each.status)
     notes = [each.reason or "", "begins here" if is_origin else ""]
@@ -54,13 +57,13 @@ def _row(each: LayerComparison, *, is_origin: bool) -> str:
     return f"| {each.reference} | {_change(each)} | {silent} | {verdict} |"
 
 
-def _change(each: LayerComparison) -> str:
+def _change(each: "LayerComparison") -> str:
     return (
         "" if each.relative_l2 is None or not math.isfinite(each.relative_l2) else f"{each.relative_l2:.3g}"
     )
 
 
-def _summary(found: Comparison, most: float) -> str:
+def _summary(found: "Comparison", most: float) -> str:
     drifted = sum(each.status == "drifted" for each in found.layers)
     begins = f" The change begins in {', '.join(found.origins)}." if found.origins else ""
     return f"{drifted} of {len(found.layers)} layers changed by more than {most:g}.{begins}"
