@@ -64,7 +64,7 @@ def test_the_first_minute(visit) -> None:
     assert page.locator("#layers li").count() == 9
     explorer.until("[...document.querySelectorAll('.thumbnail')].every(({ width }) => width > 1)")
     explorer.requests = [each for each in explorer.requests if each[1] != "/"]
-    assert len(explorer.requests) <= 15
+    assert len(explorer.requests) <= 16
     assert len(explorer.requests_for("/activations")) == 1
     page.hover("#maps [role=gridcell]:nth-child(3)")
     assert re.match(r"channel 2 · row \d+, column \d+: [\d.e-]+ \(0 to", explorer.text("#readout"))

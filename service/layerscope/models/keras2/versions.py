@@ -60,12 +60,7 @@ def _archived(path: Path) -> tuple[str, str]:
 
 def _stored(path: Path) -> tuple[str, str]:
     with h5py.File(path, "r") as file:
-        return stored_version(file), _text(file, "model_config")
-
-
-def stored_version(file: Any) -> str:
-    """The version that wrote an open HDF5 file; empty if it does not say so."""
-    return _text(file, "keras_version")
+        return _text(file, "keras_version"), _text(file, "model_config")
 
 
 def _text(file: Any, name: str) -> str:

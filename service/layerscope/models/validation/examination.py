@@ -12,7 +12,7 @@ from typing import Any
 from layerscope.errors import ConfigInvalid, ModelTooLarge, ModelUnreadable
 from layerscope.limits import Limits
 from layerscope.models.file_kinds import foreign_kind
-from layerscope.models.keras2.versions import is_keras_2, stored_version
+from layerscope.models.keras2.versions import is_keras_2
 from layerscope.models.validation import archive, weights
 from layerscope.models.validation.classes import require_known_classes
 from layerscope.models.validation.config import Config, read_config
@@ -95,7 +95,7 @@ def _examine_hdf5(path: Path, target: Path, limits: Limits, claim: Callable[[int
     with weights.opened(path) as file:
         arrays = weights.read_arrays(file, limits)
         config = _read(_text(file, "model_config"), limits)
-        is_of_keras_2 = is_keras_2(stored_version(file), json.dumps(config))
+        is_of_keras_2 = is_keras_2(_text(file, "keras_version").decode(errors="replace"), json.dumps(config))
         classes = _checked(config, limits, is_of_keras_2=is_of_keras_2)
         require_few_parameters(config, limits)
         arrays = [each for each in arrays if each.path.startswith("model_weights/")]
