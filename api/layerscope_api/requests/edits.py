@@ -21,6 +21,8 @@ def with_edits(query: Query, texts: Sequence[str], store: ImageStore) -> Query:
         OptionInvalid: a text is no edit.
         ImageNotFound: no image is stored under an id.
     """
+    if not texts:
+        return query
     edits = [parse_edit(text) for text in texts]
     named = {edit.patch for edit in edits if edit.patch is not None}
     patches = {image: {ANY_INPUT: [ImageSource(store.get(image).data)]} for image in named}

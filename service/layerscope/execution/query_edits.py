@@ -77,12 +77,18 @@ class QueryEdits:
             self._reaching[tap] = tuple(edit for edit in self._edits if depends(tap, edit.tap))
         return self._reaching[tap]
 
+    def _reaching_any(self, taps: Iterable[Tap]) -> list[TapEdit]:
+        """The edits that the values of any of some taps depend on."""
+        if not self._edits:
+            return []
+        return list(dict.fromkeys(edit for tap in taps for edit in self.reaching(tap)))
+
     def name(self, taps: Iterable[Tap]) -> str:
         """A text that names everything that the edits change in the values of some taps; empty where nothing is.
 
         Values before every edit have the same name, and so the same place in the cache, as without edits.
         """
-        reaching = dict.fromkeys(edit for tap in taps for edit in self.reaching(tap))
+        reaching = self._reaching_any(taps)
         if not reaching:
             return ""
         text = "\n".join(sorted(f"{edit.tap.address} {edit.name}" for edit in reaching))
@@ -94,9 +100,8 @@ class QueryEdits:
         Raises:
             OptionInvalid: one changes nothing, so that the answer would be silent about it.
         """
-        reached = {edit for tap in taps for edit in self.reaching(tap)}
         for edit in self._edits:
-            if edit not in reached:
+            if not any(edit in self.reaching(tap) for tap in taps):
                 address = edit.tap.address
                 raise OptionInvalid(
                     f"Nothing that is asked for depends on {address}, which the edit changes: ask for a layer behind it.",
@@ -124,7 +129,7 @@ class QueryEdits:
         Raises:
             OptionInvalid, ChannelNotFound: an edit does not fit the values.
         """
-        reaching = list(dict.fromkeys(edit for tap in taps for edit in self.reaching(tap)))
+        reaching = self._reaching_any(taps)
         shapes = self._model.executable.inspection.shapes([edit.tap for edit in reaching], sizes)
         found: dict[Tap, Edit] = {}
         for edit, shape in zip(reaching, shapes, strict=True):

@@ -64,7 +64,7 @@ class QueryRun:
         own: "QueryRun | None" = None,
         patches: "Mapping[str, QueryRun] | None" = None,
     ) -> None:
-        self.edits = edits or QueryEdits(model, (), limits)
+        self.edits = QueryEdits(model, (), limits) if edits is None else edits
         self._own = own
         self._patches = patches or {}
         self._rows = rows

@@ -158,17 +158,12 @@ def tap_edits(index: TapIndex, edits: Sequence[EditOptions]) -> tuple[TapEdit, .
 
     Raises:
         LayerNotFound, InvalidSelector: a selector selects nothing, or is none.
-        OptionInvalid: two edits name one tap by different addresses of the same values.
     """
-    parts: dict[Tap, list[EditOptions]] = {}
+    parts: dict[Tap, list[EditOptions]] = {tap: [] for tap in index.select([edit.tap for edit in edits])}
     for edit in edits:
         for tap in index.select([edit.tap]):
-            parts.setdefault(tap, []).append(edit.model_copy(update={"tap": tap.address}))
-    order = {tap: number for number, tap in enumerate(index.select(["all"]))}
-    return tuple(
-        TapEdit(tap, tuple(sorted(own, key=lambda part: part.text)))
-        for tap, own in sorted(parts.items(), key=lambda item: order.get(item[0], -1))
-    )
+            parts[tap].append(edit.model_copy(update={"tap": tap.address}))
+    return tuple(TapEdit(tap, tuple(sorted(own, key=lambda part: part.text))) for tap, own in parts.items())
 
 
 def _along(values: Array, axis: int, rank: int) -> Array:

@@ -1,7 +1,7 @@
 """Edits as data: what the readers of a value get in its place."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,10 @@ class Edit:
         high: the largest, likewise.
     """
 
-    scale: Array | float = field(default=1.0)
-    shift: Array | float = field(default=0.0)
-    low: Array | float = field(default=-np.inf)
-    high: Array | float = field(default=np.inf)
+    scale: Array | float = 1.0
+    shift: Array | float = 0.0
+    low: Array | float = -np.inf
+    high: Array | float = np.inf
 
     def arrays(self, name: str, shape: Shape, dtype: str, batch: int) -> Iterator[Array]:
         """The arrays of scale, shift, low and high, each (batch, *sizes) with a size of the tap or 1 along each axis.
