@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from fastapi.routing import RouteContext
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from layerscope.encode import MEDIA_TYPES
 from layerscope.errors import NotAcceptable
+from layerscope_api.middleware.refusing import RefusingMiddleware
 from layerscope_api.middleware.route_table import RouteTable
 from layerscope_api.responses.content_negotiation import quality_of
-from layerscope_api.responses.errors import early_error_response
 from layerscope_api.schemas.media_types import JSON_TYPE
 
 _ANYTHING = frozenset({b"", b"*/*"})
@@ -18,7 +18,7 @@ _PREFIXES = ("/v1/", "/metrics")
 """Not `/v2/`: clients of the Open Inference Protocol expect JSON, whatever their libraries send as Accept."""
 
 
-class AcceptMiddleware:
+class AcceptMiddleware(RefusingMiddleware):
     """Answers 406 if the Accept header allows none of the media types that the contract has for an answer of the route.
 
     Answers as tensors are left to `format_for`: there, the option `format` precedes the header, and it may be in the body.
@@ -29,18 +29,11 @@ class AcceptMiddleware:
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        self._app = app
+        super().__init__(app)
         self._media_types = RouteTable(routes, _media_types)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        error = self._refused(scope) if scope["type"] == "http" else None
-        if error is None:
-            await self._app(scope, receive, send)
-        else:
-            await early_error_response(scope, error)(scope, receive, send)
-
-    def _refused(self, scope: Scope) -> NotAcceptable | None:
+    def refusal(self, scope: Scope) -> NotAcceptable | None:
+        """Why a request is refused; None if it is not."""
         header = b",".join([value for name, value in scope["headers"] if name == b"accept"])
         if header in _ANYTHING:
             return None

@@ -9,10 +9,10 @@ import re
 import socket
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from layerscope.errors import HostRefused, LayerscopeError, OriginRefused
-from layerscope_api.responses.errors import early_error_response
+from layerscope_api.middleware.refusing import RefusingMiddleware
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class TrustedHostsMiddleware:
+class TrustedHostsMiddleware(RefusingMiddleware):
     """Refuses requests with an unknown Host, and requests other than GET, HEAD and OPTIONS from pages of another origin.
 
     Args:
@@ -43,22 +43,15 @@ class TrustedHostsMiddleware:
     """
 
     def __init__(self, app: ASGIApp, bound: str, allowed: Iterable[str], origins: Iterable[str]) -> None:
-        self._app = app
+        super().__init__(app)
         self._takes_numeric = bound in _ANY_ADDRESS
         names = _LOOPBACK | {bound} | {name.lower() for name in allowed}
         self._names = names | {socket.gethostname().lower()} if self._takes_numeric else names
         self._takes_all = "*" in names
         self._origins = frozenset(origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        error = self._refused(scope) if scope["type"] == "http" else None
-        if error is None:
-            await self._app(scope, receive, send)
-        else:
-            await early_error_response(scope, error)(scope, receive, send)
-
-    def _refused(self, scope: Scope) -> LayerscopeError | None:
+    def refusal(self, scope: Scope) -> LayerscopeError | None:
+        """Why a request is refused; None if it is not."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
         name = _name(host)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from layerscope.execution.interface import Attribution, Result
+from layerscope.graph.model import ModelDescription
 from layerscope.render import MEDIA_TYPES, Picture, PictureFormat
+from layerscope.tensors.activations import Activations
 from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.respond import ResponseBody, ascii_address
 
@@ -12,6 +14,13 @@ def picture_format(accept: str | None) -> PictureFormat:
     """WebP if the Accept header prefers it to PNG; PNG if both have the same quality value."""
     quality = {form: quality_of(media_type, accept) for form, media_type in MEDIA_TYPES.items()}
     return "webp" if quality["webp"] > quality["png"] else "png"
+
+
+def encoded_picture_body(
+    data: bytes, form: PictureFormat, model: ModelDescription, activations: Activations
+) -> ResponseBody:
+    """The body of a picture that has no range of colours to name."""
+    return ResponseBody([data], MEDIA_TYPES[form], model, activations, {"Vary": "Accept"})
 
 
 def picture_body(picture: Picture, result: Result | Attribution, addresses: Sequence[str]) -> ResponseBody:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, ComparisonQuery, Measure
 from layerscope.execution.interface import Progress, Query, QueryPlan, Result
-from layerscope.render import MEDIA_TYPES
 from layerscope.tensors.activations import Activations
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import Service, ServiceDependency
@@ -15,7 +14,7 @@ from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import ParsedRequest, read_request
 from layerscope_api.responses.event_stream import STREAMS, EventStreamResponse, requested_stream
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.images import picture_format
+from layerscope_api.responses.images import encoded_picture_body, picture_format
 from layerscope_api.responses.respond import ResponseBody, json_body, send
 from layerscope_api.routes.endpoint import Endpoint
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
@@ -106,7 +105,7 @@ class _ModelComparison:
             return ResponseBody([comparison_json(found)], "application/json", found.reference, activations)
         form = picture_format(self._request.headers.get("accept"))
         data = render_comparison(found, self._service.limits, form)
-        return ResponseBody([data], MEDIA_TYPES[form], found.reference, activations, {"Vary": "Accept"})
+        return encoded_picture_body(data, form, found.reference, activations)
 
 
 async def _comparison(request: Request, service: Service) -> _ModelComparison:
@@ -188,7 +187,7 @@ class ImageComparisonPicture(Endpoint[LayersOptions]):
         """Draw the picture."""
         form = picture_format(self.accept)
         data = render_image_comparison(result, self.limits, form)
-        return ResponseBody([data], MEDIA_TYPES[form], result.model, result.activations, {"Vary": "Accept"})
+        return encoded_picture_body(data, form, result.model, result.activations)
 
 
 ImageComparison.register(

@@ -3,9 +3,8 @@
 from fastapi import APIRouter, Response
 
 from layerscope.execution.interface import Query, QueryPlan, Result
-from layerscope.render import MEDIA_TYPES
 from layerscope_api.context.scopes import INFER
-from layerscope_api.responses.images import picture_format
+from layerscope_api.responses.images import encoded_picture_body, picture_format
 from layerscope_api.responses.respond import ResponseBody, json_body
 from layerscope_api.routes.endpoint import Endpoint
 from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS
@@ -56,7 +55,7 @@ class StatisticsPicture(Endpoint[LayersOptions]):
         """Draw the picture."""
         form = picture_format(self.accept)
         data = render_statistics(result, self.limits, form)
-        return ResponseBody([data], MEDIA_TYPES[form], result.model, result.activations, {"Vary": "Accept"})
+        return encoded_picture_body(data, form, result.model, result.activations)
 
 
 Statistics.register(
