@@ -4,11 +4,9 @@ import re
 import subprocess
 import sys
 
-from test_explanation_pages import ROOT, address, snippets
+from test_explanation_pages import ROOT, snippets
 
 from layerscope.interventions import EditOptions
-
-__all__ = ["address"]
 
 PAGE = (ROOT / "docs" / "edits.md").read_text("utf-8")
 

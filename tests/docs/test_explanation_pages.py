@@ -1,40 +1,22 @@
 """The pages on attributions and pictures: their commands and snippets run, and name what the code knows."""
 
 import re
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
-import uvicorn
 from PIL import Image
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.targets import Form
 from layerscope.render import PictureOptions
-from layerscope_api.context.settings import Settings
-from layerscope_api.server.app import create_app
 
 ROOT = Path(__file__).parents[2]
 ATTRIBUTIONS, PICTURES = (
     (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("attributions", "pictures")
 )
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings(models=None)), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listener.close()
 
 
 def snippets(page: str, language: str, address: str) -> list[str]:

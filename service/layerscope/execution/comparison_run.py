@@ -20,16 +20,13 @@ from layerscope.execution.inputs import stack
 from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.progress import Progress
 from layerscope.execution.scheduler import Scheduler
-from layerscope.execution.working_memory import Account, WorkingMemory
+from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[Tap, Array]
-
-_MEMORY_WAIT = 0.75
-"""The part of its time that a comparison waits for memory, as in `prepared_query`."""
 
 _FEW_IMAGES = 16
 _WORST = 5
@@ -73,22 +70,9 @@ class ComparisonRun:
         progress: Progress | None = None,
         account: Account | None = None,
     ) -> Iterator[Comparison]:
-        """Compare. The memory, that of the answer included, counts as taken until the context ends.
-
-        Args:
-            answer_bytes: the most memory that the caller takes to make the answer.
-            cancellation: ends the work early when it is cancelled.
-            progress: is called from this thread with the images that are done, and with their number.
-            account: of the request; the memory counts in the share of its owner.
-
-        Raises:
-            AnswerTooLarge: it takes more memory than one request may, or than there is.
-            MemoryBusy: other requests take the memory, and went on for too long.
-            DeadlineExceeded: the time is up, or the work was cancelled.
-            LayerscopeError: a model cannot run on the images.
-        """
+        """Compare: see `layerscope.execution.interface.Prepared`."""
         token = cancellation or CancellationToken()
-        patience = _MEMORY_WAIT * max(0.0, self._deadline - time.monotonic())
+        patience = MEMORY_WAIT * max(0.0, self._deadline - time.monotonic())
         needed = self.plan.admitted_bytes() + answer_bytes
         with self._memory.reserved(needed, patience, account.owner if account else None):
             self._compare(token, progress)

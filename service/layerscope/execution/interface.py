@@ -8,7 +8,7 @@ another process. What belongs to one caller in one process, a `CancellationToken
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -41,12 +41,17 @@ __all__ = [
     "Engine",
     "LayerPlan",
     "ModelRecord",
+    "Prepared",
+    "PreparedComparison",
     "PreparedQuery",
     "Progress",
     "Query",
     "QueryPlan",
     "Result",
 ]
+
+Plan_co = TypeVar("Plan_co", covariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,12 +173,12 @@ class ModelRecord:
         return cls(source.name, source.version, entry.state, entry.reason, description)
 
 
-class PreparedQuery(Protocol):
-    """A query whose model is leased: it cannot be replaced or unloaded between the plan and the run."""
+class Prepared(Protocol[Plan_co, Answer_co]):
+    """A query or comparison whose models are leased: they cannot be replaced or unloaded between the plan and the run."""
 
     @property
-    def plan(self) -> QueryPlan:
-        """What the query would compute. Only for sizes that nothing but a run can tell, a blank image is run."""
+    def plan(self) -> Plan_co:
+        """What would be computed. Only for sizes that nothing but a run can tell, a blank image is run."""
 
     def run(
         self,
@@ -182,39 +187,26 @@ class PreparedQuery(Protocol):
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
         account: Account | None = None,
-    ) -> AbstractContextManager[Result]:
+    ) -> AbstractContextManager[Answer_co]:
         """Compute the result. Its memory, the answer included, counts as taken until the context ends.
 
         Args:
             answer_bytes: the most memory that the caller takes to make the answer, besides the values.
             cancellation: ends the work early when it is cancelled.
-            progress: is called from this thread after each batch of an attribution that takes more than one run.
-            account: of the request that the query is for; the memory counts in the share of its owner.
+            progress: is called from this thread after each batch of an attribution that takes more than one run, and after
+                each image of a comparison.
+            account: of the request that this is for; the memory counts in the share of its owner.
 
         Raises:
-            AnswerTooLarge: the query takes more memory than one may, or than there is.
-            MemoryBusy: other queries take the memory, and went on for too long.
+            AnswerTooLarge: it takes more memory than one request may, or than there is.
+            MemoryBusy: other requests take the memory, and went on for too long.
             DeadlineExceeded: the time is up, or the work was cancelled.
-            LayerscopeError: whatever else is wrong with the query.
+            LayerscopeError: whatever else is wrong with it.
         """
 
 
-class PreparedComparison(Protocol):
-    """A comparison whose models are leased."""
-
-    @property
-    def plan(self) -> ComparisonPlan:
-        """What is compared. Nothing has run."""
-
-    def run(
-        self,
-        answer_bytes: int = 0,
-        *,
-        cancellation: CancellationToken | None = None,
-        progress: Progress | None = None,
-        account: Account | None = None,
-    ) -> AbstractContextManager[Comparison]:
-        """Compare. Arguments, memory and errors as for `PreparedQuery.run`; the progress is that of images."""
+PreparedQuery = Prepared[QueryPlan, Result]
+PreparedComparison = Prepared[ComparisonPlan, Comparison]
 
 
 class Engine(Protocol):

@@ -18,14 +18,10 @@ from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
-from layerscope.execution.working_memory import Account, WorkingMemory
+from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
-
-_MEMORY_WAIT = 0.75
-"""The part of its time that a query waits for memory. With less than the rest it could hardly run; and the caller learns that the
-memory was taken (503, with Retry-After) before the deadline of the whole request answers that the time is up."""
 
 Made = TypeVar("Made")
 
@@ -142,22 +138,10 @@ class LocalPreparedQuery:
         progress: Progress | None = None,
         account: Account | None = None,
     ) -> Iterator[Result]:
-        """Compute the result. Its memory, the answer included, counts as taken until the context ends.
-
-        Args:
-            answer_bytes: the most memory that the caller takes to make the answer, besides the values.
-            cancellation: ends the work early when it is cancelled.
-            progress: is called from this thread after each batch of an attribution that takes more than one run.
-            account: of the request that the query is for; the memory counts in the share of its owner.
-
-        Raises:
-            AnswerTooLarge: the query takes more memory than one may, or than there is.
-            MemoryBusy: other queries take the memory, and went on for too long.
-            DeadlineExceeded: the time is up, or the work was cancelled.
-        """
+        """Compute the result: see `layerscope.execution.interface.Prepared`."""
         token = cancellation or CancellationToken()
         needed = self._admitted_bytes(answer_bytes)
-        patience = _MEMORY_WAIT * self._query.seconds_left()
+        patience = MEMORY_WAIT * self._query.seconds_left()
         with self._memory.reserved(needed, patience, account.owner if account else None):
             found = self._query.activations(token)
             attributions = {

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from layerscope.errors import MemoryBusy, QuotaExceeded
 from layerscope.limits import Limits
 
+MEMORY_WAIT = 0.75
+"""The part of its time that a query or comparison waits for memory. With less than the rest it could hardly run; and the caller learns that the
+memory was taken (503, with Retry-After) before the deadline of the whole request answers that the time is up."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Turn:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from layerscope.errors import AnswerTooLarge
 from layerscope.limits import Limits
 from layerscope.render import colormaps, font, image_files
 from layerscope.render.image_files import PictureFormat
 from layerscope.render.palette import BACKGROUND, TEXT
+from layerscope.render.row_pictures import SPACE, require_picture_fits, short_name, width_of_names
 
 _GRID, _SAME, _WITHIN, _DRIFTED, _NONE = (
     (222, 224, 229),
@@ -27,13 +27,12 @@ _LEVELS = 256 - len(_RESERVED)
 _BACKGROUND, _TEXT, _GRID_INDEX, _SAME_INDEX, _WITHIN_INDEX, _DRIFTED_INDEX, _NONE_INDEX = range(_LEVELS, 256)
 _COLORS = {"same": _SAME_INDEX, "rounding": _SAME_INDEX, "within": _WITHIN_INDEX, "drifted": _DRIFTED_INDEX}
 
-_ROW, _BAR, _SPACE, _HEAD, _AXIS = 15, 9, 12, 34, 320
+_ROW, _BAR, _HEAD, _AXIS = 15, 9, 34, 320
 _TAIL = 300
 _LOW, _HIGH = -8, 1
 """The ends of the axis, as powers of ten."""
 
 _LEGEND = ": same or rounding (grey), within tolerance (orange), drifted (red)"
-_LONGEST_NAME = 48
 _CELL = 12
 _MATRIX_HEAD = 34
 _MATRIX_TITLE = "unbiased CKA: 0 (dark) to 1 (bright); rows: reference, columns: candidate"
@@ -74,7 +73,7 @@ def comparison_picture(
     width, height = comparison_picture_size(names, limits)
     image_files.require_format_fits(width, height, form)
     canvas = np.full((height, width), _BACKGROUND, np.uint8)
-    left = _left(names)
+    left = width_of_names(names)
     for power in range(_LOW, _HIGH + 1):
         canvas[_HEAD - 4 :, left + _place(10.0**power)] = _GRID_INDEX
     for number, row in enumerate(rows):
@@ -82,16 +81,16 @@ def comparison_picture(
             band = canvas[_HEAD + number * _ROW :][:_BAR]
             band[:, left : left + max(1, _place(row.change))] = _COLORS.get(row.status or "", _WITHIN_INDEX)
     image = Image.fromarray(canvas)
-    _write(image, "layer", _SPACE // 2, 2)
+    _write(image, "layer", SPACE // 2, 2)
     judged = any(row.status in _COLORS and row.status != "same" for row in rows)
     _write(image, f"relative L2 (logarithmic){_LEGEND if judged else ''}", left, 2)
     for power in range(_LOW, _HIGH + 1, 2):
         _write(image, f"1e{power}", left + _place(10.0**power), 16)
     for number, row in enumerate(rows):
         top = _HEAD + number * _ROW - 1
-        _write(image, _short(row.name), _SPACE // 2, top)
+        _write(image, short_name(row.name), SPACE // 2, top)
         shown = "" if row.change is None else f"{row.change:.2g}  "
-        _write(image, f"{shown}{row.note}"[:56], left + _AXIS + _SPACE, top)
+        _write(image, f"{shown}{row.note}"[:56], left + _AXIS + SPACE, top)
     return image_files.encode_indexed(image, _palette(), metadata or {}, form=form)
 
 
@@ -101,8 +100,8 @@ def comparison_picture_size(names: Sequence[str], limits: Limits) -> tuple[int, 
     Raises:
         AnswerTooLarge: The picture would have more pixels than `limits.picture_pixels`.
     """
-    size = _left(names) + _AXIS + _SPACE + _TAIL, _HEAD + len(names) * _ROW
-    _require_fits(size, limits)
+    size = width_of_names(names) + _AXIS + SPACE + _TAIL, _HEAD + len(names) * _ROW
+    require_picture_fits(*size, limits)
     return size
 
 
@@ -135,17 +134,17 @@ def similarity_matrix(
     canvas = np.full((height, width), _BACKGROUND, np.uint8)
     levels = np.where(np.isnan(values), _NONE_INDEX, np.clip(np.nan_to_num(values), 0, 1) * (_LEVELS - 1))
     cells = np.repeat(np.repeat(levels.astype(np.uint8), _CELL, axis=0), _CELL, axis=1)
-    left = _left(rows)
+    left = width_of_names(rows)
     canvas[_MATRIX_HEAD : _MATRIX_HEAD + cells.shape[0], left : left + cells.shape[1]] = cells
     image = Image.fromarray(canvas)
-    _write(image, _MATRIX_TITLE, _SPACE // 2, 2)
+    _write(image, _MATRIX_TITLE, SPACE // 2, 2)
     for number in range(0, len(columns), 5):
         _write(image, str(number), left + number * _CELL, 18)
     for number, name in enumerate(rows):
-        _write(image, _short(name), _SPACE // 2, _MATRIX_HEAD + number * _CELL)
-    below = _MATRIX_HEAD + cells.shape[0] + _SPACE
+        _write(image, short_name(name), SPACE // 2, _MATRIX_HEAD + number * _CELL)
+    below = _MATRIX_HEAD + cells.shape[0] + SPACE
     for number, name in enumerate(columns):
-        _write(image, f"{number}  {_short(name)}", _SPACE // 2, below + number * _CELL)
+        _write(image, f"{number}  {short_name(name)}", SPACE // 2, below + number * _CELL)
     return image_files.encode_indexed(image, _palette(), metadata or {}, form=form)
 
 
@@ -155,22 +154,11 @@ def similarity_matrix_size(rows: Sequence[str], columns: Sequence[str], limits: 
     Raises:
         AnswerTooLarge: The picture would have more pixels than `limits.picture_pixels`.
     """
-    text = font.text_width(_MATRIX_TITLE) + _SPACE // 2
-    width = max(_left(rows) + len(columns) * _CELL, text) + _SPACE
-    size = width, _MATRIX_HEAD + (len(rows) + len(columns)) * _CELL + 2 * _SPACE
-    _require_fits(size, limits)
+    text = font.text_width(_MATRIX_TITLE) + SPACE // 2
+    width = max(width_of_names(rows) + len(columns) * _CELL, text) + SPACE
+    size = width, _MATRIX_HEAD + (len(rows) + len(columns)) * _CELL + 2 * SPACE
+    require_picture_fits(*size, limits)
     return size
-
-
-def _require_fits(size: tuple[int, int], limits: Limits) -> None:
-    pixels = size[0] * size[1]
-    if pixels > limits.picture_pixels:
-        raise AnswerTooLarge(
-            f"The picture would have {pixels:,} pixels, more than {limits.picture_pixels:,}",
-            ways=("select fewer layers (layers=)",),
-            pixels=pixels,
-            limit=limits.picture_pixels,
-        )
 
 
 def _place(change: float) -> int:
@@ -178,14 +166,6 @@ def _place(change: float) -> int:
     power = _HIGH if not math.isfinite(change) else math.log10(change)
     share = (power - _LOW) / (_HIGH - _LOW)
     return round(max(0.0, min(1.0, share)) * (_AXIS - 1))
-
-
-def _left(names: Sequence[str]) -> int:
-    return _SPACE // 2 + max(font.text_width(_short(name)) for name in [*names, "layer"]) + _SPACE
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def _write(image: Image.Image, text: str, left: int, top: int) -> None:

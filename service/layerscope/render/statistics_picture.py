@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from layerscope.errors import AnswerTooLarge
 from layerscope.limits import Limits
 from layerscope.render import colormaps, font, image_files
 from layerscope.render.image_files import PictureFormat
 from layerscope.render.palette import BACKGROUND, TEXT
+from layerscope.render.row_pictures import SPACE, require_picture_fits, short_name, width_of_names
 
 if TYPE_CHECKING:
     from layerscope.tensors.asinh_axis import AsinhAxis
@@ -35,8 +35,7 @@ _BACKGROUND, _TEXT_INDEX, _TRACK_INDEX, _ZEROS_INDEX, _DEAD_INDEX, _SATURATED_IN
     _LEVELS, 256
 )
 
-_ROW, _BAR, _SPACE, _BAR_SPACE, _HEAD = 15, 10, 12, 80, 34
-_LONGEST_NAME = 48
+_ROW, _BAR, _BAR_SPACE, _HEAD = 15, 10, 80, 34
 _LEGEND = "channels dead (red), saturated (orange)"
 _TAIL = 400
 
@@ -84,7 +83,7 @@ def statistics_picture(
     width, height = statistics_picture_size([row.name for row in rows], limits)
     image_files.require_format_fits(width, height, form)
     canvas = np.full((height, width), _BACKGROUND, np.uint8)
-    left = _strip_left([row.name for row in rows])
+    left = width_of_names([row.name for row in rows])
     for number, row in enumerate(rows):
         _draw(canvas[_HEAD + number * _ROW :][:_BAR], row, left)
     zero = left + round(float(axis.positions(np.array(0.0))) * (HISTOGRAM_WIDTH - 1))
@@ -104,23 +103,9 @@ def statistics_picture_size(names: Sequence[str], limits: Limits) -> tuple[int, 
     Raises:
         AnswerTooLarge: The picture would have more pixels than `limits.picture_pixels`.
     """
-    width, height = _strip_left(names) + HISTOGRAM_WIDTH + _TAIL, _HEAD + len(names) * _ROW
-    if width * height > limits.picture_pixels:
-        raise AnswerTooLarge(
-            f"The picture would have {width * height:,} pixels, more than {limits.picture_pixels:,}",
-            ways=("select fewer layers (layers=)",),
-            pixels=width * height,
-            limit=limits.picture_pixels,
-        )
+    width, height = width_of_names(names) + HISTOGRAM_WIDTH + _TAIL, _HEAD + len(names) * _ROW
+    require_picture_fits(width, height, limits)
     return width, height
-
-
-def _strip_left(names: Sequence[str]) -> int:
-    return _SPACE // 2 + max(font.text_width(_short(name)) for name in [*names, "layer"]) + _SPACE
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def _draw(band: Canvas, row: LayerRow, left: int) -> None:
@@ -138,8 +123,8 @@ def _draw(band: Canvas, row: LayerRow, left: int) -> None:
 
 
 def _bars(left: int) -> tuple[int, int]:
-    zeros = left + HISTOGRAM_WIDTH + _SPACE
-    return zeros, zeros + _BAR_SPACE + _SPACE
+    zeros = left + HISTOGRAM_WIDTH + SPACE
+    return zeros, zeros + _BAR_SPACE + SPACE
 
 
 def _fill(band: Canvas, left: int, share: float, color: int) -> None:
@@ -149,7 +134,7 @@ def _fill(band: Canvas, left: int, share: float, color: int) -> None:
 
 def _write_head(image: Image.Image, axis: "AsinhAxis", left: int, zero: int) -> None:
     zeros, channels = _bars(left)
-    font.draw_text(image, "layer", left=_SPACE // 2, top=2, color=_TEXT_INDEX)
+    font.draw_text(image, "layer", left=SPACE // 2, top=2, color=_TEXT_INDEX)
     font.draw_text(image, "values other than 0 (asinh axis)", left=left, top=2, color=_TEXT_INDEX)
     font.draw_text(image, "zeros", left=zeros, top=2, color=_TEXT_INDEX)
     font.draw_text(image, _LEGEND, left=channels, top=2, color=_TEXT_INDEX)
@@ -164,7 +149,7 @@ def _write_head(image: Image.Image, axis: "AsinhAxis", left: int, zero: int) -> 
 
 def _write(image: Image.Image, row: LayerRow, left: int, top: int) -> None:
     _, channels = _bars(left)
-    font.draw_text(image, _short(row.name), left=_SPACE // 2, top=top, color=_TEXT_INDEX)
+    font.draw_text(image, short_name(row.name), left=SPACE // 2, top=top, color=_TEXT_INDEX)
     after = channels + _BAR_SPACE + 6
     marks = {"dead": row.dead, "saturated": row.saturated}
     counts = ", ".join(f"{count} of {row.channels} {word}" for word, count in marks.items() if count)

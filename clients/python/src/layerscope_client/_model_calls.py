@@ -204,7 +204,7 @@ class ModelCalls:
             request = Request("GET", f"{self._path}/receptive-field", params)
             return cast("ReceptiveField", (yield from fetch_json(request)))
         # What a unit sees does not depend on values, so that edits change nothing.
-        response = yield from self._uploaded("receptive-field", image, params)
+        response = yield from self._send("receptive-field", image, params, is_edited=False)
         return cast("ReceptiveField", json_object(response))
 
     def _send(
@@ -214,19 +214,11 @@ class ModelCalls:
         params: list[tuple[str, str]],
         method: str = "GET",
         progress: Progress | None = None,
-    ) -> Flow[httpx2.Response]:
-        """Ask for a resource of the model with its edits."""
-        return (yield from self._uploaded(resource, images, [*params, *self._edits], method, progress))
-
-    def _uploaded(
-        self,
-        resource: str,
-        images: Inputs,
-        params: list[tuple[str, str]],
-        method: str = "GET",
-        progress: Progress | None = None,
+        *,
+        is_edited: bool = True,
     ) -> Flow[httpx2.Response]:
         path = f"{self._path}/{resource}"
+        params = [*params, *self._edits] if is_edited else params
 
         def streamed(request: Request) -> Request:
             headers = {**request.headers, "Accept": "application/x-ndjson"}
