@@ -2,7 +2,7 @@
 
 A query, its plan and its result are plain data without callbacks, clocks or live objects, so that they can be sent to
 another process. What belongs to one caller in one process, a `CancellationToken` and a `Progress` callback, is passed to
-`PreparedQuery.run`.
+`Prepared.run`.
 """
 
 from collections.abc import Mapping, Sequence

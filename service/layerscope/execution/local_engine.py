@@ -200,7 +200,7 @@ class LocalEngine:
         """The result of a query; its memory counts as taken only until it is there.
 
         Raises:
-            LayerscopeError: see `prepare` and `PreparedQuery.run`.
+            LayerscopeError: see `prepare` and `Prepared.run`.
         """
         with self.prepare(query) as prepared, prepared.run() as result:
             return result

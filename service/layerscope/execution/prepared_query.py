@@ -27,7 +27,7 @@ Made = TypeVar("Made")
 
 
 class LocalPreparedQuery:
-    """A query whose model is leased in this process: see `layerscope.execution.interface.PreparedQuery`.
+    """A query whose model is leased in this process: see `layerscope.execution.interface.Prepared`.
 
     Args:
         model: the model, which must stay leased.
