@@ -18,6 +18,7 @@ from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.runtime.obstacles import Obstacles, find_obstacles
+from layerscope.graph.taps.mixing import mixing_warnings
 from layerscope.graph.taps.selectors import TapIndex, split_selectors
 from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.images import Preprocessing
@@ -52,7 +53,7 @@ class ModelDescription:
         taps: every value inside it.
         unreachable: paths of layers that run inside a loop or a branch, whose values cannot be fetched.
         opened_with: the package that opened its file, with its version, such as `keras 3.15.1`.
-        warnings: what was assumed where nothing is declared.
+        warnings: what was assumed where nothing is declared, and what else may surprise.
         obstacles: what is in the way of attributions.
     """
 
@@ -162,7 +163,7 @@ def assemble(
         taps=taps,
         unreachable=metadata.unreachable,
         opened_with=metadata.opened_with,
-        warnings=(*metadata.warnings, *warnings),
+        warnings=(*metadata.warnings, *mixing_warnings(metadata.calls), *warnings),
         obstacles=find_obstacles(
             executable.inspection,
             metadata.inputs,
