@@ -37,7 +37,11 @@ def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, de
     image = probe.image(number)
     if baseline == "zero":
         return np.zeros_like(image)
-    level = image.mean(axis=(0, 1)) if baseline == "mean" else probe.grey_values(_PIXELS[baseline or default])
+    level = (
+        image.mean(axis=(0, 1), dtype=np.float64)
+        if baseline == "mean"
+        else probe.grey_values(_PIXELS[baseline or default])
+    )
     if level is None:
         if baseline is None:
             return np.zeros_like(image)

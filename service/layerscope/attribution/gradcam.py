@@ -8,14 +8,14 @@ Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks via Grad
 
 import numpy as np
 
-from layerscope.attribution.maps import relu
+from layerscope.attribution.maps import relu, weighted_sum
 from layerscope.attribution.method import Array, LayerOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
 
 def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
-    weights = probe.gradients().mean(axis=(1, 2))
-    return relu(np.einsum("nyxk,nk->nyx", probe.activations(), weights))
+    weights = probe.gradients().mean(axis=(1, 2), dtype=np.float64)
+    return relu(weighted_sum(probe.activations(), weights))
 
 
 GRADCAM = Method(

@@ -12,7 +12,7 @@ gradient is zero, so is alpha.
 
 import numpy as np
 
-from layerscope.attribution.maps import relu
+from layerscope.attribution.maps import relu, weighted_sum
 from layerscope.attribution.method import Array, LayerOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
@@ -20,10 +20,10 @@ from layerscope.attribution.model_probe import ModelProbe
 def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
     maps, gradients = probe.activations(), probe.gradients().astype(np.float64)
     squares = gradients**2
-    below = 2 * squares + gradients * squares * maps.sum(axis=(1, 2), keepdims=True)
+    below = 2 * squares + gradients * squares * maps.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
     alpha = np.divide(squares, below, out=np.zeros_like(squares), where=below != 0)
     weights = (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2))
-    return relu(np.einsum("nyxk,nk->nyx", maps, weights))
+    return relu(weighted_sum(maps, weights))
 
 
 GRADCAM_PLUS_PLUS = Method(

@@ -6,15 +6,13 @@ Draelos & Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations
 Evidence against the target is negative.
 """
 
-import numpy as np
-
+from layerscope.attribution.maps import weighted_sum
 from layerscope.attribution.method import Array, LayerOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
 
 def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
-    result: Array = np.einsum("nyxk,nyxk->nyx", probe.activations(), probe.gradients())
-    return result
+    return weighted_sum(probe.activations(), probe.gradients())
 
 
 HIRESCAM = Method(

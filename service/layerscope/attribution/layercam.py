@@ -5,16 +5,14 @@
 Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Localization.
 """
 
-import numpy as np
-
-from layerscope.attribution.maps import relu
+from layerscope.attribution.maps import relu, weighted_sum
 from layerscope.attribution.method import Array, LayerOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
 
 def _explain(probe: ModelProbe, options: LayerOptions) -> Array:  # noqa: ARG001
-    weights = np.maximum(probe.gradients(), 0)
-    return relu(np.einsum("nyxk,nyxk->nyx", probe.activations(), weights))
+    weights = relu(probe.gradients())
+    return relu(weighted_sum(probe.activations(), weights))
 
 
 LAYERCAM = Method(

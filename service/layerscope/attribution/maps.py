@@ -21,6 +21,21 @@ def max_magnitude(gradients: Array) -> Array:
     return result
 
 
+def weighted_sum(maps: Array, weights: Array) -> Array:
+    """The sum over the channels of maps, (images, height, width, channels), times their weights.
+
+    Args:
+        maps: the maps.
+        weights: of each channel, (images, channels), or of each value, in the shape of the maps.
+
+    Returns:
+        float64 of shape (images, height, width). Products of float32 values can be beyond float32 where their sum is not.
+    """
+    axes = "nk" if weights.ndim == 2 else "nyxk"
+    result: Array = np.einsum(f"nyxk,{axes}->nyx", maps, weights, dtype=np.float64)
+    return result
+
+
 def mean_gradients(probe: ModelProbe, number: int, count: int, version: Callable[[int], Array]) -> Array:
     """The mean gradient over `count` versions of an image.
 

@@ -38,7 +38,7 @@ def _weighted(probe: ModelProbe, number: int, maps: Array, top: int | None) -> A
     low, high = maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
     channels = np.flatnonzero(high > low)
     if top is not None and top < len(channels):
-        order = np.argsort(-maps[..., channels].std(axis=(0, 1)), kind="stable")
+        order = np.argsort(-maps[..., channels].std(axis=(0, 1), dtype=np.float64), kind="stable")
         channels = np.sort(channels[order[:top]])
     if not len(channels):
         return np.zeros(maps.shape[:2], np.float32)

@@ -88,7 +88,7 @@ class Attribution:
         target_layer: the layer that the maps lie over, or the input if the method explains inputs.
         targets: what is explained, one an image; empty for methods that look at no target.
         maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
-            whole input, whatever their own size.
+            whole input, whatever their own size. A sum beyond float32 is infinite.
         images: the names of the images.
         edits: those of the model that was explained, as texts.
         timings: where the time went.
