@@ -24,6 +24,7 @@ from layerscope_api.inference_protocol.response import write_inference_response
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.query_handler import QueryHandler
 from layerscope_api.responses.respond import ResponseBody
+from layerscope_api.schemas.options import RunOptions, read_options
 
 _SECONDS_PER_MICROSECOND = 1e-6
 
@@ -58,6 +59,7 @@ class Inference(QueryHandler):
             model=f"{self._model.name}@{self._model.version}",
             sources=_sources(self._model, self._request),
             layers=list(dict.fromkeys(each.address for each in self._outputs)),
+            seed=_seed(self._request.parameters),
             timeout=_timeout(self._request.parameters),
         )
 
@@ -67,9 +69,11 @@ class Inference(QueryHandler):
 
     def make(self, result: Result) -> ResponseBody:
         """Write the response, and compress it if the client asks for that."""
-        head = {"model_name": result.model.name, "model_version": str(result.model.version)}
+        head: dict[str, Any] = {"model_name": result.model.name, "model_version": str(result.model.version)}
         if self._request.id is not None:
             head["id"] = self._request.id
+        if result.activations.seed is not None:
+            head["parameters"] = {"seed": result.activations.seed}
         tensors = [tensor for each in self._outputs for tensor in each.tensors(result, self._limits)]
         response = write_inference_response(head, tensors)
         headers = {} if response.json_length is None else {HEADER_LENGTH: str(response.json_length)}
@@ -92,6 +96,11 @@ def _timeout(parameters: Parameters) -> float | None:
         case int(microseconds) | float(microseconds) if microseconds > 0:
             return microseconds * _SECONDS_PER_MICROSECOND
     return None
+
+
+def _seed(parameters: Parameters) -> int:
+    """The seed of the random numbers that the model draws."""
+    return read_options(RunOptions, {name: parameters[name] for name in ("seed",) if name in parameters}).seed
 
 
 def _sources(model: ModelDescription, request: InferenceRequest) -> Sources:

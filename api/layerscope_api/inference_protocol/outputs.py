@@ -15,7 +15,7 @@ from layerscope_api.inference_protocol.models import output_tap
 from layerscope_api.inference_protocol.parameters import Parameters
 from layerscope_api.inference_protocol.request import InferenceRequest, RequestedOutput
 from layerscope_api.inference_protocol.response import OutputTensor
-from layerscope_api.schemas.options import ActivationOptions, Options, read_options
+from layerscope_api.schemas.options import ActivationOptions, Options, RunOptions, read_options
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import render_feature_map, rendering_bytes
 
@@ -24,7 +24,7 @@ PICTURE_SUFFIX = "@png"
 
 _TENSOR_OPTIONS = ("channels", "reduce", "region", "stride", "dtype", "layout")
 _PICTURE_OPTIONS = tuple(
-    name for name in FeatureMapOptions.model_fields if name not in {"image", "layer", "preprocess"}
+    name for name in FeatureMapOptions.model_fields if name not in {"layer", *RunOptions.model_fields}
 )
 
 

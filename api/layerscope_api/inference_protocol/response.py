@@ -43,7 +43,7 @@ def write_inference_response(head: Mapping[str, Any], outputs: Sequence[OutputTe
     """Write the response with its outputs.
 
     Args:
-        head: the keys before `outputs`: the model's name and version, and the id of the request.
+        head: the keys before `outputs`: the model's name and version, the id of the request, and the seed.
         outputs: the output tensors, in the order of the request.
 
     Raises:

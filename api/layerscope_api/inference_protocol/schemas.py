@@ -108,7 +108,7 @@ class InferenceRequestBody(BaseModel):
     inputs: list[RequestInput]
     outputs: list[RequestOutput] | None = None
     parameters: dict[str, Any] = Field(
-        {}, description="of all outputs; also `binary_data_output` and `timeout` in microseconds"
+        {}, description="of all outputs; also `binary_data_output`, `seed`, and `timeout` in microseconds"
     )
 
 
@@ -130,4 +130,7 @@ class InferenceResponseBody(BaseModel):
     model_name: str
     model_version: str
     id: str | None = None
+    parameters: dict[str, Any] | None = Field(
+        None, description="`seed`, of a model that draws random numbers"
+    )
     outputs: list[ResponseOutput]

@@ -129,6 +129,7 @@ async def send(
         "X-Model": f"{body.model.name}@{body.model.version}",
         "X-Model-Digest": body.model.digest,
         **_edits_header(body.activations.edits),
+        **({} if body.activations.seed is None else {"X-Seed": str(body.activations.seed)}),
         "Server-Timing": _server_timing(execution.timings, is_hit=body.activations.hit),
         **body.headers,
         **headers(body.model),

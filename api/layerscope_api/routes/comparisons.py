@@ -70,6 +70,7 @@ class _ModelComparison:
             rules=options.rules,
             features=options.features,
             tolerance=options.tolerance,
+            seed=options.seed,
         )
 
     def json(self, execution: Execution, progress: Progress | None = None) -> ResponseBody:
@@ -100,7 +101,7 @@ class _ModelComparison:
         return comparison_picture_bytes(plan, self._service.limits)
 
     def _encoded(self, found: Comparison, kind: str) -> ResponseBody:
-        activations = Activations({}, found.images, found.warnings, timings=found.timings, hit=False)
+        activations = Activations({}, found.images, found.warnings, seed=found.seed, timings=found.timings)
         if kind == "json":
             return ResponseBody([comparison_json(found)], "application/json", found.reference, activations)
         form = picture_format(self._request.headers.get("accept"))

@@ -69,8 +69,14 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
     def query_of(
         self, layers: Sequence[str] = (), methods: Mapping[str, MethodOptions] | None = None
     ) -> Query:
-        """The query for layers and attributions of the images of the request, under its edits. It blocks."""
-        query = Query(model=self.model, sources=self.sources, layers=layers, methods=methods or {})
+        """The query for layers and attributions of the images of the request, under its edits and with its seed. It blocks."""
+        query = Query(
+            model=self.model,
+            sources=self.sources,
+            layers=layers,
+            methods=methods or {},
+            seed=self.options.seed,
+        )
         return with_edits(query, self.options.edit, self.service.images)
 
     async def respond(self) -> Response:

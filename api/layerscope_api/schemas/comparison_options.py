@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from layerscope.comparison import Rule, Tolerance
 from layerscope.errors import OptionInvalid
 from layerscope.execution.comparison_query import MEASURES, Match
-from layerscope_api.schemas.option_types import Selectors, as_list
+from layerscope_api.schemas.option_types import Seed, Selectors, as_list
 from layerscope_api.schemas.options import ImageOptions, LayersOptions
 
 
@@ -59,6 +59,7 @@ class ComparisonOptions(ImageOptions):
     least_agreement: float = Field(
         default=0, ge=0, le=1, description="least share of images that keep their most likely class"
     )
+    seed: Seed = 0
 
     @property
     def tolerance(self) -> Tolerance:

@@ -74,6 +74,7 @@ class ComparisonBody(BaseModel):
     candidate: ModelIdentity
     images: list[str]
     warnings: list[str]
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     verdict: Status | None
     first: str | None = Field(description="the first layer beyond the tolerance")
     origins: list[str] = Field(description="layers that changed although nothing before them did")
@@ -103,4 +104,6 @@ class ImageComparisonBody(BaseModel):
     images: list[str]
     preprocessing: dict[str, Any]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     layers: list[ComparedValues]

@@ -42,5 +42,8 @@ class InspectOptions(PredictionOptions):
     def attribution_options(self) -> dict[str, MethodOptions]:
         """The options of each attribution, by name of its method."""
         methods = [method_of(name) for name in self.methods]
-        target = {"target": self.target}
-        return {each.name: each.options(**target if each.has_target else {}) for each in methods}
+        given = {"target": self.target, "seed": self.seed}
+        return {
+            each.name: each.options(**{n: v for n, v in given.items() if n in each.options.model_fields})
+            for each in methods
+        }

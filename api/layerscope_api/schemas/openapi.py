@@ -61,6 +61,7 @@ _ORIGIN = {
     "X-Model": _header("The model and version that answered, name@version", always=False),
     "X-Model-Digest": _header("The digest of its file", always=False),
     "X-Edits": _header("A digest of the edits, of answers about an edited model", always=False),
+    "X-Seed": _header("The seed, of answers about a model that draws random numbers", always=False),
     "X-Layer": _header("The layer's address, of answers about one layer", always=False),
 }
 _VALUES = {

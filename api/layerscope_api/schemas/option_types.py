@@ -56,6 +56,14 @@ Selectors = Annotated[
     AfterValidator(read_selectors),
     Field(json_schema_extra={"items": {"type": "string", "minLength": 1}, "minItems": 1}),
 ]
+Seed = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=2**32 - 1,
+        description="what random numbers are made of: those that the model draws, if it draws any, and those of methods",
+    ),
+]
 Edits = Annotated[list[str], BeforeValidator(as_list), AfterValidator(_require_edits)]
 Methods = Annotated[list[str], BeforeValidator(as_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_split_numbers)]

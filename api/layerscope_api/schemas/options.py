@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from layerscope.errors import OptionInvalid
 from layerscope.tensors.options import TensorOptions
-from layerscope_api.schemas.option_types import Channels, Edits, Names, Region, Selector, Selectors
+from layerscope_api.schemas.option_types import Channels, Edits, Names, Region, Seed, Selector, Selectors
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -42,6 +42,7 @@ class RunOptions(ImageOptions):
         description="a change inside the model, such as `conv2;channels=3,5-8;set=0`: a selector of layers, then `channels`,"
         " `region`, and `set`, `patch`, or any of `scale`, `add`, `low`, `high`; repeat it for several",
     )
+    seed: Seed = 0
 
 
 class ActivationOptions(RunOptions):

@@ -32,6 +32,7 @@ class ActivationsBody(BaseModel):
     preprocessing: dict[str, Any]
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     layers: list[LayerValues]
 
 
@@ -111,6 +112,7 @@ class PredictionsBody(BaseModel):
     preprocessing: dict[str, Any]
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     outputs: list[OutputPredictions]
 
 
@@ -142,6 +144,7 @@ class StatisticsBody(BaseModel):
     preprocessing: dict[str, Any]
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     layers: list[LayerStatistics]
 
 

@@ -37,6 +37,7 @@ class AtlasBody(BaseModel):
     images: list[str]
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
+    seed: int | None = Field(default=None, description="of a model that draws random numbers")
     width: int = Field(description="of the picture, in pixels")
     height: int
     colormap: str

@@ -47,6 +47,7 @@ def comparison_json(found: Comparison) -> bytes:
             "candidate": identity(found.candidate).model_dump(),
             "images": found.images,
             "warnings": found.warnings,
+            **({} if found.seed is None else {"seed": found.seed}),
             "verdict": found.verdict,
             "first": found.first,
             "origins": found.origins,

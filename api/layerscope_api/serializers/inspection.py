@@ -10,7 +10,7 @@ from layerscope.errors import LayerscopeError
 from layerscope.execution.interface import Attribution, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
-from layerscope.tensors.activations import Activation
+from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.spec import TensorSpec
 from layerscope.tensors.statistics import statistics_of
 from layerscope_api.schemas.inspection_options import InspectOptions
@@ -29,20 +29,23 @@ class Links:
     Args:
         model: the version.
         images: the ids of stored images; None where a link cannot name the inputs, and every link is None.
-        edits: those of the model that the answers are of.
+        found: what the answers are of; its edits and its seed are those of the links.
     """
 
-    def __init__(self, model: ModelDescription, images: Sequence[str] | None, edits: Sequence[str]) -> None:
+    def __init__(self, model: ModelDescription, images: Sequence[str] | None, found: Activations) -> None:
         self._path = f"/v1/models/{model.name}@{model.version}"
         self._images = images
-        self._edits = [("edit", edit) for edit in edits]
+        self._edits = [("edit", edit) for edit in found.edits]
+        self._seed = {"seed": found.seed} if found.seed else {}
 
     def to(self, resource: str, options: Mapping[str, object]) -> str | None:
         """The link to a resource with these options; None without stored images."""
         if self._images is None:
             return None
         named = [("image", image) for image in self._images]
-        return f"{self._path}/{resource}?{urlencode([*named, *self._edits, *options.items()])}"
+        return (
+            f"{self._path}/{resource}?{urlencode([*named, *self._edits, *{**self._seed, **options}.items()])}"
+        )
 
     def to_picture(self, options: FeatureMapOptions) -> str | None:
         """The link to the feature maps, with the options that differ from their defaults."""
@@ -76,7 +79,7 @@ def inspection_json(
         images: the ids of the images for links; None where links cannot name the inputs.
         limits: the limits in force.
     """
-    links, origin = Links(result.model, images, result.activations.edits), result_origin(result)
+    links, origin = Links(result.model, images, result.activations), result_origin(result)
     document = {
         **origin,
         "warnings": [*origin["warnings"], *([_NO_LINKS] if images is None else [])],

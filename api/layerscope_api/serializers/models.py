@@ -52,6 +52,7 @@ def result_origin(result: Result) -> dict[str, Any]:
         "preprocessing": preprocessing_body(result.model),
         "warnings": result.activations.warnings,
         **({"edits": result.activations.edits} if result.activations.edits else {}),
+        **({} if result.activations.seed is None else {"seed": result.activations.seed}),
     }
 
 

@@ -99,4 +99,5 @@ def _size(
         activation_metadata(plan.model, options),
         statistics=options.statistics,
         warnings=plan.model.warnings,
+        seed=options.seed if plan.model.samples else None,
     )

@@ -51,6 +51,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "images": found.images,
         "warnings": found.warnings,
         **({"edits": found.edits} if found.edits else {}),
+        **({} if found.seed is None else {"seed": found.seed}),
         "width": drawn.width,
         "height": drawn.height,
         "colormap": drawn.colormap,

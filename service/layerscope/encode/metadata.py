@@ -39,6 +39,7 @@ def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
         "preprocessing": dict(metadata.preprocessing),
         "warnings": list(activations.warnings),
         **({"edits": list(activations.edits)} if activations.edits else {}),
+        **({} if activations.seed is None else {"seed": activations.seed}),
         **({} if metadata.attribution is None else {"attribution": metadata.attribution}),
         "layers": [_row(activation, metadata) for activation in activations.values()],
     }

@@ -52,6 +52,7 @@ def response_size(
     *,
     statistics: bool = False,
     warnings: tuple[str, ...] = (),
+    seed: int | None = None,
 ) -> ResponseSize:
     """Compute the length of an answer. The format must be able to hold the layers, see `require_fits`; limits are not checked.
 
@@ -63,12 +64,13 @@ def response_size(
         metadata: The metadata of the answer, without statistics.
         statistics: Whether statistics of the layers are sent.
         warnings: The warnings of the model.
+        seed: Of its random numbers, if it draws any.
 
     Raises:
         ChannelNotFound, OptionInvalid: An option does not fit the shape of a layer.
     """
     placeholders = {spec.address: _placeholder(tap, spec, options) for tap, spec in layers}
-    nbytes = _SIZES[form](Activations(placeholders, tuple(images), warnings), metadata)
+    nbytes = _SIZES[form](Activations(placeholders, tuple(images), warnings, seed=seed), metadata)
     depends = statistics or ChannelSelection.parse(options.channels).top is not None
     exact = form == "npy" or (form == "safetensors" and not depends)
     if exact:

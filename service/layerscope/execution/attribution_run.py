@@ -118,14 +118,15 @@ class AttributionRun:
         names = [cache_name(spec, target) + edited for target in targets or [None] * self._query.count]
         keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
         rows = {key: number for number, key in enumerate(keys)}
+
+        def compute(missing: Sequence[Key]) -> list[Array]:
+            return self._compute(found, [rows[key] for key in missing], targets, cancellation, progress)
+
         with timeout_as_deadline():
-            maps, hit = self._cache.get_or_compute(
-                keys,
-                lambda missing: self._compute(
-                    found, [rows[key] for key in missing], targets, cancellation, progress
-                ),
-                self.seconds_left,
-            )
+            if self._query.are_kept(spec.taps):
+                maps, hit = self._cache.get_or_compute(keys, compute, self.seconds_left)
+            else:
+                maps, hit = dict(zip(rows, compute(list(rows)), strict=True)), False
         return Attribution(
             model=self._model.description,
             method=spec.method,
@@ -135,6 +136,7 @@ class AttributionRun:
             maps=np.stack([maps[key] for key in keys]),
             images=found.images,
             edits=found.edits,
+            seed=found.seed,
             timings=found.timings,
             hit=hit and found.hit,
         )

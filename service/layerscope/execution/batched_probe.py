@@ -169,8 +169,8 @@ class BatchedProbe:
         self, number: int, boxes: Sequence[Box], cover: Array, version: Version
     ) -> LocalChanges | None:
         """A way to run only the part of the model that the boxes change; None if there is none with the same values."""
-        if self._query.edits:
-            # A part of an image would get the edits of the whole.
+        if self._query.edits or self._model.description.samples:
+            # A part of an image would get the edits, and the random numbers, of the whole.
             return None
         own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
         sides = max(len(rows) for rows, _ in boxes), max(len(columns) for _, columns in boxes)
@@ -261,6 +261,7 @@ class BatchedProbe:
             "keys": [f"version {next(_version_numbers)}" for _ in inputs[0]],
             "deadline": self._budget.deadline,
             "cancellation": self._budget.cancellation,
+            "seed": self._query.seed,
             "is_exact": False,
         }
 

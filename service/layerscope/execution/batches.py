@@ -71,6 +71,7 @@ class Job:
         cancellation: whether the caller still needs the result.
         edits: changes of values inside the model, by tap, each with one row or a row for each of the job's. Such a job is
             never joined with other jobs.
+        seed: of the random numbers, if the model samples.
         is_exact: whether each row runs by itself, unless the executable is not exact. Any other job is never joined with
             other jobs, so that its values do not depend on what else is running.
         future: gets the result.
@@ -84,6 +85,7 @@ class Job:
     deadline: float
     cancellation: CancellationToken = field(default_factory=CancellationToken)
     edits: Mapping[Tap, Edit] = field(default_factory=dict)
+    seed: int = 0
     is_exact: bool = True
     future: "Future[Outcome]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
@@ -120,8 +122,8 @@ class Batch:
 
     @cached_property
     def signature(self) -> list[object]:
-        """What must be equal for two batches to be joined: the shapes and dtypes of the inputs."""
-        return [(array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs]
+        """What must be equal for two batches to be joined: the seed, and the shapes and dtypes of the inputs."""
+        return [self.seed, *((array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs)]
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -156,6 +158,11 @@ class Batch:
         return self.jobs[0].edits
 
     @property
+    def seed(self) -> int:
+        """The seed of its jobs."""
+        return self.jobs[0].seed
+
+    @property
     def is_exact(self) -> bool:
         """Whether each row runs by itself, unless the executable is not exact."""
         return all(job.is_exact for job in self.jobs)
@@ -175,7 +182,7 @@ class Batch:
 
     def compute(self, inputs: Sequence[Array]) -> list[Array]:
         """The values of all taps for some rows, one array a tap."""
-        return self.executable.run(inputs, self.taps, edits=self.edits, exact=self.is_exact)
+        return self.executable.run(inputs, self.taps, edits=self.edits, seed=self.seed, exact=self.is_exact)
 
     def begin(self) -> list[Job]:
         """The jobs that are still needed."""

@@ -31,6 +31,7 @@ class ComparisonQuery:
         rules: of `match="rules"`, see `layerscope.comparison.Rule`.
         features: what CKA and RSA compare: the `mean` of each channel over its places, or all values (`flat`).
         tolerance: what is no drift.
+        seed: of the random numbers that models draw.
         timeout: the seconds that the caller gives it, if they are fewer than the limits allow.
     """
 
@@ -43,6 +44,7 @@ class ComparisonQuery:
     rules: Sequence[str] = ()
     features: Literal["mean", "flat"] = "mean"
     tolerance: Tolerance = field(default_factory=Tolerance)
+    seed: int = 0
     timeout: float | None = None
 
 
@@ -136,6 +138,7 @@ class Comparison:
         verdict: the worst status of all layers, `drifted` also if layers have no partner or predictions disagree too often;
             None for `best` and `matrix`, which compare layers that need not mean the same.
         warnings: what to know of the figures.
+        seed: of the random numbers that the models drew; None if both draw none.
         timings: where the time went.
     """
 
@@ -155,6 +158,7 @@ class Comparison:
     noise_floor: float = 0.0
     verdict: Status | None = None
     warnings: tuple[str, ...] = ()
+    seed: int | None = None
     timings: Sequence[Timing] = ()
 
     @property

@@ -133,6 +133,7 @@ class ComparisonRun:
             taps=self.plan.fetched[side],
             deadline=self._deadline,
             cancellation=cancellation,
+            seed=self.plan.query.seed,
             is_exact=False,
         )
 
@@ -160,6 +161,7 @@ class ComparisonRun:
             taps=self.plan.fetched[0],
             deadline=self._deadline,
             cancellation=cancellation,
+            seed=self.plan.query.seed,
             is_exact=False,
         )
         try:
@@ -191,6 +193,7 @@ class ComparisonRun:
             noise_floor=max((each.noise_floor for each in layers), default=0.0),
             verdict=_verdict(layers, plan.matching, agreement, plan.query.tolerance.agreement),
             warnings=self._warnings(len(images)),
+            seed=plan.query.seed if reference.samples or candidate.samples else None,
             timings=self._stopwatch.timings,
         )
         return found if not plan.is_all_pairs else _all_pairs(found, plan, self._features)

@@ -83,6 +83,12 @@ class GradientBatch(Batch):
         count = len(self.executable.inputs)
         weights, *values = inputs[count:]
         gradient = self.executable.gradient(
-            inputs[:count], self.derivative, weights, *values, edits=self.edits, exact=self.is_exact
+            inputs[:count],
+            self.derivative,
+            weights,
+            *values,
+            edits=self.edits,
+            seed=self.seed,
+            exact=self.is_exact,
         )
         return [gradient]

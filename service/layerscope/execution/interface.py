@@ -65,6 +65,7 @@ class Query:
         methods: the options of each attribution, by name of its method; see `layerscope.attribution.METHODS`.
         edits: what is changed inside the model; everything in the answer is of the edited model.
         patches: the images whose values edits put in place of others, by the id that the edits name.
+        seed: of the random numbers that the model draws, at least 0. It changes nothing in a model that draws none.
         timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
     """
 
@@ -74,6 +75,7 @@ class Query:
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
     edits: Sequence[EditOptions] = ()
     patches: Mapping[str, Sources] = field(default_factory=dict)
+    seed: int = 0
     timeout: float | None = None
 
 
@@ -91,6 +93,7 @@ class Attribution:
             whole input, whatever their own size. A sum beyond float32 is infinite.
         images: the names of the images.
         edits: those of the model that was explained, as texts.
+        seed: of the random numbers that the model drew; None if it draws none.
         timings: where the time went.
         hit: whether nothing had to run.
     """
@@ -103,6 +106,7 @@ class Attribution:
     maps: np.ndarray[Any, np.dtype[Any]] = field(repr=False)
     images: tuple[str, ...]
     edits: tuple[str, ...]
+    seed: int | None
     timings: Sequence[Timing]
     hit: bool
 
@@ -115,6 +119,7 @@ class Attribution:
             self.images,
             self.model.warnings,
             self.edits,
+            self.seed,
             self.timings,
             self.hit,
         )

@@ -263,6 +263,7 @@ class LocalEngine:
             query.methods,
             QueryEdits(model, query.edits, self.limits),
             {image: rows_of(model.description, each, self.limits) for image, each in query.patches.items()},
+            query.seed,
             query.timeout,
             self.limits,
             self._cache,

@@ -36,6 +36,7 @@ class LocalPreparedQuery:
         methods: the options of each attribution, by name of its method.
         edits: what is changed inside the model.
         patches: the images whose values edits put in place of others, by id.
+        seed: of the random numbers that the model draws, if it draws any.
         timeout: the seconds that the caller gives the query; None for as long as the limits allow.
         limits: the bounds in force.
         cache: where values and maps are kept.
@@ -55,6 +56,7 @@ class LocalPreparedQuery:
         methods: Mapping[str, MethodOptions],
         edits: QueryEdits,
         patches: Mapping[str, list[Row]],
+        seed: int,
         timeout: float | None,
         limits: Limits,
         cache: ActivationCache[Key],
@@ -75,12 +77,13 @@ class LocalPreparedQuery:
         edits.require_patches(patches)
 
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
-            return QueryRun(model, rows, taps, seconds, limits, cache, scheduler, watched)
+            return QueryRun(model, rows, taps, seed, seconds, limits, cache, scheduler, watched)
 
         self._query = QueryRun(
             model,
             rows,
             list(every),
+            seed,
             seconds,
             limits,
             cache,

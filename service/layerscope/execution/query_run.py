@@ -25,7 +25,7 @@ from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
-"""The key of a cached activation: the model's digest, the row (image and preprocessing), and the tap's address with the name of
+"""The key of a cached activation: the model's digest, the row (image, preprocessing and seed), and the tap's address with the name of
 the edits that it depends on."""
 
 
@@ -36,6 +36,7 @@ class QueryRun:
         model: the model that runs.
         rows: the images.
         taps: the taps whose values it needs.
+        seed: of the random numbers that the model draws, if it draws any.
         timeout: the seconds within which the query must be done.
         limits: the bounds in force.
         cache: where values are kept.
@@ -47,6 +48,7 @@ class QueryRun:
 
     Attributes:
         edits: what is changed inside the model.
+        seed: as above; 0 if the model draws no random numbers.
         stopwatch: began with the query; it has the timings.
     """
 
@@ -55,6 +57,7 @@ class QueryRun:
         model: LoadedModel,
         rows: list[Row],
         taps: list[Tap],
+        seed: int,
         timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
@@ -65,6 +68,7 @@ class QueryRun:
         patches: "Mapping[str, QueryRun] | None" = None,
     ) -> None:
         self.edits = QueryEdits(model, (), limits) if edits is None else edits
+        self.seed = seed if model.description.samples else 0
         self._own = own
         self._patches = patches or {}
         self._rows = rows
@@ -102,19 +106,31 @@ class QueryRun:
         Raises:
             DeadlineExceeded: the time is up, or the work was cancelled.
         """
+        kept = [key for key, (_, tap) in self._positions.items() if self.are_kept([tap])]
         with timeout_as_deadline():
             found, hit = self._cache.get_or_compute(
-                list(self._positions),
+                kept,
                 lambda missing: self._compute([self._positions[key] for key in missing], cancellation),
                 self.seconds_left,
             )
+            if len(kept) < len(self._positions):
+                hit = False
+                others = [key for key in self._positions if key not in found]
+                arrays = self._compute([self._positions[key] for key in others], cancellation)
+                found.update(zip(others, arrays, strict=True))
         by_address = {
             tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
             for number, tap in enumerate(self._taps)
         }
         images = tuple(item.id for row in self._rows for item in row)
-        warnings, timings = self._model.description.warnings, self.stopwatch.timings
-        return Activations(by_address, images, warnings, self.edits.texts, timings, hit)
+        described, timings = self._model.description, self.stopwatch.timings
+        seed = self.seed if described.samples else None
+        return Activations(by_address, images, described.warnings, self.edits.texts, seed, timings, hit)
+
+    def are_kept(self, taps: Iterable[Tap]) -> bool:
+        """Whether what is computed from some taps is kept: not if it has other random numbers in each run."""
+        draws_anew = self._model.executable.inspection.draws_anew
+        return not any(draws_anew(tap) for tap in taps)
 
     def sizes(self) -> list[Shape]:
         """The shape of each input, without batch axis. Headers are read only if the model takes inputs of any size."""
@@ -148,8 +164,9 @@ class QueryRun:
 
     @cached_property
     def names(self) -> list[str]:
-        """The name of each row: of its images and their preprocessing."""
-        return ["+".join(item.key for item in row) for row in self._rows]
+        """The name of each row: of its images, their preprocessing, and the seed."""
+        seed = f" seed {self.seed}" if self.seed else ""
+        return ["+".join(item.key for item in row) + seed for row in self._rows]
 
     @cached_property
     def _positions(self) -> dict[Key, tuple[int, Tap]]:
@@ -174,6 +191,7 @@ class QueryRun:
             deadline=self._deadline,
             cancellation=cancellation,
             edits=self.edited(fetched, rows, cancellation),
+            seed=self.seed,
         )
         outcome = self._scheduler.submit(job).result(self.seconds_left())
         for moment in outcome.moments:

@@ -53,6 +53,7 @@ class ModelDescription:
         taps: every value inside it.
         unreachable: paths of layers that run inside a loop or a branch, whose values cannot be fetched.
         opened_with: the package that opened its file, with its version, such as `keras 3.15.1`.
+        samples: whether it draws random numbers that depend on the seed of a request.
         warnings: what was assumed where nothing is declared, and what else may surprise.
         obstacles: what is in the way of attributions.
     """
@@ -70,6 +71,7 @@ class ModelDescription:
     taps: TapIndex
     unreachable: tuple[str, ...]
     opened_with: str
+    samples: bool
     warnings: tuple[str, ...]
     obstacles: Obstacles = field(default_factory=Obstacles)
 
@@ -163,6 +165,7 @@ def assemble(
         taps=taps,
         unreachable=metadata.unreachable,
         opened_with=metadata.opened_with,
+        samples=executable.samples,
         warnings=(*metadata.warnings, *mixing_warnings(metadata.calls), *warnings),
         obstacles=find_obstacles(
             executable.inspection,
@@ -186,7 +189,7 @@ def _examples(
     for shapes in example_shapes(executable.inputs):
         with suppress(InputMismatch):
             if executable.inspection.peak_bytes(taps, shapes) <= _CHECK_BYTES:
-                yield example_inputs(executable.inputs, preprocessing, shapes)
+                yield [*example_inputs(executable.inputs, preprocessing, shapes), *executable.seeds(0, 1)]
 
 
 def _warm_up(manifest: Manifest, taps: TapIndex) -> list[list[Tap]]:

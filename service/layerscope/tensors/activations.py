@@ -208,6 +208,7 @@ class Activations(Mapping[str, Activation]):
         images: The ids of the images, in the order of the batch.
         warnings: Sentences for a person to read.
         edits: The edits of the model that the values are of, as texts; none where the model is as it was loaded.
+        seed: Of the random numbers that the model drew; None if it draws none.
         timings: The time spent in each stage of the request.
         hit: Whether all values came from the cache, so that nothing had to run.
     """
@@ -216,6 +217,7 @@ class Activations(Mapping[str, Activation]):
     images: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
+    seed: int | None = None
     timings: Sequence[Timing] = ()
     hit: bool = False
 

@@ -30,21 +30,32 @@ class AsyncModel:
     """A model of the service, made by `AsyncClient.model`."""
 
     def __init__(
-        self, name: str, transport: AsyncTransport, uploads: Uploads, edits: Sequence[str] = ()
+        self,
+        name: str,
+        transport: AsyncTransport,
+        uploads: Uploads,
+        edits: Sequence[str] = (),
+        seed: int | None = None,
     ) -> None:
         self.name = name
         self.edits = tuple(edits)
+        self.seed = seed
         self._transport = transport
         self._uploads = uploads
-        self._calls = ModelCalls(name, uploads, edits)
+        self._calls = ModelCalls(name, uploads, edits, seed)
 
     def __repr__(self) -> str:
         edits = f" edited by {', '.join(self.edits)}" if self.edits else ""
-        return f"<AsyncModel {self.name}{edits}>"
+        seed = f" with seed {self.seed}" if self.seed is not None else ""
+        return f"<AsyncModel {self.name}{edits}{seed}>"
 
     def edited(self, *edits: str) -> "AsyncModel":
         """See `Model.edited`."""
-        return AsyncModel(self.name, self._transport, self._uploads, (*self.edits, *edits))
+        return AsyncModel(self.name, self._transport, self._uploads, (*self.edits, *edits), self.seed)
+
+    def seeded(self, seed: int) -> "AsyncModel":
+        """See `Model.seeded`."""
+        return AsyncModel(self.name, self._transport, self._uploads, self.edits, seed)
 
     async def describe(self) -> ModelDescription:
         """See `Model.describe`."""

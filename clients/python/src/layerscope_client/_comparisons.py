@@ -28,6 +28,7 @@ class ComparisonOptions(TypedDict, total=False):
         most: Largest relative L2 of a layer that is no drift.
         most_outputs: The same of the model's outputs.
         least_agreement: Least share of images that keep their most likely class.
+        seed: Of the random numbers that the models draw.
     """
 
     layers: str | Sequence[str]
@@ -38,6 +39,7 @@ class ComparisonOptions(TypedDict, total=False):
     most: float
     most_outputs: float
     least_agreement: float
+    seed: int
 
 
 class ComparedLayer(TypedDict):

@@ -33,16 +33,25 @@ class Model:
         OSError, TypeError, ValueError: Calls with images, if an image cannot be read or sent.
     """
 
-    def __init__(self, name: str, transport: Transport, uploads: Uploads, edits: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        uploads: Uploads,
+        edits: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> None:
         self.name = name
         self.edits = tuple(edits)
+        self.seed = seed
         self._transport = transport
         self._uploads = uploads
-        self._calls = ModelCalls(name, uploads, edits)
+        self._calls = ModelCalls(name, uploads, edits, seed)
 
     def __repr__(self) -> str:
         edits = f" edited by {', '.join(self.edits)}" if self.edits else ""
-        return f"<Model {self.name}{edits}>"
+        seed = f" with seed {self.seed}" if self.seed is not None else ""
+        return f"<Model {self.name}{edits}{seed}>"
 
     def edited(self, *edits: str) -> "Model":
         """Return the model with values inside it changed: every call then answers about the edited model.
@@ -53,7 +62,18 @@ class Model:
             *edits: Such as "conv2;channels=3,5-8;set=0": a selector of layers, then `channels`, `region`, and `set`, `patch`, or
                 any of `scale`, `add`, `low` and `high`, separated by semicolons.
         """
-        return Model(self.name, self._transport, self._uploads, (*self.edits, *edits))
+        return Model(self.name, self._transport, self._uploads, (*self.edits, *edits), self.seed)
+
+    def seeded(self, seed: int) -> "Model":
+        """Return the model with a seed for the random numbers that it draws, and for those of SmoothGrad.
+
+        Nothing is sent. The same seed gives the same numbers; without this method, it is 0. Answers of models that draw
+        random numbers name it.
+
+        Args:
+            seed: From 0 to 4294967295.
+        """
+        return Model(self.name, self._transport, self._uploads, self.edits, seed)
 
     def describe(self) -> ModelDescription:
         """Return the inputs, outputs, preprocessing, class names, parameters and memory of the model."""

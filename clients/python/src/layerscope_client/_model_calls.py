@@ -43,12 +43,15 @@ _METHOD_NAME = re.compile(r"[A-Za-z0-9+-]+")
 class ModelCalls:
     """Flows of the calls that concern one model."""
 
-    def __init__(self, name: str, uploads: Uploads, edits: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, uploads: Uploads, edits: Sequence[str] = (), seed: int | None = None
+    ) -> None:
         if _MODEL_NAME.fullmatch(name) is None:
             raise ValueError(f"A model is named as name, name@version or name@label, not {name[:80]!r}.")
         self._path = f"/v1/models/{name}"
         self._uploads = uploads
         self._edits = repeated("edit", edits)
+        self._seed = query({"seed": seed})
 
     def describe(self) -> Flow[ModelDescription]:
         """The description of the model."""
@@ -100,7 +103,7 @@ class ModelCalls:
         """The shapes, bytes and memory that `activations` would have."""
         params = _tensors(layers, options)
         if isinstance(images, int):
-            params += [*query({"batch": images}), *self._edits]
+            params += [*query({"batch": images}), *self._of_run(params)]
             request = Request("GET", f"{self._path}/plan", params)
             return cast("Plan", (yield from fetch_json(request)))
         return cast("Plan", json_object((yield from self._send("plan", images, params))))
@@ -203,8 +206,8 @@ class ModelCalls:
         if image is None:
             request = Request("GET", f"{self._path}/receptive-field", params)
             return cast("ReceptiveField", (yield from fetch_json(request)))
-        # What a unit sees does not depend on values, so that edits change nothing.
-        response = yield from self._send("receptive-field", image, params, is_edited=False)
+        # What a unit sees does not depend on values, so that edits and seeds change nothing.
+        response = yield from self._send("receptive-field", image, params, is_run=False)
         return cast("ReceptiveField", json_object(response))
 
     def _send(
@@ -215,10 +218,10 @@ class ModelCalls:
         method: str = "GET",
         progress: Progress | None = None,
         *,
-        is_edited: bool = True,
+        is_run: bool = True,
     ) -> Flow[httpx2.Response]:
         path = f"{self._path}/{resource}"
-        params = [*params, *self._edits] if is_edited else params
+        params = [*params, *self._of_run(params)] if is_run else params
 
         def streamed(request: Request) -> Request:
             headers = {**request.headers, "Accept": "application/x-ndjson"}
@@ -236,6 +239,11 @@ class ModelCalls:
             case list():
                 files, request = images, _request_by_id(path, params, method)
         return (yield from self._uploads.use(files, lambda ids: streamed(request(ids))))
+
+    def _of_run(self, params: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The edits and the seed of every run. A seed among the options of the call comes first."""
+        is_given = any(name == "seed" for name, _ in params)
+        return [*self._edits, *([] if is_given else self._seed)]
 
 
 def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:

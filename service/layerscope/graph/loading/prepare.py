@@ -13,7 +13,7 @@ from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.data_sizes import require_known_sizes
 from layerscope.graph.loading.serialize import serialize
 from layerscope.graph.prepared.prepared_model import PreparedModel, anonymous_file, read
-from layerscope.graph.rewrites.fixed_noise import noise_warnings, with_fixed_noise
+from layerscope.graph.rewrites.fixed_noise import SEED, is_seeded, noise_warnings, with_fixed_noise
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import Trace, trace
@@ -87,10 +87,11 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
 
 
 def _without_chance(made: Trace) -> Trace:
-    """The same trace, in which the same image always gives the same values, and what a caller must know of that."""
+    """The same trace, in which an image always gives the same values with a seed, and what a caller must know of that."""
     graph_def = with_fixed_noise(made.graph_def)
     tensors = [tap.tensor.name for call in made.calls for tap in call.taps]
-    return replace(made, graph_def=graph_def, warnings=(*made.warnings, *noise_warnings(graph_def, tensors)))
+    warnings = (*made.warnings, *noise_warnings(graph_def, tensors))
+    return replace(made, graph_def=graph_def, seed=SEED if is_seeded(graph_def) else None, warnings=warnings)
 
 
 def _require_undeclared(manifest: Manifest, fields: Iterable[str], why: str) -> None:

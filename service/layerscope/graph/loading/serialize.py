@@ -36,6 +36,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         opened_with=trace.opened_with,
         warnings=trace.warnings,
         batch_size=trace.batch_size,
+        seed=trace.seed,
         weights=weights,
     )
     finish(file, graph.SerializeToString(), metadata)

@@ -66,7 +66,13 @@ class ModelMetadata:
     opened_with: str
     warnings: tuple[str, ...]
     batch_size: int | None
+    seed: str | None
     weights: tuple[Weight, ...]
+
+    @property
+    def fed(self) -> tuple[str, ...]:
+        """The placeholders that every run feeds: those of the inputs, and that of the seed if the model samples."""
+        return self.placeholders if self.seed is None else (*self.placeholders, self.seed)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class Executable:
 
     Attributes:
         inputs: what the model is called with.
+        samples: whether it draws random numbers that depend on a seed.
         is_exact: whether images run one by one, but for runs that need not be exact.
         plans: which plans there are, and how to compile them before a run needs them.
         inspection: shapes, cost estimates and dependencies of the taps.
@@ -73,6 +74,7 @@ class Executable:
         shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         costs = CostModel(prepared.metadata.calls, shapes)
         self.inputs: tuple[Input, ...] = prepared.metadata.inputs
+        self.samples = prepared.metadata.seed is not None
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._batch = FixedBatch(prepared.metadata)
@@ -86,6 +88,7 @@ class Executable:
         feeds: Mapping[Tap, Array] | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> list[Array]:
         """Run the model once.
@@ -95,6 +98,7 @@ class Executable:
             taps: the values to fetch.
             feeds: values to put in place of what the model would compute there, each (batch, *tap shape).
             edits: changes of what is computed there, by tap; see `Edit`. A fetched tap that is edited has its edited values.
+            seed: of the random numbers, at least 0, if the model samples.
             exact: whether this run is exact, if the executable is.
 
         Returns:
@@ -111,6 +115,7 @@ class Executable:
         own = [fitted(each.name, each.shape, each.dtype, a, batch) for each, a in self._paired(inputs)]
         values = [
             *own,
+            *self.seeds(seed, batch),
             *(fitted(tap.address, tap.shape, tap.tensor.dtype, a, batch) for tap, a in feeds.items()),
             *edit_arrays(edits, batch),
         ]
@@ -125,6 +130,7 @@ class Executable:
         values: Array | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> Array:
         """Differentiate one value by another.
@@ -136,6 +142,7 @@ class Executable:
             values: the source's, as `run` returns them, if they are known: what comes before the source is not
                 computed again. Only for a derivative that `is_fed`.
             edits: as for `run`. The gradient is by what the readers of the source get.
+            seed: as for `run`.
             exact: as for `run`.
 
         Returns:
@@ -152,6 +159,7 @@ class Executable:
         if weights is None:
             (shape,) = self.inspection.shapes([target], [array.shape[1:] for array in arrays])
             weights = np.ones((batch, *shape), np.dtype(target.tensor.dtype))
+        arrays.extend(self.seeds(seed, batch))
         if values is not None:
             require_batched([source])
             arrays.append(fitted(source.address, source.shape, source.tensor.dtype, values, batch))
@@ -200,6 +208,10 @@ class Executable:
             return False
         plan = self.plans.find(taps, input_shapes)
         return plan is None or self._invariance.is_invariant(plan, taps, input_shapes)
+
+    def seeds(self, seed: int, batch: int) -> list[Array]:
+        """What plans are fed behind the inputs: the seed for each image, if the model samples."""
+        return [np.full(batch, seed, np.int64)] if self.samples else []
 
     def close(self) -> None:
         """Free all memory. The executable cannot be used afterwards."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from layerscope.errors import InputMismatch
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.gradient_flow import GradientFlow
 from layerscope.graph.analysis.logits import Logits, find_logits
+from layerscope.graph.analysis.random_operations import drawing_anew
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
@@ -81,6 +83,16 @@ class GraphInspection:
     def depends(self, target: Tap, source: Tap) -> bool:
         """Whether the value of `target` is computed from that of `source`."""
         return node_of(source.tensor.name) in self._parts.needed(target.tensor.name)
+
+    def draws_anew(self, tap: Tap) -> bool:
+        """Whether the value of a tap has other random numbers in each run, whatever the seed."""
+        return bool(self._drawing_anew) and not self._drawing_anew.isdisjoint(
+            self._parts.needed(tap.tensor.name)
+        )
+
+    @cached_property
+    def _drawing_anew(self) -> frozenset[str]:
+        return frozenset(drawing_anew(self._parts.nodes.values(), self._parts.functions))
 
     def gradient_obstacle(self, target: Tap, source: Tap) -> str | None:
         """Why `target` cannot be differentiated by `source`, as half a sentence; None if it can."""

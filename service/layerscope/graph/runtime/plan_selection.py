@@ -46,7 +46,7 @@ class PlanSelection:
         plan_bytes: int,
         rewrites: Sequence[Rewrite],
     ) -> None:
-        self._placeholders = prepared.metadata.placeholders
+        self._placeholders = prepared.metadata.fed
         self._taps = {tap.tensor.name: tap for call in prepared.metadata.calls for tap in call.taps}
         self._costs = costs
         self._parts = parts

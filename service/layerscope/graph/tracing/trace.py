@@ -33,7 +33,8 @@ class Trace:
     model's outputs and the taps that hold them; `calls` are in the order in which their values appear;
     `unreachable` are the paths of layers that run inside a loop or a branch, whose values no graph can give; `opened_with`
     is the package, with its version, that opened the file; `warnings` say what was decided where nothing is declared.
-    The graph takes one image, and fills a batch of `batch_size` with copies of it, if that is not None.
+    The graph takes one image, and fills a batch of `batch_size` with copies of it, if that is not None. `seed` is the
+    placeholder for the seed of its random numbers, if it draws any.
     """
 
     graph_def: Any
@@ -46,6 +47,7 @@ class Trace:
     opened_with: str
     warnings: tuple[str, ...] = ()
     batch_size: int | None = None
+    seed: str | None = None
 
 
 @dataclass(frozen=True)
