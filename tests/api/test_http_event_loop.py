@@ -25,10 +25,10 @@ from layerscope_api.context.shared_state import SharedState
 from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.server.app import create_app, local_engine
 
-MOST_SECONDS = 0.1
-"""Of processor time in one callback. A request body of 64 MiB is joined once in the loop, which takes half of it."""
-
 MIB = 1 << 20
+ATTEMPTS = 3
+"""A callback that something else on the machine slowed down is quick in another attempt."""
+
 Sent = tuple[bytes, dict[str, str]]
 Request = tuple[str, str, bytes | None, dict[str, str]]
 """A body with its headers; and with a method and a path before them."""
@@ -62,8 +62,19 @@ def save(model: keras.Model, folder: Path, **declaration: object) -> None:
     (folder / "1" / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
 
 
+def seconds_of_two_copies() -> float:
+    """Processor time that this machine needs to copy the longest body twice. To parse or decode it takes longer."""
+    body = np.ones(64 * MIB, np.uint8)
+    took = []
+    for _ in range(ATTEMPTS):
+        began = time.thread_time()
+        body.tobytes()
+        took.append(time.thread_time() - began)
+    return 2 * min(took)
+
+
 @contextmanager
-def watched_callbacks() -> Iterator[list[tuple[float, str]]]:
+def watched_callbacks(most_seconds: float) -> Iterator[list[tuple[float, str]]]:
     """The callbacks of event loops in other threads that take long: their seconds of processor time, and what they are."""
     slow: list[tuple[float, str]] = []
     run = Handle._run
@@ -73,7 +84,7 @@ def watched_callbacks() -> Iterator[list[tuple[float, str]]]:
         began = time.thread_time()
         run(self)
         taken = time.thread_time() - began
-        if taken > MOST_SECONDS and threading.get_ident() != here:
+        if taken > most_seconds and threading.get_ident() != here:
             slow.append((taken, repr(self)))
 
     Handle._run = timed  # type: ignore[method-assign]
@@ -121,13 +132,17 @@ def require_quick_callbacks(
     gc.freeze()
     try:
         with (
-            watched_callbacks() as slow,
+            watched_callbacks(seconds_of_two_copies()) as slow,
             served(app, settings) as address,
             httpx2.Client(base_url=f"http://{address}", timeout=300) as http,
         ):
             for name, (method, path, body, headers) in sent.items():
-                answer = http.request(method, path, content=body, headers=headers)
-                assert answer.status_code != 500, (name, answer.text)
+                for _ in range(ATTEMPTS):
+                    slow.clear()
+                    answer = http.request(method, path, content=body, headers=headers)
+                    assert answer.status_code != 500, (name, answer.text)
+                    if not slow:
+                        break
                 assert not slow, (name, slow)
     finally:
         gc.unfreeze()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
@@ -13,7 +14,7 @@ from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources,
 from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
 from layerscope_api.requests.json_body import JsonBody
-from layerscope_api.requests.multipart import read_form
+from layerscope_api.requests.multipart import read_form, taken
 from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
 from layerscope_api.schemas.option_types import REPEATABLE
 from layerscope_api.schemas.options import ImageOptions, read_options
@@ -22,6 +23,9 @@ Options = TypeVar("Options", bound=ImageOptions)
 Read = TypeVar("Read")
 
 _NPY_MAGIC = b"\x93NUMPY"
+
+_LONG_BYTES = 1024 * 1024
+"""Python lets other threads run while it joins more than this."""
 
 
 class InPool(Protocol):
@@ -106,12 +110,12 @@ async def read_request(
         return _parse(kind, options, {})
     content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
-        return _parse(kind, options, {ANY_INPUT: [InlineBytes(await request.body())]})
+        return _parse(kind, options, {ANY_INPUT: [InlineBytes(await read_body(request))]})
     if content_type == FORM_TYPE:
         fields, inputs = await _read_form(request, limits)
         return _parse(kind, {**options, **fields}, inputs)
     if content_type == JSON_TYPE:
-        body = await request.body()
+        body = await read_body(request)
         began = time.monotonic()
         fields, inputs = await in_pool(lambda: _read_json(body, limits))
         spent = round(time.monotonic() - began)
@@ -133,7 +137,7 @@ async def read_image(request: Request, limits: Limits) -> bytes:
     """
     content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, ANY_TYPE}:
-        return await request.body()
+        return await read_body(request)
     if content_type != FORM_TYPE:
         raise UnsupportedFormat(
             f"Send an image ({', '.join(IMAGE_TYPES)}) or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
@@ -143,7 +147,15 @@ async def read_image(request: Request, limits: Limits) -> bytes:
         parts = form.multi_items()
         if [name for name, _ in parts] != ["image"] or not isinstance(image := parts[0][1], UploadFile):
             raise InvalidRequest("The form must have one file, named image.")
-        return await image.read()
+        return taken(image)
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the body of a request. A long one is joined in a worker thread, so that the event loop does not wait for it."""
+    chunks = [chunk async for chunk in request.stream()]
+    if sum(map(len, chunks)) < _LONG_BYTES:
+        return b"".join(chunks)
+    return await run_in_threadpool(b"".join, chunks)
 
 
 def content_type_of(request: Request) -> str:
@@ -181,7 +193,7 @@ async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], 
     async with read_form(request, limits.form_parts) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
-                inputs.setdefault(name, []).append(InlineBytes(await value.read()))
+                inputs.setdefault(name, []).append(InlineBytes(taken(value)))
             else:
                 fields.append((name, value))
     return _collect(fields), inputs

@@ -2,13 +2,18 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from layerscope.errors import BodyTooLarge, InvalidRequest, LayerscopeError, TooMany
+
+if TYPE_CHECKING:
+    from io import BytesIO
+    from tempfile import SpooledTemporaryFile
 
 FIELD_BYTES = 1024 * 1024
 """The longest field of a form that is no file."""
@@ -67,6 +72,13 @@ async def read_form(
         yield form
     finally:
         await form.close()
+
+
+def taken(file: UploadFile) -> bytes:
+    """All bytes of a file of a form that is kept in memory; reading would copy them, in the event loop."""
+    # There is no public name for the bytes without a copy.
+    spooled = cast("SpooledTemporaryFile[bytes]", file.file)
+    return cast("BytesIO", spooled._file).getvalue()  # noqa: SLF001
 
 
 async def _counted(request: Request, make_room: Callable[[int], None]) -> AsyncGenerator[bytes, None]:

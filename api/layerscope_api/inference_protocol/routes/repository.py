@@ -10,6 +10,7 @@ from layerscope_api.context.service import ServiceDependency
 from layerscope_api.inference_protocol.models import ProtocolModel, index, protocol_errors
 from layerscope_api.inference_protocol.openapi import parameter
 from layerscope_api.inference_protocol.schemas import RepositoryChange, RepositoryModel
+from layerscope_api.requests.body import read_body
 from layerscope_api.requests.json_body import JsonBody
 from layerscope_api.schemas.openapi import errors
 
@@ -21,7 +22,7 @@ _CHANGE_ERRORS = errors(404, 408, 409, 413, 429, 503)
 @router.post("/index", response_model=list[RepositoryModel], responses=errors(408, 413), dependencies=[INFER])
 async def repository_index(request: Request, service: ServiceDependency) -> object:
     """Every version of every model and its state; with `{"ready": true}` only those that can be asked."""
-    body = await request.body()
+    body = await read_body(request)
     options = await service.request_pool.run(lambda: JsonBody(body, service.limits).document) if body else {}
     return index(service.engine.catalogue(), only_ready=options.get("ready") is True)
 
