@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from explored_models import HOSTILE
-from explored_service import Served, needs_chromium
+from explored_service import needs_chromium
 from PIL import Image
 
 from layerscope.demo import samples
@@ -187,19 +187,6 @@ def test_the_keyboard_is_enough(visit) -> None:
     explorer.page.wait_for_selector("#view-maps", state="visible")
     keys.press("?")
     explorer.page.wait_for_selector("#keys[open]")
-
-
-def test_the_service_stops_and_comes_back(visit, served: Served) -> None:
-    explorer = visit("#model=nested@1&layer=stem", may_fail=True).shows("stem")
-    served.stop()
-    explorer.page.click("#images button >> nth=3")
-    explorer.page.wait_for_selector("#problem", state="visible")
-    assert "check that the service runs" in explorer.text("#problem")
-    served.start()
-    explorer.page.click("#problem button")
-    explorer.page.wait_for_selector("#problem", state="hidden")
-    explorer.until("document.querySelector('#images button:nth-child(4)').ariaPressed === 'true'")
-    explorer.shows("stem")
 
 
 def test_a_nested_model_opens_in_the_graph(visit) -> None:

@@ -72,7 +72,7 @@ async function mapsBeside(explorer) {
 /** @param {Explorer} explorer */
 function optionsOf({ imagePanel, models, state }) {
   const images = [...imagePanel.pictures.values()].filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
-  const others = models.flatMap(({ name, versions }) => versions.filter((each) => each.state === "ready").map(({ version }) => ({ value: `model:${name}@${version}`, text: `${name} ${version}`, group: "another model" })));
+  const others = models.ready.map(({ key, title }) => ({ value: `model:${key}`, text: title, group: "another model" }));
   return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
 }
 

@@ -7,8 +7,10 @@
 import { Client, LayerscopeError } from "./client/layerscope.js";
 import { described, Grid, plain, showScale } from "./grid.js";
 import { ImagePanel } from "./image_panel.js";
+import { handleKey } from "./keyboard.js";
 import { LayerList, shapeOf } from "./layers.js";
 import { paletteNames, takePalettes } from "./maps.js";
+import { ModelMenu } from "./model_menu.js";
 import { readState, Session, VIEWS, writeState } from "./session.js";
 
 /** @typedef {import("./session.js").Layer} Layer */
@@ -18,6 +20,10 @@ import { readState, Session, VIEWS, writeState } from "./session.js";
 /** @typedef {import("./session.js").State} State */
 
 const FIRST_IMAGE = "seven";
+/** Seconds until the service is asked again: how far it has loaded its models, and whether it is back. */
+const [LOADING_PAUSE, LOST_PAUSE] = [1, 2];
+
+const GONE = "The service does not answer. This page goes on by itself as soon as it does.";
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 const find = (id) => /** @type {T} */ (document.getElementById(id));
@@ -34,8 +40,7 @@ export class Explorer {
   session;
   /** @type {Layer[]} */
   layers = [];
-  /** @type {Schemas["ModelRow"][]} */
-  models = [];
+  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "" }));
   /** @type {FeatureMaps | undefined} */
   maps;
   imagePanel = new ImagePanel(this);
@@ -48,6 +53,9 @@ export class Explorer {
   #leave = new AbortController();
   #shown = 0;
   #shownSession = "";
+  #isLost = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /** Read the data in the page, request the models, and show the state of the address. */
   async start() {
@@ -62,7 +70,6 @@ export class Explorer {
       find(id).addEventListener("change", () => this.go({ range: `${inputOf("range-low").value},${inputOf("range-high").value}` }));
     }
     choice("with").addEventListener("change", () => this.go({ with: choice("with").value }));
-    choice("model").addEventListener("change", () => this.go({ model: choice("model").value, layer: "", channel: "" }));
     for (const tab of document.querySelectorAll("[role=tab]")) {
       tab.addEventListener("click", () => this.go({ view: /** @type {HTMLElement} */ (tab).dataset.view }));
     }
@@ -89,18 +96,35 @@ export class Explorer {
     const turn = ++this.#shown;
     this.#leave.abort();
     this.#leave = new AbortController();
+    clearTimeout(this.#timer);
     this.menu.open = false;
     this.setWaiting(true);
     this.state = readState();
     try {
-      if (!this.models.length) await this.#listModels();
       await this.#open(turn);
       if (turn === this.#shown) await this.#showLayer(turn);
-      if (turn === this.#shown) this.showError(null);
+      if (turn === this.#shown) this.#succeed();
     } catch (error) {
       if (turn === this.#shown) this.showError(error);
     }
-    if (turn === this.#shown) this.setWaiting(false);
+  }
+
+  #succeed() {
+    this.setWaiting(false);
+    this.showError(null);
+    if (this.models.areLoading) this.#later(LOADING_PAUSE, () => this.#followLoading());
+  }
+
+  /** List the models again until all are loaded, without a change of what is shown. */
+  async #followLoading() {
+    await this.models.refresh(this.client).catch((error) => this.showError(error));
+    if (this.models.areLoading && !this.#isLost) this.#later(LOADING_PAUSE, () => this.#followLoading());
+  }
+
+  /** Do something later, unless the state changes. @param {number} seconds @param {() => unknown} task */
+  #later(seconds, task) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(task, seconds * 1000);
   }
 
   /** A signal that is aborted when the state changes. */
@@ -113,43 +137,24 @@ export class Explorer {
     document.body.classList.toggle("waiting", isWaiting);
   }
 
-  async #listModels() {
-    this.models = await this.client.models();
-    const ready = this.models.flatMap(({ name, versions }) =>
-      versions.map(({ version, state, reason, opened_with: openedWith }) => {
-        const option = new Option(state === "ready" ? `${name} ${version}` : `${name} ${version} (${state})`, `${name}@${version}`);
-        option.disabled = state !== "ready";
-        option.title = reason ?? `Opened with ${openedWith}`;
-        return option;
-      }),
-    );
-    choice("model").replaceChildren(...ready);
-  }
-
   /** Upload a model and show it. @param {File} file */
   async addModel(file) {
     const name = file.name.toLowerCase().replace(/\.\w+$/, "").replace(/[^a-z0-9._-]+/g, "-");
     const { version } = await this.client.addModel(file, name);
-    this.models = [];
+    await this.models.refresh(this.client);
     return this.go({ model: `${name}@${version}`, layer: "", channel: "" });
   }
 
   /** A session of a model and an image; a model with several inputs gets the image at each of them. @param {string} model @param {string} image */
   sessionFor(model, image) {
-    const [name, version] = model.split("@");
-    const inputs = this.models.find((each) => each.name === name)?.versions.find((each) => String(each.version) === version)?.inputs ?? [];
+    const inputs = this.models.find(model)?.inputs ?? [];
     return new Session(this.client, model, inputs.length > 1 ? Object.fromEntries(inputs.map((input) => [input.name, image])) : image);
   }
 
   /** Open a session of the model and the image of the state. @param {number} turn */
   async #open(turn) {
     const { state } = this;
-    state.model ||= [...choice("model").options].find((option) => !option.disabled)?.value ?? "";
-    if (!state.model) throw new LayerscopeError("no_model", "No model is ready yet. Models that failed say why in the list above.");
-    if (![...choice("model").options].some((option) => option.value === state.model)) {
-      throw new LayerscopeError("model_not_found", `There is no model ${state.model} here. Choose one above.`);
-    }
-    Object.assign(choice("model"), { value: state.model, title: [...choice("model").options].find(({ value }) => value === state.model)?.title ?? "" });
+    await this.#requireModel(state);
     state.image ||= [...this.imagePanel.pictures.values()].find(({ name }) => name === FIRST_IMAGE)?.id ?? "";
     const wanted = `${state.model} ${state.image}`;
     if (wanted === this.#shownSession) return;
@@ -165,6 +170,19 @@ export class Explorer {
     this.list.show(session, layers, unreachable);
     this.#shownSession = wanted;
     this.imagePanel.showPredictions(session).catch((error) => this.session === session && this.showError(error));
+  }
+
+  /** Choose a model that is ready, unless the state names one. @param {State} state @throws {LayerscopeError} It is not ready. */
+  async #requireModel(state) {
+    const { models } = this;
+    state.model ||= models.ready[0]?.key ?? "";
+    if (this.#isLost || models.areLoading || models.find(state.model)?.state !== "ready") await models.refresh(this.client);
+    state.model ||= models.ready[0]?.key ?? "";
+    models.select(state.model);
+    const version = models.find(state.model);
+    if (version?.state === "ready") return;
+    const isComing = version ? version.state === "loading" : !state.model && (models.areLoading || !models.versions.length);
+    throw new LayerscopeError(isComing ? "model_loading" : "model_not_ready", isComing ? models.progress(state.model) : models.obstacle(state.model));
   }
 
   /** The current view. */
@@ -248,17 +266,22 @@ export class Explorer {
     return use(await import(`./${name}.js`));
   }
 
-  /** Show an error, or remove it (null). @param {unknown} error */
+  /** Show an error, or remove it (null). What will be over by itself is tried again. @param {unknown} error */
   showError(error) {
-    const box = find("problem");
-    box.hidden = !error;
+    const code = error instanceof LayerscopeError ? error.code : "";
+    const isLoading = code === "model_loading";
+    this.#isLost = code === "connection_failed";
+    find("notice").hidden = !isLoading;
+    find("problem").hidden = !error || isLoading;
     if (!error) return;
     if (error instanceof LayerscopeError && error.status === 401) {
-      box.hidden = true;
+      find("problem").hidden = true;
       return /** @type {HTMLDialogElement} */ (document.getElementById("door")).showModal();
     }
-    /** @type {HTMLElement} */ (box.firstElementChild).textContent = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof LayerscopeError)) console.error(error);
+    const message = error instanceof Error ? error.message : String(error);
+    /** @type {HTMLElement} */ (find(isLoading ? "notice" : "problem").firstElementChild).textContent = this.#isLost ? GONE : message;
+    if (isLoading || this.#isLost) this.#later(isLoading ? LOADING_PAUSE : LOST_PAUSE, () => this.show());
+    if (!code) console.error(error);
   }
 
   /** Send requests with another API key from now on. @param {string} key */
@@ -297,40 +320,6 @@ function showMaps(explorer, maps) {
   explorer.grid.show(maps, coloring, state.order === "activity" ? "activity" : "number", Number(state.size) || "auto");
   showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
   explorer.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map: its values, and the part of the image that they see.");
-}
-
-/** React to a key, unless the user is typing text. @param {Explorer} explorer @param {KeyboardEvent} event */
-function handleKey(explorer, event) {
-  const target = /** @type {HTMLElement} */ (event.target);
-  const isWriting = target.matches("input, select, textarea, dialog *");
-  if (event.key === "Escape" && explorer.menu.open) return void (explorer.menu.open = false);
-  if (event.key === "Escape" && explorer.state.channel && !isWriting) return explorer.closeChannel();
-  if (isWriting || event.ctrlKey || event.metaKey || event.altKey) return;
-  /** @type {Record<string, () => unknown>} */
-  const actions = {
-    u: () => stepLayer(explorer, -1),
-    o: () => stepLayer(explorer, 1),
-    e: () => explorer.imagePanel.step(1),
-    w: () => explorer.imagePanel.step(-1),
-    "/": () => find("find").focus(),
-    "?": () => find("help").click(),
-  };
-  VIEWS.forEach((view, place) => (actions[place + 1] = () => explorer.go({ view })));
-  const tabs = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 });
-  if (target.matches("[role=tab]") && event.key in tabs) {
-    const view = VIEWS[(VIEWS.indexOf(explorer.state.view) + tabs[event.key] + VIEWS.length) % VIEWS.length];
-    actions[event.key] = () => (find(`tab-${view}`).focus(), explorer.go({ view }));
-  }
-  if (!actions[event.key]) return;
-  event.preventDefault();
-  actions[event.key]();
-}
-
-/** Show the layer that is `by` places further in the list. @param {Explorer} explorer @param {number} by */
-function stepLayer(explorer, by) {
-  const place = explorer.layers.findIndex(({ address }) => address === explorer.state.layer) + by;
-  const layer = explorer.layers[Math.max(0, Math.min(explorer.layers.length - 1, place))];
-  return explorer.go({ layer: layer.address, channel: "" });
 }
 
 /** @param {string | null} key */

@@ -1,0 +1,70 @@
+/**
+ * The models of the service, in every state: loaded, still loading, or failed with a reason.
+ *
+ * @module
+ */
+
+import { fill } from "./elements.js";
+
+/** @typedef {import("./session.js").Schemas} Schemas */
+/** @typedef {Schemas["VersionBody"] & {key: string, title: string}} Version - One version; `key` is `name@version`. */
+
+/** The menu of models. */
+export class ModelMenu {
+  /** Every version, in the order of the service. @type {Version[]} */
+  versions = [];
+  #select = /** @type {HTMLSelectElement} */ (document.getElementById("model"));
+
+  /** @param {(key: string) => void} choose - Called with the model that a person chooses. */
+  constructor(choose) {
+    this.#select.addEventListener("change", () => choose(this.#select.value));
+  }
+
+  /** Whether some are still loading, as far as is known. */
+  get areLoading() {
+    return this.versions.some(({ state }) => state === "loading");
+  }
+
+  /** The versions that can be looked at. */
+  get ready() {
+    return this.versions.filter(({ state }) => state === "ready");
+  }
+
+  /** @param {string} key */
+  find(key) {
+    return this.versions.find((version) => version.key === key);
+  }
+
+  /** Request the list of models. @param {import("./client/layerscope.js").Client} client */
+  async refresh(client) {
+    const rows = await client.models();
+    this.versions = rows.flatMap(({ name, versions }) =>
+      versions.map((version) => ({ ...version, key: `${name}@${version.version}`, title: `${name} ${version.version}` })),
+    );
+    const options = this.versions.map(({ key, title, state }) => ({ value: key, text: state === "ready" ? title : `${title} (${state})` }));
+    fill(this.#select, options, this.#select.value);
+  }
+
+  /** Mark the model that is shown, or waited for. @param {string} key */
+  select(key) {
+    this.#select.value = key;
+    this.#select.title = this.find(key)?.opened_with ? `Opened with ${this.find(key)?.opened_with}` : "";
+  }
+
+  /** How far the service is, while a model is loading. @param {string} key */
+  progress(key) {
+    const total = this.versions.length;
+    const done = this.versions.filter(({ state }) => state !== "loading").length;
+    const next = this.find(key) ?? this.versions.find(({ state }) => state === "loading");
+    return next ? `Loading ${next.title}, ${Math.min(done + 1, total)} of ${total}` : "The service has no models yet.";
+  }
+
+  /** Why a model cannot be looked at, and none is loading. @param {string} key - Empty for any model. @returns {string} */
+  obstacle(key) {
+    const version = this.find(key);
+    if (version) return `${version.title} ${version.state === "failed" ? "could not be loaded" : "is not loaded"}${version.reason ? `: ${version.reason}` : "."}`;
+    if (key) return `There is no model ${key} here. Choose one above.`;
+    const failed = this.versions.find(({ state }) => state === "failed");
+    return failed ? `No model could be loaded. ${this.obstacle(failed.key)}` : "No model is loaded.";
+  }
+}
