@@ -64,7 +64,7 @@ def test_the_first_minute(visit) -> None:
     assert page.locator("#layers li").count() == 9
     explorer.until("[...document.querySelectorAll('.thumbnail')].every(({ width }) => width > 1)")
     explorer.requests = [each for each in explorer.requests if each[1] != "/"]
-    assert len(explorer.requests) <= 16
+    assert len(explorer.requests) <= 22
     assert len(explorer.requests_for("/activations")) == 1
     page.hover("#maps [role=gridcell]:nth-child(3)")
     assert re.match(r"channel 2 · row \d+, column \d+: [\d.e-]+ \(0 to", explorer.text("#readout"))
@@ -252,9 +252,10 @@ def test_statistics_and_heat_maps(visit) -> None:
     page.click("#tab-heat")
     explorer.until("document.querySelectorAll('.heat-maps img').length === 3")
     assert page.locator(".heat-maps b").all_inner_texts()[0] == "7"
-    page.select_option("#view-heat select >> nth=1", label="2")
+    page.fill("[name=Class]", "2")
+    page.keyboard.press("Enter")
     explorer.until("document.querySelectorAll('.heat-maps img').length === 1")
-    page.select_option("#view-heat select >> nth=0", value="occlusion")
+    page.select_option("[name=Method]", value="occlusion")
     page.wait_for_selector(".heat-maps img[alt='Occlusion of 2']")
     assert "method=occlusion" in page.url
 

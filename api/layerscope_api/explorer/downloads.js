@@ -57,8 +57,8 @@ const OFFERED = {
     return { offers, request: { resource: "statistics", python: "statistics", javascript: "statistics", options } };
   },
   heat: async ({ state, imagePanel }, session) => {
-    const { questions } = await import("./heat.js");
-    const drawn = /** @type {const} */ ({ on: "original", scale: imagePanel.enlargement });
+    const { questions, look } = (await import("./heat.js")).shown;
+    const drawn = /** @type {const} */ ({ ...look, on: "original", scale: imagePanel.enlargement });
     const offers = questions.flatMap((question) => {
       const name = nameOf(session.model.name, question.method, question.target ?? "");
       const of = question.target ? ` of class ${question.target}` : "";

@@ -48,7 +48,17 @@ export function choiceOf(label, options, value, changed) {
   const select = element("select", { name: label });
   fill(select, options, value);
   select.addEventListener("change", () => changed(select.value));
-  return element("label", { class: "field" }, element("span", { class: "label" }, label), " ", select);
+  return fieldOf(label, select);
+}
+
+/** A control with its label. @param {string} label @param {HTMLElement} control */
+export function fieldOf(label, control) {
+  return element("label", { class: "field" }, element("span", { class: "label" }, label), " ", control);
+}
+
+/** A text of the service in which names stand between backticks. @param {string} text */
+export function coded(text) {
+  return text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
 }
 
 /** Replace the options of a `<select>`. @param {HTMLSelectElement} select @param {readonly Option[]} options @param {string} chosen */

@@ -42,5 +42,5 @@ export function handleKey(explorer, event) {
 function stepLayer(explorer, by) {
   const place = explorer.layers.findIndex(({ address }) => address === explorer.state.layer) + by;
   const layer = explorer.layers[Math.max(0, Math.min(explorer.layers.length - 1, place))];
-  return explorer.go({ layer: layer.address, channel: "" });
+  return explorer.choose(layer.address);
 }

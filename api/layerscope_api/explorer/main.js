@@ -44,7 +44,7 @@ export class Explorer {
   /** @type {FeatureMaps | undefined} */
   maps;
   imagePanel = new ImagePanel(this);
-  list = new LayerList((address) => this.go({ layer: address, channel: "" }));
+  list = new LayerList((address) => this.choose(address));
   grid = new Grid(find("maps-scroll"), /** @type {HTMLCanvasElement} */ (document.getElementById("maps-canvas")), find("maps"), {
     open: (tile) => this.maps && !this.maps.isVector && !this.maps.isMatrix && this.go({ channel: String(this.maps.channelOf(tile)) }),
     hover: (unit) => this.#hovered(unit),
@@ -89,6 +89,11 @@ export class Explorer {
   go(change) {
     writeState(this.state, change);
     return this.show();
+  }
+
+  /** Show another layer; heat maps then explain this one. @param {string} address */
+  choose(address) {
+    return this.go({ layer: address, channel: "", ...(this.view === "heat" && { at: "layer" }) });
   }
 
   /** Show the state of the address. A later call makes an earlier one stop at its next step (`turn`). */

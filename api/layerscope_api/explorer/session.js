@@ -12,11 +12,12 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {import("./client/layerscope.js").Schemas} Schemas */
 /** @typedef {Schemas["LayerRow"]} Layer */
 /** @typedef {typeof DEFAULTS} State */
+/** @typedef {{method: string, layer?: string, target?: string, output?: string}} Question - What a heat map explains: a method, and its options. */
 
 export const VIEWS = ["maps", "statistics", "heat", "compare", "graph"];
-const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best" };
+const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best", options: "", at: "", opacity: "0.5", shared: "", clip: "" };
 /** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
-const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target"]);
+const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target", "options", "at"]);
 /** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */
 const FETCHED_WHOLE = 1 << 18;
 /** Most values of one layer; of larger ones only every n-th pixel is fetched. */
@@ -80,6 +81,22 @@ export class Session {
   /** @returns {Promise<Schemas["PredictionsBody"]>} */
   predictions() {
     return this.#once("predictions", () => this.model.predictions(this.image, { top: BEST_CLASSES, signal: this.#signal }));
+  }
+
+  /** What the model is: its inputs, outputs and classes. @returns {Promise<Schemas["ModelBody"]>} */
+  description() {
+    return this.#once("description", () => this.model.describe({ signal: this.#signal }));
+  }
+
+  /**
+   * What a heat map explains, once it is computed. The service keeps it, so that its pictures need no other run.
+   *
+   * @param {Question} question
+   * @param {AbortSignal} signal - Ends the computation.
+   * @param {(done: number, total: number) => void} onProgress
+   */
+  attribution(question, signal, onProgress) {
+    return this.#once(`attribution ${JSON.stringify(question)}`, () => this.model.attribution(this.image, { ...question, values: false, signal, onProgress }));
   }
 
   /** Statistics of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */
