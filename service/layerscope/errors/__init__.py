@@ -62,15 +62,17 @@ tells two codes of a branch apart.
     │   ├── MemoryBusy             memory_busy
     │   ├── SourceUnreachable      source_unreachable
     │   ├── LoaderFailed           loader_failed
+    │   ├── RunFailed              run_failed
     │   └── Draining               draining
     ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
+    │   └── RunCutOff              run_cut_off
     └── StorageFull            storage_full
 
 Anything else that escapes is a bug.
 """
 
-from layerscope.errors.base import LayerscopeError
+from layerscope.errors.base import LayerscopeError, error_with_code
 from layerscope.errors.capacity import (
     DeadlineExceeded,
     Draining,
@@ -80,6 +82,8 @@ from layerscope.errors.capacity import (
     Overloaded,
     QueueFull,
     QuotaExceeded,
+    RunCutOff,
+    RunFailed,
     SlowSender,
     SourceUnreachable,
     StorageFull,
@@ -177,6 +181,8 @@ __all__ = [
     "Overloaded",
     "QueueFull",
     "QuotaExceeded",
+    "RunCutOff",
+    "RunFailed",
     "ScopeMissing",
     "SlowSender",
     "SourceUnreachable",
@@ -191,5 +197,6 @@ __all__ = [
     "WeightsExternalReference",
     "WeightsMalformed",
     "WeightsShapeMismatch",
+    "error_with_code",
     "model_refusal",
 ]

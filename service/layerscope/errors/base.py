@@ -1,5 +1,6 @@
 """The root of every error."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -21,3 +22,19 @@ class LayerscopeError(Exception):
 
     def __hash__(self) -> int:
         return hash((type(self), self.message))
+
+
+def error_with_code(code: str, message: str, details: dict[str, object]) -> LayerscopeError:
+    """The error that another process reported as a code.
+
+    Raises:
+        LookupError: there is no such code.
+    """
+    kinds = {kind.code: kind for kind in _kinds(LayerscopeError) if "code" in vars(kind)}
+    return kinds[code](message, **details)
+
+
+def _kinds(kind: type[LayerscopeError]) -> Iterator[type[LayerscopeError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)

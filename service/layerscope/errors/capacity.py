@@ -47,6 +47,12 @@ class LoaderFailed(Unavailable):
     code = "loader_failed"
 
 
+class RunFailed(Unavailable):
+    """The process that ran the model did not survive the run: it crashed, or was killed for its memory."""
+
+    code = "run_failed"
+
+
 class Draining(Unavailable):
     """The service is ending, and the request did not finish in the time that was left."""
 
@@ -63,6 +69,12 @@ class DeadlineExceeded(LayerscopeError):
     """The request could not be answered in its time."""
 
     code = "deadline_exceeded"
+
+
+class RunCutOff(DeadlineExceeded):
+    """The run of the model took far longer than was estimated, and was ended."""
+
+    code = "run_cut_off"
 
 
 class StorageFull(LayerscopeError):

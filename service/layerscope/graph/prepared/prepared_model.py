@@ -12,6 +12,7 @@ import mmap
 import os
 import struct
 import tempfile
+import weakref
 from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
@@ -86,11 +87,19 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A model that can be served: its metadata, its serialized GraphDef, and the memory that its weights are in."""
+    """A model that can be served.
+
+    Attributes:
+        metadata: everything but graph and weights.
+        graph: a serialized GraphDef.
+        memory: what its weights are in.
+        descriptor: of its file, which another process can `read`, too. It is open for as long as there is the memory.
+    """
 
     metadata: ModelMetadata
     graph: bytes
     memory: Any
+    descriptor: int
 
     def values(self, weight: Weight) -> Array:
         """The values of a weight, in place. The array keeps the memory of all weights alive."""
@@ -126,8 +135,12 @@ def refuse(file: BinaryIO, refusal: Refusal) -> None:
     finish(file, b"", refusal)
 
 
-def read(file: BinaryIO) -> PreparedModel:
-    """Read a prepared model. The file is cut down to the weights, and may be closed afterwards.
+def read(file: BinaryIO, *, is_writable: bool = True) -> PreparedModel:
+    """Read a prepared model. All processes that read a file share the memory of its weights.
+
+    Args:
+        file: may be closed afterwards, and must not change.
+        is_writable: whether the system lets this process write to the weights. One that does nevertheless is ended.
 
     Raises:
         ModelRefused: the file holds a refusal, or was never finished.
@@ -142,11 +155,14 @@ def read(file: BinaryIO) -> PreparedModel:
     record = _RECORD.validate_json(file.read(end - record_at))
     if isinstance(record, Refusal):
         raise model_refusal(record.code, record.message, record.details)
-    file.truncate(graph_at)
-    return PreparedModel(record, graph, _mapped(file, graph_at))
+    memory, descriptor = _mapped(file, graph_at, is_writable), os.dup(file.fileno())
+    # Not at the end of the process, which closes it: by then, the number may mean another file.
+    weakref.finalize(memory, os.close, descriptor).atexit = False
+    return PreparedModel(record, graph, memory, descriptor)
 
 
-def _mapped(file: BinaryIO, size: int) -> mmap.mmap:
+def _mapped(file: BinaryIO, size: int, is_writable: bool) -> mmap.mmap:
     """A shared mapping: populating a private writable one would copy all of it."""
-    populate = getattr(mmap, "MAP_POPULATE", 0)
-    return mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | populate)
+    flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+    access = mmap.PROT_READ | (mmap.PROT_WRITE if is_writable else 0)
+    return mmap.mmap(file.fileno(), size, flags=flags, prot=access)

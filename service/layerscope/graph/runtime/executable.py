@@ -1,12 +1,12 @@
 """Executable: a traced model that runs. Its taps are fetched, fed and differentiated by, through compiled plans."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from layerscope.errors import InputMismatch, MemoryBusy
+from layerscope.errors import InputMismatch, MemoryBusy, ModelNotLoaded
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts
@@ -73,6 +73,8 @@ class Executable:
         parts = GraphParts(prepared.graph)
         shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
         costs = CostModel(prepared.metadata.calls, shapes)
+        self._prepared: PreparedModel | None = prepared
+        self._closing: list[Callable[[], None]] = []
         self.inputs: tuple[Input, ...] = prepared.metadata.inputs
         self.samples = prepared.metadata.seed is not None
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
@@ -80,6 +82,21 @@ class Executable:
         self._batch = FixedBatch(prepared.metadata)
         self._invariance = BatchInvariance(self._run_plan)
         self.is_exact = exact or self._batch.is_fixed
+
+    @property
+    def prepared(self) -> PreparedModel:
+        """The model.
+
+        Raises:
+            ModelNotLoaded: the executable is closed.
+        """
+        if self._prepared is None:
+            raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
+        return self._prepared
+
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        """Have a function called when the executable is closed. It must return at once."""
+        self._closing.append(callback)
 
     def run(
         self,
@@ -215,7 +232,10 @@ class Executable:
 
     def close(self) -> None:
         """Free all memory. The executable cannot be used afterwards."""
+        self._prepared = None
         self.plans.close()
+        for callback in self._closing:
+            callback()
 
     def _is_alone(self, exact: bool) -> bool:
         """Whether each image of a run must run alone."""

@@ -1,0 +1,1 @@
+"""Runs of models in a process of its own, which can be ended whatever they do."""
