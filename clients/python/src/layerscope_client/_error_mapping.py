@@ -50,8 +50,10 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "memory_busy": errors.MemoryBusy,
     "source_unreachable": errors.SourceUnreachable,
     "loader_failed": errors.LoaderFailed,
+    "run_failed": errors.RunFailed,
     "model_loading": errors.ModelLoading,
     "deadline_exceeded": errors.DeadlineExceeded,
+    "run_cut_off": errors.RunCutOff,
     "storage_full": errors.StorageFull,
 }
 

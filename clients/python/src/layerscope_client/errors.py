@@ -21,8 +21,8 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
     ├── ServiceFault           500: a bug of the service; report it with the request id
     ├── Unavailable            503, also after the retries: ModelLoading, MemoryBusy, SourceUnreachable, LoaderFailed,
-    │                          Draining
-    ├── DeadlineExceeded       504
+    │                          RunFailed, Draining
+    ├── DeadlineExceeded       504: RunCutOff
     └── StorageFull            507
 
 The code of a class is its name in snake case, such as `layer_not_found` for `LayerNotFound`.
@@ -281,12 +281,20 @@ class LoaderFailed(Unavailable):
     """The process that opens models ended, or was stopped, before the model was open."""
 
 
+class RunFailed(Unavailable):
+    """The process that ran the model did not survive the run: it crashed, or was killed for its memory."""
+
+
 class Draining(Unavailable):
     """The service was shut down before the request was finished."""
 
 
 class DeadlineExceeded(LayerscopeError):
     """The request was not answered before its deadline."""
+
+
+class RunCutOff(DeadlineExceeded):
+    """The run of the model took far longer than was estimated, and was ended."""
 
 
 class StorageFull(LayerscopeError):
