@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 from httpx2 import Response
+from keras import layers
 from requests_made import PNG, SEVEN
 from starlette.testclient import TestClient
 
@@ -154,16 +156,22 @@ class Moving(LocalEngine):
             yield prepared
 
 
-def test_the_tag_is_that_of_the_version_that_answered(tmp_path: Path) -> None:
-    """Between the look at the tag and the run, a newer version takes over the plain name."""
+@pytest.mark.parametrize("resource", ["predictions", "overlay.png", "attributions/gradcam.png"])
+def test_the_answer_is_of_one_version_and_so_is_its_tag(tmp_path: Path, resource: str) -> None:
+    """Between the look at the tag and the run, a newer version of another size takes over the plain name."""
     shutil.copytree(demo.MODELS / "digits" / "1", tmp_path / "digits" / "1")
-    shutil.copytree(demo.MODELS / "digits" / "1", tmp_path / "digits" / "2")
+    start = keras.Input((8, 8, 1))
+    pool = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="conv1")(start))
+    (tmp_path / "digits" / "2").mkdir()
+    keras.Model(start, layers.Dense(2)(pool)).save(tmp_path / "digits" / "2" / "model.keras")
+    options = {"predictions": {}, "overlay.png": {"layer": "conv1", "on": "input"}}
     engine = Moving(tmp_path, control=Control(mode="explicit", start=("digits@1",)))
     with served(engine) as http:
         image = http.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
 
         def answer() -> Response:
-            return http.get("/v1/models/digits/predictions", params={"image": image})
+            params = {"image": image, **options.get(resource, {"on": "input"})}
+            return http.get(f"/v1/models/digits/{resource}", params=params)
 
         first = answer()
         engine.before = lambda: engine.models.load("digits@2")
@@ -174,5 +182,5 @@ def test_the_tag_is_that_of_the_version_that_answered(tmp_path: Path) -> None:
         "digits@2",
         "digits@2",
     ]
-    assert during.content == after.content
+    assert first.content != during.content == after.content
     assert first.headers["etag"] != during.headers["etag"] == after.headers["etag"]

@@ -99,6 +99,20 @@ def test_every_method_is_what_its_own_route_answers(service: TestClient, engine:
     assert engine.runs == runs
 
 
+def test_a_score_is_that_of_all_methods_that_have_one(service: TestClient) -> None:
+    rows = inspect(service, layers="conv1", methods="gradcam,occlusion", score="log_probability")[
+        "attributions"
+    ]
+
+    for row, score in zip(rows, ("log_probability", None), strict=True):
+        asked = {"image": SEVEN_ID, **({"score": score} if score else {})}
+        own = service.get(f"/v1/models/digits/attributions/{row['method']}", params=asked).json()
+        assert row["attribution"] == own["attribution"]
+        assert row["attribution"]["options"].get("score") == score
+        assert service.get(row["values"]).json() == own
+    assert [row["attribution"]["targets"][0]["score"] for row in rows] == ["log", "output"]
+
+
 def test_the_heat_maps_of_a_batch_have_values_and_no_picture(service: TestClient) -> None:
     files = [("image", samples()[name].read_bytes()) for name in ("seven", "three")]
     (row,) = service.post(URL, files=files, data={"methods": "gradcam"}).json()["attributions"]

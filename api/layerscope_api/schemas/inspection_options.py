@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from layerscope.attribution import MethodOptions, method_of
-from layerscope.attribution.method import ARGMAX, TargetName
+from layerscope.attribution.method import ARGMAX, Score, TargetName
 from layerscope_api.schemas.option_types import Channels, Methods, Selectors
 from layerscope_api.schemas.options import PredictionOptions
 from layerscope_api.schemas.picture_options import FeatureMapOptions
@@ -30,6 +30,10 @@ class InspectOptions(PredictionOptions):
         max_length=200,
         description="what heat maps explain: a class by number or name, or `argmax`, the likeliest one",
     )
+    score: Score | None = Field(
+        default=None,
+        description="what heat maps take gradients of, for methods that take any; left out, the logit where the graph shows it",
+    )
     colormap: str | None = Field(default=None, description="of the pictures: a name of /v1/colormaps")
     scale: int = Field(default=1, ge=1, description="integer enlargement of the pictures")
 
@@ -42,7 +46,7 @@ class InspectOptions(PredictionOptions):
     def attribution_options(self) -> dict[str, MethodOptions]:
         """The options of each attribution, by name of its method."""
         methods = [method_of(name) for name in self.methods]
-        given = {"target": self.target, "seed": self.seed}
+        given = {"target": self.target, "score": self.score, "seed": self.seed}
         return {
             each.name: each.options(**{n: v for n, v in given.items() if n in each.options.model_fields})
             for each in methods

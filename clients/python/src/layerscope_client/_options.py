@@ -69,6 +69,7 @@ class InspectOptions(TypedDict, total=False):
         scale: Pixels per value in each direction.
         methods: The attribution methods of the heat maps.
         target: The explained class, by number or name, or "argmax" for the class with the highest value.
+        score: What heat maps take gradients of; left out, the logit where the model shows it.
     """
 
     statistics: Literal["none", "layer", "channel"]
@@ -77,6 +78,7 @@ class InspectOptions(TypedDict, total=False):
     scale: int
     methods: str | Sequence[str]
     target: int | str
+    score: Literal["logit", "log_probability", "probability"]
 
 
 class OverlayOptions(TypedDict, total=False):
