@@ -53,9 +53,11 @@ def engine_memory(app: FastAPI) -> WorkingMemory:
 
 
 @contextmanager
-def large_answer(**limits: int) -> Iterator[tuple[socket.socket, FastAPI]]:
+def large_answer(
+    keys: Path | None = None, token: str = "", **limits: int
+) -> Iterator[tuple[socket.socket, FastAPI]]:
     """A connection on which an answer of several megabytes is asked for, with small buffers on the way."""
-    settings = Settings(models=None, limits=Limits(activation_cache_bytes=1, **limits))
+    settings = Settings(models=None, api_keys=keys, limits=Limits(activation_cache_bytes=1, **limits))
     app = create_app(settings)
     body = io.BytesIO()
     np.save(body, np.random.default_rng(0).random((64, 28, 28, 1), np.float32))
@@ -63,6 +65,7 @@ def large_answer(**limits: int) -> Iterator[tuple[socket.socket, FastAPI]]:
     head = (
         f"POST {ACTIVATIONS}?layers=all&format=safetensors&preprocess=false HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     )
+    head += f"Authorization: Bearer {token}\r\n" if token else ""
     head += f"Content-Type: application/x-npy\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
     with served(app, settings) as address, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -183,6 +186,23 @@ def test_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -> No
         )
         eventually(lambda: code(tokens[0]) == "429 quota_exceeded")
         assert code(tokens[1]).startswith("415")
+
+
+def test_answers_of_one_key_that_nobody_takes_leave_room_for_those_of_another(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    tokens = [KeyFile(keys).create(name, [KeyScope.INFER])[1] for name in ("first", "second")]
+    limits = {"working_bytes": 200 * MB, "key_percent": 1, "deadline_milliseconds": 2_000}
+    with large_answer(keys, tokens[0], **limits) as (connection, app):
+        eventually(lambda: app.state.service.engine.runs > 0 and 2 * MB < engine_memory(app).taken < 10 * MB)
+        host, port = connection.getpeername()
+        http = httpx2.Client(base_url=f"http://{host}:{port}", headers=PNG, timeout=60)
+        answers = [
+            http.post(PREDICTIONS, content=SEVEN, headers={"Authorization": f"Bearer {token}"})
+            for token in tokens
+        ]
+        assert [each.status_code for each in answers] == [429, 200]
+        refused = answers[0].json()
+        assert (refused["code"], refused["details"]["limit"]) == ("quota_exceeded", 2 * MB)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Service:
 
         Raises:
             AnswerTooLarge: there is not so much.
-            MemoryBusy: other requests have it, and went on for too long.
+            MemoryBusy, QuotaExceeded: other requests, or those of the same key, have it, and went on for too long.
             LayerscopeError: the image's header cannot be read.
         """
         size = decoding_bytes(ImageSource(data), self.limits)

@@ -14,7 +14,7 @@ class QueueFull(Overloaded):
 
 
 class QuotaExceeded(Overloaded):
-    """As many requests of the same API key are being answered as one may have."""
+    """Requests of the same API key are as many, or take as much memory, as one may have."""
 
     code = "quota_exceeded"
 

@@ -205,6 +205,7 @@ class Prepared(Protocol[Plan_co, Answer_co]):
         Raises:
             AnswerTooLarge: it takes more memory than one request may, or than there is.
             MemoryBusy: other requests take the memory, and went on for too long.
+            QuotaExceeded: those of the same key have its share of it, and went on for too long.
             DeadlineExceeded: the time is up, or the work was cancelled.
             LayerscopeError: whatever else is wrong with it.
         """

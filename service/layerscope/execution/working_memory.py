@@ -69,6 +69,7 @@ class WorkingMemory:
 
         Raises:
             MemoryBusy: they were not free within that time.
+            QuotaExceeded: requests and answers of this key had its share for all of that time.
         """
         self._wait(_Turn(size, owner), timeout)
         try:
@@ -118,7 +119,7 @@ class WorkingMemory:
             self._queue.append(turn)
             try:
                 if not self._changed.wait_for(lambda: self._may_take(turn), timeout):
-                    raise self._busy(turn.size)
+                    raise self._busy(turn)
                 self.add(turn.size, turn.owner)
             finally:
                 self._queue.remove(turn)
@@ -132,11 +133,20 @@ class WorkingMemory:
         held = 0 if turn.owner is None else self._taken_by[turn.owner]
         return not held or held + turn.size <= self._share
 
-    def _busy(self, size: int) -> MemoryBusy:
+    def _busy(self, turn: _Turn) -> MemoryBusy | QuotaExceeded:
+        if turn.owner is not None and not self._is_within_share(turn):
+            taken = self._taken_by[turn.owner]
+            return QuotaExceeded(
+                f"Requests of this key, and answers to it that are not taken yet, have {taken:,} of {self._share:,} bytes,"
+                f" and this request takes {turn.size:,}: take the answers, try again in a moment, or ask for less.",
+                bytes=turn.size,
+                taken=taken,
+                limit=self._share,
+            )
         return MemoryBusy(
-            f"Other requests work in {self.taken:,} of {self._most:,} bytes, and this one takes {size:,}: try again in a"
-            " moment, or ask for less.",
-            bytes=size,
+            f"Other requests work in {self.taken:,} of {self._most:,} bytes, and this one takes {turn.size:,}: try again in"
+            " a moment, or ask for less.",
+            bytes=turn.size,
             taken=self.taken,
             limit=self._most,
         )

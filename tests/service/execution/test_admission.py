@@ -16,6 +16,7 @@ from layerscope.errors import (
     InputMismatch,
     LayerNotFound,
     MemoryBusy,
+    QuotaExceeded,
     TooMany,
     UnsupportedImage,
 )
@@ -94,6 +95,17 @@ def test_who_gives_up_waiting_lets_the_next_have_its_turn():
     assert raised.value.details == {"bytes": 5, "taken": 6, "limit": 10}
     eventually(lambda: claims.order == ["first", "small"])
     claims.join()
+    assert memory.taken == 0
+
+
+def test_who_has_its_share_is_told_so_and_lets_the_next_have_its_turn():
+    memory = WorkingMemory(10, key_percent=50)
+    with memory.reserved(4, 0, "first"), ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(lambda: memory.reserved(2, 0.2, "first").__enter__())
+        eventually(lambda: len(memory._queue) == 1)
+        with memory.reserved(5, 0, "second"), pytest.raises(QuotaExceeded, match="4 of 5 bytes") as raised:
+            refused.result(30)
+    assert raised.value.details == {"bytes": 2, "taken": 4, "limit": 5}
     assert memory.taken == 0
 
 
