@@ -1,10 +1,14 @@
 """Folding of kernels: the scale of a normalization is multiplied into the kernel before it, once for all plans of a model.
 
-A small network spends as much time on the scale and shift of each value, and on arranging its kernels for the processor
-in each run, as on convolving. A folded kernel needs no scale, and each plan keeps it arranged. Beside plain fusion (0.87 is
-0.87 times the time): MobileNetV2 0.84 to 0.87, MobileNetV3Small 0.85 to 0.87, MobileNet 0.80 to 0.85, NASNetMobile 0.90 to
-1.01. It is valid because a convolution is linear in its kernel: scaling an output channel is scaling the kernel's numbers
-for that channel.
+A small network spends as much time on the scale and shift of each value, and on arranging its depthwise kernels for the
+processor in each run, as on convolving. A folded kernel needs no scale, and each plan keeps a depthwise one arranged. Beside
+plain fusion (0.87 is 0.87 times the time): MobileNetV2 0.84 to 0.87, MobileNetV3Small 0.85 to 0.87, MobileNet 0.80 to 0.85,
+NASNetMobile 0.90 to 1.01. It is valid because a convolution is linear in its kernel: scaling an output channel is scaling the
+kernel's numbers for that channel.
+
+Only depthwise kernels are declared constant. For one image, TensorFlow 2.21 (`MklConvFwdPrimitive`) arranges the constant
+kernel of another convolution, and reads one that is not constant as it is. But each of its threads keeps the convolutions
+that it has compiled under their shapes alone: the last bits of both kinds then depend on which of them ran first in a thread.
 
 Networks with more than 32 MiB of weights are left alone: a folded kernel is a second copy of the weight, and each plan that
 keeps it arranged holds a third.
@@ -27,11 +31,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _MOST_BYTES = 32 * MIB
 """Of the weights of a network whose kernels are folded."""
 
-_ARRANGED = {
-    "_FusedConv2D": "_MklNativeFusedConv2D",
-    "_FusedDepthwiseConv2dNative": "_MklNativeFusedDepthwiseConv2dNative",
-}
-"""The operations that TensorFlow itself puts in their place for oneDNN. They have an attribute for a constant kernel."""
+_DEPTHWISE = "_FusedDepthwiseConv2dNative"
+_ARRANGED = "_MklNativeFusedDepthwiseConv2dNative"
+"""The operation that TensorFlow itself puts in its place for oneDNN. It has an attribute for a constant kernel."""
 
 _COMPUTED: dict[str, Callable[..., Array]] = {
     "AddV2": np.add,
@@ -70,9 +72,10 @@ class Folding:
             return
         del convolution.input[1:]
         convolution.input.extend(map(self._variable, terms))
-        convolution.op = _ARRANGED[convolution.op]
-        convolution.attr["_kernel"].s = b"MklNameChangeOp"
-        convolution.attr["is_filter_const"].b = True
+        if convolution.op == _DEPTHWISE:
+            convolution.op = _ARRANGED
+            convolution.attr["_kernel"].s = b"MklNameChangeOp"
+            convolution.attr["is_filter_const"].b = True
 
     def _is_known(self, tensor: str) -> bool:
         node = self._nodes[node_of(tensor)]
@@ -105,11 +108,11 @@ class Folding:
 
 @cache
 def _can_arrange() -> bool:
-    """Whether TensorFlow has the operations on this kind of processor."""
-    return all(get_registered_kernels_for_op(each).kernel for each in _ARRANGED.values())
+    """Whether TensorFlow has the operation on this kind of processor."""
+    return bool(get_registered_kernels_for_op(_ARRANGED).kernel)
 
 
 def arranged_bytes(graph_def: Any, weights: Weights) -> int:
     """Bytes of the kernels that a plan of a graph keeps in the processor's layout."""
-    kernels = (node.input[1] for node in graph_def.node if node.op in _ARRANGED.values())
+    kernels = (node.input[1] for node in graph_def.node if node.op == _ARRANGED)
     return sum(weights.values(kernel.removesuffix("/read")).nbytes for kernel in kernels)

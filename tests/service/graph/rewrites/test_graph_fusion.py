@@ -60,7 +60,7 @@ ACTIVATIONS = st.sampled_from(
         lambda name: layers.Identity(name=name),
     ]
 )
-CONVOLVED, CONVOLVED_BY_CHANNEL = "_MklNativeFusedConv2D", "_MklNativeFusedDepthwiseConv2dNative"
+CONVOLVED, CONVOLVED_BY_CHANNEL = "_FusedConv2D", "_MklNativeFusedDepthwiseConv2dNative"
 BLOCKS = st.lists(st.tuples(PADDINGS, CONVOLUTIONS, NORMALIZATIONS, ACTIVATIONS), min_size=1, max_size=2)
 
 
@@ -98,7 +98,7 @@ def test_every_layer_is_what_keras_makes_whatever_else_is_fetched(blocks, data):
     for address, values in expected.items():
         assert_close(together[address], values, 1e-4)
     for address in some:
-        # Not to the last bit: TensorFlow itself computes a few pixels in one of two ways, by how its threads are.
+        # Not to the last bit: which operations TensorFlow fuses depends on what is fetched.
         assert_close(alone[address], together[address], 1e-6)
 
 
@@ -124,6 +124,7 @@ def net():
 
 @needs_fusion
 def test_one_operation_does_all_that_is_not_wanted_itself(net):
+    """Only one by channel has a constant kernel: beside one that has not, the last bits of others depend on the thread."""
     assert is_fused(net, "deep_act") == [CONVOLVED, CONVOLVED_BY_CHANNEL]
     names = [tap.tensor.name for tap in net.taps("deep_act")]
     nodes = fused_nodes(net, names)
@@ -132,11 +133,12 @@ def test_one_operation_does_all_that_is_not_wanted_itself(net):
 
 @needs_fusion
 def test_plans_share_what_is_computed_of_weights_and_count_what_they_keep_arranged():
-    start = keras.Input((8, 8, 64), name="start")
-    hidden = layers.BatchNormalization(name="norm")(layers.Conv2D(256, 3, name="conv")(start))
+    start = keras.Input((4, 4, 4096), name="start")
+    hidden = layers.DepthwiseConv2D(4, depth_multiplier=4, name="conv")(start)
+    hidden = layers.BatchNormalization(name="norm")(hidden)
     model = keras.Model(start, layers.ReLU(name="act")(hidden))
-    made, images = traced(scatter_statistics(model)), noise(1, 8, 8, 64)
-    before, kernel = made.executable.plans.weight_bytes, 9 * 64 * 256 * 4
+    made, images = traced(scatter_statistics(model)), noise(1, 4, 4, 4096)
+    before, kernel = made.executable.plans.weight_bytes, 16 * 4096 * 4 * 4
 
     first = made.value("act", on=[images])
     once, plan = made.executable.plans.weight_bytes, made.executable.plans.nbytes
@@ -158,7 +160,7 @@ def test_kernels_of_a_large_network_stay_as_they_are():
     made, images = traced(model), noise(2, 8, 8, 3)
     before = made.executable.plans.weight_bytes
 
-    assert is_fused(made, "norm") == ["_FusedConv2D"]
+    assert is_fused(made, "norm") == [CONVOLVED]
     assert_close(made.value("norm", on=[images]), model.get_layer("norm")(model.get_layer("conv")(images)))
     assert made.executable.plans.weight_bytes == before
 
