@@ -13,7 +13,10 @@ import numpy as np
 from layerscope.errors import DeadlineExceeded
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.graph.edits import Edit
+from layerscope.graph.remote.remote_executable import RemoteExecutable
+from layerscope.graph.remote.run_process import RunBounds, RunProcess
 from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.runtime.runner import Runner
 from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -180,20 +183,23 @@ class Batch:
         """Compile its plan."""
         self.executable.plans.compile(self.taps, self.edits)
 
-    def compute(self, inputs: Sequence[Array]) -> list[Array]:
-        """The values of all taps for some rows, one array a tap."""
-        return self.executable.run(inputs, self.taps, edits=self.edits, seed=self.seed, exact=self.is_exact)
+    def compute(self, inputs: Sequence[Array], runner: Runner) -> list[Array]:
+        """The values of all taps for some rows, one array a tap, by what runs the model."""
+        return runner.run(inputs, self.taps, edits=self.edits, seed=self.seed, exact=self.is_exact)
 
     def begin(self) -> list[Job]:
         """The jobs that are still needed."""
         return [job for job in self.jobs if job.begin()]
 
-    def run(self, jobs: Sequence[Job], on_run: OnRun = ignore_run) -> None:
+    def run(
+        self, jobs: Sequence[Job], on_run: OnRun = ignore_run, run_process: RunProcess | None = None
+    ) -> None:
         """Run some jobs of the batch, and set their results.
 
         Args:
             jobs: those that `begin` returned.
             on_run: is called after the run, before any result is set.
+            run_process: where the model runs; left out, in this process.
 
         Raises:
             Exception: any error of the run. Jobs without a result then stay without one.
@@ -201,7 +207,8 @@ class Batch:
         started = time.monotonic()
         inputs, lines = _stacked(jobs)
         # All taps of the batch, even if the only job that wanted one of them was cancelled: these taps have a plan.
-        arrays = self.compute(inputs)
+        runner = self.executable if run_process is None else self._remote(jobs, run_process)
+        arrays = self.compute(inputs, runner)
         values = dict(zip(self.taps, arrays, strict=True))
         ran = time.monotonic() - started
         on_run(self.executable, len(lines), ran)
@@ -209,6 +216,14 @@ class Batch:
             own = [_own(values[tap], [lines[key] for key in job.keys], len(jobs)) for tap in job.taps]
             waited = "queue", job.submitted, started - job.submitted
             job.future.set_result(Outcome(own, (waited, ("run", started, ran))))
+
+    def _remote(self, jobs: Sequence[Job], run_process: RunProcess) -> RemoteExecutable:
+        """The executable in the run process, for a run that ends when no job needs it any more."""
+        bounds = RunBounds(
+            deadline=max(job.deadline for job in jobs),
+            is_cancelled=lambda: all(job.cancellation.is_cancelled for job in jobs),
+        )
+        return RemoteExecutable(run_process, self.executable, bounds)
 
 
 def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from layerscope.execution.batches import Array, Batch, Job
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.runtime.runner import Runner
 from layerscope.graph.taps.tap import Shape
 
 
@@ -78,11 +79,11 @@ class GradientBatch(Batch):
         """Compile its plan."""
         self.executable.plans.compile_gradient(self.derivative, self.edits)
 
-    def compute(self, inputs: Sequence[Array]) -> list[Array]:
+    def compute(self, inputs: Sequence[Array], runner: Runner) -> list[Array]:
         """The gradients for some rows."""
         count = len(self.executable.inputs)
         weights, *values = inputs[count:]
-        gradient = self.executable.gradient(
+        gradient = runner.gradient(
             inputs[:count],
             self.derivative,
             weights,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.execution.batches import Array, Batch, Job
 from layerscope.graph.local import LocalChanges
+from layerscope.graph.runtime.runner import Runner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,7 +35,7 @@ class LocalChangeBatch(Batch):
         """Compile the plans that it needs."""
         self._changes.compile()
 
-    def compute(self, inputs: Sequence[Array]) -> list[Array]:
+    def compute(self, inputs: Sequence[Array], runner: Runner) -> list[Array]:
         """The values for some versions."""
         (numbers,) = inputs
-        return [self._changes.run(numbers.tolist(), self.taps[0])]
+        return [self._changes.run(numbers.tolist(), self.taps[0], runner)]

@@ -18,6 +18,7 @@ from layerscope.errors import LayerscopeError, QueueFull
 from layerscope.execution.batches import Batch, Job, OnRun, Outcome, ignore_run
 from layerscope.execution.compile_hints import CompileHints
 from layerscope.execution.fair_queue import FairQueue
+from layerscope.graph.remote.run_process import RunProcess
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -34,6 +35,7 @@ class Scheduler:
         batch_bytes: most bytes of the values of a batch, unless a single job has more.
         pending_jobs: most jobs that wait.
         on_run: is called after every run.
+        run_process: where models run; left out, in this process.
 
     Attributes:
         runs: how many times a model was run.
@@ -47,8 +49,10 @@ class Scheduler:
         batch_bytes: int,
         pending_jobs: int,
         on_run: OnRun = ignore_run,
+        run_process: RunProcess | None = None,
     ) -> None:
         self._on_run = on_run
+        self._run_process = run_process
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._pending_jobs = pending_jobs
@@ -76,7 +80,8 @@ class Scheduler:
             QueueFull: too many are waiting already, or the scheduler is closed.
         """
         batch = job.alone()
-        is_ready = batch.is_ready
+        # The run process compiles its own plans.
+        is_ready = self._run_process is not None or batch.is_ready
         with self._runnable:
             if self._closed:
                 raise QueueFull("The service is closing: try again in a moment.")
@@ -123,7 +128,7 @@ class Scheduler:
         with self._runnable:
             self.runs += 1
         try:
-            batch.run(jobs, self._on_run)
+            batch.run(jobs, self._on_run, self._run_process)
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)

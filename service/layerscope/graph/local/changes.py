@@ -11,6 +11,7 @@ from layerscope.errors import InputMismatch
 from layerscope.graph.local.axes import Axis, Box, changed, windows
 from layerscope.graph.local.paths import Checkpoint, LocalPath
 from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.runtime.runner import Runner
 from layerscope.graph.taps.tap import Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -106,8 +107,13 @@ class LocalChanges:
         for part in self._parts():
             self._executable.plans.compile_part(*part)
 
-    def run(self, versions: Sequence[int], tap: Tap) -> Array:
-        """Values of some versions, (versions, *tap shape): of the path's target or its last checkpoint.
+    def run(self, versions: Sequence[int], tap: Tap, runner: Runner) -> Array:
+        """Values of some versions, (versions, *tap shape).
+
+        Args:
+            versions: their numbers.
+            tap: the path's target or its last checkpoint.
+            runner: runs the model.
 
         Raises:
             InputMismatch: the layers on the path compute a part of their input in another way than the whole.
@@ -115,17 +121,17 @@ class LocalChanges:
         last = self._path.checkpoints[-1]
         everything = tuple(range(axis.units) for axis in last.axes)
         boxes = [self._last[each] for each in versions]
-        whole = self._pasted(last, [everything] * len(versions), boxes, self._carried(versions))
-        return whole if tap is last.tap else self._run_between(last, whole, tap)
+        whole = self._pasted(last, [everything] * len(versions), boxes, self._carried(versions, runner))
+        return whole if tap is last.tap else self._run_between(runner, last, whole, tap)
 
-    def _carried(self, versions: Sequence[int]) -> list[Array]:
+    def _carried(self, versions: Sequence[int], runner: Runner) -> list[Array]:
         """The changed values of some versions at the last checkpoint."""
         first = self._path.checkpoints[0]
         contents = [self._cover[_index(first, self._boxes[each], self._cover.ndim)] for each in versions]
         for stage in self._stages:
             windows, boxes = ([places[each] for each in versions] for places in (stage.windows, stage.boxes))
             crops = self._pasted(stage.checkpoint, windows, boxes, contents)
-            units = self._run_between(stage.checkpoint, crops, stage.following.tap)
+            units = self._run_between(runner, stage.checkpoint, crops, stage.following.tap)
             contents = [stage.found(version, each) for version, each in zip(versions, units, strict=True)]
         return contents
 
@@ -146,10 +152,10 @@ class LocalChanges:
             crop[there] = content[_index(checkpoint, _moved(common, [each.start for each in box]), rank)]
         return crops
 
-    def _run_between(self, checkpoint: Checkpoint, values: Array, target: Tap) -> Array:
+    def _run_between(self, runner: Runner, checkpoint: Checkpoint, values: Array, target: Tap) -> Array:
         rows = len(values)
         others = {tap: np.broadcast_to(own, (rows, *own.shape)) for tap, own in self._others.items()}
-        return self._executable.run_between({checkpoint.tap: values, **others}, target)
+        return runner.run_between({checkpoint.tap: values, **others}, target)
 
 
 def _common(places: range, others: range) -> range:

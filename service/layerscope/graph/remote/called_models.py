@@ -45,7 +45,9 @@ class _CalledModel:
             inputs = list(islice(rest, len(self.executable.inputs)))
             feeds = dict(zip(self._named(call.feeds), rest, strict=False))
             edits = self._edits(call.edits, rest)
-            return self.executable.run(inputs, self._named(call.taps), feeds, edits=edits, exact=call.exact)
+            return self.executable.run(
+                inputs, self._named(call.taps), feeds, edits=edits, seed=call.seed, exact=call.exact
+            )
         if isinstance(call, Gradient):
             inputs = list(islice(rest, len(self.executable.inputs)))
             derivative = Derivative(
@@ -54,9 +56,10 @@ class _CalledModel:
             weights = next(rest) if call.has_weights else None
             values = next(rest) if call.has_values else None
             edits = self._edits(call.edits, rest)
-            return [
-                self.executable.gradient(inputs, derivative, weights, values, edits=edits, exact=call.exact)
-            ]
+            gradient = self.executable.gradient(
+                inputs, derivative, weights, values, edits=edits, seed=call.seed, exact=call.exact
+            )
+            return [gradient]
         sources = dict(zip(self._named(call.sources), rest, strict=False))
         edits = self._edits(call.edits, rest)
         return [self.executable.run_between(sources, self._taps[call.target], edits, call.rows)]

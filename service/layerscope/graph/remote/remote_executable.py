@@ -41,12 +41,18 @@ class RemoteExecutable:
         feeds: Mapping[Tap, Array] | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> list[Array]:
         """As `Executable.run`."""
         feeds, edits = feeds or {}, edits or {}
         call = partial(
-            Run, taps=_addresses(taps), feeds=_addresses(feeds), edits=_addresses(edits), exact=exact
+            Run,
+            taps=_addresses(taps),
+            feeds=_addresses(feeds),
+            edits=_addresses(edits),
+            seed=seed,
+            exact=exact,
         )
         arrays = [*inputs, *feeds.values(), *_arrays(edits)]
         return self._process.call(self._executable, call, arrays, self._bounds)
@@ -59,6 +65,7 @@ class RemoteExecutable:
         values: Array | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> Array:
         """As `Executable.gradient`."""
@@ -72,6 +79,7 @@ class RemoteExecutable:
             has_weights=weights is not None,
             has_values=values is not None,
             edits=_addresses(edits),
+            seed=seed,
             exact=exact,
         )
         given = [each for each in (weights, values) if each is not None]

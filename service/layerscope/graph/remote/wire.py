@@ -57,6 +57,7 @@ class Run:
     taps: tuple[str, ...]
     feeds: tuple[str, ...]
     edits: tuple[str, ...]
+    seed: int
     exact: bool
 
 
@@ -73,6 +74,7 @@ class Gradient:
     has_weights: bool
     has_values: bool
     edits: tuple[str, ...]
+    seed: int
     exact: bool
 
 

@@ -22,6 +22,7 @@ class Runner(Protocol):
         feeds: Mapping[Tap, Array] | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> list[Array]:
         """Run the model once; one array a tap."""
@@ -34,6 +35,7 @@ class Runner(Protocol):
         values: Array | None = None,
         *,
         edits: Mapping[Tap, Edit] | None = None,
+        seed: int = 0,
         exact: bool = True,
     ) -> Array:
         """Differentiate one value by another."""

@@ -85,7 +85,7 @@ class Covered:
         values = {tap: array[0] for tap, array in zip(taps, arrays, strict=True)}
         executable = self.made.executable
         changes = LocalChanges(executable, self.path, values, self.others, self.boxes, self.cover)
-        return changes.run(range(len(self.boxes)), self.target)
+        return changes.run(range(len(self.boxes)), self.target, executable)
 
     def whole(self):
         versions = np.repeat(self.image[np.newaxis], len(self.boxes), axis=0)
