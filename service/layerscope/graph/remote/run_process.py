@@ -113,6 +113,12 @@ class RunProcess(SharedServer):
                     self.ended += 1
                     self._connection = None
 
+    def _stop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
+        super()._stop()
+
     @contextmanager
     def _own_turn(self, watch: "_Watch") -> Iterator[None]:
         while not self._turn.acquire(timeout=_CHECK_SECONDS):

@@ -11,15 +11,18 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from graph_models import noise, residual_model, traced
+from graph_models import made_ready, noise, residual_model, traced
 from keras import layers
 
 from layerscope.errors import DeadlineExceeded, InputMismatch, RunCutOff, RunFailed
 from layerscope.graph.edits import Edit
+from layerscope.graph.loading.prepare import _without_chance
 from layerscope.graph.remote import run_process
 from layerscope.graph.remote.remote_executable import RemoteExecutable
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.tracing.signature import signature_of
+from layerscope.graph.tracing.trace import trace
 
 ENDLESS = np.zeros((1, 8_000_000, 1), np.float32)
 """So many steps of a loop take minutes."""
@@ -31,7 +34,7 @@ from layerscope.graph.remote.run_process import RunBounds, RunProcess
 from layerscope.graph.remote.remote_executable import RemoteExecutable
 processes = RunProcess().__enter__()
 processes.start()
-from graph_models import noise, residual_model, traced
+from graph_models import made_ready, noise, residual_model, traced
 model = traced(residual_model())
 bounds = RunBounds(time.monotonic() + 60)
 RemoteExecutable(processes, model.executable, bounds).run([noise(1, 6, 6, 4)], model.taps("scores"))
@@ -87,6 +90,23 @@ def test_feeds_and_edits_are_applied(process, residual):
         (there,) = remote(process, residual).run([images], [scores], **given)
         (here,) = residual.executable.run([images], [scores], **given)
         np.testing.assert_array_max_ulp(there, here, 4)
+
+
+class Noisy(layers.Layer):
+    def call(self, inputs):
+        return inputs + keras.random.normal(keras.ops.shape(inputs))
+
+
+def test_random_numbers_are_those_of_the_seed(process):
+    start = keras.Input((4,), name="start")
+    model = keras.Model(start, Noisy(name="noisy")(start))
+    noisy, values = made_ready(model, _without_chance(trace(model, signature_of(model)))), noise(2, 4)
+    taps = noisy.taps("noisy")
+    (there,), (here,) = (
+        each.run([values], taps, seed=3) for each in (remote(process, noisy), noisy.executable)
+    )
+    np.testing.assert_array_max_ulp(there, here, 4)
+    assert (here != noisy.executable.run([values], taps)[0]).all()
 
 
 @pytest.mark.parametrize("given", [(), ("weights",), ("weights", "values")])
