@@ -66,6 +66,8 @@ def test_maps_in_every_format(
     place = "input" if METHODS[method].kind == "input" else "conv3"
     assert answer.headers["x-layer"] == address == place
     np.testing.assert_array_equal(maps, expected(engine, method))
+    if form == "json":
+        assert answer.json()["attribution"]["layer"] == place
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -230,7 +232,7 @@ def test_methods_are_listed_with_their_options_cost_and_paper(served: TestClient
         ("gradcam", {"position": "1,2"}, "option_invalid", "no positions"),
         ("gradcam", {"position": "x"}, "option_invalid", "position"),
         ("gradcam", {"position": "-1"}, "option_invalid", "position"),
-        ("gradcam", {"layer": "dense"}, "no_picture", "1 axes"),
+        ("gradcam", {"layer": "dense"}, "no_picture", "Its axes are channels"),
         ("gradcam", {"layer": "conv*"}, "option_invalid", "3 layers"),
         ("gradcam", {"layer": "conv9"}, "layer_not_found", "conv"),
         ("gradcam", {"samples": 3}, "option_invalid", "no option 'samples'"),
@@ -304,7 +306,11 @@ def test_a_layer_says_whether_maps_can_be_made_of_it(served: TestClient) -> None
 
     assert "gradcam" in rows["conv1"]["can"]
     assert "gradcam" not in rows["dense"]["can"]
-    assert "rows, columns and channels" in rows["dense"]["cannot"]["gradcam"]
+    for row in rows.values():
+        assert ("gradcam" in row["can"]) is ("overlay" in row["can"])
+    assert rows["conv1"]["axes"] == ["height", "width", "channels"]
+    assert rows["dense"]["cannot"]["gradcam"] == rows["dense"]["cannot"]["overlay"]
+    assert "Its axes are channels" in rows["dense"]["cannot"]["overlay"]
     for address, row in rows.items():
         answer = served.post(ROUTE.format("layercam"), params={"layer": address}, content=SEVEN, headers=PNG)
         assert (answer.status_code == 200) is ("layercam" in row["can"]), (address, answer.text)

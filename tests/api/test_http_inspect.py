@@ -129,7 +129,7 @@ def test_a_method_that_a_model_has_no_use_for_says_why(gallery: Gallery) -> None
 
     assert answer.status_code == 200, answer.text
     refused, possible = answer.json()["attributions"]
-    assert "rows and columns" in refused.pop("reason")
+    assert "no layer that is a map over an image" in refused.pop("reason")
     nothing = dict.fromkeys(("address", "shape", "attribution", "picture", "values"))
     assert refused == {"method": "gradcam", **nothing}
     assert possible["shape"] == list(np.load(io.BytesIO(tensor)).shape)

@@ -154,7 +154,7 @@ def test_a_get_is_cacheable_and_webp_comes_to_who_prefers_it(http: TestClient, s
     ("options", "code", "words"),
     [
         ({"layer": "conv*"}, "option_invalid", "an overlay shows one"),
-        ({"layer": "outputs"}, "no_picture", "not rows and columns"),
+        ({"layer": "outputs"}, "no_picture", "Its axes are channels"),
         ({"layer": "conv1", "channel": 99}, "channel_not_found", "99"),
         ({"layer": "conv1", "alpha": 2}, "option_invalid", "alpha"),
         ({"layer": "conv1", "input": "other"}, "option_invalid", "no input 'other'"),

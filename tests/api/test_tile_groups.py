@@ -13,8 +13,11 @@ from layerscope_api.serializers.feature_map import tile_contents, tile_group
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    tensor = Tensor("layer/output:0", shape[1:], "float32")
-    call = LayerCall(("layer",), 0, "Conv3D", 0, 0, False, channels_first, (), {"output": (tensor,)})
+    places = ("depth", "height", "width")[-max(len(shape) - 2, 0) :] if len(shape) > 2 else ()
+    channels = ("channels",) * (len(shape) > 1)
+    axes = (*channels, *places) if channels_first else (*places, *channels)
+    tensor = Tensor("layer/output:0", shape[1:], "float32", axes=axes)
+    call = LayerCall(("layer",), 0, "Conv3D", 0, 0, False, (), {"output": (tensor,)})
     return Activation.of(Tap(Address(("layer",), 0, 0, "output"), call, tensor), values)
 
 

@@ -13,9 +13,20 @@ DTYPES = ("float16", "float32", "float64", "bool", "int8", "int32", "int64", "ui
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: name.isprintable())
 
 
+_PLACES = ("unknown", "depth", "height", "width")
+
+
+def axes_of(rank, *, channels_first=False):
+    """The axes of maps of any number of axes."""
+    places = _PLACES[len(_PLACES) - max(0, rank - 1) :]
+    channels = ("channels",) * min(rank, 1)
+    return (*channels, *places) if channels_first else (*places, *channels)
+
+
 def make_tap(shape, dtype="float32", *, path=("conv1",), channels_first=False, call=0, site="output"):
-    tensor = Tensor("conv1/output:0", tuple(shape), dtype)
-    layer = LayerCall(tuple(path), call, "Conv2D", 0, 10, False, channels_first, (), {site: (tensor,)})
+    axes = axes_of(len(shape), channels_first=channels_first)
+    tensor = Tensor("conv1/output:0", tuple(shape), dtype, axes=axes)
+    layer = LayerCall(tuple(path), call, "Conv2D", 0, 10, False, (), {site: (tensor,)})
     return Tap(Address(tuple(path), call, 0, site), layer, tensor)
 
 

@@ -63,6 +63,7 @@ class AttributionRow(BaseModel):
 
     method: str
     place: str
+    layer: str = Field(description="the address of the layer or input that the maps lie over")
     options: dict[str, Any]
     signed: bool
     minimum: list[float | None] = Field(description="of each map; null where none of its values is finite")

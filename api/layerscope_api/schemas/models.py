@@ -13,11 +13,15 @@ class ModelIdentity(BaseModel):
     digest: str
 
 
+AXES = "height, width, depth, time, tokens, heads or channels; unknown where the graph does not tell"
+
+
 class InputBody(BaseModel):
     """An input of a model. `shape` is without the batch axis; null where any size will do."""
 
     name: str
     shape: list[int | None]
+    axes: list[str] = Field(description=f"what each axis of `shape` counts: {AXES}")
     dtype: str
     preprocessing: dict[str, Any] | None
 
@@ -28,6 +32,7 @@ class OutputBody(BaseModel):
     name: str
     address: str
     shape: list[int | None]
+    axes: list[str] = Field(description=f"what each axis of `shape` counts: {AXES}")
     dtype: str
 
 
@@ -79,6 +84,16 @@ class ModelBody(ModelIdentity):
     warnings: list[str]
 
 
+class TokenGridBody(BaseModel):
+    """A map of places of an image, row by row, among tokens: `offset` tokens, such as a class token, come before it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    height: int
+    width: int
+    offset: int
+
+
 class LayerRow(BaseModel):
     """One tap. `shape` is without the batch axis, `inbound` names the taps it computes from."""
 
@@ -89,6 +104,10 @@ class LayerRow(BaseModel):
     output: int
     sites: list[str]
     shape: list[int | None]
+    axes: list[str] = Field(description=f"what each axis of `shape` counts: {AXES}")
+    grid: TokenGridBody | None = Field(
+        description="the map over an image that its tokens are; null if they are none"
+    )
     dtype: str
     channels: int | None
     parameters: int

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from layerscope_api.schemas.models import ModelIdentity
+from layerscope_api.schemas.models import AXES, ModelIdentity
 
 
 class LayerValues(BaseModel):
@@ -15,6 +15,7 @@ class LayerValues(BaseModel):
     shape: list[int]
     dtype: str
     layout: str | None
+    axes: list[str] = Field(description=f"what each axis of `shape` counts: `batch` first, then {AXES}")
     channel_axis: int | None
     channels: list[Any] | None
     nonfinite: int

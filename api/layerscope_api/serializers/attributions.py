@@ -41,11 +41,12 @@ def picture_metadata(found: Attribution) -> dict[str, str]:
 
 
 def attribution_row(found: Attribution) -> dict[str, Any]:
-    """The method, its options, the range of each heat map and the targets."""
+    """The method, what its maps lie over, its options, the range of each heat map and the targets."""
     finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
     return {
         "method": found.method.name,
         "place": found.method.kind,
+        "layer": found.target_layer.address,
         "options": found.options.model_dump(mode="json"),
         "signed": found.method.is_signed,
         "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],

@@ -93,8 +93,9 @@ def tile_group(activation: Activation, *, labelled: bool) -> TileGroup:
     Raises:
         NoPicture: see `tiles`.
     """
-    axis = _axis_of(activation)
-    maps = np.concatenate([tiles(image, axis) for image in activation.values])
+    folded = activation.folded()
+    axis = _axis_of(folded)
+    maps = np.concatenate([tiles(image, axis) for image in folded.values])
     names = [each.name for each in tile_contents(activation)] if labelled else None
     return TileGroup(maps=maps, names=names, heading=activation.tap.address)
 
@@ -105,8 +106,9 @@ def tile_contents(activation: Activation) -> list[TileContent]:
     Raises:
         NoPicture: see `tiles`.
     """
-    images, *shape = activation.values.shape
-    axis = _axis_of(activation)
+    folded = activation.folded()
+    images, *shape = folded.values.shape
+    axis = _axis_of(folded)
     count = _tiles_of_image(shape, axis)[0]
     if axis is None or len(shape) < 2:
         return [TileContent(image, None, None) for image in range(images) for _ in range(count)]
@@ -123,7 +125,7 @@ def tile_contents(activation: Activation) -> list[TileContent]:
 
 def _blank_group(whole: TensorSpec, channels: str) -> tuple[TileGroup, int]:
     """The group that `tile_group` will give, with blank tiles and the widest name; and how many values it is drawn from."""
-    selection, drawn = ChannelSelection.parse(channels), whole.select(channels)
+    selection, drawn = ChannelSelection.parse(channels), whole.select(channels).folded()
     images, *shape = drawn.shape
     axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
     count, height, width = _tiles_of_image(shape, axis)

@@ -63,8 +63,8 @@ class Links:
         return self.to(f"attributions/{resource}", found.options.model_dump(exclude_defaults=True))
 
     def to_overlay(self, spec: TensorSpec) -> str | None:
-        """The link to the overlay of a layer; None for several images, and for a layer without rows and columns."""
-        is_map = len(spec.spatial_axes) == 2 and spec.shape[0] == 1 and spec.size > 0
+        """The link to the overlay of a layer; None for several images, and for a layer that is no map over an image."""
+        is_map = spec.why_no_map() is None and spec.shape[0] == 1
         return self.to("overlay.png", {"layer": spec.address}) if is_map else None
 
 

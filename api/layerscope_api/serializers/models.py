@@ -7,6 +7,7 @@ from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import why_no_attribution
 from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
+from layerscope.graph.taps.geometry import why_no_geometry
 from layerscope.graph.taps.tap import Tap
 from layerscope.models.changes import Addition
 from layerscope_api.schemas.models import (
@@ -20,6 +21,7 @@ from layerscope_api.schemas.models import (
     ModelRow,
     NamedVersionBody,
     OutputBody,
+    TokenGridBody,
     UnreachableLayer,
     UploadBody,
     VersionBody,
@@ -29,7 +31,8 @@ _IN_A_LOOP = "It runs inside a loop, where it has a value for each step, or in a
 
 _LAYER_METHODS = [method for method in METHODS.values() if method.kind == "layer"]
 
-_PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "map", 4: "slices"}
+_PICTURES = {0: "value", 1: "vector", 2: "matrix", 3: "slices", 4: "slices"}
+"""Pictures of values that are no maps over an image, by the number of axes."""
 
 
 def identity(model: ModelDescription) -> ModelIdentity:
@@ -79,7 +82,13 @@ def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
         labels=[label for label, version in labels.items() if version == model.version],
         inputs=_inputs(model),
         outputs=[
-            OutputBody(name=name, address=tap.address, shape=list(tap.shape), dtype=tap.dtype.name)
+            OutputBody(
+                name=name,
+                address=tap.address,
+                shape=list(tap.shape),
+                axes=list(tap.axes),
+                dtype=tap.dtype.name,
+            )
             for name, tap in model.outputs
         ],
         classes=None if model.classes is None else list(model.classes),
@@ -129,15 +138,21 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
     preprocessing = preprocessing_body(model)
     return [
         InputBody(
-            name=each.name, shape=list(each.shape), dtype=each.dtype, preprocessing=preprocessing[each.name]
+            name=each.name,
+            shape=list(each.shape),
+            axes=list(tap.axes),
+            dtype=each.dtype,
+            preprocessing=preprocessing[each.name],
         )
-        for each in model.inputs
+        for each, tap in zip(model.inputs, model.taps.select(["input"]), strict=True)
     ]
 
 
 def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
     layer = tap.layer
-    picture = _PICTURES.get(len(tap.shape))
+    no_map = why_no_geometry(tap.axes, tap.tensor.grid)
+    picture = _PICTURES.get(len(tap.shape)) if no_map else "map"
+    grid = tap.tensor.grid
     reasons = {method.name: why_no_attribution(model, method, tap) for method in _LAYER_METHODS}
     axis = tap.channel_axis
     return LayerRow(
@@ -148,6 +163,8 @@ def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
         output=tap.place.output,
         sites=list(layer.tensors),
         shape=list(tap.shape),
+        axes=list(tap.axes),
+        grid=None if grid is None else TokenGridBody.model_validate(grid),
         dtype=tap.dtype.name,
         channels=None if axis is None else tap.shape[axis],
         parameters=layer.parameters,
@@ -157,10 +174,12 @@ def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
         can=[
             "tensor",
             *([picture] if picture else []),
+            *([] if no_map else ["overlay"]),
             *(name for name, reason in reasons.items() if reason is None),
         ],
         cannot={
             **({} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."}),
+            **({"overlay": no_map} if no_map else {}),
             **{name: reason for name, reason in reasons.items() if reason is not None},
         },
     )

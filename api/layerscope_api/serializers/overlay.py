@@ -83,26 +83,26 @@ class Overlay:
 
 
 def require_one_map(specs: Sequence[TensorSpec], layer: str, channel: int | None) -> None:
-    """Check that a selector gives one layer whose values have rows and columns.
+    """Check that a selector gives one layer whose values are maps over an image.
 
     Raises:
         ChannelNotFound: the layer does not have that channel.
-        NoPicture: the values of the layer have no rows and columns.
+        NoPicture: the values of the layer are no maps over an image.
         OptionInvalid: the selector gives several layers.
     """
     require_one(layer, [spec.address for spec in specs], "an overlay shows one")
     whole = specs[0]
-    if len(whole.spatial_axes) != 2 or whole.size == 0:
-        shape = list(whole.shape[1:])
-        message = f"{whole.address} has values of shape {shape} an image, not rows and columns to lay over a picture."
-        raise NoPicture(message, layer=whole.address, shape=shape)
+    reason = whole.why_no_map()
+    if reason is not None:
+        message = f"{whole.address} cannot be laid over a picture. {reason}"
+        raise NoPicture(message, layer=whole.address, shape=list(whole.shape[1:]), axes=list(whole.axes[1:]))
     if channel is not None:
         whole.select(str(channel))
 
 
 def map_of(activation: Activation, channel: int | None) -> NDArray[np.floating]:
     """The map of one channel of the first image, of shape (height, width); without a channel, the mean magnitude of all."""
-    chosen = activation if channel is None else activation.select(str(channel))
+    chosen = (activation if channel is None else activation.select(str(channel))).folded()
     axis = None if chosen.channel_axis is None else chosen.channel_axis - 1
     maps = tiles(chosen.values[0], axis)
     only: NDArray[np.floating] = maps[0]

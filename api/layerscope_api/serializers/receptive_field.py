@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from layerscope.execution.inputs import Sources, rows_of
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.receptive.field import AXES, FieldOnInput
+from layerscope.graph.receptive.field import FieldOnInput
+from layerscope.graph.taps.geometry import PLACE_NAMES
 from layerscope.images import Geometry
 from layerscope.limits import Limits
 from layerscope_api.schemas.results import InputField
@@ -46,5 +47,5 @@ def _in_picture(box: list[int], picture: Geometry) -> list[float] | None:
 
 def _corners(box: Mapping[str, tuple[int, int]]) -> list[int]:
     """The box as x0, y0, x1, y1, the order of the option `region`."""
-    axes = [axis for axis in reversed(AXES) if axis in box]
+    axes = [axis for axis in reversed(PLACE_NAMES) if axis in box]
     return [box[axis][end] for end in (0, 1) for axis in axes]

@@ -86,7 +86,7 @@ class LayerOptions(ScoreOptions):
     layer: str | None = Field(
         default=None,
         max_length=1_000,
-        description="a selector of exactly one layer with rows and columns; left out, the last one",
+        description="a selector of exactly one layer that is a map over the image; left out, the last one",
     )
 
 

@@ -53,6 +53,7 @@ def _row(activation: Activation, metadata: Metadata) -> dict[str, Any]:
         "shape": list(activation.values.shape),
         "dtype": activation.values.dtype.name,
         "layout": activation.layout,
+        "axes": list(activation.axes),
         "channel_axis": activation.channel_axis,
         "channels": None if activation.channels is None else activation.channels.tolist(),
         "nonfinite": activation.nonfinite,

@@ -92,7 +92,7 @@ def _placeholder(tap: Tap, whole: TensorSpec, options: TensorOptions) -> Activat
     values = np.broadcast_to(np.zeros((), spec.dtype), spec.shape)  # one value in memory, whatever the shape
     scales = np.zeros(spec.channels, np.float32)
     quantization = Quantization(scales, scales, 0) if spec.quantized else None
-    return _Placeholder(tap, values, spec.channel_axis, _channels(whole, options), quantization)
+    return _Placeholder(tap, values, spec.channel_axis, spec.axes, _channels(whole, options), quantization)
 
 
 def _channels(

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from layerscope.attribution.target_layers import input_channel_axis
 from layerscope.attribution.targets import Target
 from layerscope.execution.attribution_spec import (
     Array,
@@ -20,7 +19,7 @@ from layerscope.execution.batched_probe import BatchedProbe
 from layerscope.execution.batches import timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
-from layerscope.execution.interface import Attribution, Progress
+from layerscope.execution.interface import MAP_AXES, Attribution, Progress
 from layerscope.execution.job_stream import MAX_PENDING, RunBudget
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
@@ -86,7 +85,7 @@ class AttributionRun:
     def maps(self) -> TensorSpec:
         """The shape and dtype of the maps, (images, height, width)."""
         shape = (self._query.count, *self._shape[:2])
-        return TensorSpec(self._spec.target_layer.address, shape, np.dtype(np.float32), None)
+        return TensorSpec(self._spec.target_layer.address, shape, np.dtype(np.float32), None, MAP_AXES)
 
     def building_bytes(self) -> int:
         """The bytes of memory that making the maps takes, besides themselves and the values that they are made from.
@@ -178,13 +177,10 @@ class AttributionRun:
         spec = self._spec
         if spec.method.kind == "input":
             shape = self._sizes[spec.input]
-            axis = input_channel_axis(self._model.description, spec.input)
         else:
             (shape,) = self._model.executable.inspection.shapes([spec.target_layer], self._sizes)
-            axis = spec.target_layer.channel_axis
-        sizes = [size or 1 for size in shape]
-        channels = 1 if axis is None else sizes.pop(axis)
-        return sizes[-2], sizes[-1], channels
+        sizes = [size or 1 for size in shape[-len(spec.target_layer.shape) :]]
+        return spec.geometry.folded_shape(sizes)
 
     @cached_property
     def _runs(self) -> int:

@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 
 from layerscope.attribution import Method, MethodOptions, TargetOptions
-from layerscope.attribution.target_layers import last_spatial_layer, select_input, select_layer
+from layerscope.attribution.target_layers import (
+    input_geometry,
+    last_spatial_layer,
+    layer_geometry,
+    select_input,
+    select_layer,
+    why_unread,
+)
 from layerscope.attribution.targets import Output, Target, output_of, targets_of
 from layerscope.errors import NotDifferentiable, OptionInvalid, TooMany
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.geometry import MapGeometry
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activations
@@ -44,6 +52,13 @@ class AttributionSpec:
         if self.output is not None:
             taps += [self.output.tap, self.output.score_tap]
         return list(dict.fromkeys(taps))
+
+    @property
+    def geometry(self) -> MapGeometry:
+        """How the values of the target layer are maps."""
+        if self.method.kind == "input":
+            return input_geometry(self.target_layer)
+        return layer_geometry(self.target_layer)
 
     @property
     def derivative(self) -> Derivative:
@@ -79,6 +94,10 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
         message = (
             f"{score_tap.address} is not computed from {target_layer.address}, so nothing there explains it."
         )
+        raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
+    unread = why_unread(target_layer)
+    if method.has_target and unread is not None:
+        message = f"Nothing in the map of {target_layer.address} explains {score_tap.address}: {unread}"
         raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
     obstacle = inspection.gradient_obstacle(score_tap, target_layer) if method.is_gradient else None
     if method.has_target and obstacle is not None:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from layerscope.attribution.model_probe import Box
-from layerscope.attribution.target_layers import input_channel_axis
+from layerscope.attribution.target_layers import input_geometry
 from layerscope.attribution.targets import Target
 from layerscope.errors import InputMismatch
 from layerscope.execution.attribution_spec import AttributionSpec
 from layerscope.execution.batches import Job
 from layerscope.execution.gradient_jobs import GradientJob
-from layerscope.execution.image_arrays import Array, Version, as_input, channels_last, stacked_versions
+from layerscope.execution.image_arrays import Array, Version, as_input, stacked_versions
 from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.local_change_jobs import LocalChangeJob
 from layerscope.execution.query_run import QueryRun
@@ -23,6 +23,7 @@ from layerscope.graph.local import LocalChanges
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import same_but_for_rounding
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.graph.taps.geometry import MapGeometry
 from layerscope.graph.taps.tap import Tap
 from layerscope.tensors.activations import Activations
 
@@ -68,9 +69,10 @@ class BatchedProbe:
         self._targets = targets
         self._budget = budget
         self._jobs = JobStream(scheduler, budget)
-        self._axis = input_channel_axis(model.description, spec.input)
         self._inputs = model.description.taps.select(["input"])
         self._input = self._inputs[spec.input]
+        self._geometry = input_geometry(self._input)
+        self._axis = self._geometry.channel_axis
 
     @property
     def images(self) -> int:
@@ -81,7 +83,7 @@ class BatchedProbe:
         """The values of the target layer, or of the input: (images, height, width, channels)."""
         if self._spec.method.kind == "input":
             return np.stack([self.image(number) for number in range(self.images)])
-        return channels_last(self._values(self._spec.target_layer), self._spec.target_layer.channel_axis)
+        return _maps(self._spec.geometry, self._values(self._spec.target_layer))
 
     def gradients(self) -> Array:
         """The gradient of each image's score with respect to `activations()`, in the same shape."""
@@ -93,13 +95,12 @@ class BatchedProbe:
             self.images, lambda rows: self._gradient_job(rows, derivative, weights, values)
         )
         gradients = np.concatenate([outcome.arrays[0] for outcome in outcomes])
-        axis = self._axis if spec.method.kind == "input" else spec.target_layer.channel_axis
-        return channels_last(gradients, axis)
+        return _maps(spec.geometry, gradients)
 
     def image(self, number: int) -> Array:
         """The model's input for an image: (height, width, channels)."""
         values = self._query.load(self._rows[number])[self._spec.input]
-        (image,) = channels_last(values[np.newaxis], self._axis)
+        (image,) = _maps(self._geometry, values[np.newaxis])
         return np.asarray(image)
 
     def grey_values(self, pixel: float) -> Array | None:
@@ -155,7 +156,7 @@ class BatchedProbe:
             )
 
         for outcome in self._jobs.outcomes(count, job):
-            yield from channels_last(outcome.arrays[0], self._axis)
+            yield from _maps(self._geometry, outcome.arrays[0])
 
     def _values_of(self, number: int, count: int, version: Version, tap: Tap) -> Iterator[Array]:
         def job(indices: range) -> Job:
@@ -275,3 +276,8 @@ class BatchedProbe:
 
     def _values(self, tap: Tap) -> Array:
         return self._found[tap.address].values[list(self._rows)]
+
+
+def _maps(geometry: MapGeometry, values: Array) -> Array:
+    """Values, (rows, *shape), as float32 of shape (rows, height, width, channels)."""
+    return geometry.folded(values).astype(np.float32, copy=False)

@@ -11,17 +11,6 @@ Version = Callable[[int], Array]
 """Makes a version of an image from its number, (height, width, channels)."""
 
 
-def channels_last(values: Array, axis: int | None) -> Array:
-    """(rows, *shape) as float32 (rows, height, width, channels).
-
-    Args:
-        values: of an input or a layer.
-        axis: the axis of channels in one row; None if there are only rows and columns.
-    """
-    last = values[..., np.newaxis] if axis is None else np.moveaxis(values, 1 + axis, -1)
-    return last.astype(np.float32, copy=False)
-
-
 def as_input(versions: Array, axis: int | None, dtype: np.dtype[Any]) -> Array:
     """(rows, height, width, channels) in the layout and dtype of a model's input.
 

@@ -32,6 +32,7 @@ from layerscope.limits import Limits
 from layerscope.models.changes import ModelChanges
 from layerscope.models.entry import Entry, State
 from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.spec import AxisOfBatch
 from layerscope.tensors.timing import Timing
 
 __all__ = [
@@ -79,6 +80,10 @@ class Query:
     timeout: float | None = None
 
 
+MAP_AXES: tuple[AxisOfBatch, ...] = ("batch", "height", "width")
+"""What the axes of the heat maps of a batch count."""
+
+
 @dataclass(frozen=True)
 class Attribution:
     """Heat maps: where in images the reasons for an output lie.
@@ -113,7 +118,7 @@ class Attribution:
     @property
     def activations(self) -> Activations:
         """The maps as values of the target layer, to be encoded like activations."""
-        maps = Activation(self.target_layer, self.maps, None)
+        maps = Activation(self.target_layer, self.maps, None, MAP_AXES)
         return Activations(
             {self.target_layer.address: maps},
             self.images,

@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
 from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.analysis.rescaling import find_rescaling
+from layerscope.graph.axes.inputs import image_fields
 from layerscope.graph.local import LocalPaths
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.field import ReceptiveFields
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 _CHECK_BYTES = 512 * MIB
 """Memory that a run to check rewrites may take at most, estimated; a model that needs more runs with plain plans."""
-
-_CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _preprocessing(prepared: PreparedModel) -> tuple[dict[str, Preprocessing | N
     warnings = []
     for index, each in enumerate(metadata.inputs):
         declaration = manifest.preprocessing_of(each.name)
-        shape = _image_shape(each)
+        shape = image_fields(each)
         if shape is None:
             result[each.name] = None
             continue
@@ -220,21 +219,6 @@ def _preprocessing(prepared: PreparedModel) -> tuple[dict[str, Preprocessing | N
                 f" Declare it in {FILE_NAME}."
             )
     return result, tuple(warnings)
-
-
-def _image_shape(each: Input) -> dict[str, object] | None:
-    """Size, colour and layout that images must have to fit an input; None if it is no input for images."""
-    if len(each.shape) != 3 or not each.dtype.startswith(("float", "bfloat", "uint8")):
-        return None
-    *rows, last = each.shape
-    if last in _CHANNELS:
-        layout, channels, sides = "nhwc", last, rows
-    elif each.shape[0] in _CHANNELS:
-        layout, channels, sides = "nchw", each.shape[0], list(each.shape[1:])
-    else:
-        return None
-    size = None if None in sides else sides
-    return {"size": size, "color": _CHANNELS[channels], "layout": layout}
 
 
 def _order_of_preset(declaration: Mapping[str, object]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from layerscope.errors import OptionInvalid
 from layerscope.graph.edits import Edit
-from layerscope.graph.receptive.field import axes_of_places
+from layerscope.graph.taps.geometry import rows_and_columns
 from layerscope.graph.taps.selectors import TapIndex
 from layerscope.graph.taps.tap import Tap
 from layerscope.interventions.options import MEAN, EditOptions
@@ -90,13 +90,15 @@ class TapEdit:
         return chosen
 
     def _region(self, region: Sequence[int], shape: Sequence[int]) -> Array:
-        axes = axes_of_places(self.tap.channel_axis, len(shape))
-        if set(axes) != {"y", "x"}:
+        plane = rows_and_columns(self.tap.axes)
+        if plane is None:
+            named = ", ".join(self.tap.axes)
             raise OptionInvalid(
-                f"{self.tap.address} has no rows and columns: it takes no region.", option="edit"
+                f"{self.tap.address} takes no region: its axes are {named}, not rows and columns.",
+                option="edit",
             )
         x0, y0, x1, y1 = region
-        height, width = (shape[axes[name] - 1] for name in ("y", "x"))
+        height, width = (shape[axis] for axis in plane)
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise OptionInvalid(
                 f"region={x0},{y0},{x1},{y1} is not inside the map of {self.tap.address}, {width} wide and {height} high.",
@@ -106,7 +108,7 @@ class TapEdit:
         columns = np.zeros(width, bool)
         rows[y0:y1], columns[x0:x1] = True, True
         rank = 1 + len(shape)
-        return _along(rows, axes["y"], rank) & _along(columns, axes["x"], rank)
+        return _along(rows, 1 + plane[0], rank) & _along(columns, 1 + plane[1], rank)
 
     def _values(
         self, part: EditOptions, shape: Sequence[int], own: Array | None, patches: Mapping[str, Array]

@@ -137,3 +137,8 @@ class Manifest(BaseModel):
             except LayerscopeError as error:
                 raise ModelRefused(f"{FILE_NAME}: {error.message}", **error.details) from error
         return declaration
+
+    def layout_of(self, input_name: str) -> str | None:
+        """The layout that is declared for an input, None where none was declared."""
+        declared = (self.preprocessing_of(input_name) or {}).get("layout")
+        return None if declared is None else str(declared)

@@ -15,7 +15,7 @@ from layerscope.graph.taps.tap import Tap
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
 from layerscope.tensors.scaling import scaled
-from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.spec import AxisOfBatch, TensorSpec
 from layerscope.tensors.timing import Timing, seconds_by_stage
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -48,6 +48,7 @@ class Activation:
         tap: The tap.
         values: Array of shape (batch, *shape).
         channel_axis: The axis of `values` that counts channels; None if there is none.
+        axes: What each axis of `values` counts, `batch` first.
         channels: The numbers of the selected channels, of shape (count,), or (batch, count) where images differ
             (`top:k`); None if all are there.
         quantization: The scale and offset of uint8 values; None for values as they were computed.
@@ -56,20 +57,28 @@ class Activation:
     tap: Tap
     values: Array
     channel_axis: int | None
+    axes: tuple[AxisOfBatch, ...]
     channels: Array | None = None
     quantization: Quantization | None = None
 
     @classmethod
     def of(cls, tap: Tap, values: Array) -> "Activation":
         """All of a tap's values, as they were computed."""
-        return cls(tap, values, TensorSpec.of(tap, values.shape).channel_axis)
+        spec = TensorSpec.of(tap, values.shape)
+        return cls(tap, values, spec.channel_axis, spec.axes)
 
     @property
     def spec(self) -> TensorSpec:
         """The shape, dtype and channel axis of the values."""
         quantized = self.quantization is not None
         return TensorSpec(
-            self.tap.address, self.values.shape, self.values.dtype, self.channel_axis, quantized
+            self.tap.address,
+            self.values.shape,
+            self.values.dtype,
+            self.channel_axis,
+            self.axes,
+            self.tap.tensor.grid,
+            quantized,
         )
 
     @property
@@ -95,6 +104,18 @@ class Activation:
             # On the bits: np.isfinite has no vectorized loop for float16.
             return int(np.count_nonzero(self.values.view(np.uint16) & _HALF_EXPONENT == _HALF_EXPONENT))
         return int(self.values.size - np.count_nonzero(np.isfinite(self.values)))
+
+    def folded(self) -> "Activation":
+        """Maps over an image as (images, height, width, channels): tokens of a grid become rows and columns.
+
+        Other values stay as they are. Only for values of which no places were cut away.
+        """
+        spec = self.spec
+        if spec.geometry is None or self.channel_axis is None:
+            return self
+        folded = spec.folded()
+        values = spec.geometry.folded(self.values)
+        return replace(self, values=values, channel_axis=folded.channel_axis, axes=folded.axes)
 
     def reduced(self, options: TensorOptions) -> "Activation":
         """Apply channels, region, stride, reduction, layout and dtype, in that order.
@@ -144,9 +165,8 @@ class Activation:
                 values, exponent = scaled(self.values, axes)
                 small = _norm(values, axes) if reduction == "l2" else values.mean(axis=axes, dtype=np.float64)
                 reduced = np.ldexp(small, exponent.reshape(exponent.shape[0], -1))
-            return replace(
-                self, values=reduced.astype(np.float32, copy=False), channel_axis=spec.channel_axis
-            )
+            values = reduced.astype(np.float32, copy=False)
+            return replace(self, values=values, channel_axis=spec.channel_axis, axes=spec.axes)
 
     def _maximum(self, axes: tuple[int, ...]) -> Array:
         # NumPy has no vectorized maximum of float16.
@@ -157,10 +177,11 @@ class Activation:
 
     def arranged(self, layout: Layout) -> "Activation":
         """Move the channel axis to the end (`nhwc`) or to the front (`nchw`). Vectors have only one layout."""
-        axis = self.spec.arranged(layout).channel_axis
-        if axis is None or self.channel_axis is None or axis == self.channel_axis:
+        spec = self.spec.arranged(layout)
+        if spec.channel_axis is None or self.channel_axis is None or spec.channel_axis == self.channel_axis:
             return self
-        return replace(self, values=np.moveaxis(self.values, self.channel_axis, axis), channel_axis=axis)
+        values = np.moveaxis(self.values, self.channel_axis, spec.channel_axis)
+        return replace(self, values=values, channel_axis=spec.channel_axis, axes=spec.axes)
 
     def converted(self, dtype: DataType) -> "Activation":
         """Convert to float32 or float16, or to uint8 with a scale and an offset per channel."""

@@ -6,14 +6,20 @@ before anything runs. `Activation` has the same operations and calls these for t
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from layerscope.errors import OptionInvalid
-from layerscope.graph.taps.tap import Tap
+from layerscope.graph.taps.geometry import MapGeometry, geometry_of, rows_and_columns, why_no_geometry
+from layerscope.graph.taps.tap import AxisName, Tap, TokenGrid
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
+
+AxisOfBatch = AxisName | Literal["batch"]
+
+FOLDED_AXES: tuple[AxisOfBatch, ...] = ("batch", "height", "width", "channels")
+"""The axes of values that are maps, after they were folded."""
 
 _FLOAT = np.dtype(np.float32)
 
@@ -27,6 +33,8 @@ class TensorSpec:
         shape: The shape, batch axis first.
         dtype: The type of the values.
         channel_axis: The axis of `shape` that counts channels; None if there is none.
+        axes: What each axis counts, `batch` first.
+        grid: The map that tokens are, if they are one.
         quantized: Whether a scale and an offset per channel belong to the values.
     """
 
@@ -34,16 +42,20 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     channel_axis: int | None
+    axes: tuple[AxisOfBatch, ...]
+    grid: TokenGrid | None = None
     quantized: bool = False
 
     @classmethod
     def of(cls, tap: Tap, shape: tuple[int, ...]) -> "TensorSpec":
         """The specification of all values of a tap, in an array of `shape`, (batch, *tap shape)."""
-        if tap.channel_axis is None:
-            return cls(tap.address, shape, tap.dtype, None)
         # Counted from the end, because an array can have more axes between the batch axis and those of the tap, where a
         # model folds other axes into the batch.
-        return cls(tap.address, shape, tap.dtype, len(shape) - len(tap.shape) + tap.channel_axis)
+        more = len(shape) - len(tap.shape)
+        unclear: list[AxisOfBatch] = ["unknown"] * (more - 1)
+        channel_axis = None if tap.channel_axis is None else more + tap.channel_axis
+        axes = ("batch", *unclear, *tap.axes)
+        return cls(tap.address, shape, tap.dtype, channel_axis, axes, tap.tensor.grid)
 
     @property
     def size(self) -> int:
@@ -61,9 +73,32 @@ class TensorSpec:
         return 0 if self.channel_axis is None else self.shape[self.channel_axis]
 
     @property
+    def geometry(self) -> MapGeometry | None:
+        """How the values of each image are maps over it; None if they are none, or nobody knows."""
+        return geometry_of(self._of_image, self.grid)
+
+    def why_no_map(self) -> str | None:
+        """Why the values are no maps over an image; None if they are."""
+        if self.geometry is None:
+            return why_no_geometry(self._of_image, self.grid)
+        return None if self.size else "It has no values."
+
+    @property
+    def _of_image(self) -> tuple[AxisName, ...]:
+        return tuple(name for name in self.axes[1:] if name != "batch")
+
+    @property
     def spatial_axes(self) -> tuple[int, ...]:
         """The axes that are neither batch nor channel: rows, columns, steps or depth."""
         return tuple(axis for axis in range(1, len(self.shape)) if axis != self.channel_axis)
+
+    def folded(self) -> "TensorSpec":
+        """The specification of the result of `Activation.folded`."""
+        geometry = self.geometry
+        if geometry is None or self.channel_axis is None:
+            return self
+        shape = (self.shape[0], *geometry.folded_shape(self.shape[1:]))
+        return replace(self, shape=shape, channel_axis=3, axes=FOLDED_AXES, grid=None)
 
     def reduced(self, options: TensorOptions) -> "TensorSpec":
         """The specification of the result of `Activation.reduced`.
@@ -117,9 +152,8 @@ class TensorSpec:
         """
         kept = {axis: slice(None, None, stride) for axis in self.spatial_axes}
         if region is not None:
-            self._require_region(region)
+            rows, columns = self._plane(region)
             left, top, right, bottom = region
-            rows, columns = self.spatial_axes
             kept |= {rows: slice(top, bottom, stride), columns: slice(left, right, stride)}
         return tuple(kept.get(axis, slice(None)) for axis in range(len(self.shape)))
 
@@ -135,17 +169,28 @@ class TensorSpec:
             raise OptionInvalid(
                 f"The map of {self.address} is empty: there is nothing to reduce.", option="reduce"
             )
-        kept = self.shape[:1] if self.channel_axis is None else (self.shape[0], self.channels)
-        return replace(self, shape=kept, dtype=_FLOAT, channel_axis=None if self.channel_axis is None else 1)
+        kept = (0,) if self.channel_axis is None else (0, self.channel_axis)
+        return replace(
+            self,
+            shape=tuple(self.shape[axis] for axis in kept),
+            dtype=_FLOAT,
+            channel_axis=None if self.channel_axis is None else 1,
+            axes=tuple(self.axes[axis] for axis in kept),
+        )
 
     def arranged(self, layout: Layout) -> "TensorSpec":
         """Move the channel axis to the end (`nhwc`) or to the front (`nchw`). Vectors have only one layout."""
         if layout == "native" or self.channel_axis is None or not self.spatial_axes:
             return self
-        sizes = [self.shape[axis] for axis in (0, *self.spatial_axes)]
-        axis = 1 if layout == "nchw" else len(sizes)
-        sizes.insert(axis, self.channels)
-        return replace(self, shape=tuple(sizes), channel_axis=axis)
+        order = [0, *self.spatial_axes]
+        axis = 1 if layout == "nchw" else len(order)
+        order.insert(axis, self.channel_axis)
+        return replace(
+            self,
+            shape=tuple(self.shape[axis] for axis in order),
+            channel_axis=axis,
+            axes=tuple(self.axes[axis] for axis in order),
+        )
 
     def converted(self, dtype: DataType) -> "TensorSpec":
         """Convert to float32 or float16, or to uint8 with a scale and an offset per channel.
@@ -161,14 +206,17 @@ class TensorSpec:
             )
         return replace(self, dtype=np.dtype(dtype), quantized=dtype == "uint8")
 
-    def _require_region(self, region: Region) -> None:
-        if len(self.spatial_axes) != 2:
-            message = f"{self.address} has no rows and columns to take a region of."
+    def _plane(self, region: Region) -> tuple[int, int]:
+        """The axes of rows and columns, for a region that lies in them."""
+        plane = rows_and_columns(self.axes)
+        if plane is None:
+            named = ", ".join(self.axes[1:])
+            message = f"{self.address} has no rows and columns to take a region of: its axes are {named}."
             raise OptionInvalid(message, option="region", layer=self.address)
-        height, width = (self.shape[axis] for axis in self.spatial_axes)
+        height, width = (self.shape[axis] for axis in plane)
         left, top, right, bottom = region
         if 0 <= left < right <= width and 0 <= top < bottom <= height:
-            return
+            return plane
         raise OptionInvalid(
             f"The region {left},{top},{right},{bottom} does not lie in the {width}x{height} map of {self.address}.",
             option="region",

@@ -139,7 +139,7 @@ def nested():
 
 
 def shared():
-    """Both calls of one layer count; the second is the one explained."""
+    """Both calls of one layer count; the second, on the image turned over, is the one explained, as the image lies."""
     start = picture()
     twice = conv(4, "twice")
     turned = layers.Permute((2, 1, 3), name="turn")
@@ -148,9 +148,9 @@ def shared():
     model = keras.Model(start, kind(flat(joined([twice(start), twice(turned(start))]))))
 
     def after(values, images):
-        return linear(kind, flat(tf.concat([twice(images), values], -1)))
+        return linear(kind, flat(tf.concat([twice(images), turned(values)], -1)))
 
-    return Example(model, "twice:1", lambda x: twice(turned(x)), after, form="output")
+    return Example(model, "twice:1", lambda x: turned(twice(turned(x))), after, form="output")
 
 
 def several(name):

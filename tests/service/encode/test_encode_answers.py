@@ -141,6 +141,7 @@ def test_the_rows_say_what_each_tensor_is():
         "shape": [1, 2, 1, 1],
         "dtype": "float32",
         "layout": "nchw",
+        "axes": ["batch", "channels", "height", "width"],
         "channel_axis": 1,
         "channels": [2, 1],
         "nonfinite": 1,

@@ -12,8 +12,10 @@ VALUES = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
 
 
 def layer(name, *shape, first=False):
-    tensors = {"output": (Tensor(f"{name}:0", shape, "float32"),)}
-    return LayerCall((name,), 0, "Layer", 0, 0, False, first, (), tensors)
+    places = ("height", "width")[: len(shape) - 1]
+    axes = ("channels", *places) if first else (*places, "channels")
+    tensors = {"output": (Tensor(f"{name}:0", shape, "float32", axes=axes),)}
+    return LayerCall((name,), 0, "Layer", 0, 0, False, (), tensors)
 
 
 INDEX = TapIndex([layer("map", 5, 4, 3), layer("first", 3, 5, 4, first=True), layer("vector", 3)], (), ())

@@ -25,8 +25,8 @@ class Activations(Mapping[str, Array]):
         digest: The digest of that model.
         images: The ids of the images, in the order of the batch.
         warnings: Sentences for a person to read.
-        layers: Metadata of each layer, by address: type, shape, layout, channel_axis, channels, nonfinite, and
-            statistics if requested.
+        layers: Metadata of each layer, by address: type, shape, layout, axes (what each axis of the
+            shape counts), channel_axis, channels, nonfinite, and statistics if requested.
     """
 
     model: str

@@ -59,6 +59,7 @@ class Explanation(TypedDict):
 
     method: str
     place: str
+    layer: str
     options: dict[str, Any]
     signed: bool
     minimum: list[float | None]

@@ -17,6 +17,7 @@ class ModelInput(TypedDict):
 
     name: str
     shape: list[int | None]
+    axes: list[str]
     dtype: str
     preprocessing: dict[str, Any] | None
 
@@ -74,6 +75,7 @@ class ModelOutput(TypedDict):
     name: str
     address: str
     shape: list[int | None]
+    axes: list[str]
     dtype: str
 
 
@@ -95,8 +97,19 @@ class ModelDescription(TypedDict):
     warnings: list[str]
 
 
+class TokenGrid(TypedDict):
+    """A map of places of an image, row by row, among the tokens of a layer; `offset` other tokens come before it."""
+
+    height: int
+    width: int
+    offset: int
+
+
 class Layer(TypedDict):
-    """One output of one call of a layer, with the operations that are possible (`can`), or not and why (`cannot`)."""
+    """One output of one call of a layer, with the operations that are possible (`can`), or not and why (`cannot`).
+
+    `axes` says what each axis of `shape` counts: height, width, depth, time, tokens, heads or channels, or unknown.
+    """
 
     address: str
     index: int | None
@@ -105,6 +118,8 @@ class Layer(TypedDict):
     output: int
     sites: list[str]
     shape: list[int | None]
+    axes: list[str]
+    grid: TokenGrid | None
     dtype: str
     channels: int | None
     parameters: int

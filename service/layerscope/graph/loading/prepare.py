@@ -65,7 +65,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     """Trace a model, by what it is, and count its parameters."""
     if source.path.name == FILE_NAME:
         model = build_architecture(manifest, source.folder)
-        return trace(model, signature_of(model, manifest)), model.count_params()
+        return trace(model, signature_of(model, manifest), manifest.layout_of), model.count_params()
     require_no_architecture(manifest)
     if not source.path.is_dir():
         _require_undeclared(manifest, ("signature",), "only a SavedModel has signatures")
@@ -73,14 +73,14 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
         _require_undeclared(
             manifest, _OF_KERAS_FILES, "a SavedModel has all its sizes and inputs in its graph"
         )
-        made = trace_saved_model(source.path, source.signature or manifest.signature)
+        made = trace_saved_model(source.path, source.signature or manifest.signature, manifest.layout_of)
         return made, sum(variable.size for _, variable in made.captures)
     model = _opened(source, manifest, plugins)
     signature = signature_of(model, manifest)
     if source.bounds is not None:
         shapes = [((signature.batch_size or 1, *each.shape), each.dtype) for each in signature.inputs]
         run_once(model, shapes, signature.packed)
-    made = trace(model, signature)
+    made = trace(model, signature, manifest.layout_of)
     if source.bounds is not None:
         require_known_sizes(made.graph_def)
     return made, model.count_params()

@@ -15,9 +15,10 @@ from cachetools import LRUCache
 
 from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.local.axes import Axis, Box, changed, windows
-from layerscope.graph.receptive.field import ReceptiveFields, axes_of_places
+from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.graph.receptive.reach import Line
 from layerscope.graph.runtime.executable import Executable
+from layerscope.graph.taps.geometry import axes_of_places
 from layerscope.graph.taps.selectors import TapIndex
 from layerscope.graph.taps.tap import Tap
 
@@ -151,8 +152,8 @@ def _checkpoint(
     tap: Tap, shape: Sequence[int], axes: Sequence[Axis] = (), lines: Mapping[str, Line] | None = None
 ) -> Checkpoint | None:
     """A checkpoint at a tap with rows and columns, None for other taps; without `lines`, the tap is an input."""
-    numbers = {name: axis - 1 for name, axis in axes_of_places(tap.channel_axis, len(shape)).items()}
-    if set(numbers) != _PLANE or (lines is not None and set(lines) != _PLANE):
+    numbers = {name: axis - 1 for name, axis in axes_of_places(tap).items()}
+    if len(shape) != len(tap.shape) or set(numbers) != _PLANE or (lines is not None and set(lines) != _PLANE):
         return None
     sizes = [shape[axis] for axis in numbers.values()]
     if lines is None:

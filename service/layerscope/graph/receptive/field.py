@@ -14,10 +14,8 @@ from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.backwards import output_of, seen_from
 from layerscope.graph.receptive.operations import Operations, Sizes, read_operations
 from layerscope.graph.receptive.reach import Line, Reach, Read
+from layerscope.graph.taps.geometry import axes_of_places
 from layerscope.graph.taps.tap import Input, Shape, Tap
-
-AXES = ("z", "y", "x")
-"""The names of spatial axes, which count neither images nor channels: a map has y and x."""
 
 _SIZES_KEPT = 4
 
@@ -65,7 +63,7 @@ class ReceptiveFields:
         metadata = prepared.metadata
         self._graph = prepared.graph
         self._inputs = list(zip(metadata.placeholders, metadata.inputs, strict=True))
-        self._channels = [call.taps[0].channel_axis for call in metadata.calls[: len(metadata.inputs)]]
+        self._places = [axes_of_places(call.taps[0]) for call in metadata.calls[: len(metadata.inputs)]]
         self._layers = {
             node_of(tap.tensor.name): tap.address
             for call in reversed(metadata.calls)
@@ -80,21 +78,21 @@ class ReceptiveFields:
 
         Args:
             tap: a layer.
-            unit: its place by axis, see `AXES`; an axis that is left out means the middle.
+            unit: its place by axis, see `PLACE_NAMES`; an axis that is left out means the middle.
             input_shapes: of one image.
 
         Raises:
             OptionInvalid: the map has no such place, or other axes.
         """
         graph = self._on(tuple(map(tuple, input_shapes)))
-        axes = axes_of_places(tap.channel_axis, len(tap.shape)) if tap.tensor.batched else {}
+        axes = axes_of_places(tap) if tap.tensor.batched else {}
         shape = graph.by_name[node_of(tap.tensor.name)].gives[output_of(tap.tensor.name)]
         place = {} if shape is None else _place(tap, {name: shape[axis] for name, axis in axes.items()}, unit)
         start = _start(tap, shape, {axes[name]: at for name, at in place.items()})
         seen, is_exact = seen_from(graph, {tap.tensor.name: start}, tap.address, self._layers)
         inputs = tuple(
-            _on_input(each, seen.get(name), axes_of_places(channels, len(each.shape)), axes)
-            for (_, each), name, channels in zip(self._inputs, graph.entrances, self._channels, strict=True)
+            _on_input(each, seen.get(name), places, axes)
+            for (_, each), name, places in zip(self._inputs, graph.entrances, self._places, strict=True)
         )
         return ReceptiveField(tap, place, is_exact and shape is not None, inputs)
 
@@ -116,12 +114,6 @@ class ReceptiveFields:
             operations = read_operations(scratch, replaced.values())
         dismantle_graph(scratch)
         return operations
-
-
-def axes_of_places(channels: int | None, rank: int) -> dict[str, int]:
-    """The axes of places of a tensor, batch axis included, by name; of more than three, the last three."""
-    places = [1 + axis for axis in range(rank) if axis != channels]
-    return dict(zip(AXES[-len(places) :], places[-len(AXES) :], strict=True)) if places else {}
 
 
 def _place(tap: Tap, sizes: Mapping[str, int], unit: Mapping[str, int]) -> dict[str, int]:

@@ -15,8 +15,10 @@ from layerscope.graph.tracing.signature import Signature
 
 def imported(
     meta_graph: Any, serving: ServingGraph, signature: SavedSignature
-) -> tuple[Any, dict[str, Tensor]]:
-    """The nodes of a graph as this TensorFlow writes them, as a GraphDef; and every tensor of theirs that can be delivered.
+) -> tuple[Any, dict[str, Tensor], Any]:
+    """The nodes of a graph as this TensorFlow writes them, as a GraphDef, and every tensor of theirs that can be delivered.
+
+    The third result is the graph as TensorFlow has it, which knows the shapes of all tensors.
 
     Args:
         meta_graph: where they come from.
@@ -36,7 +38,7 @@ def imported(
     called_with = Signature(signature.inputs, structure=(), batch_size=signature.batch_size)
     rows = rows_of(graph, called_with, deliverable)
     described = {tensor.name: _described(tensor, rows[tensor.name]) for tensor in deliverable}
-    return _with_canonical_inputs(graph.as_graph_def()), described
+    return _with_canonical_inputs(graph.as_graph_def()), described, graph
 
 
 def _import(meta_graph: Any, serving: ServingGraph) -> Any:

@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
 from layerscope.graph.analysis.subgraph import node_of
 
 _TYPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
@@ -79,7 +77,6 @@ _ACTIVATIONS = frozenset(
 )
 _PASSING_ON = frozenset({"Identity", "IdentityN"})
 _GELU = re.compile(r".*/Gelu(_\d+)?")
-_TO_CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 @dataclass(frozen=True)
@@ -132,28 +129,6 @@ def _type_by_output(insides: Insides) -> str:
     maker = insides.maker(tensor)
     is_function = maker is not None and (_simple(maker) or _composed(insides, maker))
     return "Activation" if is_function else str(op)
-
-
-def declares_channels_first(insides: Insides) -> bool | None:
-    """Whether channels come first in the output; None if no operation has a data format."""
-    nodes = insides.nodes.values()
-    formats = [node.attr["data_format"].s for node in nodes if "data_format" in node.attr]
-    if not formats or layer_type(insides) == "LayerNormalization":
-        # Layer normalization is computed by an operation for images, on axes that are not those of the layer.
-        return None
-    return any(each.startswith(b"NC") for each in formats) or _turns_channels_first(insides)
-
-
-def _turns_channels_first(insides: Insides) -> bool:
-    """Whether Keras 3 transposes the axes before and after, to compute a channels-first layer with channels last."""
-    maker = insides.maker(insides.output)
-    order = insides.nodes.get(node_of(maker.input[1])) if maker and maker.op == "Transpose" else None
-    return bool(order and order.op == "Const" and _numbers(order) == _TO_CHANNELS_FIRST)
-
-
-def _numbers(constant: Any) -> list[int]:
-    values: list[int] = tf.make_ndarray(constant.attr["value"].tensor).tolist()
-    return values
 
 
 @dataclass(frozen=True)

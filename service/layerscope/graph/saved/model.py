@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from layerscope.errors import LayerscopeError, ModelRefused
+from layerscope.graph.axes.follow import with_axes
+from layerscope.graph.axes.inputs import LayoutOf
 from layerscope.graph.saved.checkpoint import saved_variables
 from layerscope.graph.saved.graph import placeholder, serving_graph, variables_in
 from layerscope.graph.saved.importing import imported
@@ -24,7 +26,9 @@ from layerscope.graph.tracing.trace import Trace
 logger = logging.getLogger(__name__)
 
 
-def trace_saved_model(folder: Path, signature: str | None = None) -> Trace:
+def trace_saved_model(
+    folder: Path, signature: str | None = None, layout_of: LayoutOf = lambda _: None
+) -> Trace:
     """Trace the SavedModel in `folder` with a free batch size.
 
     Layers are named after the scopes in the graph, without the model's own; inputs and outputs as the signature has
@@ -33,12 +37,13 @@ def trace_saved_model(folder: Path, signature: str | None = None) -> Trace:
     Args:
         folder: of the SavedModel.
         signature: which to serve; left out, the default, or the only one that can be served.
+        layout_of: tells the layout that is declared for an input of images.
 
     Raises:
         ModelRefused: it is damaged or incomplete, or does what cannot be served.
     """
     try:
-        return _traced(folder, signature)
+        return _traced(folder, signature, layout_of)
     except LayerscopeError:
         raise
     except Exception as error:
@@ -50,7 +55,7 @@ def trace_saved_model(folder: Path, signature: str | None = None) -> Trace:
         ) from error
 
 
-def _traced(folder: Path, wanted: str | None) -> Trace:
+def _traced(folder: Path, wanted: str | None, layout_of: LayoutOf) -> Trace:
     meta_graph = read_meta_graph(folder)
     signature = saved_signature(meta_graph, wanted)
     serving = serving_graph(meta_graph, signature)
@@ -61,7 +66,7 @@ def _traced(folder: Path, wanted: str | None) -> Trace:
         [each.name for each in signature.inputs],
         names_with_slashes(folder, meta_graph),
     )
-    graph_def, described = imported(meta_graph, serving, signature)
+    graph_def, described, graph = imported(meta_graph, serving, signature)
     wiring = Wiring(graph_def.node, [structure.made(tensor) for tensor in serving.results], described)
     sizes = {name: variable.size for name, variable in variables.items()}
     layer_calls = SavedLayerCalls(wiring, structure.fed, sizes)
@@ -69,12 +74,16 @@ def _traced(folder: Path, wanted: str | None) -> Trace:
     outputs, made_by_model = layer_calls.outputs([name for name, _ in signature.outputs])
     del graph_def.node[:]
     graph_def.node.extend(wiring.nodes.values())
+    placeholders = tuple(f"{placeholder(number)}:0" for number in range(len(signature.inputs)))
+    fed = dict(zip(placeholders, signature.inputs, strict=True))
+    with_known_axes = with_axes([*calls, *made_by_model], graph_def, graph, fed, wiring.outputs, layout_of)
+    taps = {tap.address: tap for call in with_known_axes for tap in call.taps}
     return Trace(
         graph_def=_without_values(graph_def),
         inputs=signature.inputs,
-        placeholders=tuple(f"{placeholder(number)}:0" for number in range(len(signature.inputs))),
-        outputs=tuple(outputs),
-        calls=(*calls, *made_by_model),
+        placeholders=placeholders,
+        outputs=tuple((name, taps[tap.address]) for name, tap in outputs),
+        calls=with_known_axes,
         captures=tuple((f"{name}:0", variable) for name, variable in variables.items()),
         unreachable=structure.unreachable,
         opened_with=f"tensorflow {tf.__version__}",

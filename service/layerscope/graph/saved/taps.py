@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.analysis.subgraph import node_of
-from layerscope.graph.saved.layer_types import Insides, declares_channels_first, fused_activation, layer_type
+from layerscope.graph.saved.layer_types import Insides, fused_activation, layer_type
 from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
 from layerscope.graph.saved.wiring import Reader, Wiring
 from layerscope.graph.taps.addresses import Site
@@ -20,7 +20,6 @@ class _Found:
 
     call: ScopeCall
     type: str
-    channels_first: bool | None
     tensors: dict[Site, list[str]]
     children: list["_Found"]
 
@@ -92,10 +91,7 @@ class SavedLayerCalls:
             readers, _ = self._wiring.readers(activation.argument, inside=activation.nodes)
             tensors["preactivation"] = [self._own(activation.argument, readers)]
         kind = "Group" if call.children else layer_type(insides)
-        first = declares_channels_first(insides)
-        yield _Found(
-            call, kind, first, tensors, [each for child in call.children for each in self._find(child)]
-        )
+        yield _Found(call, kind, tensors, [each for child in call.children for each in self._find(child)])
 
     def _inputs(self, call: ScopeCall) -> list[str]:
         entering: dict[str, None] = {}
@@ -160,7 +156,6 @@ class SavedLayerCalls:
             number=call.number,
             parameters=sum(self._sizes[name] for name in call.variables),
             is_group=bool(found.children),
-            channels_first=found.channels_first,
         )
 
     def _layer_call(
@@ -172,11 +167,8 @@ class SavedLayerCalls:
         number: int = 0,
         parameters: int = 0,
         is_group: bool = False,
-        channels_first: bool | None = None,
     ) -> LayerCall:
         inbound = self._inbound(tensors.get("input", tensors["output"]))
-        if channels_first is None:
-            channels_first = any(tap.layer.channels_first for tap in inbound)
         result = LayerCall(
             path=path,
             call=number,
@@ -184,7 +176,6 @@ class SavedLayerCalls:
             index=self._indices.get(path[0]) if len(path) == 1 else None,
             parameters=parameters,
             is_group=is_group,
-            channels_first=channels_first,
             inbound=tuple(tap.address for tap in inbound),
             tensors={
                 site: tuple(self._wiring.described[name] for name in names) for site, names in tensors.items()

@@ -8,7 +8,7 @@ The grammar, one selector at a time; what several select is united, in graph ord
     type:Conv2D                     the layer's class (also a glob)
     index:3, index:0..7, index:-1   places in model.layers, both ends included
     rank:4                          the number of axes, batch axis included
-    last:conv                       the last spatial layer whose class has that word in its name
+    last:conv                       the last layer with rows and columns whose class has that word in its name
     input, outputs, all             what went in, what comes out, every layer's output
 
 A site may follow all but `re:` (`type:Conv2D@preactivation`). An exact address wins over every other reading.
@@ -22,6 +22,7 @@ import re2
 
 from layerscope.errors import InvalidSelector, LayerNotFound, OptionInvalid, TooMany
 from layerscope.graph.taps.addresses import Site, parse_address, parse_site
+from layerscope.graph.taps.geometry import has_rows
 from layerscope.graph.taps.tap import LayerCall, Tap
 from layerscope.limits import Limits
 
@@ -201,7 +202,7 @@ class TapIndex:
         return self._where(lambda call: call.index is not None and low <= call.index <= high, site)
 
     def _last(self, word: str, site: Site) -> Sequence[str]:
-        spatial = [tap for tap in self._at(site) if word in tap.layer.type.lower() and len(tap.shape) >= 3]
+        spatial = [tap for tap in self._at(site) if word in tap.layer.type.lower() and has_rows(tap)]
         return [spatial[-1].address] if spatial else []
 
     def _where(self, wanted: Predicate, site: Site) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,26 @@ from layerscope.graph.taps.addresses import Address, Site
 
 Shape = tuple[int | None, ...]
 """Axes after the batch axis; None where the size depends on the input."""
+
+AxisName = Literal["height", "width", "depth", "time", "tokens", "heads", "channels", "unknown"]
+"""What an axis counts. It is followed through the graph from the inputs, and `unknown` where that tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrid:
+    """A map of places of an image that was flattened, row by row, into tokens.
+
+    Attributes:
+        height: its rows.
+        width: its columns.
+        offset: the tokens before its first, such as a class token.
+        is_read: whether any output of the model is computed from its places, and not from other tokens alone.
+    """
+
+    height: int
+    width: int
+    offset: int
+    is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,8 @@ class Tensor:
         batched: whether it has a batch axis. A constant of the model, such as a table of positions, has none: it is the
             same for every image.
         mixed: whether the model mixes the images of a batch here, so that it must be computed for each image alone.
+        axes: what each axis of `shape` counts; empty if nothing is known of any.
+        grid: the map that its tokens are, if they are one.
     """
 
     name: str
@@ -39,6 +62,8 @@ class Tensor:
     dtype: str
     batched: bool = True
     mixed: bool = False
+    axes: tuple[AxisName, ...] = ()
+    grid: TokenGrid | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +77,6 @@ class LayerCall:
         index: the place of the layer in `model.layers`; None inside nested models.
         parameters: the number of its weights.
         is_group: whether it is made of other layers.
-        channels_first: whether its channels are the first axis behind the batch axis.
         inbound: the addresses of the taps that it computes from.
         tensors: its values by site.
         origins: of a group, for each output, the addresses of the taps inside that the output comes from.
@@ -64,7 +88,6 @@ class LayerCall:
     index: int | None
     parameters: int
     is_group: bool
-    channels_first: bool
     inbound: tuple[str, ...]
     tensors: dict[Site, tuple[Tensor, ...]]
     origins: tuple[tuple[str, ...], ...] = ()
@@ -112,12 +135,22 @@ class Tap:
         """The dtype the values are delivered in: bfloat16, which numpy lacks, is delivered as float32."""
         return np.dtype("float32" if self.tensor.dtype == "bfloat16" else self.tensor.dtype)
 
-    @property
+    @cached_property
+    def axes(self) -> tuple[AxisName, ...]:
+        """What each axis of `shape` counts."""
+        return self.tensor.axes or tuple("unknown" for _ in self.shape)
+
+    @cached_property
     def channel_axis(self) -> int | None:
-        """The axis of `shape` that counts channels (features); None for a single number an image."""
-        if not self.shape:
-            return None
-        return 0 if self.layer.channels_first and len(self.shape) > 1 else len(self.shape) - 1
+        """The axis of `shape` that counts channels (features), or heads where nothing counts channels.
+
+        Where that is not known, it is the last axis, as Keras has it. None if nothing is counted but places, and for a single
+        number an image.
+        """
+        for name in ("channels", "heads"):
+            if name in self.axes:
+                return self.axes.index(name)
+        return len(self.axes) - 1 if len(self.axes) == 1 or "unknown" in self.axes else None
 
     @property
     def bytes_per_image(self) -> int | None:

@@ -12,6 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.axes.follow import with_axes
+from layerscope.graph.axes.inputs import LayoutOf
 from layerscope.graph.taps.addresses import encode_path
 from layerscope.graph.taps.tap import Input, LayerCall, Tap, Tensor
 from layerscope.graph.tracing.batch_axis import Rows, rows_of
@@ -68,10 +70,15 @@ class _Recording:
     recorder: Recorder
 
 
-def trace(model: Any, signature: Signature) -> Trace:
+def trace(model: Any, signature: Signature, layout_of: LayoutOf = lambda _: None) -> Trace:
     """Trace `model` in inference mode with a free batch size.
 
     A model that was made for one batch size, and runs with no other, is traced with copies of the image in such a batch.
+
+    Args:
+        model: of Keras.
+        signature: its inputs.
+        layout_of: tells the layout that is declared for an input of images.
 
     Raises:
         ModelRefused: the model cannot be called on such inputs, or only on batches of a size that it does not tell.
@@ -79,21 +86,22 @@ def trace(model: Any, signature: Signature) -> Trace:
     known = {id(weight) for weight in model.weights}
     _reset_states(model)
     try:
-        return _traced_once(model, signature, known)
+        return _traced_once(model, signature, known, layout_of)
     except ModelRefused as error:
         if signature.batch_size is None:
             raise
         logger.info("traced again with a fixed batch size: %s", error.message)
-    return _traced_once(model, signature.with_fixed_batch(is_stateful=_reset_states(model)), known)
+    fixed = signature.with_fixed_batch(is_stateful=_reset_states(model))
+    return _traced_once(model, fixed, known, layout_of)
 
 
-def _traced_once(model: Any, signature: Signature, known: Collection[int]) -> Trace:
+def _traced_once(model: Any, signature: Signature, known: Collection[int], layout_of: LayoutOf) -> Trace:
     recording = _record(model, signature)
     tokens = _token_inputs(recording) if signature.dtypes_assumed else []
     if tokens:
         recording = _record(model, signature.with_integers(tokens))
     require_weights(model, known)
-    return _traced(model, recording)
+    return _traced(model, recording, layout_of)
 
 
 def _reset_states(model: Any) -> bool:
@@ -105,7 +113,7 @@ def _reset_states(model: Any) -> bool:
     return bool(stateful)
 
 
-def _traced(model: Any, recording: _Recording) -> Trace:
+def _traced(model: Any, recording: _Recording, layout_of: LayoutOf) -> Trace:
     graph, recorder, inputs = recording.graph, recording.recorder, recording.signature.inputs
     originals = needless_copies(recorder.copies, graph)
     # It captures what the model itself does not read, so it comes first.
@@ -113,12 +121,21 @@ def _traced(model: Any, recording: _Recording) -> Trace:
     layer_calls = _LayerCalls(model, recording, originals)
     calls, unreachable = layer_calls.collect(recording.entrances, inputs)
     variables = {variable.handle.ref(): variable for variable in graph.variables}
+    graph_def = with_custom_gradients(_simplified(graph.as_graph_def(), originals), gradients)
+    placeholders = tuple(tensor.name for tensor in graph.inputs[: len(inputs)])
+    fed = dict(zip(placeholders, inputs, strict=True))
+    given = [tensor.name for tensor in recorder.outputs.values()]
+    with_known_axes = with_axes(calls, graph_def, graph, fed, given, layout_of)
+    taps = {tap.address: tap for call in with_known_axes for tap in call.taps}
     return Trace(
-        graph_def=with_custom_gradients(_simplified(graph.as_graph_def(), originals), gradients),
+        graph_def=graph_def,
         inputs=inputs,
-        placeholders=tuple(tensor.name for tensor in graph.inputs[: len(inputs)]),
-        outputs=tuple((name, layer_calls.made_by[tensor.name]) for name, tensor in recorder.outputs.items()),
-        calls=tuple(calls),
+        placeholders=placeholders,
+        outputs=tuple(
+            (name, taps[layer_calls.made_by[tensor.name].address])
+            for name, tensor in recorder.outputs.items()
+        ),
+        calls=with_known_axes,
         captures=tuple((inner.name, variables.get(outer.ref(), outer)) for outer, inner in graph.captures),
         unreachable=tuple(unreachable),
         opened_with=version_of(model).opened_with,
@@ -240,7 +257,6 @@ class _LayerCalls:
             index=self._indices.get(id(layer)) if len(call.path) == 1 else None,
             parameters=layer.count_params() if _has_parameters(layer) else 0,
             is_group=call.is_group,
-            channels_first=_is_channels_first(layer, inbound),
             inbound=tuple(tap.address for tap in inbound),
             tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
             origins=self._origins(call) if call.is_group else (),
@@ -286,13 +302,6 @@ class _LayerCalls:
 def _has_parameters(operation: Any) -> bool:
     """Whether it is a built layer, which can count its parameters."""
     return bool(operation and isinstance(operation, version_of(operation).layer) and operation.built)
-
-
-def _is_channels_first(layer: Any, inbound: Sequence[Tap]) -> bool:
-    declared = getattr(layer, "data_format", None)
-    if declared is not None:
-        return bool(declared == "channels_first")
-    return any(tap.layer.channels_first for tap in inbound)
 
 
 def _simplified(graph_def: Any, originals: Mapping[str, str]) -> Any:

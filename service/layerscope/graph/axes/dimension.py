@@ -1,0 +1,127 @@
+"""Dimension: what one axis of a tensor counts, while axes are followed through a graph."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from layerscope.graph.taps.tap import AxisName, TokenGrid
+
+DimensionName = AxisName | Literal["batch", "single"]
+"""`single` is an axis of length 1 that an operation has inserted: it takes the meaning of what it is broadcast against."""
+
+PLACES = frozenset({"height", "width", "depth", "time", "tokens"})
+"""Axes along which neighbours are neighbours in what the model sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One axis of a tensor, the batch axis included.
+
+    Attributes:
+        name: what it counts.
+        parts: the axes that it was flattened from, in row-major order, with their sizes.
+        grid: of tokens, the map of height and width that some of them are, in row-major order.
+    """
+
+    name: DimensionName
+    parts: tuple[tuple["Dimension", int | None], ...] = ()
+    grid: TokenGrid | None = None
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether it takes the meaning of what it is combined with."""
+        return self.name in {"single", "unknown"}
+
+    def within(self, size: int | None) -> tuple[tuple["Dimension", int | None], ...]:
+        """The axes that this one, of a size, can be taken apart into: itself, if it was not flattened."""
+        if self.parts:
+            return tuple(inner for part, own in self.parts for inner in part.within(own))
+        grid = self.grid
+        if grid is not None and grid.offset == 0 and grid.height * grid.width == size:
+            return (HEIGHT, grid.height), (WIDTH, grid.width)
+        return ((self, size),)
+
+    def behind(self, count: int | None) -> "Dimension":
+        """The axis with `count` places inserted before the first; a negative count takes places away."""
+        plain = replace(self, parts=())
+        if self.grid is None or count is None:
+            return replace(plain, grid=None)
+        offset = self.grid.offset + count
+        return replace(plain, grid=replace(self.grid, offset=offset) if offset >= 0 else None)
+
+    def resized(self) -> "Dimension":
+        """The axis with another number of places."""
+        return Dimension(self.name)
+
+
+BATCH, SINGLE, UNKNOWN, CHANNELS = (
+    Dimension("batch"),
+    Dimension("single"),
+    Dimension("unknown"),
+    Dimension("channels"),
+)
+HEIGHT, WIDTH, TOKENS = Dimension("height"), Dimension("width"), Dimension("tokens")
+
+Dimensions = tuple[Dimension, ...]
+"""All axes of a tensor."""
+
+
+def flattened(parts: Sequence[tuple[Dimension, int | None]]) -> Dimension:
+    """The axis that several become when they are flattened."""
+    if len(parts) == 1:
+        return parts[0][0]
+    own = tuple(parts)
+    names = [part.name for part, _ in own]
+    known = [name for name in names if name != "single"]
+    (height, rows), (width, columns) = own[0], own[-1]
+    if len(own) == 2 and height == HEIGHT and width == WIDTH and rows and columns:
+        return Dimension("tokens", own, TokenGrid(rows, columns, 0))
+    if "batch" in names:
+        return Dimension("batch", own)
+    if "channels" in names or "heads" in names:
+        return Dimension("channels", own)
+    if known and known[0] in PLACES and set(known) <= {known[0], "unknown"}:
+        # An axis that is made finer, as where channels become pixels, or whole again.
+        return Dimension(known[0], own)
+    return Dimension("tokens" if len(known) > 1 and PLACES.issuperset(known) else "unknown", own)
+
+
+def united(dimensions: Iterable[Dimension], *, sizes: Iterable[int | None] = ()) -> Dimension:
+    """The axis of which several tensors have values that are combined place by place.
+
+    Args:
+        dimensions: of each tensor.
+        sizes: of each of them; an axis of one place says less than another.
+    """
+    found = list(dimensions)
+    clear = [each for each in found if not each.is_vague]
+    if len({each.name for each in clear}) > 1:
+        pairs = zip(found, list(sizes) or [None] * len(found), strict=True)
+        clear = [each for each, size in pairs if not each.is_vague and size != 1]
+    names = {each.name for each in clear}
+    if not names:
+        return next((each for each in found if each.name == "unknown"), found[0])
+    if len(names) > 1:
+        return BATCH if "batch" in names else UNKNOWN
+    grids = {each.grid for each in clear if each.grid is not None}
+    parts = [each for each in clear if each.parts]
+    if len(grids) > 1:
+        return clear[0].resized()
+    chosen = next(iter(parts), clear[0])
+    return replace(chosen, grid=next(iter(grids), None))
+
+
+def broadcast(several: Sequence[tuple[Dimensions, Sequence[int | None] | None]]) -> Dimensions:
+    """The axes of tensors that are combined under NumPy's broadcasting.
+
+    Args:
+        several: the axes of each tensor, and their sizes if they are known.
+    """
+    rank = max(len(dimensions) for dimensions, _ in several)
+    found = []
+    for place in range(-rank, 0):
+        there = [
+            (own[place], sizes[place] if sizes else None) for own, sizes in several if len(own) >= -place
+        ]
+        found.append(united((own for own, _ in there), sizes=[size for _, size in there]))
+    return tuple(found)

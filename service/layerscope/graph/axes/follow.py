@@ -1,0 +1,224 @@
+"""Axes of all taps of a traced model, followed through its graph from the inputs.
+
+Each operation has a rule for how axes pass. Nothing is concluded from the number of axes: behind an operation without a rule,
+they are unknown. Some operations demand axes: a convolution slides over a map, an embedding reads tokens. Where such a one
+reads axes that are unknown, as those of a vector that was reshaped to a map, they are taken to be these, also before it.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.axes.dimension import BATCH, TOKENS, Dimension, Dimensions, united
+from layerscope.graph.axes.graph import FollowedGraph, full_name
+from layerscope.graph.axes.inputs import LayoutOf, input_dimensions
+from layerscope.graph.axes.layers import declared_outputs, with_heads
+from layerscope.graph.axes.reads import maps_read
+from layerscope.graph.axes.rules import COMBINING, PASSING, RULES, Rule
+from layerscope.graph.axes.step import Step, Unclear
+from layerscope.graph.axes.windows import WINDOWED, window_axes
+from layerscope.graph.taps.tap import AxisName, Input, LayerCall, Tensor
+
+logger = logging.getLogger(__name__)
+
+_WITHOUT_AXES = frozenset(
+    {"Const", "OnesLike", "Placeholder", "Range", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
+)
+"""Operations whose values say nothing of the axes of what they read."""
+
+_MOST_PASSES = 4
+
+
+def with_axes(
+    calls: Sequence[LayerCall],
+    graph_def: Any,
+    traced: Any,
+    inputs: Mapping[str, Input],
+    outputs: Iterable[str],
+    layout_of: LayoutOf,
+) -> tuple[LayerCall, ...]:
+    """Layer calls whose tensors have axes.
+
+    Args:
+        calls: of a trace.
+        graph_def: its graph.
+        traced: the graph in TensorFlow, which knows the shapes of its tensors.
+        inputs: of the model, by the tensor that each is fed by.
+        outputs: the tensors that the model gives.
+        layout_of: tells the layout that is declared for an input of images.
+    """
+    given = {tensor: input_dimensions(each, layout_of(each.name)) for tensor, each in inputs.items()}
+    followed = _Followed(FollowedGraph(graph_def, traced), calls, given)
+    found = followed.all()
+    read = maps_read(followed.steps(), outputs)
+    kinds = {call.path: call.type for call in calls}
+    return tuple(
+        replace(
+            call,
+            tensors={
+                site: tuple(
+                    _read_or_not(_described(tensor, found.get(tensor.name), call, kinds), read)
+                    for tensor in tensors
+                )
+                for site, tensors in call.tensors.items()
+            },
+        )
+        for call in calls
+    )
+
+
+class _Followed:
+    """The passes through a graph."""
+
+    def __init__(
+        self, graph: FollowedGraph, calls: Sequence[LayerCall], given: Mapping[str, Dimensions]
+    ) -> None:
+        self._graph = graph
+        self._order = list(graph.in_order())
+        self._declared = declared_outputs(calls)
+        self._declared_of: dict[str, list[str]] = defaultdict(list)
+        for tensor in self._declared:
+            self._declared_of[node_of(tensor)].append(tensor)
+        self._given = given
+        self._demanded: dict[str, Dimensions] = {}
+        self._known: dict[str, Dimensions | None] = {}
+
+    def all(self) -> Mapping[str, Dimensions | None]:
+        """The axes of every tensor. A pass that demands something new is followed by another."""
+        for _ in range(_MOST_PASSES):
+            before = len(self._demanded)
+            self._known = {}
+            for node in self._order:
+                self._visit(node)
+            if len(self._demanded) == before:
+                break
+        return self._known
+
+    def steps(self) -> list[Step]:
+        """All operations, each behind those that it reads."""
+        return [self._step(node) for node in self._order]
+
+    def _step(self, node: Any) -> Step:
+        sources = tuple(full_name(each) for each in node.input if not each.startswith("^"))
+        return Step(self._graph, node, sources, [self._known.get(each) for each in sources])
+
+    def _visit(self, node: Any) -> None:
+        first = f"{node.name}:0"
+        if first in self._given:
+            self._set(first, self._given[first])
+            return
+        step = self._step(node)
+        if node.op not in _WITHOUT_AXES and any(own is not None for own in step.read):
+            self._demand(step)
+            for number, dimensions in enumerate(_outputs(step)):
+                self._set(f"{node.name}:{number}", dimensions)
+        for tensor in self._declared_of.get(node.name, ()):
+            if tensor not in self._known:
+                self._set(tensor, None)
+
+    def _set(self, tensor: str, dimensions: Dimensions | None) -> None:
+        if tensor in self._declared:
+            source, rule = self._declared[tensor]
+            shape = self._graph.shape(tensor)
+            declared = rule(self._known.get(source or ""), len(shape or ()), dimensions)
+            dimensions = declared or dimensions
+        demanded = self._demanded.get(tensor)
+        if demanded is not None and dimensions is not None and len(demanded) == len(dimensions):
+            dimensions = tuple(map(_if_vague, dimensions, demanded))
+        self._known[tensor] = dimensions
+
+    def _demand(self, step: Step) -> None:
+        """What an operation demands of the axes that it reads, and through operations that change none before it."""
+        wanted: Dimensions | None = None
+        number = 0
+        if step.op in WINDOWED:
+            number = 2 if "BackpropInput" in step.op else 0
+            wanted = window_axes(step) if step.read[number] is not None else None
+        elif step.op in {"Gather", "GatherV2", "ResourceGather"} and step.read[0] is None:
+            number = 1
+            own = step.read[1]
+            wanted = (BATCH, TOKENS) if own is not None and len(own) == 2 else None
+        if wanted is not None:
+            self._demand_of(step.sources[number], wanted)
+
+    def _demand_of(self, tensor: str, wanted: Dimensions) -> None:
+        waiting = [tensor]
+        while waiting:
+            name = waiting.pop()
+            own = self._known.get(name)
+            if own is None or name in self._demanded or len(own) != len(wanted):
+                continue
+            if not any(each.is_vague and not other.is_vague for each, other in zip(own, wanted, strict=True)):
+                continue
+            self._demanded[name] = wanted
+            node = self._graph.nodes[node_of(name)]
+            if node.op in PASSING | COMBINING:
+                waiting.extend(full_name(each) for each in node.input if not each.startswith("^"))
+
+
+def _if_vague(own: Dimension, other: Dimension) -> Dimension:
+    return united((own, other)) if own.is_vague else own
+
+
+def _of_call(step: Step) -> list[Dimensions | None]:
+    """A call of a function has the axes that follow in the function's body."""
+    body = step.graph.body(step.node.attr["f"].func.name)
+    if body is None:
+        raise Unclear
+    given = {name: own for name, own in zip(body.entrances, step.read, strict=True) if own is not None}
+    found = _Followed(body.graph, (), given).all()
+    return [found.get(name) for name in body.exits]
+
+
+_RULES: Mapping[str, Rule] = {**RULES, "PartitionedCall": _of_call, "StatefulPartitionedCall": _of_call}
+
+
+def _outputs(step: Step) -> Sequence[Dimensions | None]:
+    rule = _RULES.get(step.op)
+    count = _outputs_of(step)
+    try:
+        found = None if rule is None else rule(step)
+    except Unclear:
+        found = None
+    except (IndexError, TypeError, ValueError):
+        # A graph of strangers can have what no rule expects. It is served all the same, with unknown axes.
+        logger.warning("no axes of %s %s", step.op, step.node.name, exc_info=True)
+        found = None
+    if found is None:
+        return [step.unknown(number) for number in range(count)]
+    return [found] * count if isinstance(found, tuple) else found
+
+
+def _outputs_of(step: Step) -> int:
+    """How many outputs of an operation are values."""
+    attr = step.node.attr
+    if step.op in {"Split", "SplitV", "Unpack"}:
+        return int(attr["num"].i or attr["num_split"].i)
+    return max([1, *(len(attr[name].list.type) for name in ("T", "Tout", "output_types") if name in attr)])
+
+
+def _described(
+    tensor: Tensor, dimensions: Dimensions | None, call: LayerCall, kinds: Mapping[tuple[str, ...], str]
+) -> Tensor:
+    own = (dimensions or ())[1:] if tensor.batched else dimensions or ()
+    if len(own) != len(tensor.shape):
+        return tensor
+    names: list[AxisName] = [_public(each.name) for each in own]
+    if names == ["unknown"]:
+        names = ["channels"]
+    axes = tuple(with_heads(call, kinds, names))
+    grids = [each.grid for each in own if each.name == "tokens"]
+    return replace(tensor, axes=axes, grid=grids[0] if len(grids) == 1 else None)
+
+
+def _read_or_not(tensor: Tensor, read: Collection[str]) -> Tensor:
+    if tensor.grid is None or tensor.name in read:
+        return tensor
+    return replace(tensor, grid=replace(tensor.grid, is_read=False))
+
+
+def _public(name: str) -> AxisName:
+    return "unknown" if name in {"single", "batch"} else name  # type: ignore[return-value]

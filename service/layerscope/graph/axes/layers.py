@@ -1,0 +1,79 @@
+"""Layers whose axes their operations do not tell: loops over time, and attention, whose kernels make an axis of heads."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from layerscope.graph.axes.dimension import BATCH, CHANNELS, HEIGHT, WIDTH, Dimension, Dimensions
+from layerscope.graph.taps.tap import AxisName, LayerCall
+
+TIME = Dimension("time")
+
+_RECURRENT = frozenset({"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"})
+_CONVOLUTIONS = {
+    "ConvLSTM1D": (WIDTH, CHANNELS),
+    "ConvLSTM2D": (HEIGHT, WIDTH, CHANNELS),
+    "ConvLSTM3D": (Dimension("depth"), HEIGHT, WIDTH, CHANNELS),
+}
+
+Declared = Callable[[Dimensions | None, int, Dimensions | None], Dimensions | None]
+"""Gives the axes of an output from those of the layer's first input, the number of axes, and what was followed so far.
+
+All are with the batch axis.
+"""
+
+
+def declared_outputs(calls: Iterable[LayerCall]) -> dict[str, tuple[str | None, Declared]]:
+    """By tensor, for outputs of layers that loop over time: the tensor of the first input, and what gives the axes."""
+    found: dict[str, tuple[str | None, Declared]] = {}
+    for call in calls:
+        rule: Declared | None = None
+        if call.type in _RECURRENT:
+            rule = _recurrent
+        elif call.type == "TimeDistributed":
+            rule = _distributed
+        if call.type in _CONVOLUTIONS:
+            rule = _convolutional(call.type)
+        if rule is not None:
+            first = call.tensors.get("input", ())[:1]
+            source = first[0].name if first else None
+            found |= {tensor.name: (source, rule) for tensor in call.tensors["output"]}
+    return found
+
+
+def _steps(own: Dimensions | None) -> Dimension:
+    return own[1] if own is not None and own[1].name in {"time", "tokens", "height", "width"} else TIME
+
+
+def _recurrent(own: Dimensions | None, rank: int, _: Dimensions | None) -> Dimensions | None:
+    if rank == 2:
+        return BATCH, CHANNELS
+    return (BATCH, _steps(own), CHANNELS) if rank == 3 else None
+
+
+def _distributed(own: Dimensions | None, _: int, followed: Dimensions | None) -> Dimensions | None:
+    """Its first axis counts steps; the others are as its operations make them."""
+    return None if followed is None else (BATCH, _steps(own), *followed[2:])
+
+
+def _convolutional(kind: str) -> Declared:
+    places = _CONVOLUTIONS[kind]
+
+    def axes(own: Dimensions | None, rank: int, _: Dimensions | None) -> Dimensions | None:
+        return (BATCH, *places) if rank == 1 + len(places) else (BATCH, _steps(own), *places)
+
+    return axes
+
+
+def with_heads(
+    call: LayerCall, kinds: Mapping[tuple[str, ...], str], axes: Sequence[AxisName]
+) -> Iterator[AxisName]:
+    """The axes of a value inside an attention layer: beside tokens and channels, its kernels make one axis, of heads.
+
+    Args:
+        call: of a layer.
+        kinds: the types of all layers by path.
+        axes: of one of its values.
+    """
+    around = (kinds.get(call.path[:depth], "") for depth in range(1, len(call.path)))
+    is_inside = any("Attention" in kind for kind in around)
+    for name in axes:
+        yield "heads" if is_inside and name == "unknown" and axes.count("unknown") == 1 else name

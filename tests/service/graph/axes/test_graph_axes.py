@@ -1,0 +1,146 @@
+"""Axes of taps: what each axis counts, followed from the inputs through Keras' layers and bare operations."""
+
+import keras
+import pytest
+from graph_models import traced
+from keras import layers, ops
+
+from layerscope.graph.taps.geometry import map_geometry, why_no_geometry
+from layerscope.graph.taps.tap import TokenGrid
+
+IMAGE = ("height", "width", "channels")
+TOKENS = ("tokens", "channels")
+
+
+def axes_of(model):
+    """The axes of every output of a layer by its address."""
+    return {tap.address: tap.axes for tap in traced(model).index.outputs()}
+
+
+class ClassToken(layers.Layer):
+    """A token before all others, or behind them."""
+
+    def __init__(self, behind=False, **options):
+        super().__init__(**options)
+        self.behind = behind
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), name="token")
+
+    def call(self, tokens):
+        token = ops.broadcast_to(self.token, (ops.shape(tokens)[0], 1, tokens.shape[-1]))
+        return ops.concatenate([tokens, token] if self.behind else [token, tokens], axis=1)
+
+
+def transformer(*, behind=False, head=lambda tokens: tokens[:, 0]):
+    """A vision transformer of one block over 4 x 6 patches."""
+    image = keras.Input((16, 24, 3))
+    tokens = layers.Reshape((-1, 8), name="flat")(layers.Conv2D(8, 4, 4, name="patches")(image))
+    tokens = ClassToken(behind, name="with_class")(tokens)
+    normal = layers.LayerNormalization(name="normal")(tokens)
+    mixed = layers.Add(name="mixed")(
+        [tokens, layers.MultiHeadAttention(2, 4, name="attention")(normal, normal)]
+    )
+    end = layers.Dense(8, activation="gelu", name="dense")(mixed)
+    return keras.Model(image, layers.Dense(3, name="kind")(head(end)))
+
+
+def test_convolutions_keep_rows_and_columns_and_heads_of_classifiers_have_none():
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.Conv2D(8, 3, groups=1, name="conv")(layers.Rescaling(2.0)(image))
+    x = layers.DepthwiseConv2D(3, name="depth")(layers.BatchNormalization()(x))
+    x = layers.Conv2D(8, 3, groups=4, name="groups")(layers.ZeroPadding2D()(x))
+    gate = layers.Reshape((1, 1, 8), name="gate")(layers.GlobalAveragePooling2D(name="pool")(x))
+    x = layers.Multiply(name="gated")([x, layers.Conv2D(8, 1, activation="sigmoid", name="squeezed")(gate)])
+    x = layers.UpSampling2D(name="up", interpolation="bilinear")(layers.LayerNormalization()(x))
+    x = layers.Dense(4, name="pointwise")(x)
+    found = axes_of(keras.Model(image, layers.Dense(2, name="kind")(layers.Flatten(name="flat")(x))))
+    assert found.pop("pool") == found.pop("flat") == found.pop("kind") == ("channels",)
+    assert set(found.values()) == {IMAGE}
+
+
+def test_a_volume_a_series_and_a_text_are_no_images():
+    volume, series, text = keras.Input((8, 8, 8, 1)), keras.Input((9, 4)), keras.Input((7,), dtype="int32")
+    conv = layers.MaxPooling3D(name="pool")(layers.Conv3D(2, 3, name="conv")(volume))
+    steps = layers.LSTM(3, return_sequences=True, name="steps")(layers.Conv1D(3, 2, name="slide")(series))
+    words = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both")(
+        layers.Embedding(9, 4, name="embedded")(text)
+    )
+    found = axes_of(
+        keras.Model([volume, series, text], [conv, steps, words, layers.GRU(2, name="end")(words)])
+    )
+    assert found["conv"] == found["pool"] == ("depth", *IMAGE)
+    assert found["slide"] == found["steps"] == ("time", "channels")
+    assert found["embedded"] == found["both"] == TOKENS
+    assert found["end"] == ("channels",)
+
+
+def test_channels_first_and_turned_images_are_what_they_are():
+    image = keras.Input((3, 10, 12))
+    first = layers.Conv2D(4, 3, data_format="channels_first", name="first")(image)
+    last = layers.Permute((2, 3, 1), name="last")(first)
+    turned = layers.Conv2D(2, 3, name="turned")(layers.Permute((2, 1, 3))(last))
+    found = axes_of(keras.Model(image, [turned, layers.ReLU(name="relu")(first)]))
+    assert found["first"] == found["relu"] == ("channels", "height", "width")
+    assert found["last"] == IMAGE
+    assert found["turned"] == ("width", "height", "channels")
+
+
+def test_what_a_convolution_reads_is_a_map_also_before_it():
+    noise = keras.Input((5,))
+    start = layers.Reshape((4, 4, 2), name="start")(layers.Dense(32, name="dense")(noise))
+    found = axes_of(
+        keras.Model(noise, layers.Conv2DTranspose(3, 3, name="end")(layers.ReLU(name="relu")(start)))
+    )
+    assert found["start"] == found["relu"] == found["end"] == IMAGE
+    assert found["dense"] == ("channels",)
+
+
+def test_nothing_is_concluded_from_the_number_of_axes():
+    table = keras.Input((5, 6, 7))
+    made = traced(
+        keras.Model(table, layers.Dense(4, name="dense")(layers.Permute((2, 1, 3), name="turn")(table)))
+    )
+    (tap,) = made.taps("turn")
+    assert tap.axes == ("unknown",) * 3
+    assert "cannot be told" in why_no_geometry(tap.axes, None)
+
+
+def test_queries_have_heads_and_are_no_maps():
+    made = traced(transformer())
+    for address in ("attention/query", "attention/key", "attention/value"):
+        (tap,) = made.taps(address)
+        assert tap.axes == ("tokens", "heads", "channels")
+        assert map_geometry(tap) is None
+
+
+@pytest.mark.parametrize(("behind", "offset"), [(False, 1), (True, 0)])
+def test_tokens_of_patches_are_a_map_without_the_class_token(behind, offset):
+    made = traced(transformer(behind=behind, head=layers.GlobalAveragePooling1D()))
+    grids = {tap.address: tap.tensor.grid for tap in made.index.outputs() if tap.axes == TOKENS}
+    assert grids.pop("flat") == TokenGrid(4, 6, 0)
+    assert set(grids.values()) == {TokenGrid(4, 6, offset)}
+    assert {"with_class", "normal", "mixed", "attention", "dense"} <= grids.keys()
+
+
+def test_tokens_taken_apart_are_rows_and_columns_again():
+    made = traced(transformer(head=lambda tokens: layers.Reshape((4, 6, 8), name="map")(tokens[:, 1:])))
+    assert made.taps("map")[0].axes == IMAGE
+    assert made.taps("get_item*")[0].tensor.grid == TokenGrid(4, 6, 0)
+
+
+def test_behind_the_last_attention_nothing_reads_the_map_if_the_head_reads_the_class_token():
+    made = traced(transformer())
+    read = {tap.address for tap in made.index.outputs() if tap.tensor.grid and tap.tensor.grid.is_read}
+    assert {"flat", "with_class", "normal", "attention/key", "attention/value"} == read
+
+
+def test_windows_of_tokens_are_no_map():
+    image = keras.Input((8, 8, 3))
+    windows = layers.Reshape((2, 4, 2, 4, 3))(image)
+    windows = layers.Permute((1, 3, 2, 4, 5))(windows)
+    made = traced(keras.Model(image, layers.Reshape((4, 16, 3), name="windows")(windows)))
+    assert map_geometry(made.taps("windows")[0]) is None
+    patches = layers.Reshape((4, 48), name="patches")(windows)
+    made = traced(keras.Model(image, layers.Dense(5, name="dense")(patches)))
+    assert made.taps("dense")[0].tensor.grid == TokenGrid(2, 2, 0)
