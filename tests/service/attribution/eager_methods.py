@@ -113,12 +113,12 @@ def occlusion(example, images):
 
 
 def occlusion_of(model, images, patch, stride, cover):
-    """How much less a model gives, a number an image, where patches are covered."""
+    """How much less a model gives, a number an image, where patches are covered; the last ones reach the border."""
     whole = model(images)
     drops, covers = np.zeros(images.shape[:3]), np.zeros(images.shape[:3])
     height, width = images.shape[1:3]
-    for top in range(0, height - patch + 1, stride):
-        for left in range(0, width - patch + 1, stride):
+    for top in range(0, height - patch + stride, stride):
+        for left in range(0, width - patch + stride, stride):
             window = np.s_[:, top : top + patch, left : left + patch]
             covered = images.copy()
             covered[window] = cover

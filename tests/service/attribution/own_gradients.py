@@ -1,9 +1,13 @@
 """Models whose layers define gradients of their own."""
 
+import importlib.util
 import json
 
 import keras
 from keras import layers
+
+NAMES = ("swish", "steps", "recomputed", "compiled", "grouped", "int8", "recurrent")
+"""Models whose gradients are those of TensorFlow."""
 
 PLUGIN = """
 import keras
@@ -36,6 +40,44 @@ class Kept(keras.layers.Layer):
 
     def call(self, values):
         return tf.recompute_grad(lambda each: tf.nn.silu(tf.tensordot(each, self.kernel, 1)))(values)
+
+
+@tf.custom_gradient
+def halved(values):
+    return keras.ops.round(values), lambda gradient: 0.5 * gradient
+
+
+@keras.saving.register_keras_serializable("own_gradients")
+class Compiled(keras.layers.Layer):
+    '''Defines a gradient inside of a compiled function that another one calls.'''
+
+    def call(self, values):
+        return _outer(values)
+
+
+@tf.function
+def _outer(values):
+    return 3 * _inner(values)
+
+
+@tf.function
+def _inner(values):
+    return halved(values)
+
+
+@keras.saving.register_keras_serializable("own_gradients")
+class Branching(keras.layers.Layer):
+    '''The same in a function that only AutoGraph can trace.'''
+
+    def call(self, values):
+        return _chosen(values)
+
+
+@tf.function
+def _chosen(values):
+    if tf.reduce_sum(values) > 1e9:
+        values = -values
+    return halved(values)
 """
 
 
@@ -43,9 +85,11 @@ def plugin_classes(folder):
     """The classes of the plugin, which is written into a folder."""
     (folder / "classes.py").write_text(PLUGIN, "utf-8")
     (folder / "layerscope.json").write_text(json.dumps({"plugins": ["classes.py"]}), "utf-8")
-    classes: dict = {}
-    exec(compile(PLUGIN, "classes.py", "exec"), classes)  # noqa: S102 - as a plugin is
-    return classes["Steps"], classes["Kept"]
+    # From the file, because AutoGraph reads the source.
+    spec = importlib.util.spec_from_file_location("own_gradients_classes", folder / "classes.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)
 
 
 def model_of(*hidden, **options):
@@ -82,18 +126,23 @@ def stopped():
 def write_models(directory):
     """Write the models as `<name>/1`, and return them by name."""
     keras.utils.set_random_seed(3)
-    folders = {
-        name: directory / name / "1"
-        for name in ("swish", "steps", "recomputed", "int8", "recurrent", "stopped")
-    }
+    folders = {name: directory / name / "1" for name in (*NAMES, "branching", "stopped")}
     for folder in folders.values():
         folder.mkdir(parents=True)
-    steps, _ = plugin_classes(folders["steps"])
-    _, kept = plugin_classes(folders["recomputed"])
+    own = {name: plugin_classes(folders[name]) for name in ("steps", "recomputed", "compiled", "branching")}
     models = {
         "swish": model_of(layers.DepthwiseConv2D(3, activation="silu", name="depth"), activation="swish"),
-        "steps": model_of(layers.Rescaling(5.0, name="scale"), steps(name="steps")),
-        "recomputed": model_of(kept(name="kept")),
+        "steps": model_of(layers.Rescaling(5.0, name="scale"), own["steps"]["Steps"](name="steps")),
+        "recomputed": model_of(own["recomputed"]["Kept"](name="kept")),
+        "compiled": model_of(
+            layers.Rescaling(5.0, name="scale"), own["compiled"]["Compiled"](name="compiled")
+        ),
+        "branching": model_of(own["branching"]["Branching"](name="branching")),
+        "grouped": model_of(
+            layers.Conv2D(6, 3, groups=2, padding="same", name="groups"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+        ),
         "int8": model_of(activation="relu"),
         "recurrent": recurrent(),
         "stopped": stopped(),

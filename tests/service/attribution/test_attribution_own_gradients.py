@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from own_gradients import write_models
+from own_gradients import NAMES, write_models
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import why_no_attribution, why_no_map
@@ -12,8 +12,6 @@ from layerscope.errors import LayerscopeError, NotDifferentiable
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
-
-NAMES = ("swish", "steps", "recomputed", "int8", "recurrent")
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +91,9 @@ def test_it_is_told_why_a_layer_has_no_gradient(served):
     engine, models = served
     with pytest.raises(NotDifferentiable, match="no gradient flows back"):
         maps(engine, "stopped", "gradcam", image_of(models["stopped"]), layer="before_step")
+
+
+def test_a_gradient_that_is_hidden_in_a_compiled_function_is_refused(served):
+    engine, models = served
+    with pytest.raises(NotDifferentiable, match="IdentityN defines itself is hidden in a compiled function"):
+        maps(engine, "branching", "saliency", image_of(models["branching"]))

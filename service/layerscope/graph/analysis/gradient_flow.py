@@ -19,6 +19,9 @@ _STEPS = frozenset({"Ceil", "Floor", "FloorDiv", "Rint", "Round", "TruncateDiv"}
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 """Operations that can be differentiated though they have no registered gradient."""
 
+_WITHOUT_GRADIENT_IN_FUNCTIONS = frozenset({"Conv3D"})
+"""Operations that layers compile, such as grouped convolutions of three axes."""
+
 _NOT_REACHED = "no gradient flows back to it, for what lies between changes in steps or passes none on"
 
 
@@ -86,6 +89,12 @@ class GradientFlow:
     def _without_gradient(self, node: Any) -> str | None:
         if REGISTERED in node.attr and not _is_known(node.attr[REGISTERED].s.decode()):
             return f"the gradient that {node.name} defines itself is known only where the model was made"
+        for each in self._inside(node) if node.op in _CALLS else ():
+            # TensorFlow differentiates functions by a table of its own, and there without a word the operation instead.
+            if REGISTERED in each.attr:
+                return f"the gradient that {each.name} defines itself is hidden in a compiled function ({node.name})"
+            if each.op in _WITHOUT_GRADIENT_IN_FUNCTIONS:
+                return f"TensorFlow has no gradient for {each.op} in a compiled function ({node.name}), which lies between"
         for each in (node, *self._inside(node)):
             if REGISTERED not in each.attr and each.op not in _CALLS and not _is_known(each.op):
                 return f"TensorFlow has no gradient for {each.name} (operation {each.op}), which lies between"

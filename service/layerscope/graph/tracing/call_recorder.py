@@ -13,7 +13,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from layerscope.graph.taps.addresses import Site
 from layerscope.graph.tracing.keras_versions import version_of
 from layerscope.graph.tracing.layer_patches import (
     activation_input_recorded,
-    compiled_call_inlined,
+    compiled_functions_inlined,
     loop_of_steps_kept,
     time_steps_recorded,
 )
@@ -52,7 +52,7 @@ class Recorder:
     Args:
         model: whose calls are wanted.
         entrances: the tensors that it will be called with, by the names that no layer may take then.
-        inline: whether to look into layers whose `call` is a `tf.function`. It is traced without AutoGraph then.
+        inline: whether to look into compiled functions. They are traced without AutoGraph then.
     """
 
     def __init__(self, model: Any, entrances: Mapping[str, Any], *, inline: bool = True) -> None:
@@ -82,7 +82,8 @@ class Recorder:
                 return original(operation, *args, **kwargs)
             return self._record(operation, original, args, kwargs)
 
-        with _patch_lock, _any_name_for_scopes():
+        inlined = compiled_functions_inlined() if self._inline else nullcontext()
+        with _patch_lock, _any_name_for_scopes(), inlined:
             callables.__call__ = recorded
             try:
                 yield
@@ -126,8 +127,6 @@ class Recorder:
         self._stack.append(call)
         try:
             with ExitStack() as intercepted:
-                if self._inline:
-                    intercepted.enter_context(compiled_call_inlined(call.operation))
                 intercepted.enter_context(loop_of_steps_kept(call.operation))
                 intercepted.enter_context(time_steps_recorded(call.operation, self._record))
                 yield intercepted.enter_context(activation_input_recorded(call.operation))

@@ -1,10 +1,11 @@
-"""Patches of single layers, for the time of one call.
+"""Patches for the time of a call, of single layers and of compiled functions.
 
-Some calls do not pass the function where `call_recorder` records: those of a fused activation function, those inside a
-compiled function, and in Keras 3 those of the layer inside a `TimeDistributed`. A patch of the layer makes them visible, and
+Some calls do not pass the function where `call_recorder` records: those of a fused activation function, those inside
+compiled functions, and in Keras 3 those of the layer inside a `TimeDistributed`. A patch makes them visible, and
 is undone after the call.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,14 +35,31 @@ def activation_input_recorded(operation: Any) -> Iterator[list[Any]]:
 
 
 @contextmanager
-def compiled_call_inlined(operation: Any) -> Iterator[None]:
-    """Replace a `call` that is a `tf.function` by its Python function: the layers inside are hidden otherwise."""
-    call = operation.call
-    if not isinstance(call, tf.types.experimental.PolymorphicFunction):
+def compiled_functions_inlined() -> Iterator[None]:
+    """Call the Python functions of this thread's `tf.function`s, without AutoGraph: what is inside is hidden otherwise.
+
+    Layers inside become taps, and gradients that code inside defines are known. TensorFlow's own gradient of a function
+    knows neither, and is by weights too, which fails for the grouped convolutions that Keras compiles.
+    """
+    kind = type(tf.function(lambda: None))
+    original, thread = kind.__call__, threading.get_ident()
+
+    def called(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            return original(function, *args, **kwargs)
+        graph = tf.compat.v1.get_default_graph()
+        before = len(graph.get_operations())
+        result = function.python_function(*args, **kwargs)
+        made = {operation.type for operation in graph.get_operations()[before:]}
+        # Keras compiles convolutions of three axes where processors have them only so.
+        is_needed = function._jit_compile and "Conv3D" in made  # noqa: SLF001
+        return original(function, *args, **kwargs) if is_needed else result
+
+    kind.__call__ = called
+    try:
         yield
-        return
-    with _replaced(operation, "call", call.python_function):
-        yield
+    finally:
+        kind.__call__ = original
 
 
 @contextmanager
