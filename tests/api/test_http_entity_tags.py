@@ -1,5 +1,12 @@
-"""Entity tags: answers that differ never have the same one, so that a client never takes one answer for another."""
+"""Caches and entity tags: an answer is never taken for another, by the service or by a client.
 
+Every option of every resource is changed, one at a time. Resources and options are those of the contract: one that is new has to
+be tried here.
+"""
+
+import hashlib
+import io
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,20 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
+from answers_read import tensors
 from httpx2 import Response
 from keras import layers
+from PIL import Image
 from requests_made import PNG, SEVEN
 from starlette.testclient import TestClient
 
 from layerscope import demo
+from layerscope.attribution import METHODS
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.prepared_query import LocalPreparedQuery
+from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
+THREE = demo.samples()["three"].read_bytes()
+THREE_ID = f"sha256-{hashlib.sha256(THREE).hexdigest()}"
 LAYER = {"layer": "conv2"}
 USUAL: dict[str, dict[str, Any]] = {
     "activations": {"layers": "conv2"},
@@ -30,7 +44,9 @@ USUAL: dict[str, dict[str, Any]] = {
     "feature-map.png": LAYER,
     "feature-map.json": LAYER,
     "overlay.png": LAYER,
-    "attributions/gradcam": LAYER,
+    "compare": {"layers": "conv2"},
+    "compare.png": {"layers": "conv2"},
+    **{f"attributions/{name}": LAYER if method.kind == "layer" else {} for name, method in METHODS.items()},
     "attributions/occlusion": {"patch": 14},
     "attributions/occlusion.png": {"patch": 14},
     "attributions/scorecam": {**LAYER, "top": 2},
@@ -39,8 +55,20 @@ USUAL: dict[str, dict[str, Any]] = {
 }
 """Resources with an entity tag, and options with which they are made soon."""
 
+OTHER_RESOURCES = {"plan", "receptive-field"}
+"""They compute no values, and are not kept."""
+
 OTHERS: dict[str, list[Any]] = {
-    "edit": [["conv1;scale=2"], ["conv1;scale=3"], ["conv1;channels=0;scale=3"]],
+    "changed_by": [0.5],
+    "edit": [
+        *(
+            ["conv1;scale=2"],
+            ["conv1;scale=3"],
+            ["conv1;channels=0;scale=3"],
+            ["conv1;region=0,0,2,2;scale=3"],
+        ),
+        *(["conv1;set=mean"], [f"conv1;patch={THREE_ID}"], ["conv1;scale=2", "conv2@preactivation;add=1"]),
+    ],
     "alpha": [0.25],
     "baseline": ["white", "mean", "zero"],
     "bins": [8],
@@ -87,6 +115,9 @@ OTHERS: dict[str, list[Any]] = {
 }
 
 
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
 @contextmanager
 def served(engine: LocalEngine, **settings: Any) -> Iterator[TestClient]:
     engine.load_all()
@@ -99,6 +130,24 @@ def served(engine: LocalEngine, **settings: Any) -> Iterator[TestClient]:
 def digits() -> Iterator[TestClient]:
     with served(LocalEngine(demo.MODELS)) as http:
         yield http
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[TestClient]:
+    """A service that keeps nothing that it computed."""
+    with served(LocalEngine(demo.MODELS, Limits(activation_cache_bytes=1))) as http:
+        yield http
+
+
+def test_every_resource_is_tried(digits: TestClient) -> None:
+    paths = digits.get("/openapi.json").json()["paths"]
+    resources = {
+        path.removeprefix("/v1/models/{model}/")
+        for path, operations in paths.items()
+        if "image" in {each["name"] for each in operations.get("get", {}).get("parameters", [])}
+    }
+    tried = {re.sub(r"(?<=attributions/)[^.]+", "{method}", name) for name in USUAL}
+    assert tried | OTHER_RESOURCES == resources
 
 
 def options_of(http: TestClient, resource: str) -> list[str]:
@@ -118,15 +167,44 @@ def options_of(http: TestClient, resource: str) -> list[str]:
     return sorted((documented - others) | own | (answer_options & documented))
 
 
+def are_same(found: Response, expected: Response) -> bool:
+    """Whether two answers are the same but for rounding: an image does not always have the same last bits."""
+    media_type = found.headers["content-type"]
+    if found.content == expected.content or media_type != expected.headers["content-type"]:
+        return found.content == expected.content
+    if media_type == "application/json":
+        documents = [
+            (NUMBER.sub("", each.text), [*map(float, NUMBER.findall(each.text))])
+            for each in (found, expected)
+        ]
+        return documents[0][0] == documents[1][0] and np.allclose(
+            documents[0][1], documents[1][1], 1e-3, 1e-5
+        )
+    if media_type.startswith("image/"):
+        pictures = [
+            np.asarray(Image.open(io.BytesIO(each.content)).convert("RGB"), int) for each in (found, expected)
+        ]
+        return pictures[0].shape == pictures[1].shape and bool(np.abs(pictures[0] - pictures[1]).max() <= 2)
+    return all(
+        np.allclose(*pair, 1e-3, 1e-5)
+        for pair in zip(tensors(found).values(), tensors(expected).values(), strict=True)
+    )
+
+
 @pytest.mark.parametrize("resource", USUAL)
-def test_answers_that_differ_have_different_tags(digits: TestClient, resource: str) -> None:
-    image = digits.post("/v1/images", content=SEVEN, headers=PNG).json()["id"]
-    usual = {"image": image, **USUAL[resource]}
+def test_answers_that_differ_are_told_apart(digits: TestClient, fresh: TestClient, resource: str) -> None:
+    """What was kept is never given for another answer, and answers that differ have different tags."""
+    for http in (digits, fresh):
+        images = [http.post("/v1/images", content=each, headers=PNG).json()["id"] for each in (SEVEN, THREE)]
+    usual = {"image": images if resource.startswith("compare") else images[:1], **USUAL[resource]}
     changed = [{**usual, name: value} for name in options_of(digits, resource) for value in OTHERS[name]]
     bodies: dict[str, bytes] = {}
     for options in [usual, *changed]:
-        answer = digits.get(f"/v1/models/digits@1/{resource}", params=options)
+        answer, expected = (
+            http.get(f"/v1/models/digits@1/{resource}", params=options) for http in (digits, fresh)
+        )
         assert answer.status_code == 200, (options, answer.text)
+        assert are_same(answer, expected), options
         tag = answer.headers["etag"]
         assert bodies.setdefault(tag, answer.content) == answer.content, options
     assert len(set(bodies.values())) > len(bodies) / 2
