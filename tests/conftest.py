@@ -1,5 +1,6 @@
 """How the tests share their work between processes, one process that loads the models of all tests, and the figures of the soak."""
 
+import gc
 import json
 import os
 import sys
@@ -62,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest units first."""
     places = {unit: place for place, unit in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(_unit(item.nodeid), len(places)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is imported is in use until the end: hundreds of garbage collections need not look at it, one for each engine closed."""
+    gc.freeze()
 
 
 def _unit(nodeid: str) -> str:

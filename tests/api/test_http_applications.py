@@ -84,7 +84,7 @@ def test_m11_every_architecture_of_keras_applications(
     suffix: str,
 ) -> None:
     leave_out_measured("M11", f"{name}{suffix}")
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     model = architectures()[name](weights=None)
     values = np.random.default_rng(0).random(
         (1, *(side or SIDE for side in model.input_shape[1:])), np.float32

@@ -89,7 +89,7 @@ def received(connection: socket.socket, pause: float = 0.0) -> tuple[int, int]:
 
 
 def test_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> None:
-    with large_answer(receiver_milliseconds=1_000) as (connection, app):
+    with large_answer(receiver_milliseconds=10_000) as (connection, app):
         eventually(lambda: engine_memory(app).taken > MB and app.state.service.engine.runs > 0)
         eventually(lambda: engine_memory(app).taken == 0)
 
@@ -98,7 +98,7 @@ def test_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> 
 
 
 def test_an_answer_that_is_taken_slowly_comes_whole() -> None:
-    with large_answer(receiver_milliseconds=1_000) as (connection, app):
+    with large_answer(receiver_milliseconds=10_000) as (connection, app):
         announced, came = received(connection, pause=0.001)
 
         assert announced == came > 5 * MB

@@ -85,7 +85,7 @@ def build_architecture(manifest: Manifest, folder: Path) -> Any:
     _require_options(name, make, manifest.options)
     path = weights_file(manifest, folder)
     # Keras numbers layers without a name for as long as the session lasts: a second build would get other names.
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(SEED)
     try:
         model = make(weights=None, **manifest.options)

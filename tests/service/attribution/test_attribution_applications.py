@@ -137,4 +137,4 @@ def test_every_method_at_three_depths(engine_of, name):
     model = build(architectures()[name])
     errors = errors_of(engine_of(model), model, EAGER)
     assert {each: error for each, error in errors.items() if not error < 1e-4} == {}
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)

@@ -34,7 +34,7 @@ def archive(**members):
 
 
 def saved(model, suffix=".keras"):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / f"model{suffix}")
         return (Path(folder) / f"model{suffix}").read_bytes()

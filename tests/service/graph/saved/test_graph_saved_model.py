@@ -35,7 +35,7 @@ def computed_by_keras(made, values):
 
 @pytest.fixture(autouse=True)
 def _same_weights_and_names_in_any_order():
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
 
 

@@ -52,4 +52,4 @@ def test_taps_are_complete_and_five_of_them_right(name):
         assert np.ptp(expected[address]) > 0
         assert_close(array, expected[address], 1e-5)
     made.executable.close()
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
