@@ -31,6 +31,7 @@ GROUPS = {
         "latency",
         "front_door",
         "watching",
+        "sweeps",
         "protocol",
         "throughput",
         "breakdown",

@@ -24,6 +24,7 @@ from layerscope.graph.taps import selectors
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES, status_of
+from layerscope_api.schemas.ablation_options import AblationPictureOptions, AblationTensorOptions
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.inspection_options import InspectOptions
@@ -119,6 +120,8 @@ def _options() -> Iterator[str]:
         "overlay.png": OverlayOptions,
         "attributions/{method}": options_of_all(HeatMapOptions),
         "attributions/{method}.png": options_of_all(HeatPictureOptions),
+        "ablations": AblationTensorOptions,
+        "ablations.png": AblationPictureOptions,
         "statistics": StatisticsOptions,
         "statistics.png": LayersOptions,
         "compare": ImageComparisonOptions,

@@ -12,6 +12,7 @@ FAMILIES = {
     "latency": "One request",
     "front_door": "Keys and logs",
     "watching": "Watched layers",
+    "sweeps": "Sweeps",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
     "servers": "Other model servers",

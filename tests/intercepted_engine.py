@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from layerscope.execution.interface import (
     CancellationToken,
+    Partial,
     PreparedQuery,
     Progress,
     Query,
@@ -35,10 +36,13 @@ class Intercepted:
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        partial: Partial | None = None,
         account: Account | None = None,
     ) -> AbstractContextManager[Result]:
         def run(token: CancellationToken, seen: Progress | None) -> AbstractContextManager[Result]:
-            return self.prepared.run(answer_bytes, cancellation=token, progress=seen, account=account)
+            return self.prepared.run(
+                answer_bytes, cancellation=token, progress=seen, partial=partial, account=account
+            )
 
         return self.running(run, cancellation or CancellationToken(), progress)
 

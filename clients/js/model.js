@@ -152,15 +152,24 @@ export class Model {
       const response = await this.#send(resource, images, { ...options, format: "safetensors" });
       return read(options.signal, async () => Activations.of(await response.arrayBuffer()));
     }
-    const response = await this.#send(resource, images, options, "GET", "application/x-ndjson");
-    return read(options.signal, async () => {
-      for await (const line of jsonLines(response)) {
-        if (line.progress) onProgress(line.progress.done, line.progress.total);
-        else if (line.result) return Activations.ofJson(line.result);
-        else throw LayerscopeError.of(line, response);
-      }
-      throw new SyntaxError("The stream ends without a result.");
-    });
+    return Activations.ofJson(await this.#streamed(resource, images, options, { progress: onProgress }));
+  }
+
+  /**
+   * What each channel or place of a layer, or each of several layers, does for an output: it is taken away, and the loss measured.
+   * @param {Images} images
+   * @param {Options<"get_ablations"> & {onProgress?: (done: number, total: number) => void,
+   *   onPartial?: (partial: {image: number, effects: any[]}) => void}} options - Either callback is called during slow sweeps.
+   * @returns {Promise<Schemas["AblationBody"]>}
+   */
+  async ablations(images, { onProgress, onPartial, ...options }) {
+    if (!onProgress && !onPartial) return this.#json("ablations", images, options);
+    return this.#streamed("ablations", images, options, { progress: onProgress, partial: onPartial });
+  }
+
+  /** A picture of that: bars, or for places a grid over the image. @param {Images} image @param {Options<"get_ablations_picture">} options */
+  async ablationsPicture(image, options) {
+    return this.#picture("ablations.png", image, options);
   }
 
   /** A picture of one channel of a layer, of several channels, or of several layers. @param {Images} image @param {Options<"get_feature_map">} options */
@@ -237,6 +246,25 @@ export class Model {
   async #json(resource, images, options) {
     const response = await this.#send(resource, images, options);
     return read(options?.signal, () => response.json());
+  }
+
+  /**
+   * The result of a stream, whose other events go to callbacks.
+   * @param {string} resource @param {Images} images @param {Call & Record<string, unknown>} options
+   * @param {{progress?: (done: number, total: number) => void, partial?: (partial: any) => void}} callbacks
+   * @returns {Promise<any>}
+   */
+  async #streamed(resource, images, options, { progress, partial }) {
+    const response = await this.#send(resource, images, options, "GET", "application/x-ndjson");
+    return read(options.signal, async () => {
+      for await (const line of jsonLines(response)) {
+        if (line.progress) progress?.(line.progress.done, line.progress.total);
+        else if (line.partial) partial?.(line.partial);
+        else if (line.result) return line.result;
+        else throw LayerscopeError.of(line, response);
+      }
+      throw new SyntaxError("The stream ends without a result.");
+    });
   }
 
   /** @param {string} resource @param {Images} images @param {Call & Record<string, unknown>} [options] @param {string} [method] @param {string} [accept] */

@@ -96,10 +96,10 @@ class Limits:
     attribution_runs: int = _limit(
         10_000,
         "runs",
-        "most runs of a model, or of its gradient, for one attribution of all images of a request",
+        "most runs of a model, or of its gradient, for one attribution or sweep of all images of a request",
     )
     attribution_milliseconds: int = _limit(
-        300_000, "milliseconds", "longest time of one attribution, in addition to the deadline"
+        300_000, "milliseconds", "longest time of one attribution or sweep, in addition to the deadline"
     )
     watched_layers: int = _limit(
         32, "layers", "most watched layers of one model, see the setting `watch_layers`"

@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 from layerscope.encode import MEDIA_TYPES
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES
-from layerscope_api.schemas import models, results, service
+from layerscope_api.schemas import ablations, models, results, service
+from layerscope_api.schemas.ablation_options import AblationPictureOptions, AblationTensorOptions
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.options import (
@@ -30,6 +31,8 @@ Operation = tuple[str, str, dict[str, Any]]
 
 ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 OPTIONS = {
+    "ablations": AblationTensorOptions,
+    "ablations.png": AblationPictureOptions,
     "activations": ActivationOptions,
     "{method}": options_of_all(HeatMapOptions),
     "{method}.png": options_of_all(HeatPictureOptions),
@@ -207,6 +210,8 @@ def test_the_document_is_served_as_it_is_printed(http: TestClient, document: dic
         (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&dtype=uint8", results.ActivationsBody),
         (f"{ACTIVATIONS}?image={SEVEN_ID}&layers=all&channels=top:2", results.ActivationsBody),
         (f"{PREDICTIONS}?image={SEVEN_ID}", results.PredictionsBody),
+        (f"/v1/models/digits/ablations?image={SEVEN_ID}&layer=conv2&by=place", ablations.AblationBody),
+        (f"/v1/models/digits/ablations?image={SEVEN_ID}&layers=conv*", ablations.AblationBody),
         ("/v1/limits", service.LimitList),
         ("/v1/colormaps", service.ColormapList),
         ("/v1/version", service.VersionInfo),

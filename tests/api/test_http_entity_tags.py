@@ -44,6 +44,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "feature-map.png": LAYER,
     "feature-map.json": LAYER,
     "overlay.png": LAYER,
+    "ablations": {**LAYER, "by": "place", "grid": 2},
+    "ablations.png": {**LAYER, "by": "place", "grid": 2},
     "compare": {"layers": "conv2"},
     "compare.png": {"layers": "conv2"},
     **{f"attributions/{name}": LAYER if method.kind == "layer" else {} for name, method in METHODS.items()},
@@ -113,6 +115,17 @@ OTHERS: dict[str, list[Any]] = {
     "y": [1],
     "z": [],
 }
+
+SWEPT: dict[str, list[Any]] = {
+    "by": ["channel"],
+    "grid": [3],
+    "layers": [],
+    "metric": ["output", "distance"],
+    "patch": [THREE_ID],
+    "screen": [2],
+    "set": ["mean", 0.5],
+}
+"""Those of sweeps, where they have other names or meanings than elsewhere."""
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -197,7 +210,8 @@ def test_answers_that_differ_are_told_apart(digits: TestClient, fresh: TestClien
     for http in (digits, fresh):
         images = [http.post("/v1/images", content=each, headers=PNG).json()["id"] for each in (SEVEN, THREE)]
     usual = {"image": images if resource.startswith("compare") else images[:1], **USUAL[resource]}
-    changed = [{**usual, name: value} for name in options_of(digits, resource) for value in OTHERS[name]]
+    others = {**OTHERS, **(SWEPT if resource.startswith("ablations") else {})}
+    changed = [{**usual, name: value} for name in options_of(digits, resource) for value in others[name]]
     bodies: dict[str, bytes] = {}
     for options in [usual, *changed]:
         answer, expected = (

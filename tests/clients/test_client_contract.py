@@ -64,6 +64,8 @@ def every_call(scope: Client) -> None:
         digits.overlay(image, "conv1")
         digits.attribution(image)
         digits.attribution_picture(image)
+        digits.ablations(image, "conv1", screen=1)
+        digits.ablations_picture(image, layers="conv1")
     scope.compare("digits", "digits@1", SEVEN)
     scope.comparison_picture("digits", "digits@1", SEVEN)
     for pair in ([SEVEN, samples()["three"]], np.zeros((2, 28, 28, 1), np.float32)):
@@ -110,6 +112,8 @@ def _pattern(path: str) -> str:
         ("OverlayOptions", f"{MODEL}/overlay.png", {"layer", "channel"}),
         ("InspectOptions", f"{MODEL}/inspect", {"layers", "top"}),
         ("AttributionOptions", f"{MODEL}/attributions/{{method}}", {"values", "format"}),
+        ("AblationOptions", f"{MODEL}/ablations", {"layer", "layers", "format"}),
+        ("AblationPictureOptions", f"{MODEL}/ablations.png", {"layer", "layers"}),
         ("ComparisonOptions", "/v1/compare", {"reference", "candidate"}),
         ("AttributionPictureOptions", f"{MODEL}/attributions/{{method}}.png", set()),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 
 from layerscope.errors import InputMismatch
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
-from layerscope.execution.interface import Engine, Progress, Query, QueryPlan, Result
+from layerscope.execution.interface import Engine, Partial, Progress, Query, QueryPlan, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
@@ -84,10 +84,16 @@ class Inference(QueryHandler):
             headers["Content-Encoding"] = self._encoding
         return ResponseBody(buffers, response.media_type, result.model, result.activations, headers)
 
-    def handle(self, engine: Engine, execution: Execution, progress: Progress | None = None) -> ResponseBody:
+    def handle(
+        self,
+        engine: Engine,
+        execution: Execution,
+        progress: Progress | None = None,
+        partial: Partial | None = None,
+    ) -> ResponseBody:
         """As for every query, with the error messages of the protocol."""
         with protocol_errors(self._reference):
-            return super().handle(engine, execution, progress)
+            return super().handle(engine, execution, progress, partial)
 
 
 def _timeout(parameters: Parameters) -> float | None:

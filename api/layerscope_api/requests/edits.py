@@ -1,10 +1,10 @@
-"""Edits of requests: their texts, and the stored images whose values they put in place of others."""
+"""Edits and sweeps of requests, and the stored images whose values they put in place of others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layerscope.execution.inputs import ANY_INPUT, ImageSource
-from layerscope.execution.interface import Query
+from layerscope.execution.inputs import ANY_INPUT, ImageSource, Sources
+from layerscope.execution.interface import AblationOptions, Query
 from layerscope.images import ImageStore
 from layerscope.interventions import parse_edit
 
@@ -24,6 +24,24 @@ def with_edits(query: Query, texts: Sequence[str], store: ImageStore) -> Query:
     if not texts:
         return query
     edits = [parse_edit(text) for text in texts]
-    named = {edit.patch for edit in edits if edit.patch is not None}
-    patches = {image: {ANY_INPUT: [ImageSource(store.get(image).data)]} for image in named}
-    return replace(query, edits=edits, patches=patches)
+    named = [edit.patch for edit in edits if edit.patch is not None]
+    return replace(query, edits=edits, patches={**query.patches, **patches_of(named, store)})
+
+
+def with_sweep(query: Query, ablation: AblationOptions, store: ImageStore) -> Query:
+    """The query with a sweep. It blocks: call it in a worker thread.
+
+    Raises:
+        ImageNotFound: no image is stored under the id whose values are put in place of others.
+    """
+    named = [] if ablation.patch is None else [ablation.patch]
+    return replace(query, ablation=ablation, patches={**query.patches, **patches_of(named, store)})
+
+
+def patches_of(images: Sequence[str], store: ImageStore) -> dict[str, Sources]:
+    """Stored images by id.
+
+    Raises:
+        ImageNotFound: one is not stored.
+    """
+    return {image: {ANY_INPUT: [ImageSource(store.get(image).data)]} for image in images}

@@ -1,12 +1,14 @@
 """Responses that report progress while they are computed: as server-sent events, or as lines of JSON.
 
-A stream has one event for each progress that the client is fast enough to receive (only the newest progress is kept), and
-ends with one result or one error, which has the JSON body of every error. An error before the first progress is an ordinary
-error response with its status.
+A stream has one event for each progress that the client is fast enough to receive (only the newest is kept), for work that has
+results before its end also events with those, at most four a second, and ends with one result or one error, which has the JSON
+body of every error. An error before the first event is an ordinary error response with its status.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
@@ -25,10 +27,26 @@ from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.respond import ResponseBody
 
 Stream = Literal["text/event-stream", "application/x-ndjson"]
-Event = Literal["progress", "result", "error"]
+Event = Literal["progress", "partial", "result", "error"]
 
 STREAMS: tuple[Stream, ...] = ("text/event-stream", "application/x-ndjson")
 """The kinds of streams, by media type."""
+
+_PARTIAL_SECONDS = 0.25
+"""The least time between two events with results before the end."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a computation can send before its end. Both may be called from its worker thread.
+
+    Attributes:
+        progress: sends how much is done.
+        partial: sends results so far, which a function makes if it is time for such an event.
+    """
+
+    progress: Progress
+    partial: Callable[[Callable[[], Any]], None]
 
 
 def requested_stream(accept: str | None) -> Stream | None:
@@ -45,7 +63,7 @@ class EventStreamResponse(Response):
     Args:
         request: the HTTP request; if its client disconnects, the computation is cancelled.
         pool: the pool of worker threads.
-        compute: makes the result, in JSON, in a worker thread; it reports its progress.
+        compute: makes the result, in JSON, in a worker thread; it sends events meanwhile.
         stream: the kind of stream.
         extra_seconds: the time that it may take beyond the deadline of every request.
     """
@@ -54,7 +72,7 @@ class EventStreamResponse(Response):
         self,
         request: Request,
         pool: WorkerPool,
-        compute: Callable[[Execution, Progress], ResponseBody],
+        compute: Callable[[Execution, Events], ResponseBody],
         stream: Stream,
         extra_seconds: float,
     ) -> None:
@@ -63,8 +81,8 @@ class EventStreamResponse(Response):
         self._compute = compute
         self._extra_seconds = extra_seconds
         self._event = _server_sent_event if stream == "text/event-stream" else _json_line
-        self._newest: tuple[int, int] | None = None
-        self._has_progress = asyncio.Event()
+        self._newest: dict[Event, bytes] = {}
+        self._has_news = asyncio.Event()
         self._metrics = request_metrics(request.scope)
         self._execution = Execution(self._metrics.stopwatch, account_of(request.scope))
         super().__init__(media_type=stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -72,43 +90,53 @@ class EventStreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Compute the result, and send the events meanwhile."""
-        loop = asyncio.get_running_loop()
-
-        def progress(done: int, total: int) -> None:
-            # Called in the worker thread; asyncio's objects may be touched in the event loop only.
-            loop.call_soon_threadsafe(self._note_progress, done, total)
-
+        events = self._events(asyncio.get_running_loop())
         async with cancelled_on_disconnect(self._request, self._execution.cancellation):
-            call = self._pool.run(lambda: self._compute(self._execution, progress), self._extra_seconds)
+            call = self._pool.run(lambda: self._compute(self._execution, events), self._extra_seconds)
             computation = asyncio.ensure_future(call)
-            if not await self._next_progress(computation) and (error := computation.exception()):
+            if not await self._has_event(computation) and (error := computation.exception()):
                 await self._error_response(error)(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while await self._next_progress(computation):
-                await self._send(send, self._progress_event())
+            while await self._has_event(computation):
+                await self._send(send, self._newest_events())
         await self._send(send, self._last_event(computation), more=False)
 
-    def _note_progress(self, done: int, total: int) -> None:
-        self._newest = done, total
-        self._has_progress.set()
+    def _events(self, loop: asyncio.AbstractEventLoop) -> Events:
+        """What the computation calls in its worker thread. The objects of asyncio may be touched in the event loop only."""
+        last = 0.0
 
-    async def _next_progress(self, computation: "asyncio.Future[ResponseBody]") -> bool:
-        """Wait for progress or for the end of the computation. Returns whether there is progress to send."""
-        progress = asyncio.ensure_future(self._has_progress.wait())
-        either: list[asyncio.Future[Any]] = [progress, computation]
+        def progress(done: int, total: int) -> None:
+            data = orjson.dumps({"done": done, "total": total})
+            loop.call_soon_threadsafe(self._note, "progress", data)
+
+        def partial(make: Callable[[], Any]) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _PARTIAL_SECONDS:
+                last = time.monotonic()
+                loop.call_soon_threadsafe(self._note, "partial", orjson.dumps(make()))
+
+        return Events(progress, partial)
+
+    def _note(self, event: Event, data: bytes) -> None:
+        self._newest[event] = data
+        self._has_news.set()
+
+    async def _has_event(self, computation: "asyncio.Future[ResponseBody]") -> bool:
+        """Wait for an event or for the end of the computation. Returns whether there is an event to send."""
+        news = asyncio.ensure_future(self._has_news.wait())
+        either: list[asyncio.Future[Any]] = [news, computation]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            progress.cancel()
-        return self._newest is not None
+            news.cancel()
+        return bool(self._newest)
 
-    def _progress_event(self) -> bytes:
-        """The newest progress, which is forgotten then."""
-        done, total = self._newest or (0, 0)
-        self._newest = None
-        self._has_progress.clear()
-        return self._event("progress", orjson.dumps({"done": done, "total": total}))
+    def _newest_events(self) -> bytes:
+        """The newest event of each kind, which are forgotten then."""
+        newest, self._newest = self._newest, {}
+        self._has_news.clear()
+        return b"".join(self._event(event, data) for event, data in newest.items())
 
     def _last_event(self, computation: "asyncio.Future[ResponseBody]") -> bytes:
         error = computation.exception()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from layerscope.execution.interface import Engine, Progress, Query, QueryPlan, Result
+from layerscope.execution.interface import Engine, Partial, Progress, Query, QueryPlan, Result
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.respond import ResponseBody
 
@@ -26,13 +26,20 @@ class QueryHandler(ABC):
     def make(self, result: Result) -> ResponseBody:
         """The body of the answer."""
 
-    def handle(self, engine: Engine, execution: Execution, progress: Progress | None = None) -> ResponseBody:
+    def handle(
+        self,
+        engine: Engine,
+        execution: Execution,
+        progress: Progress | None = None,
+        partial: Partial | None = None,
+    ) -> ResponseBody:
         """Plan the query, admit its answer, run it and make the answer.
 
         Args:
             engine: runs the query.
             execution: can cancel the query, and takes the time of its stages.
-            progress: is called after each batch of an attribution.
+            progress: is called after each batch of an attribution or a sweep.
+            partial: is called after each batch of a sweep with what is known by then.
 
         Raises:
             LayerscopeError: the query or its answer is impossible, or there is no memory or time for it.
@@ -46,6 +53,7 @@ class QueryHandler(ABC):
                 self.admit(plan),
                 cancellation=execution.cancellation,
                 progress=progress,
+                partial=partial,
                 account=execution.account,
             )
             # The memory of the values and of the answer counts as used until the context ends, and then that of the answer.

@@ -1,6 +1,7 @@
 """The routes of `/v1`, one module a resource."""
 
 from layerscope_api.routes import (
+    ablations,
     activations,
     attributions,
     comparisons,
@@ -28,6 +29,7 @@ ROUTERS = (
     attributions.router,
     statistics.router,
     inspect.router,
+    ablations.router,
     comparisons.router,
     images.router,
     models.router,

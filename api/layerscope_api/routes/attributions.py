@@ -6,16 +6,15 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request, Response
 
 from layerscope.attribution import METHODS, Method, method_of
-from layerscope.encode import Format, building_bytes, encode, require_fits
-from layerscope.errors import OptionInvalid
+from layerscope.encode import building_bytes, encode, require_fits
 from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.tensors.options import TensorOptions
 from layerscope_api.context.scopes import INFER
-from layerscope_api.responses.content_negotiation import format_for
-from layerscope_api.responses.event_stream import STREAMS, EventStreamResponse, requested_stream
+from layerscope_api.responses.event_stream import STREAMS
 from layerscope_api.responses.images import picture_body, picture_format
 from layerscope_api.responses.respond import ResponseBody, ascii_address
 from layerscope_api.routes.endpoint import Endpoint
+from layerscope_api.routes.streaming_endpoint import StreamingEndpoint
 from layerscope_api.schemas.attribution_options import (
     HeatMapOptions,
     HeatPictureOptions,
@@ -89,45 +88,22 @@ class _Attribution(Endpoint[Options]):
         return self.query_of(methods=methods)
 
 
-class HeatMaps(_Attribution[HeatMapOptions]):
+class HeatMaps(_Attribution[HeatMapOptions], StreamingEndpoint[HeatMapOptions]):
     """Heat maps as tensors, or as a stream of progress that ends with their JSON."""
 
     options_model = HeatMapOptions
 
-    @cached_property
-    def _format(self) -> Format:
-        return "json" if requested_stream(self.accept) else format_for(self.accept, self.options.format)
-
-    async def respond(self) -> Response:
-        """Answer with a stream if the client accepts one."""
-        stream = requested_stream(self.accept)
-        if stream is None:
-            return await super().respond()
-        if self.options.format not in {None, "json"}:
-            message = f"A stream ends with JSON, which format={self.options.format} is not."
-            raise OptionInvalid(message, option="format")
-        engine = self.service.engine
-        # An unknown model is an ordinary error response, without a stream and without a place in the pool.
-        engine.describe(self.model)
-        return EventStreamResponse(
-            self.request,
-            self.service.request_pool,
-            lambda execution, progress: self.handle(engine, execution, progress),
-            stream,
-            self.extra_seconds - self._parsed.spent,
-        )
-
     def admit(self, plan: QueryPlan) -> int:
         """Check that the format can carry the heat maps."""
         specs, values = [plan.map_of(self.method.name)], self.options.values
-        require_fits(specs, self._format, self.limits, values=values)
-        return building_bytes(specs, TensorOptions(), self._format, values=values)
+        require_fits(specs, self.format, self.limits, values=values)
+        return building_bytes(specs, TensorOptions(), self.format, values=values)
 
     def make(self, result: Result) -> ResponseBody:
         """Encode the heat maps."""
         found = result.attribution(self.method.name)
         metadata = attribution_metadata(found, values=self.options.values)
-        encoded = encode(found.activations, self._format, metadata, self.limits)
+        encoded = encode(found.activations, self.format, metadata, self.limits)
         headers = {"X-Layer": ascii_address(found.target_layer.address)}
         return ResponseBody(encoded.buffers, encoded.media_type, found.model, found.activations, headers)
 

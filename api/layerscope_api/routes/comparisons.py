@@ -12,7 +12,7 @@ from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import Service, ServiceDependency
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import ParsedRequest, read_request
-from layerscope_api.responses.event_stream import STREAMS, EventStreamResponse, requested_stream
+from layerscope_api.responses.event_stream import STREAMS, Events, EventStreamResponse, requested_stream
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import encoded_picture_body, picture_format
 from layerscope_api.responses.respond import ResponseBody, json_body, send
@@ -73,9 +73,9 @@ class _ModelComparison:
             seed=options.seed,
         )
 
-    def json(self, execution: Execution, progress: Progress | None = None) -> ResponseBody:
+    def json(self, execution: Execution, events: Events | None = None) -> ResponseBody:
         """The comparison as JSON."""
-        return self._body(execution, progress, "json")
+        return self._body(execution, None if events is None else events.progress, "json")
 
     def picture(self, execution: Execution) -> ResponseBody:
         """The comparison as a picture."""

@@ -2,25 +2,22 @@
 
 from copy import copy
 from functools import cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from layerscope.attribution import METHODS, Method, MethodOptions
-from layerscope_api.schemas.options import ImageOptions, RunOptions
+from layerscope_api.schemas.options import FormatOptions, ImageOptions
 from layerscope_api.schemas.picture_options import BackgroundOptions
 
 Kind = TypeVar("Kind", bound=ImageOptions)
 
 
-class HeatMapOptions(RunOptions):
+class HeatMapOptions(FormatOptions):
     """The options of heat maps as tensors."""
 
     values: bool = Field(default=True, description="whether JSON carries the values")
-    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
-        default=None, description="format of the answer; left out, the Accept header decides"
-    )
 
 
 class HeatPictureOptions(BackgroundOptions):

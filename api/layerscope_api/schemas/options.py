@@ -45,6 +45,14 @@ class RunOptions(ImageOptions):
     seed: Seed = 0
 
 
+class FormatOptions(RunOptions):
+    """The options of requests that are answered with tensors."""
+
+    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
+        default=None, description="format of the answer; left out, the Accept header decides"
+    )
+
+
 class ActivationOptions(RunOptions):
     """The options of activations: the layers, the selected part of their values, and the format."""
 

@@ -37,7 +37,7 @@ def picture_metadata(found: Attribution) -> dict[str, str]:
         "method": found.method.name,
         "options": found.options.model_dump_json(exclude_none=True),
     }
-    return {**metadata, "target": _target_text(found.targets[0])} if found.targets else metadata
+    return {**metadata, "target": target_text(found.targets[0])} if found.targets else metadata
 
 
 def attribution_row(found: Attribution) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def attribution_row(found: Attribution) -> dict[str, Any]:
         "layer": found.target_layer.address,
         "options": found.options.model_dump(mode="json"),
         "signed": found.method.is_signed,
-        "minimum": [_number(np.fmin.reduce(each, axis=None)) for each in finite],
-        "maximum": [_number(np.fmax.reduce(each, axis=None)) for each in finite],
-        "targets": [_target(target) for target in found.targets],
+        "minimum": [number(np.fmin.reduce(each, axis=None)) for each in finite],
+        "maximum": [number(np.fmax.reduce(each, axis=None)) for each in finite],
+        "targets": [target_row(target) for target in found.targets],
     }
 
 
@@ -84,20 +84,22 @@ def _option(name: str, field: FieldInfo, schema: dict[str, Any]) -> MethodOption
     )
 
 
-def _target(target: Target) -> dict[str, Any]:
+def target_row(target: Target) -> dict[str, Any]:
+    """What is explained of one image, as JSON."""
     return {
         "output": target.output.name,
         "address": target.output.tap.address,
         "class": target.index,
         "name": target.name,
         "position": None if target.position is None else list(target.position),
-        "value": _number(target.value),
+        "value": number(target.value),
         "score": target.form,
         "measured": target.measured.address,
     }
 
 
-def _target_text(target: Target) -> str:
+def target_text(target: Target) -> str:
+    """What is explained of one image, in words."""
     parts = [target.output.name]
     parts += [] if target.index is None else [f"class {target.index}"]
     parts += [] if target.name is None else [target.name]
@@ -105,5 +107,6 @@ def _target_text(target: Target) -> str:
     return " ".join(parts)
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A number as JSON; None for NaN and infinities, which JSON lacks."""
     return float(value) if np.isfinite(value) else None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import AnswerTooLarge, InputMismatch, LayerscopeError
+from layerscope.execution.ablation_query import AblationPlan
 from layerscope.execution.query_plan import Computation, LayerPlan, QueryPlan
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Shape, Tap
@@ -98,6 +99,7 @@ def plan_of(
     attribution_bytes: int = 0,
     input_bytes: int = 0,
     refused_methods: Mapping[str, LayerscopeError] | None = None,
+    ablation: AblationPlan | None = None,
 ) -> QueryPlan:
     """What a query would compute, how much memory that takes, and whether one request may have it computed.
 
@@ -106,9 +108,10 @@ def plan_of(
         limits: the bounds in force.
         measured: whether to run a blank image where only a run can tell a size.
         maps: the shapes of the heat maps that it asks for, by name of the method.
-        attribution_bytes: what making these takes.
+        attribution_bytes: what making these, and a sweep, takes.
         input_bytes: what loading the images takes.
         refused_methods: why there are no heat maps, by name of the method.
+        ablation: the layers and units of a sweep.
     """
     if measured:
         workload.require_measurable(limits)
@@ -127,6 +130,7 @@ def plan_of(
         pictured=_pictured(workload.model, [tap.address for tap in workload.taps], maps or {}),
         maps=maps or {},
         refused_methods=refused_methods or {},
+        ablation=ablation,
     )
 
 

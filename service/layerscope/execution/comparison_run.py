@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.comparison import FEWEST_IMAGES, Matching, Status, align, cka_matrix, origins, verdict_of
 from layerscope.comparison.status import is_rounding
 from layerscope.errors import InputMismatch
+from layerscope.execution.ablation_query import Partial
 from layerscope.execution.batches import Job
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.comparison_layers import Features, LayerPair, similarities
@@ -68,6 +69,7 @@ class ComparisonRun:
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        partial: Partial | None = None,  # noqa: ARG002 - a comparison has none
         account: Account | None = None,
     ) -> Iterator[Comparison]:
         """Compare: see `layerscope.execution.interface.Prepared`."""

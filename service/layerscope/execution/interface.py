@@ -15,6 +15,7 @@ import numpy as np
 from layerscope.attribution import Method, MethodOptions
 from layerscope.attribution.targets import Target
 from layerscope.errors import LayerscopeError
+from layerscope.execution.ablation_query import AblationOptions, AblationPlan, Ablations, Partial
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, ComparisonQuery
@@ -36,12 +37,16 @@ from layerscope.tensors.spec import AxisOfBatch
 from layerscope.tensors.timing import Timing
 
 __all__ = [
+    "AblationOptions",
+    "AblationPlan",
+    "Ablations",
     "Attribution",
     "CancellationToken",
     "Computation",
     "Engine",
     "LayerPlan",
     "ModelRecord",
+    "Partial",
     "Prepared",
     "PreparedComparison",
     "PreparedQuery",
@@ -64,8 +69,9 @@ class Query:
         sources: images or tensors by input name.
         layers: selectors, see `layerscope.graph.taps.selectors`. None are needed where there are `methods`.
         methods: the options of each attribution, by name of its method; see `layerscope.attribution.METHODS`.
+        ablation: the options of a sweep; None for none.
         edits: what is changed inside the model; everything in the answer is of the edited model.
-        patches: the images whose values edits put in place of others, by the id that the edits name.
+        patches: the images whose values edits and the sweep put in place of others, by the id that they name.
         seed: of the random numbers that the model draws, at least 0. It changes nothing in a model that draws none.
         timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
     """
@@ -74,6 +80,7 @@ class Query:
     sources: Sources
     layers: Sequence[str] = ()
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
+    ablation: AblationOptions | None = None
     edits: Sequence[EditOptions] = ()
     patches: Mapping[str, Sources] = field(default_factory=dict)
     seed: int = 0
@@ -139,12 +146,14 @@ class Result:
         activations: the values of the layers, and of those that attributions are made of.
         attributions: the heat maps, by name of the method.
         refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
+        ablations: the sweep; None if the query has none.
     """
 
     model: ModelDescription
     activations: Activations
     attributions: Mapping[str, Attribution] = field(default_factory=dict)
     refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
+    ablations: Ablations | None = None
 
     def attribution(self, method: str) -> Attribution:
         """The heat maps of one method.
@@ -196,6 +205,7 @@ class Prepared(Protocol[Plan_co, Answer_co]):
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        partial: Partial | None = None,
         account: Account | None = None,
     ) -> AbstractContextManager[Answer_co]:
         """Compute the result. Its memory, the answer included, counts as taken until the context ends.
@@ -203,8 +213,9 @@ class Prepared(Protocol[Plan_co, Answer_co]):
         Args:
             answer_bytes: the most memory that the caller takes to make the answer, besides the values.
             cancellation: ends the work early when it is cancelled.
-            progress: is called from this thread after each batch of an attribution that takes more than one run, and after
-                each image of a comparison.
+            progress: is called from this thread after each batch of an attribution or a sweep that takes more than one run,
+                and after each image of a comparison.
+            partial: is called from this thread after each batch of a sweep.
             account: of the request that this is for; the memory counts in the share of its owner.
 
         Raises:

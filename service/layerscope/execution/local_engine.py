@@ -261,6 +261,7 @@ class LocalEngine:
             rows_of(model.description, query.sources, self.limits),
             self._taps(model, query),
             query.methods,
+            query.ablation,
             QueryEdits(model, query.edits, self.limits),
             {image: rows_of(model.description, each, self.limits) for image, each in query.patches.items()},
             query.seed,

@@ -7,6 +7,9 @@ from typing import TypeVar
 
 from layerscope.attribution import MethodOptions, method_of
 from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, TooMany
+from layerscope.execution.ablation_query import AblationOptions, Partial
+from layerscope.execution.ablation_run import AblationRun
+from layerscope.execution.ablation_spec import resolve_ablation
 from layerscope.execution.admission import plan_of, require_workable
 from layerscope.execution.attribution_run import AttributionRun
 from layerscope.execution.attribution_spec import resolve_attribution
@@ -14,7 +17,7 @@ from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row
 from layerscope.execution.interface import Progress, QueryPlan, Result
-from layerscope.execution.query_edits import QueryEdits
+from layerscope.execution.query_edits import QueryEdits, require_patches
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
@@ -34,8 +37,9 @@ class LocalPreparedQuery:
         rows: the images.
         taps: the layers whose values are wanted.
         methods: the options of each attribution, by name of its method.
+        ablation: the options of a sweep; None for none.
         edits: what is changed inside the model.
-        patches: the images whose values edits put in place of others, by id.
+        patches: the images whose values edits and the sweep put in place of others, by id.
         seed: of the random numbers that the model draws, if it draws any.
         timeout: the seconds that the caller gives the query; None for as long as the limits allow.
         limits: the bounds in force.
@@ -45,7 +49,9 @@ class LocalPreparedQuery:
         memory: what all queries share.
 
     Raises:
-        OptionInvalid: there is no such method, an option of one is impossible, or an edit changes nothing in the answer.
+        OptionInvalid: there is no such method, an option of one or of the sweep is impossible, or an edit changes nothing
+            in the answer.
+        TooMany: the sweep takes too many runs.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class LocalPreparedQuery:
         rows: list[Row],
         taps: Sequence[Tap],
         methods: Mapping[str, MethodOptions],
+        ablation: AblationOptions | None,
         edits: QueryEdits,
         patches: Mapping[str, list[Row]],
         seed: int,
@@ -71,10 +78,13 @@ class LocalPreparedQuery:
         specs = dict(
             self._possible(methods, lambda name: resolve_attribution(model, method_of(name), methods[name]))
         )
+        swept = None if ablation is None else resolve_ablation(model, ablation)
         every = dict.fromkeys([*taps, *(tap for spec in specs.values() for tap in spec.taps)])
+        every |= dict.fromkeys(swept.taps if swept is not None else ())
         seconds = _at_most(timeout, limits.deadline_milliseconds)
         edits.require_reach(list(every))
-        edits.require_patches(patches)
+        patch = None if ablation is None else ablation.patch
+        require_patches([*edits.patches, *([] if patch is None else [patch])], patches)
 
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
             return QueryRun(model, rows, taps, seed, seconds, limits, cache, scheduler, watched)
@@ -101,6 +111,11 @@ class LocalPreparedQuery:
             return run
 
         self._attributions = dict(self._possible(specs, attribution))
+        self._ablation: AblationRun | None = None
+        if swept is not None:
+            other = None if patch is None else values_of(patches[patch], list(swept.layers))
+            seconds = _at_most(timeout, limits.attribution_milliseconds)
+            self._ablation = AblationRun(model, swept, self._query, other, seconds, limits, cache, scheduler)
 
     @property
     def sizes(self) -> list[Shape]:
@@ -121,15 +136,18 @@ class LocalPreparedQuery:
         runs = self._attributions
         maps = {name: run.maps() for name, run in runs.items()}
         # Maps are made one after the other: all of them are kept, and what making one takes is there once.
-        building = max((run.building_bytes() for run in runs.values()), default=0)
+        makers: list[AttributionRun | AblationRun] = [*runs.values()]
+        makers += [self._ablation] if self._ablation is not None else []
+        building = max((run.building_bytes() for run in makers), default=0)
         return plan_of(
             self._query.workload(),
             self._limits,
             measured=measured,
             maps=maps,
             attribution_bytes=sum(spec.nbytes for spec in maps.values()) + building,
-            input_bytes=self._query.loading_bytes(every=bool(runs)),
+            input_bytes=self._query.loading_bytes(every=bool(makers)),
             refused_methods=self._refused_methods,
+            ablation=None if self._ablation is None else self._ablation.plan,
         )
 
     @contextmanager
@@ -139,6 +157,7 @@ class LocalPreparedQuery:
         *,
         cancellation: CancellationToken | None = None,
         progress: Progress | None = None,
+        partial: Partial | None = None,
         account: Account | None = None,
     ) -> Iterator[Result]:
         """Compute the result: see `layerscope.execution.interface.Prepared`."""
@@ -150,7 +169,10 @@ class LocalPreparedQuery:
             attributions = {
                 name: run.attribution(found, token, progress) for name, run in self._attributions.items()
             }
-            yield Result(self._model.description, found, attributions, self._refused_methods)
+            ablations = None
+            if self._ablation is not None:
+                ablations = self._ablation.ablations(found, token, progress, partial)
+            yield Result(self._model.description, found, attributions, self._refused_methods, ablations)
 
     def _admitted_bytes(self, answer_bytes: int) -> int:
         """The memory that the query takes, answer included.

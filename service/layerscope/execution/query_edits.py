@@ -58,18 +58,6 @@ class QueryEdits:
                 found.setdefault(image, []).append(edit.tap)
         return found
 
-    def require_patches(self, images: Collection[str]) -> None:
-        """Check that there are the images whose values edits put in place of others.
-
-        Raises:
-            OptionInvalid: one is missing.
-        """
-        for image in self.patches:
-            if image not in images:
-                raise OptionInvalid(
-                    f"An edit names the image {image[:100]}, which is not there.", option="edit"
-                )
-
     def reaching(self, tap: Tap) -> tuple[TapEdit, ...]:
         """The edits that the values of a tap depend on."""
         if tap not in self._reaching:
@@ -138,6 +126,18 @@ class QueryEdits:
             others = {image: patches[image][address].values[0] for image in edit.patches}
             found[edit.tap] = edit.edit(shape, values, others)
         return found
+
+
+def require_patches(named: Iterable[str], images: Collection[str]) -> None:
+    """Check that there are the images whose values are put in place of others.
+
+    Raises:
+        OptionInvalid: one is missing.
+    """
+    for image in named:
+        if image not in images:
+            message = f"The image {image[:100]}, whose values are put in place of others, is not there."
+            raise OptionInvalid(message, option="patch")
 
 
 def _require_few(edits: int, limits: Limits) -> None:

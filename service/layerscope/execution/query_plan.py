@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from layerscope.errors import AnswerTooLarge, LayerscopeError
+from layerscope.execution.ablation_query import AblationPlan
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.tensors.spec import TensorSpec
@@ -69,6 +70,7 @@ class QueryPlan:
             there are several. Layers that are computed from no image are left out.
         maps: the shape of the heat maps of each attribution, by name of the method.
         refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
+        ablation: the layers and units of the sweep; None without one.
     """
 
     model: ModelDescription
@@ -79,6 +81,7 @@ class QueryPlan:
     pictured: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, TensorSpec] = field(default_factory=dict)
     refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
+    ablation: AblationPlan | None = None
 
     @cached_property
     def specs(self) -> tuple[TensorSpec, ...]:

@@ -13,6 +13,7 @@ from layerscope.graph.taps.geometry import rows_and_columns
 from layerscope.graph.taps.selectors import TapIndex
 from layerscope.graph.taps.tap import Tap
 from layerscope.interventions.options import MEAN, EditOptions
+from layerscope.interventions.units import channel_means
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -121,7 +122,7 @@ class TapEdit:
         elif part.set == MEAN:
             if own is None:
                 raise AssertionError("The values of the image are needed.")
-            yield "shift", self._mean(own)
+            yield "shift", channel_means(self.tap, own)
         elif part.set is not None:
             yield "shift", float(part.set)
         for name, numbers in (("scale", part.scale), ("shift", part.add)):
@@ -130,13 +131,6 @@ class TapEdit:
         for name, bound in (("low", part.low), ("high", part.high)):
             if bound is not None:
                 yield name, bound
-
-    def _mean(self, own: Array) -> Array:
-        """The mean of each channel over all places of an image, computed in float64."""
-        channels = self.tap.channel_axis
-        places = tuple(axis for axis in range(1, own.ndim) if channels is None or axis != 1 + channels)
-        mean: Array = own.mean(axis=places, keepdims=True, dtype=np.float64)
-        return mean
 
     def _by_channel(self, part: EditOptions, numbers: Sequence[float], shape: Sequence[int]) -> Array:
         """One number for all values, or one for each chosen channel."""

@@ -8,6 +8,7 @@ from layerscope.render.comparison_picture import (
     similarity_matrix,
     similarity_matrix_size,
 )
+from layerscope.render.effects_picture import EffectRow, effects_picture, effects_picture_size
 from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, overlay, overlay_bytes, overlay_layout
@@ -26,6 +27,7 @@ __all__ = [
     "HISTOGRAM_WIDTH",
     "MEDIA_TYPES",
     "ComparisonRow",
+    "EffectRow",
     "Interpolation",
     "LayerRow",
     "Picture",
@@ -37,6 +39,8 @@ __all__ = [
     "building_bytes",
     "comparison_picture",
     "comparison_picture_size",
+    "effects_picture",
+    "effects_picture_size",
     "is_diverging",
     "lookup_table",
     "names",

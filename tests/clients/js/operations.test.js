@@ -30,6 +30,8 @@ test("the client calls every operation of the contract", async () => {
     await digits.overlay(image, { layer: "conv1", on: "input" });
     await digits.statisticsPicture(image);
     await digits.attributionPicture(image, { method: "gradcam", on: "input" });
+    await digits.ablations(image, { layer: "conv1", screen: 1 });
+    await digits.ablationsPicture(image, { layers: "conv1" });
   }
   for (const pair of [[seven, await sample("three")], input]) {
     await scope.compare("digits", "digits@1", pair, { layers: ["conv*"] });

@@ -63,6 +63,33 @@ test("a streamed attribution tells how far it is, and ends in the same values", 
   assert.deepEqual([...streamed.values()], [...whole.values()]);
 });
 
+test("a sweep names the channels, and edits take them away", async () => {
+  const seven = await sample("seven");
+  const swept = await digits.ablations(seven, { layer: "dense" });
+  assert.deepEqual([swept.shape, swept.by, swept.clean[0].class], [[32], "channel", 7]);
+  const best = swept.order[0].slice(0, 3).join(",");
+  const { outputs, edits } = await digits.predictions(seven, { edit: [`dense;channels=${best};set=0`] });
+  assert.equal(outputs[0].predictions?.[0][0].class, 3);
+  assert.equal(edits?.length, 1);
+});
+
+test("a streamed sweep gives effects before its end, and ends in the same ones", async () => {
+  const seven = await sample("seven");
+  const options = /** @type {const} */ ({ layer: "conv1", by: "place", grid: 12 });
+  /** @type {[number, number][]} */
+  const progress = [];
+  /** @type {{image: number, effects: any[]}[]} */
+  const partial = [];
+  const streamed = await digits.ablations(seven, {
+    ...options,
+    onProgress: (done, total) => progress.push([done, total]),
+    onPartial: (known) => partial.push(known),
+  });
+  assert.ok(progress.length > 0 && partial.length > 0);
+  assert.deepEqual([partial[0].image, partial[0].effects.length], [0, 12]);
+  assert.deepEqual(streamed, await digits.ablations(seven, options));
+});
+
 test("an attribution without values has its targets", async () => {
   const bare = await digits.attribution(await sample("seven"), { method: "saliency", values: false, onProgress: () => {} });
   assert.equal(bare.attribution?.targets[0].class, 7);

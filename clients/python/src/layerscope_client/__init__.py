@@ -10,6 +10,7 @@
 """
 
 from layerscope_client import errors
+from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._async_client import AsyncClient
 from layerscope_client._async_model import AsyncModel
@@ -20,6 +21,8 @@ from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
 from layerscope_client._model import Model
 from layerscope_client._options import (
+    AblationOptions,
+    AblationPictureOptions,
     AttributionOptions,
     AttributionPictureOptions,
     OverlayOptions,
@@ -31,6 +34,9 @@ from layerscope_client._results import StoredImage
 from layerscope_client.errors import LayerscopeError
 
 __all__ = [
+    "AblationOptions",
+    "AblationPictureOptions",
+    "Ablations",
     "Activations",
     "AsyncClient",
     "AsyncModel",

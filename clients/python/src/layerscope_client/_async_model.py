@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal, Unpack
 
+from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
 from layerscope_client._comparisons import ImageComparison
@@ -12,6 +13,8 @@ from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
 from layerscope_client._model_calls import ModelCalls
 from layerscope_client._options import (
+    AblationOptions,
+    AblationPictureOptions,
     AttributionOptions,
     AttributionPictureOptions,
     Channels,
@@ -159,6 +162,30 @@ class AsyncModel:
         """See `Model.attribution_picture`."""
         inputs = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.attribution_picture(inputs, method, options))
+
+    async def ablations(
+        self,
+        images: ImageSources,
+        layer: str | None = None,
+        layers: str | Sequence[str] = (),
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[AblationOptions],
+    ) -> Ablations:
+        """See `Model.ablations`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.ablations(inputs, layer, layers, options, progress))
+
+    async def ablations_picture(
+        self,
+        image: ImageSources,
+        layer: str | None = None,
+        layers: str | Sequence[str] = (),
+        **options: Unpack[AblationPictureOptions],
+    ) -> Picture:
+        """See `Model.ablations_picture`."""
+        inputs = await asyncio.to_thread(read_images, image)
+        return await self._transport.run(self._calls.ablations_picture(inputs, layer, layers, options))
 
     async def statistics(
         self,

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Literal, Unpack
 
+from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
 from layerscope_client._comparisons import ImageComparison
-from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
+from layerscope_client._described_model import DescribedModel
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
 from layerscope_client._model_calls import ModelCalls
 from layerscope_client._options import (
+    AblationOptions,
+    AblationPictureOptions,
     AttributionOptions,
     AttributionPictureOptions,
     Channels,
@@ -25,7 +28,7 @@ from layerscope_client._transport import Transport
 from layerscope_client._uploads import Uploads
 
 
-class Model:
+class Model(DescribedModel):
     """A model of the service, made by `Client.model`. Every call uses the version that the name stands for at that time.
 
     Raises:
@@ -74,60 +77,6 @@ class Model:
             seed: From 0 to 4294967295.
         """
         return Model(self.name, self._transport, self._uploads, self.edits, seed)
-
-    def describe(self) -> ModelDescription:
-        """Return the inputs, outputs, preprocessing, class names, parameters and memory of the model."""
-        return self._transport.run(self._calls.describe())
-
-    def layers(self, *selectors: str) -> Layers:
-        """List the layers that match any selector, such as "conv*" or "type:Conv2D"; all layers without a selector."""
-        return self._transport.run(self._calls.layers(selectors))
-
-    def load(self) -> NamedModelVersion:
-        """Load the version from its files, and replace it if it is loaded. A name without a version means the highest one.
-
-        Raises:
-            ControlRefused: The service does not allow it: it must run with `--control explicit`.
-            ModelRefused: The model cannot be loaded; the message gives the reason.
-        """
-        return self._transport.run(self._calls.load())
-
-    def unload(self) -> NamedModelVersion:
-        """Unload the version from memory, after the requests that use it.
-
-        Raises:
-            ControlRefused: The service does not allow it: it must run with `--control explicit`.
-        """
-        return self._transport.run(self._calls.unload())
-
-    def remove(self) -> None:
-        """Delete an uploaded version from memory and from disk. The model must be named as name@version.
-
-        Raises:
-            ControlRefused: The service does not allow uploads, or the version was not uploaded.
-        """
-        self._transport.run(self._calls.remove())
-
-    def set_label(self, label: str) -> dict[str, int]:
-        """Set a label to this version, which must be loaded, and return all labels of the model.
-
-        Raises:
-            ControlRefused: The service does not allow it.
-        """
-        return self._transport.run(self._calls.set_label(label))
-
-    def remove_label(self, label: str) -> None:
-        """Remove a label. The model must be named without a version.
-
-        Raises:
-            ControlRefused: The service does not allow it.
-            ModelNotFound: There is no such label.
-        """
-        self._transport.run(self._calls.remove_label(label))
-
-    def graph(self) -> Graph:
-        """Return the nodes, edges and nested groups of the model, for drawing."""
-        return self._transport.run(self._calls.graph())
 
     def activations(
         self, images: ImageSources, layers: str | Sequence[str], **options: Unpack[TensorOptions]
@@ -241,6 +190,45 @@ class Model:
             **options: See `AttributionPictureOptions`.
         """
         return self._transport.run(self._calls.attribution_picture(read_images(image), method, options))
+
+    def ablations(
+        self,
+        images: ImageSources,
+        layer: str | None = None,
+        layers: str | Sequence[str] = (),
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[AblationOptions],
+    ) -> Ablations:
+        """Take the units of a layer away, one at a time, and measure what the target loses.
+
+        Args:
+            images: An image or a list of them; for several inputs, either by the name of each input.
+            layer: A selector of exactly one layer: its channels are taken away, or its places.
+            layers: Selectors of layers that are taken away whole, instead of `layer`.
+            progress: A callback that gets the number of finished runs and their total while the service works. The sweep may
+                then take longer than the timeout. An exception of the callback stops it.
+            **options: See `AblationOptions`.
+        """
+        flow = self._calls.ablations(read_images(images), layer, layers, options, progress)
+        return self._transport.run(flow)
+
+    def ablations_picture(
+        self,
+        image: ImageSources,
+        layer: str | None = None,
+        layers: str | Sequence[str] = (),
+        **options: Unpack[AblationPictureOptions],
+    ) -> Picture:
+        """Draw the effects as bars, or those of places as a grid over the image.
+
+        Args:
+            image: An image; for a model with several inputs, one image by the name of each input.
+            layer: As for `ablations`.
+            layers: As for `ablations`.
+            **options: See `AblationPictureOptions`.
+        """
+        return self._transport.run(self._calls.ablations_picture(read_images(image), layer, layers, options))
 
     def statistics(
         self,

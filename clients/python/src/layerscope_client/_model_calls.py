@@ -5,11 +5,12 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 import httpx2
 
+from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._attribution import Attribution
 from layerscope_client._comparisons import ImageComparison
@@ -189,14 +190,31 @@ class ModelCalls:
             params = query({**options, "format": "safetensors"})
             return Attribution.of((yield from self._send(resource, images, params)).content)
         response = yield from self._send(resource, images, query(options), progress=progress)
-        body = json_object(response)
-        if "result" not in body:
-            raise failure(response) if "code" in body else unreadable("its stream ends without a result")
-        return Attribution.of_json(body["result"])
+        return Attribution.of_json(_result(response))
 
     def attribution_picture(self, image: Inputs, method: str, options: Mapping[str, object]) -> Flow[Picture]:
         """A picture of a heat map over the image."""
         return Picture.of((yield from self._send(f"{_attributions(method)}.png", image, query(options))))
+
+    def ablations(
+        self,
+        images: Inputs,
+        layer: str | None,
+        layers: str | Sequence[str],
+        options: Mapping[str, object],
+        progress: Progress | None,
+    ) -> Flow[Ablations]:
+        """The effect of each unit."""
+        params = repeated("layers", layers) + query({"layer": layer, **options})
+        response = yield from self._send("ablations", images, params, progress=progress)
+        return Ablations.of_json(json_object(response) if progress is None else _result(response))
+
+    def ablations_picture(
+        self, image: Inputs, layer: str | None, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Picture]:
+        """A picture of the effects."""
+        params = repeated("layers", layers) + query({"layer": layer, **options})
+        return Picture.of((yield from self._send("ablations.png", image, params)))
 
     def receptive_field(
         self, layer: str, unit: Mapping[str, int | None], image: Inputs | None
@@ -272,6 +290,14 @@ def _request_by_input(
         return _with_json(path, params, {"inputs": inputs})
 
     return request
+
+
+def _result(response: httpx2.Response) -> dict[str, Any]:
+    """The result at the end of a stream."""
+    body = json_object(response)
+    if "result" not in body:
+        raise failure(response) if "code" in body else unreadable("its stream ends without a result")
+    return cast("dict[str, Any]", body["result"])
 
 
 def _attributions(method: str) -> str:

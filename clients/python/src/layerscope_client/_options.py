@@ -149,6 +149,40 @@ class AttributionPictureOptions(AttributionOptions, OverlayOptions, total=False)
     """Options of an attribution whose heat map is drawn over the picture."""
 
 
+class AblationOptions(TypedDict, total=False):
+    """Options of a sweep, which takes the channels or places of a layer away, or layers, one at a time.
+
+    Attributes:
+        by: What is taken away at a time; left out, a channel of `layer`, or each of `layers`.
+        set: What is put in place of the values: a number, or the mean of each channel over the places of the image.
+        patch: The id of a stored image whose values are put in their place instead.
+        grid: Of places, the most boxes along each side of the map.
+        screen: Run only so many units, those with the largest effect by a first-order estimate.
+        metric: How an effect is measured; "distance" is the relative L2 of the whole output.
+        top: How many units `order` has, or the picture has bars.
+        target: A class by number or name, or "argmax" for the class with the highest value.
+        output: The name of the model's output.
+        position: (y, x) in an output that is a map, or the step of an output that is a sequence.
+        score: What of the class is measured; left out, the logit where the model shows it.
+    """
+
+    by: Literal["channel", "layer", "place"]
+    set: float | Literal["mean"]
+    patch: str
+    grid: int
+    screen: int
+    metric: Literal["score", "output", "distance"]
+    top: int
+    target: int | str
+    output: str
+    position: int | Sequence[int]
+    score: Literal["logit", "log_probability", "probability"]
+
+
+class AblationPictureOptions(AblationOptions, OverlayOptions, total=False):
+    """Options of a sweep that is drawn; those of a map over a picture are for places."""
+
+
 def query(options: Mapping[str, object]) -> list[tuple[str, str]]:
     """Encode options as query parameters; those that are None are left out."""
     return [(name, _text(value)) for name, value in options.items() if value is not None]

@@ -135,9 +135,9 @@ class LocalChanges:
             contents = [stage.found(version, each) for version, each in zip(versions, units, strict=True)]
         return contents
 
-    def _parts(self) -> list[tuple[tuple[Tap, ...], Tap]]:
+    def _parts(self) -> list[tuple[tuple[Tap, ...], tuple[Tap]]]:
         taps = [*(checkpoint.tap for checkpoint in self._path.checkpoints), self._path.target]
-        return [((source, *self._others), target) for source, target in pairwise(taps)]
+        return [((source, *self._others), (target,)) for source, target in pairwise(taps)]
 
     def _pasted(
         self, checkpoint: Checkpoint, windows: Sequence[Box], boxes: Sequence[Box], contents: Sequence[Array]
@@ -155,7 +155,8 @@ class LocalChanges:
     def _run_between(self, runner: Runner, checkpoint: Checkpoint, values: Array, target: Tap) -> Array:
         rows = len(values)
         others = {tap: np.broadcast_to(own, (rows, *own.shape)) for tap, own in self._others.items()}
-        return runner.run_between({checkpoint.tap: values, **others}, target)
+        (found,) = runner.run_between({checkpoint.tap: values, **others}, [target])
+        return found
 
 
 def _common(places: range, others: range) -> range:

@@ -62,7 +62,7 @@ class _CalledModel:
             return [gradient]
         sources = dict(zip(self._named(call.sources), rest, strict=False))
         edits = self._edits(call.edits, rest)
-        return [self.executable.run_between(sources, self._taps[call.target], edits, call.rows)]
+        return self.executable.run_between(sources, self._named(call.targets), edits, call.rows)
 
     def _named(self, addresses: Sequence[str]) -> list[Tap]:
         return [self._taps[each] for each in addresses]

@@ -91,23 +91,20 @@ class RemoteExecutable:
     def run_between(
         self,
         sources: Mapping[Tap, Array],
-        target: Tap,
+        targets: Sequence[Tap],
         edits: Mapping[Tap, Edit] | None = None,
         rows: int = 1,
-    ) -> Array:
+    ) -> list[Array]:
         """As `Executable.run_between`."""
         edits = edits or {}
         call = partial(
             RunBetween,
             sources=_addresses(sources),
-            target=target.address,
+            targets=_addresses(targets),
             edits=_addresses(edits),
             rows=rows,
         )
-        (found,) = self._process.call(
-            self._executable, call, [*sources.values(), *_arrays(edits)], self._bounds
-        )
-        return found
+        return self._process.call(self._executable, call, [*sources.values(), *_arrays(edits)], self._bounds)
 
 
 def _addresses(taps: Iterable[Tap]) -> tuple[str, ...]:

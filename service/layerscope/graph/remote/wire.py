@@ -85,7 +85,7 @@ class RunBetween:
     kind: Literal["run_between"] = "run_between"
     model: int
     sources: tuple[str, ...]
-    target: str
+    targets: tuple[str, ...]
     edits: tuple[str, ...]
     rows: int
 

@@ -58,6 +58,7 @@ class Executable:
         inputs: what the model is called with.
         samples: whether it draws random numbers that depend on a seed.
         is_exact: whether images run one by one, but for runs that need not be exact.
+        has_fixed_batch: whether the model runs with one batch size only, so that images always run one by one.
         plans: which plans there are, and how to compile them before a run needs them.
         inspection: shapes, cost estimates and dependencies of the taps.
     """
@@ -81,7 +82,8 @@ class Executable:
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._batch = FixedBatch(prepared.metadata)
         self._invariance = BatchInvariance(self._run_plan)
-        self.is_exact = exact or self._batch.is_fixed
+        self.has_fixed_batch = self._batch.is_fixed
+        self.is_exact = exact or self.has_fixed_batch
 
     @property
     def prepared(self) -> PreparedModel:
@@ -193,31 +195,31 @@ class Executable:
     def run_between(
         self,
         sources: Mapping[Tap, Array],
-        target: Tap,
+        targets: Sequence[Tap],
         edits: Mapping[Tap, Edit] | None = None,
         rows: int = 1,
-    ) -> Array:
-        """Run only the layers between some taps and another.
+    ) -> list[Array]:
+        """Run only the layers between some taps and others.
 
         Args:
             sources: values by tap, (batch, *shape); of any size that the layers between can take.
-            target: what is computed from them and from no other input.
+            targets: what is computed from them and from no other input.
             edits: changes of values on the way, of the sources too, by tap; see `Edit`.
             rows: how many versions of one image the edits make. An edited source of one row is read as that many rows.
 
         Returns:
-            Its values, (batch, *shape), in the tap's delivered dtype.
+            One array a target, (batch, *shape), in the tap's delivered dtype.
 
         Raises:
             InputMismatch: the layers between cannot run on part of the values, or the edits do not fit.
             ModelNotLoaded: the executable is closed.
         """
         edits = in_order(edits or {})
-        plan = self.plans.for_part(tuple(sources), target, edits)
+        plan = self.plans.for_part(tuple(sources), targets, edits)
         arrays = [np.asarray(array, np.dtype(tap.tensor.dtype)) for tap, array in sources.items()]
         batch = max(rows, *map(len, arrays))
-        (found,) = self._run_plan(plan, [target], [*arrays, *edit_arrays(edits, batch)])
-        return delivered(target, found, batch)
+        found = self._run_plan(plan, targets, [*arrays, *edit_arrays(edits, batch)])
+        return [delivered(target, array, batch) for target, array in zip(targets, found, strict=True)]
 
     def batches(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> bool:
         """Whether images may run together for `taps`: never if exact, else as far as is known, the first batch tells."""
@@ -239,7 +241,7 @@ class Executable:
 
     def _is_alone(self, exact: bool) -> bool:
         """Whether each image of a run must run alone."""
-        return self._batch.is_fixed or (exact and self.is_exact)
+        return self.has_fixed_batch or (exact and self.is_exact)
 
     def _run_plan(self, plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[Array]:
         return self._batch.first(taps, _run_plan(plan, taps, self._batch.filled(plan, values)))

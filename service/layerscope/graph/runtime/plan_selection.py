@@ -162,26 +162,31 @@ class PlanSelection:
         """Compile the plan of a gradient, unless it is in the cache. Raises as `for_gradient`."""
         self.for_gradient(derivative, edited)
 
-    def for_part(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> Plan:
-        """The plan that computes a target from some taps, of which some are edited, and nothing before these.
+    def for_part(self, sources: Iterable[Tap], targets: Sequence[Tap], edited: Iterable[Tap] = ()) -> Plan:
+        """The plan that computes targets from some taps, of which some are edited, and nothing before these.
 
         Raises:
             InputMismatch: the layers between cannot run on part of their input.
             ModelNotLoaded: the model is closed.
         """
         try:
-            return self._cache.get(_part_key(sources, target, edited))
+            return self._cache.get(_part_key(sources, targets, edited))
         except (LookupError, ValueError, TypeError) as error:
-            message = f"What lies before {target.address} cannot run on part of its input."
-            raise InputMismatch(message, layer=target.address) from error
+            address = targets[0].address
+            message = f"What lies before {address} cannot run on part of its input."
+            raise InputMismatch(message, layer=address) from error
 
-    def is_part_ready(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> bool:
+    def is_part_ready(
+        self, sources: Iterable[Tap], targets: Sequence[Tap], edited: Iterable[Tap] = ()
+    ) -> bool:
         """Whether `Executable.run_between` needs no compilation."""
-        return self._cache.find(_part_key(sources, target, edited)) is not None
+        return self._cache.find(_part_key(sources, targets, edited)) is not None
 
-    def compile_part(self, sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> None:
+    def compile_part(
+        self, sources: Iterable[Tap], targets: Sequence[Tap], edited: Iterable[Tap] = ()
+    ) -> None:
         """Compile the plan for `Executable.run_between`, unless it is in the cache. Raises as `for_part`."""
-        self.for_part(sources, target, edited)
+        self.for_part(sources, targets, edited)
 
     def close(self) -> None:
         """Free the plans and let go of the weights."""
@@ -219,8 +224,10 @@ class PlanSelection:
         return PlanKey((*self._placeholders, *replaced), replaced, gradient, edited=_sorted_names(edited))
 
 
-def _part_key(sources: Iterable[Tap], target: Tap, edited: Iterable[Tap] = ()) -> PlanKey:
-    return PlanKey(_names(sources), (target.tensor.name,), is_cut=True, edited=_sorted_names(edited))
+def _part_key(sources: Iterable[Tap], targets: Iterable[Tap], edited: Iterable[Tap] = ()) -> PlanKey:
+    # Taps can share a tensor, which is fetched once.
+    fetched = tuple(dict.fromkeys(_names(targets)))
+    return PlanKey(_names(sources), fetched, is_cut=True, edited=_sorted_names(edited))
 
 
 def _sorted_names(edited: Iterable[Tap]) -> tuple[str, ...]:

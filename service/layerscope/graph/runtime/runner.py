@@ -43,8 +43,8 @@ class Runner(Protocol):
     def run_between(
         self,
         sources: Mapping[Tap, Array],
-        target: Tap,
+        targets: Sequence[Tap],
         edits: Mapping[Tap, Edit] | None = None,
         rows: int = 1,
-    ) -> Array:
-        """Run only the layers between some taps and another."""
+    ) -> list[Array]:
+        """Run only the layers between some taps and others."""

@@ -123,8 +123,9 @@ def test_gradients_are_those_of_the_executable(process, residual, given):
 def test_a_part_of_a_model_runs(process, residual):
     stem, branch = residual.taps("stem", "branch")
     window = noise(2, 4, 5, 4)
-    there = remote(process, residual).run_between({stem: window}, branch)
-    np.testing.assert_array_max_ulp(there, residual.executable.run_between({stem: window}, branch), 4)
+    (there,) = remote(process, residual).run_between({stem: window}, [branch])
+    (here,) = residual.executable.run_between({stem: window}, [branch])
+    np.testing.assert_array_max_ulp(there, here, 4)
 
 
 def test_an_error_of_the_model_is_the_same_and_ends_nothing(process, residual):

@@ -217,7 +217,7 @@ def test_only_what_lies_behind_an_edit_is_run(residual, address, frontier):
     sources = dict(
         zip([tap, *others], [values[0], *(np.repeat(each, 3, axis=0) for each in values[1:])], strict=True)
     )
-    found = residual.executable.run_between(sources, target, {tap: Edit(scale=scale)}, rows=3)
+    (found,) = residual.executable.run_between(sources, [target], {tap: Edit(scale=scale)}, rows=3)
     whole = run(residual, ["scores"], {address: Edit(scale=scale)}, np.repeat(IMAGES[:1], 3, axis=0))[0]
     assert_close(found, whole, 1e-5)
 
