@@ -208,7 +208,8 @@ class BatchedProbe:
     def _changed_values(self, changes: LocalChanges, numbers: Sequence[int], tap: Tap) -> Iterator[Array]:
         def job(indices: range) -> Job:
             own = [np.array([numbers[index] for index in indices])]
-            return LocalChangeJob(**self._job(own), inputs=own, taps=(tap,), changes=changes)
+            common, whole = self._job(own), self._query.sizes()
+            return LocalChangeJob(**common, inputs=own, taps=(tap,), changes=changes, image_shapes=whole)
 
         for outcome in self._jobs.outcomes(len(numbers), job, _LOCAL_CHANGE_FACTOR * self._budget.batch_rows):
             yield outcome.arrays[0]

@@ -139,6 +139,11 @@ class Batch:
         return self.executable.inspection.work(self.taps, self.input_shapes)
 
     @cached_property
+    def run_seconds(self) -> float | None:
+        """An estimate of the seconds that its run takes; None where only a run can tell, see `Inspection.cost`."""
+        return self._of_all_rows(self.executable.inspection.run_seconds(self.taps, self.input_shapes))
+
+    @cached_property
     def nbytes(self) -> int:
         """Bytes of the values of all taps and rows."""
         return len(self.keys) * self.executable.inspection.value_bytes(self.taps, self.input_shapes)
@@ -186,6 +191,9 @@ class Batch:
     def compute(self, inputs: Sequence[Array], runner: Runner) -> list[Array]:
         """The values of all taps for some rows, one array a tap, by what runs the model."""
         return runner.run(inputs, self.taps, edits=self.edits, seed=self.seed, exact=self.is_exact)
+
+    def _of_all_rows(self, seconds: float | None) -> float | None:
+        return None if seconds is None else len(self.keys) * seconds
 
     def begin(self) -> list[Job]:
         """The jobs that are still needed."""

@@ -50,6 +50,13 @@ class GradientBatch(Batch):
         return self.executable.inspection.work([self.derivative.target], self.input_shapes)
 
     @cached_property
+    def run_seconds(self) -> float | None:
+        """As for every batch, with the pass backwards."""
+        return self._of_all_rows(
+            self.executable.inspection.gradient_seconds(self.derivative.target, self.input_shapes)
+        )
+
+    @cached_property
     def nbytes(self) -> int:
         """Bytes of all values that exist at once: the backward pass needs those of the forward pass."""
         return len(self.keys) * self.executable.inspection.backward_bytes(

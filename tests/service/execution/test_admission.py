@@ -1,5 +1,7 @@
 """Admission: what a query takes is known before it runs, and all queries together stay within what there is."""
 
+import json
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +10,10 @@ from contextlib import contextmanager, suppress
 import keras
 import numpy as np
 import pytest
+import unforeseen_sizes
 from engine_models import png, query, tensor
 from keras import layers
+from unforeseen_sizes import EveryStep
 
 from layerscope.errors import (
     AnswerTooLarge,
@@ -134,14 +138,18 @@ def test_many_never_take_more_than_there_is():
 
 @pytest.fixture(scope="module")
 def odd_engine(tmp_path_factory):
-    """A model that folds rows into the batch axis, and one whose number of steps only a run can tell."""
+    """A model that folds rows into the batch axis, and one of which only a run can tell how many steps it gives."""
     directory = tmp_path_factory.mktemp("odd")
     start = keras.Input((4, 3), name="start")
     inside = layers.Dense(5, name="inside")(keras.ops.reshape(start, (-1, 3)))
     keras.Model(start, keras.ops.reshape(inside, (-1, 4, 5))).save(directory / "folded.keras")
     steps = keras.Input((None, 3), name="steps")
-    every = layers.GRU(6, return_sequences=True, name="gru")(steps)
-    keras.Model(steps, layers.Dense(2, name="head")(every)).save(directory / "any_steps.keras")
+    every = EveryStep(name="every")(steps)
+    folder = directory / "any_steps" / "1"
+    folder.mkdir(parents=True)
+    keras.Model(steps, layers.Dense(2, name="head")(every)).save(folder / "model.keras")
+    shutil.copy(unforeseen_sizes.__file__, folder / "classes.py")
+    (folder / "layerscope.json").write_text(json.dumps({"plugins": ["classes.py"]}), "utf-8")
     tokens = keras.Input((None, 3), name="tokens")
     mixed = layers.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
     keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(mixed)).save(directory / "tokens.keras")

@@ -1,19 +1,22 @@
-"""Cost model: estimates of the memory and the work of a run, for inputs of any size, kept in a cache."""
+"""Cost model: estimates of the memory, the work and the time of a run, for inputs of any size, kept in a cache."""
 
 import threading
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
 from layerscope.graph.analysis.call_work import CallWork
 from layerscope.graph.analysis.node_memory import NodeBytes, NodeMemory
+from layerscope.graph.analysis.run_cost import RunCost
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.taps.tap import LayerCall, Shape, Tap
 
 _KEPT = 1024
+
+Estimate = TypeVar("Estimate")
 
 
 class CostModel:
@@ -30,7 +33,7 @@ class CostModel:
         self._work = CallWork(calls)
         self._shapes = shapes
         self._memory = NodeMemory(shapes.nodes)
-        self._known: LRUCache[tuple[Any, ...], int] = LRUCache(_KEPT)
+        self._known: LRUCache[tuple[Any, ...], Any] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def peak(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
@@ -51,24 +54,36 @@ class CostModel:
             "work", taps, input_shapes, lambda: self._work.work(taps, self._size_on(input_shapes))
         )
 
+    def cost(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> RunCost | None:
+        """`NodeCosts.of` the nodes of a run that fetches `taps`."""
+        return self._kept("cost", taps, input_shapes, lambda: self._cost(taps, input_shapes))
+
     def values(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """Bytes of the values of `taps`."""
         size = self._size_on(input_shapes)
         return sum(map(size, taps))
 
     def _nodes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> tuple[set[str], NodeBytes]:
-        return {node_of(tap.tensor.name) for tap in taps}, self._shapes.nbytes(input_shapes)
+        return _fetched(taps), self._shapes.nbytes(input_shapes)
+
+    def _cost(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> RunCost | None:
+        return self._shapes.costs(input_shapes).of(self._memory.needed(_fetched(taps)))
 
     def _kept(
-        self, what: str, taps: Sequence[Tap], input_shapes: Sequence[Shape], estimate: Callable[[], int]
-    ) -> int:
+        self,
+        what: str,
+        taps: Sequence[Tap],
+        input_shapes: Sequence[Shape],
+        estimate: Callable[[], Estimate],
+    ) -> Estimate:
         key = (what, *taps, *map(tuple, input_shapes))
         with self._lock:
-            known = self._known.get(key)
-        if known is None:
-            known = estimate()
-            with self._lock:
-                self._known[key] = known
+            if key in self._known:
+                known: Estimate = self._known[key]
+                return known
+        known = estimate()
+        with self._lock:
+            self._known[key] = known
         return known
 
     def _size_on(self, input_shapes: Sequence[Shape]) -> Callable[[Tap], int]:
@@ -80,3 +95,7 @@ class CostModel:
             return prod(sizes) * tap.dtype.itemsize if len(sizes) == len(shape) else 0
 
         return size
+
+
+def _fetched(taps: Sequence[Tap]) -> set[str]:
+    return {node_of(tap.tensor.name) for tap in taps}

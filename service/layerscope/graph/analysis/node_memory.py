@@ -144,7 +144,7 @@ class NodeMemory:
             wanted: the names of the nodes whose results are fetched.
             nbytes: of the nodes.
         """
-        runs = self._needed(wanted)
+        runs = self.needed(wanted)
         made = self._own(nbytes.made)
         kept = {self._holders[self.numbers[name]] for name in wanted}
         last_reader = {
@@ -168,7 +168,7 @@ class NodeMemory:
 
     def total(self, wanted: Collection[str], nbytes: NodeBytes) -> int:
         """The bytes of all results that a gradient keeps, and the most that a node takes besides. As for `peak`."""
-        runs = self._needed(wanted)
+        runs = self.needed(wanted)
         made = self._own(nbytes.made)
         kept = sum(made[number] for number in runs if self._operations[number] not in _KEEP_ONE)
         remembered = int(nbytes.remembered[runs].sum()) if runs else 0
@@ -192,7 +192,8 @@ class NodeMemory:
                     return holder
         return None
 
-    def _needed(self, wanted: Collection[str]) -> list[int]:
+    def needed(self, wanted: Collection[str]) -> list[int]:
+        """The numbers of the nodes that run if the results of those named are fetched, in order."""
         found: set[int] = set()
         waiting = [self.numbers[name] for name in wanted]
         while waiting:

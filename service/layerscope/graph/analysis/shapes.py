@@ -1,19 +1,35 @@
-"""Shapes of all taps for one image, inferred by TensorFlow from the graph alone."""
+"""Shapes of all taps for one image, inferred by TensorFlow from the graph alone, and what the nodes take on them."""
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 from cachetools import LRUCache
 from tensorflow.python.framework.ops import dismantle_graph
 
-from layerscope.graph.analysis.inner_graphs import bytes_of
+from layerscope.graph.analysis.inner_graphs import InnerGraphs
+from layerscope.graph.analysis.loop_shapes import Shapes, loop_shapes, tell_shapes
+from layerscope.graph.analysis.node_bytes import bytes_of
 from layerscope.graph.analysis.node_memory import NodeBytes
+from layerscope.graph.analysis.run_cost import NodeCosts, costs_of
 from layerscope.graph.analysis.subgraph import data_inputs, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.taps.shape_errors import cannot_run, leaves_nothing
 from layerscope.graph.taps.tap import Shape, Tap
+
+_LOOPS_IN_A_ROW = 16
+"""How many loops that read each other's results are followed."""
+
+
+@dataclass(frozen=True)
+class _Inferred:
+    """What the graph tells of a run on inputs of one size: the shapes by the tensor's name, and what each node takes."""
+
+    shapes: dict[str, Shape]
+    nbytes: NodeBytes
+    costs: NodeCosts
 
 
 class TapShapes:
@@ -31,7 +47,7 @@ class TapShapes:
         self._outputs = [tap for call in metadata.calls for tap in call.taps if tap.place.site == "output"]
         nodes = tf.compat.v1.GraphDef.FromString(self._graph).node
         self.nodes = [(node.name, node.op, data_inputs(node)) for node in nodes]
-        self._known: LRUCache[tuple[Shape, ...], tuple[dict[str, Shape], NodeBytes]] = LRUCache(sizes)
+        self._known: LRUCache[tuple[Shape, ...], _Inferred] = LRUCache(sizes)
         self._lock = threading.Lock()
         self._single = {None, 1, metadata.batch_size}
         fixed = [each.shape for each in metadata.inputs]
@@ -49,13 +65,17 @@ class TapShapes:
         Raises:
             InputMismatch: the model cannot run on inputs of these sizes.
         """
-        return self._inferred(input_shapes)[0]
+        return self._inferred(input_shapes).shapes
 
     def nbytes(self, input_shapes: Sequence[Shape]) -> NodeBytes:
         """The bytes that all nodes of the graph take for one image. Arguments and errors as for `on`."""
-        return self._inferred(input_shapes)[1]
+        return self._inferred(input_shapes).nbytes
 
-    def _inferred(self, input_shapes: Sequence[Shape]) -> tuple[dict[str, Shape], NodeBytes]:
+    def costs(self, input_shapes: Sequence[Shape]) -> NodeCosts:
+        """What all nodes of the graph cost for one image. Arguments and errors as for `on`."""
+        return self._inferred(input_shapes).costs
+
+    def _inferred(self, input_shapes: Sequence[Shape]) -> _Inferred:
         key = tuple(map(tuple, input_shapes))
         with self._lock:
             known = self._known.get(key)
@@ -65,32 +85,60 @@ class TapShapes:
                 known = self._known.setdefault(key, known)
         return known
 
-    def _infer(self, input_shapes: Sequence[Shape]) -> tuple[dict[str, Shape], NodeBytes]:
-        """Import the graph for one image of these sizes: TensorFlow works out every shape that it can on the way.
+    def _infer(self, input_shapes: Sequence[Shape]) -> _Inferred:
+        """Infer all shapes for one image of these sizes.
+
+        TensorFlow infers few shapes behind loops. Where one follows from others, TensorFlow is told, and infers again.
 
         Raises:
             InputMismatch: the model cannot run on inputs of these sizes.
         """
+        told: dict[str, Sequence[Any]] = {}
+        for is_last in [False] * _LOOPS_IN_A_ROW + [True]:
+            with tf.Graph().as_default() as scratch:
+                entrances = self._import(input_shapes, told)
+                functions = InnerGraphs(scratch)
+                further = {} if is_last else loop_shapes(scratch, functions)
+                if not further:
+                    inferred = self._described(scratch, functions, entrances, input_shapes)
+            dismantle_graph(scratch)
+            if not further:
+                break
+            told |= further
+        self._require_values(inferred.shapes, input_shapes)
+        return inferred
+
+    def _import(self, input_shapes: Sequence[Shape], told: Shapes) -> dict[str, Any]:
+        """Import the graph into the current one, for one image. Returns the placeholders of that by their names in the model."""
         definition = tf.compat.v1.GraphDef.FromString(self._graph)
-        with tf.Graph().as_default() as scratch:
-            replaced = {
-                name: tf.compat.v1.placeholder(each.dtype, [1, *shape])
-                for (name, each), shape in zip(self._entrances, input_shapes, strict=True)
-            }
-            try:
-                tf.import_graph_def(definition, input_map=replaced, name="")
-            except ValueError as error:
-                raise cannot_run([(1, *shape) for shape in input_shapes]) from error
-            shapes = {
-                name: self._of_one_image(tap, scratch.get_tensor_by_name(name).shape)
-                for name, tap in self._taps.items()
-            }
-            longest = max((side or 0 for shape in input_shapes for side in shape), default=1)
-            entrances = {node_of(name): tensor for name, tensor in replaced.items()}
-            nbytes = bytes_of(scratch, [name for name, _, _ in self.nodes], longest, entrances)
-        dismantle_graph(scratch)
-        self._require_values(shapes, input_shapes)
-        return shapes, nbytes
+        tell_shapes(definition, told)
+        entrances = {
+            name: tf.compat.v1.placeholder(each.dtype, [1, *shape])
+            for (name, each), shape in zip(self._entrances, input_shapes, strict=True)
+        }
+        try:
+            tf.import_graph_def(definition, input_map=entrances, name="")
+        except ValueError as error:
+            raise cannot_run([(1, *shape) for shape in input_shapes]) from error
+        return {node_of(name): tensor for name, tensor in entrances.items()}
+
+    def _described(
+        self,
+        graph: Any,
+        functions: InnerGraphs,
+        entrances: Mapping[str, Any],
+        input_shapes: Sequence[Shape],
+    ) -> _Inferred:
+        shapes = {
+            name: self._of_one_image(tap, graph.get_tensor_by_name(name).shape)
+            for name, tap in self._taps.items()
+        }
+        operations = [
+            entrances[name].op if name in entrances else graph.get_operation_by_name(name)
+            for name, _, _ in self.nodes
+        ]
+        longest = max((side or 0 for shape in input_shapes for side in shape), default=1)
+        return _Inferred(shapes, bytes_of(operations, functions, longest), costs_of(operations, functions))
 
     def _require_values(self, shapes: Mapping[str, Shape], input_shapes: Sequence[Shape]) -> None:
         """Check that no layer is left without values by small inputs: its mean would be NaN, and its maximum an error.

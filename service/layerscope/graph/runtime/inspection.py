@@ -13,6 +13,7 @@ from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.gradient_flow import GradientFlow
 from layerscope.graph.analysis.logits import Logits, find_logits
 from layerscope.graph.analysis.random_operations import drawing_anew
+from layerscope.graph.analysis.run_cost import RunCost
 from layerscope.graph.analysis.shapes import TapShapes
 from layerscope.graph.analysis.subgraph import GraphParts, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
@@ -153,6 +154,24 @@ class GraphInspection:
     def work(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> int:
         """Multiplications of a run for one image, about; estimated from the calls of layers."""
         return self._costs.work(taps, input_shapes)
+
+    def cost(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> RunCost | None:
+        """What a run for one image takes, about; estimated from every node of the graph, see `layerscope.graph.analysis.run_cost`.
+
+        None where nothing but a run can tell: behind a loop whose number of steps depends on data, a value whose size does,
+        or an operation that nothing is known of.
+        """
+        return self._costs.cost(taps, input_shapes)
+
+    def run_seconds(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> float | None:
+        """Seconds of a run for one image, about. None as for `cost`."""
+        cost = self.cost(taps, input_shapes)
+        return None if cost is None else cost.seconds
+
+    def gradient_seconds(self, target: Tap, input_shapes: Sequence[Shape]) -> float | None:
+        """Seconds of a gradient of one image, about: a pass backwards takes twice a pass forwards. None as for `cost`."""
+        seconds = self.run_seconds([target], input_shapes)
+        return None if seconds is None else 3 * seconds
 
     def _measured(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> dict[str, Shape]:
         blank = [

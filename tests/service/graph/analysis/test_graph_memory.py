@@ -7,6 +7,7 @@ import tensorflow as tf
 from graph_models import noise, residual_model, traced
 from keras import layers
 from tensorflow.core.protobuf import config_pb2
+from unforeseen_sizes import EveryStep
 
 from layerscope.graph.analysis.cost_model import CostModel
 from layerscope.graph.analysis.shapes import TapShapes
@@ -46,7 +47,7 @@ def test_rows_that_are_folded_into_the_batch_axis_are_counted_before_the_run(row
 @pytest.fixture(scope="module")
 def any_steps():
     steps = keras.Input((None, 3), name="steps")
-    every = layers.GRU(6, return_sequences=True, name="gru")(steps)
+    every = EveryStep(name="every")(steps)
     return traced(keras.Model(steps, layers.Dense(2, name="head")(every)))
 
 
