@@ -101,6 +101,11 @@ class Limits:
     attribution_milliseconds: int = _limit(
         300_000, "milliseconds", "longest time of one attribution or sweep, in addition to the deadline"
     )
+    stuck_milliseconds: int = _limit(
+        300_000,
+        "milliseconds",
+        "longest run in the process that serves; beyond it, the process reports that it is not alive, and a worker is replaced",
+    )
     watched_layers: int = _limit(
         32, "layers", "most watched layers of one model, see the setting `watch_layers`"
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
@@ -15,7 +15,7 @@ _MODEL = ("model", "version")
 
 @dataclass(frozen=True, eq=False)
 class EngineGauges:
-    """The state of the engine at the moment when metrics are collected: pending requests, and the state of each model."""
+    """The state of the engine at the moment when metrics are collected: its requests and runs, and the state of each model."""
 
     engine: "Engine"
     pending: Callable[[], int]
@@ -30,6 +30,11 @@ class EngineGauges:
             "layerscope_pending_requests", "Requests being worked on or waiting", self.pending()
         )
         yield pending
+        yield CounterMetricFamily(
+            "layerscope_ended_runs",
+            "Runs that ended with their process: they took too long, or it did not survive them",
+            self.engine.ended_runs,
+        )
         memory = GaugeMetricFamily(
             "layerscope_model_memory_bytes", "Bytes of a model's weights", labels=_MODEL
         )

@@ -23,6 +23,7 @@ from layerscope import demo
 from layerscope.execution.interface import ModelRecord
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.loading.loader import SHARED_LOADER
+from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS
 from layerscope_api.context.service import lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
@@ -60,14 +61,16 @@ def run(
     """
     # A full collection would look at 400,000 objects of TensorFlow and Keras each time, and stop all threads for 0.4 s.
     gc.freeze()
-    # Before any thread, socket or session exists: the loader can be forked then, and need not import TensorFlow again.
+    # Before any thread, socket or session exists: both can be forked then, and need not import TensorFlow again.
     SHARED_LOADER.start()
+    SHARED_RUN_PROCESS.start()
     if shared is not None:
         shared.sync.start()
     configure_logs(settings.log_format)
     listener = listener or listen(settings)
     engine = local_engine(settings, shared)
-    server = _LastServer(create_app(settings, engine, shared), settings)
+    app = create_app(settings, engine, shared)
+    server = _LastServer(app, settings) if shared is None else _Worker(app, settings, engine)
     is_late = shared is not None and shared.is_late
     with (
         listener,
@@ -141,6 +144,21 @@ class _LastServer(Server):
         last.daemon = True
         last.start()
         await super().shutdown(sockets)
+
+
+class _Worker(_LastServer):
+    """A server that ends with a run that cannot be ended otherwise: the supervisor starts another in its place."""
+
+    def __init__(self, app: FastAPI, settings: Settings, engine: LocalEngine) -> None:
+        super().__init__(app, settings)
+        self._engine = engine
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop accepting."""
+        if self._engine.is_stuck and not self.should_exit:
+            logger.error("a run of a model cannot be ended: this worker ends, and is started again")
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def _give_up() -> None:

@@ -63,6 +63,7 @@ tells two codes of a branch apart.
     │   ├── SourceUnreachable      source_unreachable
     │   ├── LoaderFailed           loader_failed
     │   ├── RunFailed              run_failed
+    │   ├── RunStuck               run_stuck
     │   └── Draining               draining
     ├── SlowSender             slow_sender
     ├── DeadlineExceeded       deadline_exceeded
@@ -84,6 +85,7 @@ from layerscope.errors.capacity import (
     QuotaExceeded,
     RunCutOff,
     RunFailed,
+    RunStuck,
     SlowSender,
     SourceUnreachable,
     StorageFull,
@@ -183,6 +185,7 @@ __all__ = [
     "QuotaExceeded",
     "RunCutOff",
     "RunFailed",
+    "RunStuck",
     "ScopeMissing",
     "SlowSender",
     "SourceUnreachable",

@@ -53,6 +53,12 @@ class RunFailed(Unavailable):
     code = "run_failed"
 
 
+class RunStuck(Unavailable):
+    """A run of a model goes on in the process that serves, and only the end of the process would end it."""
+
+    code = "run_stuck"
+
+
 class Draining(Unavailable):
     """The service is ending, and the request did not finish in the time that was left."""
 

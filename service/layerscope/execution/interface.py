@@ -249,6 +249,14 @@ class Engine(Protocol):
     def is_ready(self) -> bool:
         """Whether every model that was asked for is loaded or has failed."""
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a run goes on in the process that serves for longer than `Limits.stuck_milliseconds`."""
+
+    @property
+    def ended_runs(self) -> int:
+        """How many runs have ended with their process: they took too long, or it did not survive them."""
+
     def catalogue(self) -> Sequence[ModelRecord]:
         """Every version of every model, whatever its state."""
 

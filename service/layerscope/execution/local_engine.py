@@ -23,6 +23,7 @@ from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.receptive.field import ReceptiveField
+from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunProcess
 from layerscope.graph.rewrites import REWRITES
 from layerscope.graph.taps.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps.tap import Tap
@@ -47,6 +48,7 @@ class LocalEngine:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
+        run_process: the process of long runs; likewise. It has no GPU: with one, long runs stay in this process.
         trusted: whether the makers of the models are trusted: SavedModels are programs.
         exact: whether each image runs by itself, whatever images come together; see `Executable`.
         graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
@@ -61,6 +63,7 @@ class LocalEngine:
         directory: Path,
         limits: Limits | None = None,
         loader: LoaderProcess = SHARED_LOADER,
+        run_process: RunProcess = SHARED_RUN_PROCESS,
         *,
         trusted: bool = False,
         exact: bool = True,
@@ -73,7 +76,9 @@ class LocalEngine:
         self.limits = limits or Limits()
         self._control = control or Control()
         self._loader = loader
+        self._run_process = run_process
         self._holding = ExitStack()
+        self._holding.enter_context(run_process)
         self._exact = exact
         self._rewrites = REWRITES if graph_rewrites else ()
         self._observers = Observers()
@@ -114,6 +119,16 @@ class LocalEngine:
     def runs(self) -> int:
         """How many times models have run."""
         return self._scheduler.runs
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a run in this process goes on for so long that only the end of the process would end it."""
+        return self._scheduler.longest_run > self.limits.stuck_milliseconds / 1000
+
+    @property
+    def ended_runs(self) -> int:
+        """How many runs have ended with their process."""
+        return self._run_process.ended
 
     def load_all(self, progress: Callable[[ModelRecord], None] | None = None) -> None:
         """Load the models that are to be loaded at the start; those that fail are listed with a reason.

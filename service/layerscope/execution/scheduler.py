@@ -11,6 +11,7 @@ a second, in which the worker threads would have nothing to run.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,7 @@ class Scheduler:
         self._hints = CompileHints()
         self._waiting = 0
         self._compiling = 0
+        self._begun: dict[Batch, float] = {}
         self._closed = False
         self.runs = 0
         loops = {f"run-{number}": self._work for number in range(workers)} | {"compile": self._compile}
@@ -96,6 +98,12 @@ class Scheduler:
                 self._compilable.notify()
         return job.future
 
+    @property
+    def longest_run(self) -> float:
+        """The seconds since the oldest of the runs began that go on in this process."""
+        with self._runnable:
+            return time.monotonic() - min(self._begun.values()) if self._begun else 0.0
+
     def close(self) -> None:
         """Finish what is queued, then end the threads."""
         with self._runnable:
@@ -127,6 +135,8 @@ class Scheduler:
     def _run(self, batch: Batch, jobs: Sequence[Job]) -> None:
         with self._runnable:
             self.runs += 1
+            if self._run_process is None:
+                self._begun[batch] = time.monotonic()
         try:
             batch.run(jobs, self._on_run, self._run_process)
         except Exception as error:
@@ -137,6 +147,9 @@ class Scheduler:
             for job in jobs:
                 if not job.future.done():
                     self._run(job.alone(), [job])
+        finally:
+            with self._runnable:
+                self._begun.pop(batch, None)
 
     def _join_ready(self, batch: Batch, other: Batch) -> Batch | None:
         """Both as one if there is a plan for it; else a hint that such a plan would have spared a run."""

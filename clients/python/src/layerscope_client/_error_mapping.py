@@ -51,6 +51,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "source_unreachable": errors.SourceUnreachable,
     "loader_failed": errors.LoaderFailed,
     "run_failed": errors.RunFailed,
+    "run_stuck": errors.RunStuck,
     "model_loading": errors.ModelLoading,
     "deadline_exceeded": errors.DeadlineExceeded,
     "run_cut_off": errors.RunCutOff,

@@ -21,7 +21,7 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
     ├── ServiceFault           500: a bug of the service; report it with the request id
     ├── Unavailable            503, also after the retries: ModelLoading, MemoryBusy, SourceUnreachable, LoaderFailed,
-    │                          RunFailed, Draining
+    │                          RunFailed, RunStuck, Draining
     ├── DeadlineExceeded       504: RunCutOff
     └── StorageFull            507
 
@@ -283,6 +283,10 @@ class LoaderFailed(Unavailable):
 
 class RunFailed(Unavailable):
     """The process that ran the model did not survive the run: it crashed, or was killed for its memory."""
+
+
+class RunStuck(Unavailable):
+    """A run of a model goes on in the process that serves, and only the end of the process would end it."""
 
 
 class Draining(Unavailable):

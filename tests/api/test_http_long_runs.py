@@ -1,0 +1,105 @@
+"""Runs that go on for too long in the process that serves: they cannot be ended, so the process must be."""
+
+import http.client
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from requests_made import PREDICTIONS
+from served_process import serving
+from starlette.testclient import TestClient
+
+from layerscope.demo import MODELS
+from layerscope.limits import Limits
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+
+LIVE = "/v2/health/live"
+ACTIVATIONS = "/v1/models/recurrent/activations?layers=head"
+SECOND = 35_000
+"""Steps of a loop that take almost a second."""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    shutil.copytree(MODELS / "digits", directory / "digits")
+    (directory / "recurrent" / "1").mkdir(parents=True)
+    steps = keras.Input((None, 1), name="steps")
+    head = layers.Dense(2, name="head")(layers.SimpleRNN(3, name="rnn")(steps))
+    keras.Model(steps, head).save(directory / "recurrent" / "1" / "model.keras")
+    return directory
+
+
+def steps(count: int) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros((1, count, 1), np.float32))
+    return file.getvalue()
+
+
+def run(port: int, count: int) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", ACTIVATIONS, steps(count), {"Content-Type": "application/x-npy"})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+def children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(each) for task in tasks for each in task.read_text().split()]
+
+
+def await_(met: Callable[[], Any]) -> Any:
+    last = time.monotonic() + 60
+    while not (found := met()) and time.monotonic() < last:
+        time.sleep(0.02)
+    assert found
+    return found
+
+
+@pytest.fixture
+def impatient(models: Path) -> Iterator[TestClient]:
+    """A service that gives up on a run after a millisecond."""
+    limits = Limits(stuck_milliseconds=1)
+    with TestClient(create_app(Settings(models=models, limits=limits))) as client:
+        yield client
+
+
+def test_a_process_with_a_run_that_goes_on_for_too_long_says_that_it_must_be_ended(
+    impatient: TestClient,
+) -> None:
+    def ask() -> int:
+        sent = {"Content-Type": "application/x-npy"}
+        return impatient.post(ACTIVATIONS, content=steps(SECOND), headers=sent).status_code
+
+    assert impatient.get(LIVE).json() == {"live": True}
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(ask)
+        refused = await_(lambda: (found := impatient.get(LIVE)).status_code == 503 and found)
+        assert running.result() == 200
+    assert refused.json()["code"] == "run_stuck"
+    assert impatient.get(LIVE).json() == {"live": True}
+
+
+def test_a_worker_with_such_a_run_is_replaced(models: Path) -> None:
+    options = ("--workers", "2", "--models", str(models))
+    with serving(*options, LAYERSCOPE_LIMITS__STUCK_MILLISECONDS="300") as service:
+        before = await_(lambda: len(found := children(service.process.pid)) == 2 and found)
+        await_(lambda: service.ask("GET", "/v2/health/ready")[0] == 200)
+        assert run(service.port, SECOND)[0] == 200
+        await_(lambda: len(set(children(service.process.pid)) & set(before)) == 1)
+        assert service.ask("POST", PREDICTIONS)[0] == 200
+        await_(lambda: len(children(service.process.pid)) == 2)
+        assert service.ask("POST", PREDICTIONS)[0] == 200
