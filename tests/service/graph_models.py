@@ -101,7 +101,8 @@ def assert_close(actual, expected, relative=1e-4):
     """Within `relative` of the largest magnitude."""
     expected = np.asarray(expected)
     assert actual.shape == expected.shape
-    assert np.abs(actual - expected).max() <= relative * max(np.abs(expected).max(), 1e-12)
+    difference = np.abs(actual - expected).max(initial=0)
+    assert difference <= relative * max(np.abs(expected).max(initial=0), 1e-12)
 
 
 def backbone(name, channels=4):

@@ -62,7 +62,7 @@ class EagerReference:
             del vars(operation)["call"]
 
     def _note(self, path, number, site, structure):
-        tensors = [leaf for leaf in keras.tree.flatten(structure) if tf.is_tensor(leaf)]
+        tensors = [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, tf.Tensor)]
         for output, tensor in enumerate(each for each in tensors if not each.dtype.is_complex):
             self.values[str(Address(path, number, output, site))] = as_array(tensor)
 

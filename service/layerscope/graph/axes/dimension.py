@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal
 
 from layerscope.graph.taps.tap import AxisName, TokenGrid
@@ -31,6 +32,16 @@ class Dimension:
     def is_vague(self) -> bool:
         """Whether it takes the meaning of what it is combined with."""
         return self.name in {"single", "unknown"}
+
+    @property
+    def size(self) -> int | None:
+        """The number of its places, if it was flattened from places of known number; else None."""
+        sizes = [size for _, size in self.parts]
+        return (
+            prod(size for size in sizes if size)
+            if sizes and self.name != "batch" and None not in sizes
+            else None
+        )
 
     def within(self, size: int | None) -> tuple[tuple["Dimension", int | None], ...]:
         """The axes that this one, of a size, can be taken apart into: itself, if it was not flattened."""

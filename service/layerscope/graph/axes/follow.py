@@ -129,6 +129,16 @@ class _Followed:
         if demanded is not None and dimensions is not None and len(demanded) == len(dimensions):
             dimensions = tuple(map(_if_vague, dimensions, demanded))
         self._known[tensor] = dimensions
+        self._refine(tensor, dimensions or ())
+
+    def _refine(self, tensor: str, dimensions: Dimensions) -> None:
+        """Note sizes that follow from the axes of which one was flattened, where TensorFlow does not infer them."""
+        shape = self._graph.shape(tensor) if any(each.size for each in dimensions) else None
+        if shape is not None and None in shape[1:]:
+            sizes = (
+                own if own is not None else each.size for own, each in zip(shape, dimensions, strict=True)
+            )
+            self._graph.refine(tensor, tuple(sizes))
 
     def _demand(self, step: Step) -> None:
         """What an operation demands of the axes that it reads, and through operations that change none before it."""

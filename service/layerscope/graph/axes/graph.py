@@ -30,7 +30,8 @@ class FollowedGraph:
     def __init__(self, graph_def: Any, traced: Any) -> None:
         self.nodes: Mapping[str, Any] = {node.name: node for node in graph_def.node}
         self._traced = traced
-        self.shape = cache(self._shape)
+        self._refined: dict[str, Shape] = {}
+        self._inferred = cache(self._shape)
 
     def in_order(self) -> Iterator[Any]:
         """Every node, each behind those that it reads."""
@@ -54,6 +55,14 @@ class FollowedGraph:
             if not tensor.startswith("^"):
                 yield tensor.partition(":")[0]
 
+    def shape(self, tensor: str) -> Shape | None:
+        """The shape of a tensor, batch axis included; None if not even the number of axes is known."""
+        return self._refined.get(tensor) or self._inferred(tensor)
+
+    def refine(self, tensor: str, shape: Shape) -> None:
+        """Note a shape that tells more than TensorFlow infers."""
+        self._refined[tensor] = shape
+
     def body(self, name: str) -> Body | None:
         """The body of a function; None where TensorFlow does not have it as a graph."""
         function = self._traced._get_function(name)  # noqa: SLF001 - there is no public way to the functions of a graph
@@ -67,7 +76,6 @@ class FollowedGraph:
         )
 
     def _shape(self, tensor: str) -> Shape | None:
-        """The shape of a tensor, batch axis included; None if not even the number of axes is known."""
         found = self._traced_shape(tensor)
         while found is None and self.node(tensor).op == "Identity":
             tensor = full_name(self.node(tensor).input[0])

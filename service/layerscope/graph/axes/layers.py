@@ -14,6 +14,8 @@ _CONVOLUTIONS = {
     "ConvLSTM3D": (Dimension("depth"), HEIGHT, WIDTH, CHANNELS),
 }
 
+_WITH_HEADS = (["channels", "tokens", "unknown"], ["tokens", "tokens", "unknown"])
+
 Declared = Callable[[Dimensions | None, int, Dimensions | None], Dimensions | None]
 """Gives the axes of an output from those of the layer's first input, the number of axes, and what was followed so far.
 
@@ -74,6 +76,7 @@ def with_heads(
         axes: of one of its values.
     """
     around = (kinds.get(call.path[:depth], "") for depth in range(1, len(call.path)))
-    is_inside = any("Attention" in kind for kind in around)
+    counted = sorted("tokens" if name == "time" else name for name in axes)
+    has_heads = counted in _WITH_HEADS and any("Attention" in kind for kind in around)
     for name in axes:
-        yield "heads" if is_inside and name == "unknown" and axes.count("unknown") == 1 else name
+        yield "heads" if has_heads and name == "unknown" else name

@@ -36,7 +36,12 @@ def einsum(step: Step) -> Dimensions:
     for letters, own in zip(operands, step.read, strict=True):
         for letter, dimension in zip(letters, own or (), strict=own is not None):
             found[letter].append(dimension)
-    return tuple(_with_made([united(found[letter]) if letter in found else None for letter in result]))
+    kept = [united(found[letter]) if letter in found else None for letter in result]
+    # A kernel that differs from place to place, as a table of relative positions, makes no features of a place.
+    kernels = [letters for letters, own in zip(operands, step.read, strict=True) if own is None]
+    if any(letter in found and letter in result for letters in kernels for letter in letters):
+        return tuple(UNKNOWN if each is None else each for each in kept)
+    return tuple(_with_made(kept))
 
 
 def letters_of(step: Step) -> tuple[list[list[str]], list[str]]:
