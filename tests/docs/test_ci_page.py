@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,8 +13,11 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from click.testing import Result
+from typer.testing import CliRunner
 
 from layerscope.demo import MODELS, samples
+from layerscope_api.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -63,16 +67,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def compared(folder: Path, version: int, *options: str) -> "subprocess.CompletedProcess[str]":
+def arguments(version: int, *options: str) -> list[str]:
+    """The command of the page without its first word, for another version."""
+    return [*shlex.split(COMMAND.replace("digits/2", f"digits/{version}"))[1:], *options]
+
+
+def compared(folder: Path, version: int, *options: str) -> Result:
     """What the command of the page says of another version."""
-    command = COMMAND.replace("digits/2", f"digits/{version}")
-    words = [str(Path(sys.executable).with_name("layerscope")), *shlex.split(command)[1:], *options]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    with chdir(folder):
+        return CliRunner().invoke(app, arguments(version, *options))
 
 
 def test_the_same_is_the_same(folder: Path) -> None:
     done = compared(folder, SAME, "--most", "0")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.count("| same |") == 5
     assert "0 of 5 layers" in done.stdout
     (suite,) = ElementTree.parse(folder / "layers.xml").iter("testsuite")  # noqa: S314 - written just now
@@ -80,7 +88,10 @@ def test_the_same_is_the_same(folder: Path) -> None:
 
 
 def test_the_first_layer_that_drifted_and_those_behind_it_are_told(folder: Path) -> None:
-    done = compared(folder, DRIFTED)
+    program = Path(sys.executable).with_name("layerscope")
+    done = subprocess.run(
+        [program, *arguments(DRIFTED)], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1, done.stderr
     shown, printed = ([row.split(" | ") for row in text.splitlines()] for text in (EXAMPLE, done.stdout))
     assert len(shown) == len(printed), done.stdout
@@ -95,7 +106,7 @@ def test_the_first_layer_that_drifted_and_those_behind_it_are_told(folder: Path)
 
 def test_values_that_are_not_finite_any_more_are_told_whatever_may_change(folder: Path) -> None:
     done = compared(folder, BROKEN, "--most", "1000")
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.stderr
     assert re.search(
         r"\| probabilities \|.*\*\*drifted\*\*, NaN or infinite values in other places", done.stdout
     )
@@ -104,14 +115,14 @@ def test_values_that_are_not_finite_any_more_are_told_whatever_may_change(folder
 
 def test_layers_that_went_or_have_another_shape_are_told(folder: Path) -> None:
     done = compared(folder, SMALLER, "--most", "1000")
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.stderr
     assert "| conv2 |  |  | **only in the reference** |" in done.stdout
     assert re.search(r"\| conv1 \|  \|  \| \*\*drifted\*\*, \S+ became 26x26x3", done.stdout)
 
 
 def test_what_cannot_be_compared_is_no_drift(folder: Path) -> None:
     done = compared(folder, 99)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "digits/99" in done.stderr
     assert not done.stdout
 

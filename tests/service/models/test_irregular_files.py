@@ -34,31 +34,33 @@ from layerscope.models.store import ModelStore
 from layerscope.models.watching import DirectoryWatch
 from layerscope.models.directory import find_models
 
-models, file = Path(sys.argv[1]), Path(sys.argv[2])
-said = [Ledger.read(models, "model").last, len(Fetched.read(models / "model" / "1").files)]
-for source in find_models(models):
-    DirectoryWatch().take(source)
-store = ModelStore(models, Limits())
-for act in (
-    lambda: store.add(file, "other").version,
-    lambda: store.add(file, "model").version,
-    lambda: store.remove("other", 1),
-):
-    try:
-        said.append(act())
-    except LayerscopeError as error:
-        said.append(error.code)
-print(json.dumps(said))
+file = Path(sys.argv[1])
+for models in map(Path, sys.argv[2:]):
+    said = [Ledger.read(models, "model").last, len(Fetched.read(models / "model" / "1").files)]
+    for source in find_models(models):
+        DirectoryWatch().take(source)
+    store = ModelStore(models, Limits())
+    for act in (
+        lambda: store.add(file, "other").version,
+        lambda: store.add(file, "model").version,
+        lambda: store.remove("other", 1),
+    ):
+        try:
+            said.append(act())
+        except LayerscopeError as error:
+            said.append(error.code)
+    print(json.dumps(said), flush=True)
 """
 
 
 @pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.parametrize("name", ["ledger.json", "1/accepted.json", "1/fetched.json"])
-def test_what_is_no_regular_file_is_not_opened(tmp_path, name, kind):
-    place(tmp_path, "model/1/model.keras")
-    MAKE[kind](tmp_path / "model" / name)
-    another = "control_refused" if name == "ledger.json" else 2
-    assert used(tmp_path) == [0, 0, 1, another, None]
+def test_what_is_no_regular_file_is_not_opened(tmp_path, kind):
+    names = ["ledger.json", "1/accepted.json", "1/fetched.json"]
+    folders = [tmp_path / str(number) for number in range(len(names))]
+    for folder, name in zip(folders, names, strict=True):
+        place(folder, "model/1/model.keras")
+        MAKE[kind](folder / "model" / name)
+    assert used(*folders) == [[0, 0, 1, "control_refused", None], [0, 0, 1, 2, None], [0, 0, 1, 2, None]]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link"])
@@ -66,7 +68,7 @@ def test_what_is_in_the_way_of_a_new_ledger_is_not_written_to(tmp_path, kind):
     place(tmp_path, "model/1/model.keras")
     place(tmp_path, "other/model.keras")
     MAKE[kind](tmp_path / "other" / "ledger.json.new")
-    assert used(tmp_path) == [0, 0, 1, 2, None]
+    assert used(tmp_path) == [[0, 0, 1, 2, None]]
     assert (tmp_path / "other" / "model.keras").read_bytes() == DEMO.read_bytes()
     assert json.loads((tmp_path / "other" / "ledger.json").read_text("utf-8"))["last"] == 1
 
@@ -74,7 +76,7 @@ def test_what_is_in_the_way_of_a_new_ledger_is_not_written_to(tmp_path, kind):
 def test_a_ledger_that_cannot_be_read_is_not_replaced(tmp_path):
     """It may hold the numbers of versions that are not to be used again."""
     place(tmp_path, "other/ledger.json").write_text("{", "utf-8")
-    assert used(tmp_path)[2] == "control_refused"
+    assert used(tmp_path)[0][2] == "control_refused"
     assert (tmp_path / "other" / "ledger.json").read_text("utf-8") == "{"
 
 
@@ -93,8 +95,8 @@ def place(models, path):
     return path
 
 
-def used(models):
-    """What reading the records of `model`, adding to `other` and `model`, and removing from `other` give."""
-    command = [sys.executable, "-c", USE, str(models), str(DEMO)]
+def used(*directories):
+    """What reading the records of `model`, adding to `other` and `model`, and removing from `other` give, in each directory."""
+    command = [sys.executable, "-c", USE, str(DEMO), *map(str, directories)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
