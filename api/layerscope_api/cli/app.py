@@ -21,6 +21,7 @@ from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
 from layerscope_api.middleware.trusted_hosts import is_loopback
 from layerscope_api.observability.console import PlainConsole
+from layerscope_api.server.listening import CannotListen, listen
 
 app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
 app.add_typer(key_commands.app, name="keys")
@@ -109,18 +110,17 @@ def serve(
     }
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     _refuse_open_network(settings)
-    with without_info_messages():
-        # TensorFlow takes seconds to import; --help should not.
-        from layerscope_api.server.process import CannotListen  # noqa: PLC0415
-        from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
+    try:
+        listener = listen(settings)
+    except CannotListen as error:
+        _console.print(Text(str(error), "red"), soft_wrap=True)
+        raise typer.Exit(2) from error
+    with listener, _friendly_errors():
+        with without_info_messages():
+            # TensorFlow takes seconds to import; --help and a port in use should not.
+            from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
 
-    with _friendly_errors():
-        try:
-            code = serve_with(settings, _console)
-        except CannotListen as error:
-            _console.print(Text(str(error), "red"), soft_wrap=True)
-            raise typer.Exit(2) from error
-        raise typer.Exit(code)
+        raise typer.Exit(serve_with(settings, _console, listener))
 
 
 @app.command()

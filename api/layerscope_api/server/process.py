@@ -32,13 +32,11 @@ from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app, local_engine
 from layerscope_api.server.connections import Connections, ExceptionHandler
 from layerscope_api.server.http11 import BoundedProtocol
+from layerscope_api.server.listening import BACKLOG
 
 logger = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1
-
-_BACKLOG = 2048
-"""How many connections the system keeps until they are accepted."""
 
 _ACCEPTED_AT_ONCE = 16
 """How many connections are accepted before the loop goes on, and those that are too many are closed."""
@@ -47,7 +45,7 @@ _ACCEPTED_AT_ONCE = 16
 def run(
     settings: Settings,
     console: PlainConsole,
-    listener: socket.socket | None = None,
+    listener: socket.socket,
     shared: SharedState | None = None,
 ) -> None:
     """Serve, and load the models meanwhile. Returns when a signal ends the process.
@@ -55,7 +53,7 @@ def run(
     Args:
         settings: how the service is set up.
         console: where to print the loaded models and the address.
-        listener: the socket to accept connections from; left out, a new one.
+        listener: the socket to accept connections from.
         shared: the state shared with other workers that accept from the same socket. A worker answers once it has loaded
             its models, except for the first, which until then answers probes with "not ready".
     """
@@ -67,7 +65,6 @@ def run(
     if shared is not None:
         shared.sync.start()
     configure_logs(settings.log_format)
-    listener = listener or listen(settings)
     engine = local_engine(settings, shared)
     app = create_app(settings, engine, shared)
     server = _LastServer(app, settings) if shared is None else _Worker(app, settings, engine)
@@ -113,7 +110,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or []:
             # asyncio has one number for what it accepts at once and for what the system keeps.
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM drains; another signal, or a second one, ends at once."""
@@ -203,32 +200,6 @@ def _loading(
 def _raise_any(failures: list[BaseException]) -> None:
     if failures:
         raise failures[0]
-
-
-class CannotListen(Exception):
-    """The service cannot listen at the address of its settings."""
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A socket that listens at the address of the settings.
-
-    Raises:
-        CannotListen: the port is in use, or the address is not of this machine; the text says which.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
-    except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None) or 0
-        # Names that cannot be resolved have negative numbers, and a text of their own.
-        cause = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
-        raise CannotListen(
-            f"The service cannot listen on {settings.host} port {settings.port}: {cause}."
-            " Choose another with --host or --port."
-        ) from error
-    # asyncio sets this only on sockets it made itself; without it each answer waits 40 ms for a delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -39,7 +39,7 @@ from layerscope_api.context.worker_sync import SupervisedSync
 from layerscope_api.observability.console import PlainConsole
 from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.command_router import CommandRouter
-from layerscope_api.server.process import listen, run
+from layerscope_api.server.process import run
 
 logger = logging.getLogger(__name__)
 
@@ -48,20 +48,24 @@ _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_END_SIGNALS, signal.SIGCHLD)
 
 
-def serve_with(settings: Settings, console: PlainConsole) -> int:
+def serve_with(settings: Settings, console: PlainConsole, listener: socket.socket) -> int:
     """Serve with as many processes as the settings say, until a signal ends them; the exit code.
+
+    Args:
+        settings: how the service is set up.
+        console: where to say what is served.
+        listener: the socket to accept connections from.
 
     Raises:
         LayerscopeError: with one process, why it cannot start.
     """
     if settings.workers == 1:
-        run(settings, console)
+        run(settings, console, listener)
         return 0
     configure_logs(settings.log_format)
     directory = Path(tempfile.mkdtemp(prefix="layerscope-"))
     try:
-        with listen(settings) as listener:
-            return _Supervisor(settings, console, listener, directory).run()
+        return _Supervisor(settings, console, listener, directory).run()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
