@@ -1,0 +1,66 @@
+"""The page on quantised models: its Python makes the twins, and its commands say what the page says."""
+
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from layerscope.demo import MODELS, samples
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "quantised.md").read_text("utf-8")
+COMMANDS = re.findall(r"^layerscope compare .*$", PAGE, re.MULTILINE)
+ROWS = [row.split(" | ") for row in re.findall(r"^\| (?:conv|dense|prob).*$", PAGE, re.MULTILINE)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the page says there is, and the twins."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(MODELS / "digits" / "1", folder / "models" / "digits" / "1")
+    (folder / "images").mkdir()
+    for name, path in samples().items():
+        shutil.copy(path, folder / "images" / f"{name}.png")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=120, capture_output=True)
+    return folder
+
+
+def test_the_commands_print_the_tables_of_the_page(folder: Path) -> None:
+    printed = []
+    for command in COMMANDS:
+        words = [str(Path(sys.executable).with_name("layerscope")), *shlex.split(command)[1:]]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode in {0, 1}, done.stderr
+        printed += [
+            row.split(" | ") for row in re.findall(r"^\| (?:conv|dense|prob).*$", done.stdout, re.MULTILINE)
+        ]
+    assert len(printed) == len(ROWS)
+    for row, expected in zip(printed, ROWS, strict=True):
+        assert (row[0], row[2:]) == (expected[0], expected[2:])
+        # Other processors give other last digits.
+        assert float(row[1]) == pytest.approx(float(expected[1]), rel=0.02)
+
+
+def test_the_picture_is_what_the_service_draws(folder: Path) -> None:
+    (options,) = re.findall(r"compare\.png\?(\S+)\"", PAGE)
+    with TestClient(create_app(Settings(models=str(folder / "models")))) as http:
+        image = (folder / "images" / "seven.png").read_bytes()
+        answer = http.post(f"/v1/compare.png?{options}", files={"image": ("seven.png", image, "image/png")})
+    assert answer.status_code == 200, answer.text
+    drawn, kept = (
+        np.asarray(Image.open(file).convert("RGB"), np.float64)
+        for file in (io.BytesIO(answer.content), DOCS / "images" / "twins.png")
+    )
+    assert drawn.shape == kept.shape
+    assert np.abs(drawn - kept).mean() < 5
