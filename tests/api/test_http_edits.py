@@ -175,14 +175,17 @@ PARTS = [
     | st.text(max_size=40)
     | st.integers()
     | st.none(),
-    is_json=st.booleans(),
+    form=st.sampled_from(["query", "form", "json"]),
 )
 def test_any_edit_is_answered_or_refused_with_an_error_of_ours(
-    http: TestClient, seven: str, edit: object, *, is_json: bool
+    http: TestClient, seven: str, edit: object, form: str
 ) -> None:
     path = "/v1/models/digits/predictions"
-    if is_json:
+    if form == "json":
         answer = http.post(path, json={"images": [{"id": seven}], "edit": edit})
+    elif form == "form":
+        files = {"image": ("seven.png", SEVEN, "image/png")}
+        answer = http.post(path, data={"edit": [str(edit)]}, files=files)
     else:
         answer = http.get(path, params={"image": seven, "edit": str(edit)})
     assert answer.status_code in {200, 400, 404, 413, 422}, answer.text

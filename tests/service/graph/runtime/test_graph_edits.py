@@ -90,6 +90,20 @@ def test_edits_that_change_nothing_keep_every_bit(residual):
             np.testing.assert_array_equal(row, array[0])
 
 
+def test_all_values_of_a_separator_from_another_image_give_its_output_to_the_last_bit(residual):
+    images = IMAGES[:2]
+
+    def run_both(edit):
+        return run(residual, ("active", "scores"), {"active": edit}, images, exact=False)
+
+    values, scores = run_both(Edit())
+    first = np.array([0, 1], bool).reshape(2, 1, 1, 1)
+    patched = run_both(Edit(scale=np.where(first, 0, 1), shift=np.where(first, values[:1], 0)))[1]
+    np.testing.assert_array_equal(patched[0], scores[0])
+    np.testing.assert_array_equal(patched[1], scores[0])
+    assert not np.array_equal(scores[1], scores[0])
+
+
 def test_taking_a_unit_away_takes_its_share_from_a_linear_output():
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(7, "relu", name="hidden"), layers.Dense(3, name="end")]
