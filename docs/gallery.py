@@ -77,6 +77,18 @@ DEMO = [
          layer="conv3", channel=3, interpolation="nearest", scale=8, colormap="inferno"),
 ]  # fmt: skip
 
+DEMO_EDITS = [
+    Drawn("gallery/seven-change.png", "What two channels of a convolution change in the next one: less where it is blue.", "digits",
+          "seven", "feature-map.png", {"layer": "conv3", "edit": "conv2;channels=1,12;set=0", "change": "true", "columns": 8,
+                                       "scale": 6, "gap": 4, "labels": "true", "colorbar": "true"}),
+    Drawn("gallery/seven-sweep-conv3.png", "What a seven loses without each channel of the last convolution.", "digits", "seven",
+          "ablations.png", {"layer": "conv3"}),
+    Drawn("gallery/seven-sweep-dense.png", "The same for the dense layer: few units carry the class.", "digits", "seven",
+          "ablations.png", {"layer": "dense", "top": 12}),
+    Drawn("gallery/seven-sweep-places.png", "The same for places of an early layer, over the image.", "digits", "seven",
+          "ablations.png", {"layer": "conv2", "by": "place", "grid": 14, "scale": 8, "colorbar": "true"}),
+]  # fmt: skip
+
 _SEVEN: dict[str, Any] = {"scale": 6, "colorbar": "true"}
 
 DEMO_REASONS = [
@@ -173,6 +185,9 @@ def page() -> Iterator[str]:
     yield "## Attributions of the demo model\n"
     yield "[Attributions](attributions.md) explains the methods, and how to read their maps.\n"
     yield from _entries(DEMO_REASONS)
+    yield "## Edits of the demo model\n"
+    yield "[Edits](edits.md) change values inside, and [sweeps](ablations.md) take one unit after the other away.\n"
+    yield from _entries(DEMO_EDITS)
     yield "## Third-party models\n"
     yield f"{_THEIRS}\n"
     yield from _entries(OTHERS)
@@ -192,7 +207,7 @@ def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
 def main() -> None:
     """Draw the pictures of the demo model, and those of third-party models if a directory is given."""
     _draw(
-        [*DEMO, *DEMO_REASONS],
+        [*DEMO, *DEMO_REASONS, *DEMO_EDITS],
         demo.MODELS,
         {name: path.read_bytes() for name, path in demo.samples().items()},
     )

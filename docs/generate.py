@@ -28,6 +28,7 @@ from layerscope_api.schemas.ablation_options import AblationPictureOptions, Abla
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.inspection_options import InspectOptions
+from layerscope_api.schemas.intervention_options import InterventionOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
     ImageOptions,
@@ -120,6 +121,7 @@ def _options() -> Iterator[str]:
         "overlay.png": OverlayOptions,
         "attributions/{method}": options_of_all(HeatMapOptions),
         "attributions/{method}.png": options_of_all(HeatPictureOptions),
+        "interventions": InterventionOptions,
         "ablations": AblationTensorOptions,
         "ablations.png": AblationPictureOptions,
         "statistics": StatisticsOptions,

@@ -172,6 +172,16 @@ export class Model {
     return this.#picture("ablations.png", image, options);
   }
 
+  /**
+   * What edits do: outputs before and after, what a target loses, and the change of each layer.
+   * @param {Images} images
+   * @param {Options<"get_interventions">} options - With `edit`.
+   * @returns {Promise<Schemas["InterventionBody"]>}
+   */
+  async interventions(images, options) {
+    return this.#json("interventions", images, options);
+  }
+
   /** A picture of one channel of a layer, of several channels, or of several layers. @param {Images} image @param {Options<"get_feature_map">} options */
   async featureMap(image, options) {
     return this.#picture("feature-map.png", image, options);

@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 from layerscope.encode import MEDIA_TYPES
 from layerscope_api.context.settings import Settings
 from layerscope_api.responses.errors import STATUSES
-from layerscope_api.schemas import ablations, models, results, service
+from layerscope_api.schemas import ablations, interventions, models, results, service
 from layerscope_api.schemas.ablation_options import AblationPictureOptions, AblationTensorOptions
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
+from layerscope_api.schemas.intervention_options import InterventionOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
     LayersOptions,
@@ -33,6 +34,7 @@ ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 OPTIONS = {
     "ablations": AblationTensorOptions,
     "ablations.png": AblationPictureOptions,
+    "interventions": InterventionOptions,
     "activations": ActivationOptions,
     "{method}": options_of_all(HeatMapOptions),
     "{method}.png": options_of_all(HeatPictureOptions),
@@ -212,6 +214,10 @@ def test_the_document_is_served_as_it_is_printed(http: TestClient, document: dic
         (f"{PREDICTIONS}?image={SEVEN_ID}", results.PredictionsBody),
         (f"/v1/models/digits/ablations?image={SEVEN_ID}&layer=conv2&by=place", ablations.AblationBody),
         (f"/v1/models/digits/ablations?image={SEVEN_ID}&layers=conv*", ablations.AblationBody),
+        (
+            f"/v1/models/digits/interventions?image={SEVEN_ID}&edit=conv2;set=0",
+            interventions.InterventionBody,
+        ),
         ("/v1/limits", service.LimitList),
         ("/v1/colormaps", service.ColormapList),
         ("/v1/version", service.VersionInfo),

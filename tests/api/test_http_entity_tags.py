@@ -46,6 +46,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "overlay.png": LAYER,
     "ablations": {**LAYER, "by": "place", "grid": 2},
     "ablations.png": {**LAYER, "by": "place", "grid": 2},
+    "interventions": {"edit": ["conv1;scale=2"]},
     "compare": {"layers": "conv2"},
     "compare.png": {"layers": "conv2"},
     **{f"attributions/{name}": LAYER if method.kind == "layer" else {} for name, method in METHODS.items()},
@@ -75,6 +76,7 @@ OTHERS: dict[str, list[Any]] = {
     "baseline": ["white", "mean", "zero"],
     "bins": [8],
     "centered": ["true", "false"],
+    "change": [True],
     "channel": [1],
     "channels": ["1", "0,1", "top:2"],
     "colorbar": [True],
@@ -127,6 +129,9 @@ SWEPT: dict[str, list[Any]] = {
 }
 """Those of sweeps, where they have other names or meanings than elsewhere."""
 
+
+NEEDED: dict[str, dict[str, Any]] = {"change": {"edit": ["conv1;scale=2"]}}
+"""What an option needs beside it."""
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
@@ -211,7 +216,11 @@ def test_answers_that_differ_are_told_apart(digits: TestClient, fresh: TestClien
         images = [http.post("/v1/images", content=each, headers=PNG).json()["id"] for each in (SEVEN, THREE)]
     usual = {"image": images if resource.startswith("compare") else images[:1], **USUAL[resource]}
     others = {**OTHERS, **(SWEPT if resource.startswith("ablations") else {})}
-    changed = [{**usual, name: value} for name in options_of(digits, resource) for value in others[name]]
+    changed = [
+        {**usual, **NEEDED.get(name, {}), name: value}
+        for name in options_of(digits, resource)
+        for value in others[name]
+    ]
     bodies: dict[str, bytes] = {}
     for options in [usual, *changed]:
         answer, expected = (

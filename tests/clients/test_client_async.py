@@ -44,6 +44,10 @@ async def every_call(app: FastAPI) -> None:
         assert (await digits.atlas(SEVEN, layer, 1))["layers"][0]["address"] == layer
         assert (await digits.statistics(SEVEN, layer))["layers"][0]["address"] == layer
         assert (await digits.statistics_picture(SEVEN, layer)).model == "digits@1"
+        swept = await digits.ablations(SEVEN, "conv3", progress=lambda *_: None)
+        assert swept.effects.shape == (1, 16)
+        assert (await digits.ablations_picture(SEVEN, layers=[layer])).model == "digits@1"
+        assert (await digits.edited("conv3;set=0").interventions(SEVEN))["outputs"][0]["flipped"] == [True]
         for images, count in ((SEVEN, 1), (3, 3)):
             plan = await digits.plan(images, layers=[layer])
             assert plan["layers"][0]["shape"] == [count, *layers[0]["shape"]]
@@ -64,9 +68,7 @@ def test_every_call_can_be_awaited() -> None:
 @pytest.mark.parametrize(("blocking", "awaiting"), [(Client, AsyncClient), (Model, AsyncModel)])
 def test_both_clients_have_the_same_calls(blocking: type, awaiting: type) -> None:
     def calls(kind: type) -> dict[str, list[str]]:
-        public = {
-            name: call for name, call in vars(kind).items() if inspect.isfunction(call) and name[0] != "_"
-        }
+        public = {name: call for name, call in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}
         return {
             name.removeprefix("a") if name == "aclose" else name: list(inspect.signature(call).parameters)
             for name, call in public.items()

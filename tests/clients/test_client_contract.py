@@ -66,6 +66,7 @@ def every_call(scope: Client) -> None:
         digits.attribution_picture(image)
         digits.ablations(image, "conv1", screen=1)
         digits.ablations_picture(image, layers="conv1")
+        digits.edited("conv1;set=0").interventions(image)
     scope.compare("digits", "digits@1", SEVEN)
     scope.comparison_picture("digits", "digits@1", SEVEN)
     for pair in ([SEVEN, samples()["three"]], np.zeros((2, 28, 28, 1), np.float32)):
@@ -114,6 +115,7 @@ def _pattern(path: str) -> str:
         ("AttributionOptions", f"{MODEL}/attributions/{{method}}", {"values", "format"}),
         ("AblationOptions", f"{MODEL}/ablations", {"layer", "layers", "format"}),
         ("AblationPictureOptions", f"{MODEL}/ablations.png", {"layer", "layers"}),
+        ("InterventionOptions", f"{MODEL}/interventions", {"layers"}),
         ("ComparisonOptions", "/v1/compare", {"reference", "candidate"}),
         ("AttributionPictureOptions", f"{MODEL}/attributions/{{method}}.png", set()),
     ],

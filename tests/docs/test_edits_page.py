@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+from PIL import Image
 from test_explanation_pages import ROOT, snippets
 
 from layerscope.interventions import EditOptions
@@ -12,12 +14,19 @@ PAGE = (ROOT / "docs" / "edits.md").read_text("utf-8")
 
 
 def test_the_command_answers_about_the_edited_model(address: str) -> None:
-    (command,) = snippets(PAGE, "sh", address)
+    command, _ = snippets(PAGE, "sh", address)
     command = command.replace("curl ", "curl -sSf ")
     done = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, check=True, timeout=60, capture_output=True, text=True
     )
     assert '"edits":["dense;channels=0-15;set=0"]' in done.stdout
+
+
+def test_the_command_draws_the_change(address: str, tmp_path: Path) -> None:
+    _, command = snippets(PAGE, "sh", address)
+    command = command.replace("curl ", "curl -sSf ").replace("change.png", str(tmp_path / "change.png"))
+    subprocess.run(["bash", "-c", command], cwd=ROOT, check=True, timeout=60)
+    assert Image.open(tmp_path / "change.png").size == (343, 85)
 
 
 def test_the_python_prints_what_the_page_says(address: str) -> None:

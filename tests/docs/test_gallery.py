@@ -35,7 +35,13 @@ def pixels(file: bytes) -> np.ndarray:
 
 def test_the_page_shows_every_picture(gallery: ModuleType) -> None:
     shown = set(re.findall(r"\]\(images/(.*?)\)", (DOCS / "gallery.md").read_text("utf-8")))
-    every = (*gallery.DEMO, *gallery.DEMO_REASONS, *gallery.OTHERS, *gallery.OTHERS_REASONS)
+    every = (
+        *gallery.DEMO,
+        *gallery.DEMO_REASONS,
+        *gallery.DEMO_EDITS,
+        *gallery.OTHERS,
+        *gallery.OTHERS_REASONS,
+    )
     assert shown == {each.file for each in every}
     kept = {f"gallery/{path.name}" for path in (DOCS / "images" / "gallery").iterdir()}
     assert kept <= shown
@@ -45,7 +51,7 @@ def test_the_demo_models_pictures_are_drawn_anew(gallery: ModuleType) -> None:
     """But for rounding, which is another on other processors."""
     photos = demo.samples()
     with TestClient(create_app(Settings(models=None)), base_url=gallery.LOCAL) as http:
-        for each in (*gallery.DEMO, *gallery.DEMO_REASONS):
+        for each in (*gallery.DEMO, *gallery.DEMO_REASONS, *gallery.DEMO_EDITS):
             url, content = f"/v1/models/{each.model}/{each.resource}", photos[each.image].read_bytes()
             answer = http.post(
                 url, params=each.options, content=content, headers={"Content-Type": "image/png"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputMismatch
+from layerscope.errors import InputMismatch, InvalidRequest
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
 from layerscope.execution.interface import Engine, Partial, Progress, Query, QueryPlan, Result
 from layerscope.graph.model import ModelDescription
@@ -21,12 +21,15 @@ from layerscope_api.inference_protocol.outputs import outputs_bytes, requested_o
 from layerscope_api.inference_protocol.parameters import Parameters
 from layerscope_api.inference_protocol.request import InferenceRequest
 from layerscope_api.inference_protocol.response import write_inference_response
+from layerscope_api.requests.edits import with_edits
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.query_handler import QueryHandler
 from layerscope_api.responses.respond import ResponseBody
-from layerscope_api.schemas.options import RunOptions, read_options
+from layerscope_api.schemas.options import ChangeOptions, read_options
 
 _SECONDS_PER_MICROSECOND = 1e-6
+
+_RUN_OPTIONS = ("seed", "edit", "change")
 
 
 class Inference(QueryHandler):
@@ -52,16 +55,20 @@ class Inference(QueryHandler):
         self._model = described(service.engine, reference)
         require_few([each.name for each in request.outputs], service.limits)
         self._outputs = requested_outputs(self._model, request)
+        self._options = _run_options(request)
+        self._images = service.images
 
     def query(self) -> Query:
         """The layers of the outputs, of the version that their names were looked up in."""
-        return Query(
+        query = Query(
             model=f"{self._model.name}@{self._model.version}",
             sources=_sources(self._model, self._request),
             layers=list(dict.fromkeys(each.address for each in self._outputs)),
-            seed=_seed(self._request.parameters),
+            change=self._options.change,
+            seed=self._options.seed,
             timeout=_timeout(self._request.parameters),
         )
+        return with_edits(query, self._options.edit, self._images)
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that the outputs are not too large."""
@@ -72,8 +79,8 @@ class Inference(QueryHandler):
         head: dict[str, Any] = {"model_name": result.model.name, "model_version": str(result.model.version)}
         if self._request.id is not None:
             head["id"] = self._request.id
-        if result.activations.seed is not None:
-            head["parameters"] = {"seed": result.activations.seed}
+        if parameters := _said(result):
+            head["parameters"] = parameters
         tensors = [tensor for each in self._outputs for tensor in each.tensors(result, self._limits)]
         response = write_inference_response(head, tensors)
         headers = {} if response.json_length is None else {HEADER_LENGTH: str(response.json_length)}
@@ -104,9 +111,32 @@ def _timeout(parameters: Parameters) -> float | None:
     return None
 
 
-def _seed(parameters: Parameters) -> int:
-    """The seed of the random numbers that the model draws."""
-    return read_options(RunOptions, {name: parameters[name] for name in ("seed",) if name in parameters}).seed
+def _run_options(request: InferenceRequest) -> ChangeOptions:
+    """The options that are alike for all outputs: the seed, the edits, and whether their change is wanted.
+
+    A parameter of the protocol is one text, so several edits are separated by line breaks.
+
+    Raises:
+        OptionInvalid: one is impossible.
+        InvalidRequest: an output has edits of its own.
+    """
+    given = {name: value for name, value in request.parameters.items() if name in _RUN_OPTIONS}
+    for output in request.outputs:
+        for name in _RUN_OPTIONS:
+            if output.parameters.get(name) != given.get(name):
+                raise InvalidRequest(
+                    f"{name} is a parameter of the request, not of one output.", parameter=name
+                )
+    if isinstance(given.get("edit"), str):
+        given["edit"] = [text for text in given["edit"].splitlines() if text.strip()]
+    return read_options(ChangeOptions, given)
+
+
+def _said(result: Result) -> dict[str, Any]:
+    """The parameters of the answer: what its values depend on besides the inputs."""
+    found = result.activations
+    seed = {} if found.seed is None else {"seed": found.seed}
+    return {**seed, **({"edit": "\n".join(found.edits)} if found.edits else {})}
 
 
 def _sources(model: ModelDescription, request: InferenceRequest) -> Sources:

@@ -17,7 +17,7 @@ from layerscope_api.requests.edits import with_edits
 from layerscope_api.responses.query_handler import QueryHandler
 from layerscope_api.responses.respond import respond
 from layerscope_api.schemas.openapi import NOT_MODIFIED, Responses, query_and_body, query_parameters
-from layerscope_api.schemas.options import ImageOptions, RunOptions
+from layerscope_api.schemas.options import ChangeOptions, ImageOptions, RunOptions
 
 Options = TypeVar("Options", bound=RunOptions)
 
@@ -75,6 +75,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
             sources=self.sources,
             layers=layers,
             methods=methods or {},
+            change=isinstance(self.options, ChangeOptions) and self.options.change,
             seed=self.options.seed,
         )
         return with_edits(query, self.options.edit, self.service.images)

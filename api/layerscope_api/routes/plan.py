@@ -40,6 +40,6 @@ async def _plan(model: str, request: Request, service: Service) -> PlanBody:
 def _answer(service: Service, model: str, parsed: ParsedRequest[PlanOptions]) -> PlanBody:
     options = parsed.options
     sources = parsed.sources(service.images, service.limits)
-    query = Query(model=model, sources=sources, layers=options.layers)
+    query = Query(model=model, sources=sources, layers=options.layers, change=options.change)
     plan = service.engine.plan(with_edits(query, options.edit, service.images), options.batch)
     return plan_body(plan, options, service.limits)

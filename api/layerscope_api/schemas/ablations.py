@@ -36,7 +36,7 @@ class AblationBody(BaseModel):
     images: list[str]
     preprocessing: dict[str, Any]
     warnings: list[str]
-    edits: list[str] = Field(default=[], description="those of the model that was swept, if there are any")
+    edits: list[str] | None = Field(default=None, description="those of an edited model")
     layers: list[str] = Field(description="the layer whose units were taken away, or the layers that were")
     by: Literal["channel", "layer", "place"]
     set: float | Literal["mean"] | None = Field(description="what was put in their place; null with `patch`")

@@ -45,6 +45,14 @@ class RunOptions(ImageOptions):
     seed: Seed = 0
 
 
+class ChangeOptions(RunOptions):
+    """The options of requests that can show what edits change."""
+
+    change: bool = Field(
+        default=False, description="the values under the edits minus those without, both from one run"
+    )
+
+
 class FormatOptions(RunOptions):
     """The options of requests that are answered with tensors."""
 
@@ -53,7 +61,7 @@ class FormatOptions(RunOptions):
     )
 
 
-class ActivationOptions(RunOptions):
+class ActivationOptions(ChangeOptions):
     """The options of activations: the layers, the selected part of their values, and the format."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
@@ -105,7 +113,7 @@ class LayersOptions(RunOptions):
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
 
 
-class StatisticsOptions(LayersOptions):
+class StatisticsOptions(LayersOptions, ChangeOptions):
     """The options of statistics: the layers and the histograms."""
 
     bins: int = Field(default=32, ge=1, le=1_024, description="bins of each histogram")

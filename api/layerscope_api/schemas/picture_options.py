@@ -8,7 +8,7 @@ from pydantic import Field
 from layerscope.errors import OptionInvalid
 from layerscope.render import PictureOptions
 from layerscope_api.schemas.option_types import Channels, Pair, Selector
-from layerscope_api.schemas.options import RunOptions
+from layerscope_api.schemas.options import ChangeOptions, RunOptions
 
 
 class ColorOptions(RunOptions):
@@ -30,10 +30,14 @@ class ColorOptions(RunOptions):
     def picture_options(self) -> PictureOptions:
         """The options of `layerscope.render`."""
         names = {each.name for each in fields(PictureOptions)} & set(type(self).model_fields)
-        return PictureOptions(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in names}
+        if getattr(self, "change", False) and self.centered == "auto":
+            # No change is the middle of the colours, whatever the signs of the others.
+            given["centered"] = "true"
+        return PictureOptions(**given)
 
 
-class FeatureMapOptions(ColorOptions):
+class FeatureMapOptions(ColorOptions, ChangeOptions):
     """The options of a picture of feature maps: the layers, the channels and their arrangement."""
 
     layer: Selector = Field(
@@ -94,7 +98,7 @@ class BackgroundOptions(ColorOptions):
     )
 
 
-class OverlayOptions(BackgroundOptions):
+class OverlayOptions(BackgroundOptions, ChangeOptions):
     """The options of an overlay of a feature map: the layer and the channel."""
 
     layer: Selector = Field(description="a selector of exactly one layer")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from layerscope.execution.interface import Result
 from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.model import ModelDescription
-from layerscope.tensors.activations import Activation
+from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.serializers.models import result_origin
 
@@ -26,10 +26,12 @@ def predictions_json(result: Result, top: int) -> bytes:
 
 def predictions(result: Result, top: int) -> list[dict[str, Any]]:
     """The `top` most likely classes of every output, for each image."""
-    return [
-        _output(result.model, name, result.activations[tap.address], top)
-        for name, tap in result.model.outputs
-    ]
+    return predictions_of(result.model, result.activations, top)
+
+
+def predictions_of(model: ModelDescription, found: Activations, top: int) -> list[dict[str, Any]]:
+    """The `top` most likely classes of every output of some values, for each image."""
+    return [_output(model, name, found[tap.address], top) for name, tap in model.outputs]
 
 
 def prediction_bytes(spec: TensorSpec, top: int) -> int:

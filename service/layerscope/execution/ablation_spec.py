@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.attribution.targets import Output, output_of
+from layerscope.attribution.targets import Output
 from layerscope.errors import InputMismatch, OptionInvalid, TooMany
 from layerscope.execution.ablation_query import AblationOptions
+from layerscope.execution.attribution_spec import resolve_output
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import require_editable
 from layerscope.graph.taps.selectors import read_selectors, require_one
@@ -55,8 +56,7 @@ def resolve_ablation(model: LoadedModel, options: AblationOptions) -> AblationSp
         OptionInvalid: the target does not depend on a layer.
     """
     described, inspection = model.description, model.executable.inspection
-    name, tap = output_of(described, options.target.output)
-    output = Output(name, tap, inspection.logits(tap), described.output_classes[name])
+    output = resolve_output(model, options.target.output)
     selected = described.taps.select(read_selectors(options.layers))
     if options.by == "layer":
         if options.screen is not None:

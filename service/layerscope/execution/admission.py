@@ -33,6 +33,7 @@ class Workload:
         images: how many images the values are returned for.
         missing_images: how many of them must run, because values of them are not in the cache.
         missing_taps: the taps that must be computed for these.
+        copies: how many times each of these images is run, side by side.
     """
 
     model: LoadedModel
@@ -41,6 +42,7 @@ class Workload:
     images: int
     missing_images: int
     missing_taps: Sequence[Tap]
+    copies: int = 1
 
     def shapes(self, *, measured: bool) -> list[Shape]:
         """The shapes that the values will have, batch axis first.
@@ -86,7 +88,10 @@ class Workload:
             peak = self.model.executable.inspection.peak_bytes(fetched, self.sizes)
             intermediate = peak - sum(nbytes[tap.address] for tap in self.missing_taps) // self.images
         return Computation(
-            sum(nbytes.values()), self.missing_images * max(0, intermediate), attribution_bytes, input_bytes
+            self.copies * sum(nbytes.values()),
+            self.copies * self.missing_images * max(0, intermediate),
+            attribution_bytes,
+            self.copies * input_bytes,
         )
 
 

@@ -76,6 +76,16 @@ class AttributionSpec:
         return Derivative(self.output.score_tap, layer, self.method.is_guided, is_fed)
 
 
+def resolve_output(model: LoadedModel, name: str | None) -> Output:
+    """An output by name, or the first, with its logits and classes.
+
+    Raises:
+        OptionInvalid, NotDifferentiable: see `output_of`.
+    """
+    name, tap = output_of(model.description, name)
+    return Output(name, tap, model.executable.inspection.logits(tap), model.description.output_classes[name])
+
+
 def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptions) -> AttributionSpec:
     """Determine which tensors a method needs.
 
@@ -85,8 +95,7 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
     described, inspection = model.description, model.executable.inspection
     output = None
     if isinstance(options, TargetOptions):
-        name, tap = output_of(described, options.output)
-        output = Output(name, tap, inspection.logits(tap), described.output_classes[name])
+        output = resolve_output(model, options.output)
     score_tap = output.score_tap if output is not None else described.outputs[0][1]
     varied = select_input(described, getattr(options, "input", None)) if _varies_input(options) else 0
     target_layer = _target_layer(model, method, options, score_tap, varied)

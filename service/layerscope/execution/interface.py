@@ -13,12 +13,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from layerscope.attribution import Method, MethodOptions
+from layerscope.attribution.method import ScoreOptions
 from layerscope.attribution.targets import Target
 from layerscope.errors import LayerscopeError
 from layerscope.execution.ablation_query import AblationOptions, AblationPlan, Ablations, Partial
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, ComparisonQuery
+from layerscope.execution.effect import Effect
 from layerscope.execution.inputs import Sources
 from layerscope.execution.observers import Observer
 from layerscope.execution.progress import Progress
@@ -56,6 +58,9 @@ __all__ = [
     "Result",
 ]
 
+CHANGED_LAYERS = 64
+"""The layers of a summary of edits, unless they are named."""
+
 Plan_co = TypeVar("Plan_co", covariant=True)
 Answer_co = TypeVar("Answer_co", covariant=True)
 
@@ -71,6 +76,9 @@ class Query:
         methods: the options of each attribution, by name of its method; see `layerscope.attribution.METHODS`.
         ablation: the options of a sweep; None for none.
         edits: what is changed inside the model; everything in the answer is of the edited model.
+        change: whether the values are those of the edited model minus those of the model as it is.
+        effect: what the effect of the edits is measured on; None if it is not asked for. Without layers, those that they change
+            are taken, at most `CHANGED_LAYERS`.
         patches: the images whose values edits and the sweep put in place of others, by the id that they name.
         seed: of the random numbers that the model draws, at least 0. It changes nothing in a model that draws none.
         timeout: the seconds that the caller gives it, if they are fewer than `Limits.deadline_milliseconds`.
@@ -82,6 +90,8 @@ class Query:
     methods: Mapping[str, MethodOptions] = field(default_factory=dict)
     ablation: AblationOptions | None = None
     edits: Sequence[EditOptions] = ()
+    change: bool = False
+    effect: ScoreOptions | None = None
     patches: Mapping[str, Sources] = field(default_factory=dict)
     seed: int = 0
     timeout: float | None = None
@@ -147,6 +157,7 @@ class Result:
         attributions: the heat maps, by name of the method.
         refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
         ablations: the sweep; None if the query has none.
+        effect: of the edits; None if the query does not ask for it.
     """
 
     model: ModelDescription
@@ -154,6 +165,7 @@ class Result:
     attributions: Mapping[str, Attribution] = field(default_factory=dict)
     refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
     ablations: Ablations | None = None
+    effect: Effect | None = None
 
     def attribution(self, method: str) -> Attribution:
         """The heat maps of one method.

@@ -13,6 +13,7 @@ from layerscope.execution.comparison_run import ComparisonRun
 from layerscope.execution.inputs import require_few_images, rows_of
 from layerscope.execution.interface import ModelRecord, Query, QueryPlan, Result
 from layerscope.execution.observers import Observer, Observers
+from layerscope.execution.paired_run import COPIES
 from layerscope.execution.prepared_query import LocalPreparedQuery
 from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key
@@ -208,6 +209,7 @@ class LocalEngine:
                 images=images,
                 missing_images=images,
                 missing_taps=taps,
+                copies=COPIES if query.change else 1,
             )
             return plan_of(workload, self.limits, measured=False)
 
@@ -273,14 +275,11 @@ class LocalEngine:
     def _prepared(self, model: LoadedModel, query: Query) -> LocalPreparedQuery:
         return LocalPreparedQuery(
             model,
+            query,
             rows_of(model.description, query.sources, self.limits),
             self._taps(model, query),
-            query.methods,
-            query.ablation,
             QueryEdits(model, query.edits, self.limits),
             {image: rows_of(model.description, each, self.limits) for image, each in query.patches.items()},
-            query.seed,
-            query.timeout,
             self.limits,
             self._cache,
             self._scheduler,

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
-from layerscope.attribution import MethodOptions, method_of
-from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, TooMany
-from layerscope.execution.ablation_query import AblationOptions, Partial
+from layerscope.attribution import method_of
+from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, OptionInvalid, TooMany
+from layerscope.execution.ablation_query import Partial
 from layerscope.execution.ablation_run import AblationRun
 from layerscope.execution.ablation_spec import resolve_ablation
 from layerscope.execution.admission import plan_of, require_workable
@@ -15,8 +15,10 @@ from layerscope.execution.attribution_run import AttributionRun
 from layerscope.execution.attribution_spec import resolve_attribution
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.effect import effect_of, resolve_effect
 from layerscope.execution.inputs import Row
-from layerscope.execution.interface import Progress, QueryPlan, Result
+from layerscope.execution.interface import CHANGED_LAYERS, Progress, Query, QueryPlan, Result
+from layerscope.execution.paired_run import PairedRun
 from layerscope.execution.query_edits import QueryEdits, require_patches
 from layerscope.execution.query_run import Key, QueryRun
 from layerscope.execution.scheduler import Scheduler
@@ -34,14 +36,11 @@ class LocalPreparedQuery:
 
     Args:
         model: the model, which must stay leased.
-        rows: the images.
-        taps: the layers whose values are wanted.
-        methods: the options of each attribution, by name of its method.
-        ablation: the options of a sweep; None for none.
-        edits: what is changed inside the model.
-        patches: the images whose values edits and the sweep put in place of others, by id.
-        seed: of the random numbers that the model draws, if it draws any.
-        timeout: the seconds that the caller gives the query; None for as long as the limits allow.
+        query: what to compute.
+        rows: its images.
+        taps: the layers that it selects.
+        edits: its edits.
+        patches: its patches.
         limits: the bounds in force.
         cache: where values and maps are kept.
         scheduler: where jobs run.
@@ -49,22 +48,19 @@ class LocalPreparedQuery:
         memory: what all queries share.
 
     Raises:
-        OptionInvalid: there is no such method, an option of one or of the sweep is impossible, or an edit changes nothing
-            in the answer.
+        OptionInvalid: there is no such method, an option of one or of the sweep is impossible, an edit changes nothing in the
+            answer, or there is no edit whose change is asked for.
         TooMany: the sweep takes too many runs.
     """
 
     def __init__(
         self,
         model: LoadedModel,
+        query: Query,
         rows: list[Row],
         taps: Sequence[Tap],
-        methods: Mapping[str, MethodOptions],
-        ablation: AblationOptions | None,
         edits: QueryEdits,
         patches: Mapping[str, list[Row]],
-        seed: int,
-        timeout: float | None,
         limits: Limits,
         cache: ActivationCache[Key],
         scheduler: Scheduler,
@@ -75,25 +71,35 @@ class LocalPreparedQuery:
         self._limits = limits
         self._memory = memory
         self._refused_methods: dict[str, LayerscopeError] = {}
+        self._is_change = query.change
+        methods = query.methods
         specs = dict(
             self._possible(methods, lambda name: resolve_attribution(model, method_of(name), methods[name]))
         )
-        swept = None if ablation is None else resolve_ablation(model, ablation)
-        every = dict.fromkeys([*taps, *(tap for spec in specs.values() for tap in spec.taps)])
-        every |= dict.fromkeys(swept.taps if swept is not None else ())
-        seconds = _at_most(timeout, limits.deadline_milliseconds)
+        swept = None if query.ablation is None else resolve_ablation(model, query.ablation)
+        self._effect = None
+        if query.effect is not None:
+            layers = taps or edits.changed_layers(CHANGED_LAYERS)
+            self._effect = resolve_effect(model, query.effect, layers)
+        others = [spec for spec in (*specs.values(), swept, self._effect) if spec is not None]
+        every = dict.fromkeys([*taps, *(tap for spec in others for tap in spec.taps)])
+        seconds = _at_most(query.timeout, limits.deadline_milliseconds)
         edits.require_reach(list(every))
-        patch = None if ablation is None else ablation.patch
+        patch = None if query.ablation is None else query.ablation.patch
         require_patches([*edits.patches, *([] if patch is None else [patch])], patches)
 
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
-            return QueryRun(model, rows, taps, seed, seconds, limits, cache, scheduler, watched)
+            return QueryRun(model, rows, taps, query.seed, seconds, limits, cache, scheduler, watched)
 
-        self._query = QueryRun(
+        is_paired = query.change or query.effect is not None
+        if is_paired and not edits:
+            raise OptionInvalid("There is no edit whose change could be shown: give edit.", option="edit")
+        kind = PairedRun if is_paired else QueryRun
+        self._query = kind(
             model,
             rows,
             list(every),
-            seed,
+            query.seed,
             seconds,
             limits,
             cache,
@@ -105,7 +111,7 @@ class LocalPreparedQuery:
         )
 
         def attribution(name: str) -> AttributionRun:
-            seconds = _at_most(timeout, limits.attribution_milliseconds)
+            seconds = _at_most(query.timeout, limits.attribution_milliseconds)
             run = AttributionRun(model, specs[name], self._query, seconds, limits, cache, scheduler)
             run.require_few_runs()
             return run
@@ -114,7 +120,7 @@ class LocalPreparedQuery:
         self._ablation: AblationRun | None = None
         if swept is not None:
             other = None if patch is None else values_of(patches[patch], list(swept.layers))
-            seconds = _at_most(timeout, limits.attribution_milliseconds)
+            seconds = _at_most(query.timeout, limits.attribution_milliseconds)
             self._ablation = AblationRun(model, swept, self._query, other, seconds, limits, cache, scheduler)
 
     @property
@@ -165,14 +171,22 @@ class LocalPreparedQuery:
         needed = self._admitted_bytes(answer_bytes)
         patience = MEMORY_WAIT * self._query.seconds_left()
         with self._memory.reserved(needed, patience, account.owner if account else None):
-            found = self._query.activations(token)
+            pair = self._query.pair(token) if isinstance(self._query, PairedRun) else None
+            found = self._query.activations(token) if pair is None else pair.edited
             attributions = {
                 name: run.attribution(found, token, progress) for name, run in self._attributions.items()
             }
             ablations = None
             if self._ablation is not None:
                 ablations = self._ablation.ablations(found, token, progress, partial)
-            yield Result(self._model.description, found, attributions, self._refused_methods, ablations)
+            effect = None
+            if self._effect is not None and pair is not None:
+                effect = effect_of(self._effect, pair)
+            if self._is_change and pair is not None:
+                found = pair.change
+            yield Result(
+                self._model.description, found, attributions, self._refused_methods, ablations, effect
+            )
 
     def _admitted_bytes(self, answer_bytes: int) -> int:
         """The memory that the query takes, answer included.

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from layerscope.errors import OptionInvalid, TooMany
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
@@ -70,6 +72,16 @@ class QueryEdits:
         if not self._edits:
             return []
         return list(dict.fromkeys(edit for tap in taps for edit in self.reaching(tap)))
+
+    def changed_layers(self, most: int) -> list[Tap]:
+        """The outputs of layers that some edit changes, of more than `most` as many, evenly spaced over the network."""
+        outputs = [
+            tap for tap in self._model.description.taps.outputs() if tap.shape and tap.dtype.kind == "f"
+        ]
+        changed = [tap for tap in outputs if self.reaching(tap)]
+        if len(changed) <= most:
+            return changed
+        return [changed[round(place)] for place in np.linspace(0, len(changed) - 1, most)]
 
     def name(self, taps: Iterable[Tap]) -> str:
         """A text that names everything that the edits change in the values of some taps; empty where nothing is.

@@ -90,7 +90,7 @@ class QueryRun:
     def workload(self) -> Workload:
         """What the model has to compute."""
         missing = [self._positions[key] for key in self._cache.missing(self._positions)]
-        rows, taps = _rows_and_taps(missing, self._taps)
+        rows, taps = rows_and_taps(missing, self._taps)
         return Workload(
             model=self._model,
             taps=self._taps,
@@ -106,6 +106,10 @@ class QueryRun:
         Raises:
             DeadlineExceeded: the time is up, or the work was cancelled.
         """
+        return self._activations_of(*self._values(cancellation))
+
+    def _values(self, cancellation: CancellationToken) -> tuple[dict[Tap, list[Array]], bool]:
+        """What is kept of each tap, one array a row, and whether nothing had to run. Raises as `activations`."""
         kept = [key for key, (_, tap) in self._positions.items() if self.are_kept([tap])]
         with timeout_as_deadline():
             found, hit = self._cache.get_or_compute(
@@ -118,10 +122,11 @@ class QueryRun:
                 others = [key for key in self._positions if key not in found]
                 arrays = self._compute([self._positions[key] for key in others], cancellation)
                 found.update(zip(others, arrays, strict=True))
-        by_address = {
-            tap.address: Activation.of(tap, _stacked([found[row[number]] for row in self._keys]))
-            for number, tap in enumerate(self._taps)
-        }
+        return {tap: [found[row[number]] for row in self._keys] for number, tap in enumerate(self._taps)}, hit
+
+    def _activations_of(self, values: Mapping[Tap, list[Array]], hit: bool) -> Activations:
+        """The values of each row, put together."""
+        by_address = {tap.address: Activation.of(tap, _stacked(rows)) for tap, rows in values.items()}
         images = tuple(item.id for row in self._rows for item in row)
         described, timings = self._model.description, self.stopwatch.timings
         seed = self.seed if described.samples else None
@@ -148,7 +153,7 @@ class QueryRun:
             every: whether all are loaded, or only those of which values are not in the cache.
         """
         missing = [self._positions[key] for key in self._cache.missing(self._positions)]
-        rows = self._rows if every else [self._rows[row] for row in _rows_and_taps(missing, self._taps)[0]]
+        rows = self._rows if every else [self._rows[row] for row in rows_and_taps(missing, self._taps)[0]]
         return loading_bytes(rows, self._limits)
 
     def seconds_left(self) -> float:
@@ -159,8 +164,12 @@ class QueryRun:
     def _keys(self) -> list[list[Key]]:
         """The cache keys of each row, one for each tap."""
         digest = self._model.description.digest
-        names = [tap.address + self.edits.name([tap]) for tap in self._taps]
+        names = [self._key_name(tap) for tap in self._taps]
         return [[(digest, each, name) for name in names] for each in self.names]
+
+    def _key_name(self, tap: Tap) -> str:
+        """What the values of a tap are called in the cache."""
+        return tap.address + self.edits.name([tap])
 
     @cached_property
     def names(self) -> list[str]:
@@ -179,7 +188,7 @@ class QueryRun:
 
     def _compute(self, positions: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
         """Run the rows that miss a value, for all taps that any of them misses, and for the watched layers."""
-        rows, taps = _rows_and_taps(positions, self._taps)
+        rows, taps = rows_and_taps(positions, self._taps)
         # Statistics of what the model makes of images say nothing of edited values.
         watched = () if self.edits else self._model.watched
         fetched = tuple(dict.fromkeys([*taps, *watched]))
@@ -193,15 +202,19 @@ class QueryRun:
             edits=self.edited(fetched, rows, cancellation),
             seed=self.seed,
         )
-        outcome = self._scheduler.submit(job).result(self.seconds_left())
-        for moment in outcome.moments:
-            self.stopwatch.add(*moment)
-        arrays = dict(zip(fetched, outcome.arrays, strict=True))
+        arrays = dict(zip(fetched, self._outcome(job), strict=True))
         if watched:
             with self.stopwatch.timed("watch"):
                 self._watched.observe(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in positions]
+
+    def _outcome(self, job: Job) -> list[Array]:
+        """Run a job: the values of each of its taps."""
+        outcome = self._scheduler.submit(job).result(self.seconds_left())
+        for moment in outcome.moments:
+            self.stopwatch.add(*moment)
+        return outcome.arrays
 
     def edited(
         self, taps: Iterable[Tap], rows: Sequence[int], cancellation: CancellationToken
@@ -226,7 +239,7 @@ class QueryRun:
         return self._tensors[number]
 
 
-def _rows_and_taps(
+def rows_and_taps(
     positions: Collection[tuple[int, Tap]], order: Iterable[Tap]
 ) -> tuple[list[int], tuple[Tap, ...]]:
     """The rows that miss a value, and all taps that any of them misses, in order."""

@@ -32,6 +32,7 @@ test("the client calls every operation of the contract", async () => {
     await digits.attributionPicture(image, { method: "gradcam", on: "input" });
     await digits.ablations(image, { layer: "conv1", screen: 1 });
     await digits.ablationsPicture(image, { layers: "conv1" });
+    await digits.interventions(image, { edit: ["conv1;set=0"] });
   }
   for (const pair of [[seven, await sample("three")], input]) {
     await scope.compare("digits", "digits@1", pair, { layers: ["conv*"] });

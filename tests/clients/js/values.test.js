@@ -71,6 +71,9 @@ test("a sweep names the channels, and edits take them away", async () => {
   const { outputs, edits } = await digits.predictions(seven, { edit: [`dense;channels=${best};set=0`] });
   assert.equal(outputs[0].predictions?.[0][0].class, 3);
   assert.equal(edits?.length, 1);
+  const { effects, layers } = await digits.interventions(seven, { edit: [`dense;channels=${best};set=0`] });
+  assert.ok(Number(effects[0].score) > 0);
+  assert.deepEqual(layers.map(({ address }) => address), ["dense", "probabilities"]);
 });
 
 test("a streamed sweep gives effects before its end, and ends in the same ones", async () => {

@@ -19,12 +19,14 @@ from layerscope_client._client import Client
 from layerscope_client._comparisons import Comparison, ComparisonOptions, ImageComparison
 from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
+from layerscope_client._interventions import Intervention
 from layerscope_client._model import Model
 from layerscope_client._options import (
     AblationOptions,
     AblationPictureOptions,
     AttributionOptions,
     AttributionPictureOptions,
+    InterventionOptions,
     OverlayOptions,
     PictureOptions,
     TensorOptions,
@@ -49,6 +51,8 @@ __all__ = [
     "ImageComparison",
     "ImageSource",
     "ImageSources",
+    "Intervention",
+    "InterventionOptions",
     "Layers",
     "LayerscopeError",
     "Model",

@@ -11,6 +11,7 @@ from layerscope_client._comparisons import ImageComparison
 from layerscope_client._descriptions import Graph, Layers, ModelDescription, NamedModelVersion
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
+from layerscope_client._interventions import Intervention
 from layerscope_client._model_calls import ModelCalls
 from layerscope_client._options import (
     AblationOptions,
@@ -19,6 +20,7 @@ from layerscope_client._options import (
     AttributionPictureOptions,
     Channels,
     InspectOptions,
+    InterventionOptions,
     OverlayOptions,
     PictureOptions,
     TensorOptions,
@@ -186,6 +188,16 @@ class AsyncModel:
         """See `Model.ablations_picture`."""
         inputs = await asyncio.to_thread(read_images, image)
         return await self._transport.run(self._calls.ablations_picture(inputs, layer, layers, options))
+
+    async def interventions(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = (),
+        **options: Unpack[InterventionOptions],
+    ) -> Intervention:
+        """See `Model.interventions`."""
+        inputs = await asyncio.to_thread(read_images, images)
+        return await self._transport.run(self._calls.interventions(inputs, layers, options))
 
     async def statistics(
         self,

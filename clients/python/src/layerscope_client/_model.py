@@ -10,6 +10,7 @@ from layerscope_client._comparisons import ImageComparison
 from layerscope_client._described_model import DescribedModel
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_images
+from layerscope_client._interventions import Intervention
 from layerscope_client._model_calls import ModelCalls
 from layerscope_client._options import (
     AblationOptions,
@@ -18,6 +19,7 @@ from layerscope_client._options import (
     AttributionPictureOptions,
     Channels,
     InspectOptions,
+    InterventionOptions,
     OverlayOptions,
     PictureOptions,
     TensorOptions,
@@ -229,6 +231,21 @@ class Model(DescribedModel):
             **options: See `AblationPictureOptions`.
         """
         return self._transport.run(self._calls.ablations_picture(read_images(image), layer, layers, options))
+
+    def interventions(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = (),
+        **options: Unpack[InterventionOptions],
+    ) -> Intervention:
+        """Summarize what the edits of this model do: outputs before and after, what a target loses, the change of each layer.
+
+        Args:
+            images: As for `activations`.
+            layers: The layers that are compared; by default those that the edits change, at most 64.
+            **options: See `InterventionOptions`.
+        """
+        return self._transport.run(self._calls.interventions(read_images(images), layers, options))
 
     def statistics(
         self,

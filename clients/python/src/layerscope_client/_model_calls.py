@@ -23,6 +23,7 @@ from layerscope_client._descriptions import (
 from layerscope_client._error_mapping import failure, unreadable
 from layerscope_client._flows import Flow, Progress, Request, fetch, fetch_json, json_object, part_of
 from layerscope_client._images import Inputs, Pictures, StoredId, TensorFile
+from layerscope_client._interventions import Intervention
 from layerscope_client._options import Channels, query, repeated
 from layerscope_client._picture import Picture
 from layerscope_client._results import (
@@ -215,6 +216,13 @@ class ModelCalls:
         """A picture of the effects."""
         params = repeated("layers", layers) + query({"layer": layer, **options})
         return Picture.of((yield from self._send("ablations.png", image, params)))
+
+    def interventions(
+        self, images: Inputs, layers: str | Sequence[str], options: Mapping[str, object]
+    ) -> Flow[Intervention]:
+        """What the edits do to outputs and layers."""
+        params = repeated("layers", layers) + query(options)
+        return cast("Intervention", json_object((yield from self._send("interventions", images, params))))
 
     def receptive_field(
         self, layer: str, unit: Mapping[str, int | None], image: Inputs | None

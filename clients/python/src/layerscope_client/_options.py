@@ -9,6 +9,24 @@ Channels: TypeAlias = int | str | Sequence[int]
 """A channel selection: a number, a sequence of numbers, or text such as "0,3,8-15", "top:16" or "all"."""
 
 
+class InterventionOptions(TypedDict, total=False):
+    """Options of an intervention.
+
+    Attributes:
+        top: The number of classes per output.
+        target: A class by number or name, or "argmax" for the class with the highest value without edits.
+        output: The name of the model's output.
+        position: (y, x) in an output that is a map, or the step of an output that is a sequence.
+        score: What of the class is measured; left out, the logit where the model shows it.
+    """
+
+    top: int
+    target: int | str
+    output: str
+    position: int | Sequence[int]
+    score: Literal["logit", "log_probability", "probability"]
+
+
 class TensorOptions(TypedDict, total=False):
     """Options of the tensors in an answer. Without options, all values come as they were computed.
 
@@ -20,6 +38,7 @@ class TensorOptions(TypedDict, total=False):
         dtype: "uint8" is affine for each channel; `Activations.dequantized` undoes it.
         layout: Channels last or first.
         statistics: Whether to add statistics to each layer's description.
+        change: Whether to take the values of the edited model minus those without edits.
     """
 
     channels: Channels
@@ -29,6 +48,7 @@ class TensorOptions(TypedDict, total=False):
     dtype: Literal["float32", "float16", "uint8"]
     layout: Literal["nhwc", "nchw"]
     statistics: bool
+    change: bool
 
 
 class PictureOptions(TypedDict, total=False):
@@ -45,6 +65,7 @@ class PictureOptions(TypedDict, total=False):
         colorbar: Whether to add a bar of the colours.
         labels: Whether to write the name of each tile above it.
         centered: Whether the range is symmetric about zero.
+        change: Whether to draw the values of the edited model minus those without edits.
     """
 
     colormap: str
@@ -57,6 +78,7 @@ class PictureOptions(TypedDict, total=False):
     colorbar: bool
     labels: bool
     centered: bool | Literal["auto"]
+    change: bool
 
 
 class InspectOptions(TypedDict, total=False):
@@ -81,7 +103,7 @@ class InspectOptions(TypedDict, total=False):
     score: Literal["logit", "log_probability", "probability"]
 
 
-class OverlayOptions(TypedDict, total=False):
+class BackgroundOptions(TypedDict, total=False):
     """Options of a map that is drawn over a picture.
 
     Attributes:
@@ -107,6 +129,16 @@ class OverlayOptions(TypedDict, total=False):
     percentile: tuple[float, float]
     scale: int
     colorbar: bool
+
+
+class OverlayOptions(BackgroundOptions, total=False):
+    """Options of a feature map that is drawn over a picture.
+
+    Attributes:
+        change: Whether to draw the values of the edited model minus those without edits.
+    """
+
+    change: bool
 
 
 class AttributionOptions(TypedDict, total=False):
@@ -145,7 +177,7 @@ class AttributionOptions(TypedDict, total=False):
     stride: int
 
 
-class AttributionPictureOptions(AttributionOptions, OverlayOptions, total=False):
+class AttributionPictureOptions(AttributionOptions, BackgroundOptions, total=False):
     """Options of an attribution whose heat map is drawn over the picture."""
 
 
@@ -179,7 +211,7 @@ class AblationOptions(TypedDict, total=False):
     score: Literal["logit", "log_probability", "probability"]
 
 
-class AblationPictureOptions(AblationOptions, OverlayOptions, total=False):
+class AblationPictureOptions(AblationOptions, BackgroundOptions, total=False):
     """Options of a sweep that is drawn; those of a map over a picture are for places."""
 
 
