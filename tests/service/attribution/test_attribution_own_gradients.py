@@ -1,10 +1,13 @@
 """Gradients that layers define themselves, and where they come from: they are those that training would use."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from own_gradients import NAMES, write_models
+from tensorflow.core.protobuf import saved_model_pb2
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import why_no_attribution, why_no_map
@@ -97,3 +100,38 @@ def test_a_gradient_that_is_hidden_in_a_compiled_function_is_refused(served):
     engine, models = served
     with pytest.raises(NotDifferentiable, match="IdentityN defines itself is hidden in a compiled function"):
         maps(engine, "branching", "saliency", image_of(models["branching"]))
+
+
+@pytest.fixture(scope="module")
+def exported(served, tmp_path_factory):
+    """The same models as SavedModels."""
+    _, models = served
+    directory = tmp_path_factory.mktemp("exported")
+    for name in NAMES:
+        models[name].export(directory / name / "1" / "model.savedmodel", verbose=False)
+    folder = directory / "unsaved" / "1" / "model.savedmodel"
+    shutil.copytree(directory / "steps" / "1" / "model.savedmodel", folder)
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    del saved.meta_graphs[0].graph_def.library.registered_gradients[:]
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    engine = LocalEngine(directory, trusted=True)
+    engine.load_all()
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_of_saved_models_are_those_of_tensorflow(served, exported, name):
+    engine, _ = served
+    image = image_of(served[1][name])
+    for method, options in (("saliency", {}), ("hirescam", {"layer": "stem"})):
+        expected = maps(engine, name, method, image, **options)
+        found = maps(exported, name, method, image, **options)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_gradient_that_was_not_saved_is_missing(served, exported):
+    with pytest.raises(
+        NotDifferentiable, match="IdentityN defines itself is known only where the model was made"
+    ):
+        maps(exported, "unsaved", "saliency", image_of(served[1]["steps"]))

@@ -87,7 +87,7 @@ class GradientFlow:
         return reached, list(ends.values())
 
     def _without_gradient(self, node: Any) -> str | None:
-        if REGISTERED in node.attr and not _is_known(node.attr[REGISTERED].s.decode()):
+        if REGISTERED in node.attr and gradient_definition(node) is None:
             return f"the gradient that {node.name} defines itself is known only where the model was made"
         for each in self._inside(node) if node.op in _CALLS else ():
             # TensorFlow differentiates functions by a table of its own, and there without a word the operation instead.
@@ -139,23 +139,26 @@ def _inputs(node: Any) -> list[str]:
 
 def _result_types(node: Any) -> list[Any]:
     definition = op_def_registry.get(node.op)
-    return _types(definition.output_arg, node) if definition is not None else []
+    return _types(definition, definition.output_arg, node) if definition is not None else []
 
 
 def _input_types(node: Any) -> list[Any]:
     definition = op_def_registry.get(node.op)
-    return _types(definition.input_arg, node) if definition is not None else []
+    return _types(definition, definition.input_arg, node) if definition is not None else []
 
 
-def _types(arguments: Iterable[Any], node: Any) -> list[Any]:
+def _types(definition: Any, arguments: Iterable[Any], node: Any) -> list[Any]:
     """The dtype of each tensor that some arguments of an operation stand for."""
+    # SavedModels leave out attributes with their default value.
+    defaults = {each.name: each.default_value for each in definition.attr if each.name not in node.attr}
+    attributes = defaults | dict(node.attr.items())
     types: list[Any] = []
     for each in arguments:
         if each.type_list_attr:
-            types += node.attr[each.type_list_attr].list.type
+            types += attributes[each.type_list_attr].list.type
         else:
-            own = node.attr[each.type_attr].type if each.type_attr else each.type
-            types += [own] * (node.attr[each.number_attr].i if each.number_attr else 1)
+            own = attributes[each.type_attr].type if each.type_attr else each.type
+            types += [own] * (attributes[each.number_attr].i if each.number_attr else 1)
     return list(map(tf.as_dtype, types))
 
 

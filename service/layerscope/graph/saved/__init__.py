@@ -3,6 +3,7 @@
 signature       the inputs and outputs of the model
 checkpoint      its variables, by what its restoring operations would read
 flattening      its functions, inlined where they are called
+custom_gradients  gradients that the model defines itself
 graph           the nodes that compute its outputs, made ready
 scopes          which layer each node is in, and which call of it, by the names of the nodes
 structure       the layers of the graph, without those inside loops

@@ -11,11 +11,12 @@ from typing import Any
 from tensorflow.python.framework import op_def_registry
 
 from layerscope.errors import ModelRefused
-from layerscope.graph.analysis.subgraph import needed_nodes, node_of
+from layerscope.graph.analysis.custom_gradients import REGISTERED
+from layerscope.graph.analysis.subgraph import data_inputs, needed_nodes, node_of
 
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 
-_FOREIGN_ATTRIBUTES = frozenset({"_class", "_output_shapes", "_gradient_op_type"})
+_FOREIGN_ATTRIBUTES = frozenset({"_class", "_output_shapes"})
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class FlatGraph:
         nodes: by name, in the order in which they were made. Their inputs are written `name:index`. Control inputs are
             left out: they order side effects, and inference has none.
         calls: the names of the nodes that called a function and were replaced.
-        callers: for each node, which of `calls` it comes from.
+        callers: for each node and call, which of `calls` it comes from.
+        functions: the function of each call, by the call's name.
         aliases: which tensor another name stands for.
         shapes: what was known of a tensor's shape when the graph was made.
     """
@@ -34,6 +36,7 @@ class FlatGraph:
     nodes: dict[str, Any]
     calls: frozenset[str]
     callers: Mapping[str, str]
+    functions: Mapping[str, str]
     aliases: Mapping[str, str]
     shapes: Mapping[str, Any]
 
@@ -85,8 +88,9 @@ def functions_needed(library: Any, nodes: Iterable[Any]) -> list[Any]:
             if name and name not in found:
                 found[name] = function = type(known[name])()
                 function.CopyFrom(known[name])
+                inside = {node.name: node for node in function.node_def}
                 for node in function.node_def:
-                    _clear_foreign_attributes(node)
+                    _clear_foreign_attributes(node, inside)
                 waiting.extend(function.node_def)
     return list(found.values())
 
@@ -97,11 +101,12 @@ class _Flattening:
         self._aliases = dict(replaced)
         self._nodes: dict[str, Any] = {}
         self._callers: dict[str, str] = {}
-        self._calls: set[str] = set()
+        self._functions: dict[str, str] = {}
         self._shapes: dict[str, Any] = {}
 
     def add(self, nodes: Iterable[Any], caller: str) -> None:
         """Add nodes, named under the call they come from."""
+        siblings = {node.name: node for node in nodes}
         scope = f"{caller}/" if caller else ""
         for node in nodes:
             own = type(node)()
@@ -111,11 +116,12 @@ class _Flattening:
             own.input.extend(scope + canonical(name) for name in node.input if not name.startswith("^"))
             shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
             self._shapes |= {f"{own.name}:{number}": shape for number, shape in enumerate(shapes)}
-            _clear_foreign_attributes(own)
+            _clear_foreign_attributes(own, siblings, node)
             self._place(own, caller)
 
     def finished(self) -> FlatGraph:
-        flat = FlatGraph(self._nodes, frozenset(self._calls), self._callers, self._aliases, self._shapes)
+        calls = frozenset(self._functions)
+        flat = FlatGraph(self._nodes, calls, self._callers, self._functions, self._aliases, self._shapes)
         for node in self._nodes.values():
             inputs = [flat.resolved(name) for name in node.input]
             node.ClearField("input")
@@ -123,12 +129,12 @@ class _Flattening:
         return flat
 
     def _place(self, node: Any, caller: str) -> None:
+        self._callers[node.name] = caller
         function = self._library.get(node.attr["f"].func.name if node.op in CALLS else node.op)
         if function is None:
             self._nodes[node.name] = node
-            self._callers[node.name] = caller
         else:
-            self._calls.add(node.name)
+            self._functions[node.name] = function.signature.name
             self._call(node, function)
 
     def _call(self, node: Any, function: Any) -> None:
@@ -188,8 +194,31 @@ def _sorted(nodes: Sequence[Any]) -> list[Any]:
     return order
 
 
-def _clear_foreign_attributes(node: Any) -> None:
-    """Remove attributes that are valid only where the node was made: device, colocation, shapes and gradient."""
+def _clear_foreign_attributes(node: Any, siblings: Mapping[str, Any], written: Any = None) -> None:
+    """Remove attributes that are valid only where the node was made: device, colocation, shapes, and the names of gradients.
+
+    Only the name of a gradient that the model defines itself stays. That of SiLU saves memory, and is the derivative of the
+    operations inside.
+
+    Args:
+        node: the node.
+        siblings: the nodes of its graph or function, as they were written, by name.
+        written: the node as it was written, if it has been renamed.
+    """
     node.device = ""
     for attribute in _FOREIGN_ATTRIBUTES.intersection(node.attr):
         del node.attr[attribute]
+    if REGISTERED in node.attr and (node.op != "IdentityN" or _is_silu(written or node, siblings)):
+        del node.attr[REGISTERED]
+
+
+def _is_silu(node: Any, siblings: Mapping[str, Any]) -> bool:
+    """Whether a node with a gradient of its own gives x * sigmoid(...), with x as its second input."""
+    first, *others = data_inputs(node)
+    product = siblings.get(first)
+    if product is None or product.op != "Mul" or not others:
+        return False
+    factors = data_inputs(product)
+    return others[0] in factors and any(
+        name in siblings and siblings[name].op == "Sigmoid" for name in factors
+    )

@@ -9,6 +9,7 @@ import tensorflow as tf
 from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.subgraph import node_of
 from layerscope.graph.saved.checkpoint import SavedVariable
+from layerscope.graph.saved.custom_gradients import SavedGradients
 from layerscope.graph.saved.flattening import (
     FlatGraph,
     flatten,
@@ -38,8 +39,10 @@ class ServingGraph:
     results: list[str]
 
 
-def serving_graph(meta_graph: Any, signature: SavedSignature) -> ServingGraph:
-    """Extract the part of a graph that a signature needs.
+def serving_graph(
+    meta_graph: Any, signature: SavedSignature, saved: Mapping[str, SavedVariable]
+) -> ServingGraph:
+    """Extract the part of a graph that a signature needs, and what the gradients read that the model defines itself.
 
     Raises:
         ModelRefused: it looks things up in tables, loops as TensorFlow 1 did, or wants more than the inputs.
@@ -52,7 +55,8 @@ def serving_graph(meta_graph: Any, signature: SavedSignature) -> ServingGraph:
     nodes = {node.name: node for node in [*doors, *_with_variables_of_tensorflow_2(flat)]}
     flat = replace(flat, nodes=nodes)
     results = [flat.resolved(tensor) for _, tensor in signature.outputs]
-    needed = flat.needed([*entrances, *results])
+    gradients_read = SavedGradients(meta_graph, flat, saved).define(flat.needed(results))
+    needed = flat.needed([*entrances, *results, *gradients_read])
     _require_servable(needed)
     return ServingGraph(flat, needed, entrances, results)
 

@@ -58,8 +58,9 @@ def trace_saved_model(
 def _traced(folder: Path, wanted: str | None, layout_of: LayoutOf) -> Trace:
     meta_graph = read_meta_graph(folder)
     signature = saved_signature(meta_graph, wanted)
-    serving = serving_graph(meta_graph, signature)
-    variables = variables_in(serving.nodes, saved_variables(folder, meta_graph))
+    saved = saved_variables(folder, meta_graph)
+    serving = serving_graph(meta_graph, signature, saved)
+    variables = variables_in(serving.nodes, saved)
     structure = Structure(
         serving,
         meta_graph.graph_def.library,
