@@ -66,6 +66,12 @@ class Limits:
         "bytes",
         "most memory to compute one request, estimated from every tensor of the graph that is alive at the same time",
     )
+    data_sized_bytes: int = _limit(
+        64 * MIB,
+        "bytes",
+        "largest value inside a model whose size is a number in its input, such as one bin for each number; uploads with such"
+        " values are refused",
+    )
     working_bytes: int = _limit(
         4096 * MIB,
         "bytes",

@@ -5,7 +5,7 @@ them; and while its answer is made, for the values and for what is built from th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from layerscope.errors import AnswerTooLarge, InputMismatch, LayerscopeError
 from layerscope.execution.ablation_query import AblationPlan
@@ -34,6 +34,7 @@ class Workload:
         missing_images: how many of them must run, because values of them are not in the cache.
         missing_taps: the taps that must be computed for these.
         copies: how many times each of these images is run, side by side.
+        found: the shapes for these images, without batch axis, where the images themselves have been run to know them.
     """
 
     model: LoadedModel
@@ -43,6 +44,7 @@ class Workload:
     missing_images: int
     missing_taps: Sequence[Tap]
     copies: int = 1
+    found: Mapping[Tap, tuple[int, ...]] = field(default_factory=dict)
 
     def shapes(self, *, measured: bool) -> list[Shape]:
         """The shapes that the values will have, batch axis first.
@@ -51,11 +53,13 @@ class Workload:
             measured: whether to run a blank image where only a run can tell a size. Such a size is None otherwise.
         """
         inspection = self.model.executable.inspection
-        known: Sequence[Shape] = (
-            inspection.shapes(self.taps, self.sizes)
-            if measured
-            else inspection.inferred_shapes(self.taps, self.sizes)
-        )
+        known: Sequence[Shape]
+        if self.found:
+            known = [self.found[tap] for tap in self.taps]
+        elif measured:
+            known = inspection.shapes(self.taps, self.sizes)
+        else:
+            known = inspection.inferred_shapes(self.taps, self.sizes)
         return [(self.images, *shape) for shape in known]
 
     def require_measurable(self, limits: Limits) -> None:
@@ -69,6 +73,13 @@ class Workload:
             refusal = refusal_of(Computation(0, inspection.peak_bytes(self.taps, self.sizes), 0), limits)
             if refusal is not None:
                 raise refusal
+
+    @property
+    def is_sized_by_data(self) -> bool:
+        """Whether nothing but a run of these images can tell a size: it is a number in them."""
+        inspection = self.model.executable.inspection
+        is_open = any(None in shape for shape in inspection.inferred_shapes(self.taps, self.sizes))
+        return is_open and inspection.is_sized_by_data(self.taps)
 
     def computation(
         self, specs: Sequence[TensorSpec], attribution_bytes: int, input_bytes: int

@@ -264,6 +264,7 @@ class LocalEngine:
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
             rewrites=self._rewrites,
+            data_sized_bytes=self.limits.data_sized_bytes,
             watched=lambda taps: self._watched.select(source, taps),
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, Opt
 from layerscope.execution.ablation_query import Partial
 from layerscope.execution.ablation_run import AblationRun
 from layerscope.execution.ablation_spec import resolve_ablation
-from layerscope.execution.admission import plan_of, require_workable
+from layerscope.execution.admission import Workload, plan_of, require_workable
 from layerscope.execution.attribution_run import AttributionRun
 from layerscope.execution.attribution_spec import resolve_attribution
 from layerscope.execution.cache import ActivationCache
@@ -130,23 +131,29 @@ class LocalPreparedQuery:
 
     @cached_property
     def plan(self) -> QueryPlan:
-        """What the query would compute. Only for sizes that nothing but a run can tell, a blank image is run."""
+        """What the query would compute.
+
+        For sizes that nothing but a run can tell, a blank image is run, or the images where a size is a number in them.
+        """
         return self.planned(measured=True)
 
     def planned(self, *, measured: bool) -> QueryPlan:
         """What the query would compute.
 
         Args:
-            measured: whether to run a blank image where only a run can tell a size.
+            measured: whether to run where only a run can tell a size.
         """
         runs = self._attributions
+        workload = self._query.workload()
+        if measured and workload.is_sized_by_data:
+            workload = replace(self._query.workload(), found=self._found_shapes(workload))
         maps = {name: run.maps() for name, run in runs.items()}
         # Maps are made one after the other: all of them are kept, and what making one takes is there once.
         makers: list[AttributionRun | AblationRun] = [*runs.values()]
         makers += [self._ablation] if self._ablation is not None else []
         building = max((run.building_bytes() for run in makers), default=0)
         return plan_of(
-            self._query.workload(),
+            workload,
             self._limits,
             measured=measured,
             maps=maps,
@@ -155,6 +162,20 @@ class LocalPreparedQuery:
             refused_methods=self._refused_methods,
             ablation=None if self._ablation is None else self._ablation.plan,
         )
+
+    def _found_shapes(self, workload: Workload) -> dict[Tap, tuple[int, ...]]:
+        """The shapes of the values of the images, which are in the cache afterwards, if they fit.
+
+        Raises:
+            AnswerTooLarge: computing them takes more than one query may, or a value is larger than it may be.
+        """
+        workload.require_measurable(self._limits)
+        peak = workload.model.executable.inspection.peak_bytes(workload.taps, workload.sizes)
+        needed = workload.images * peak
+        require_workable(needed, self._limits)
+        with self._memory.reserved(needed, MEMORY_WAIT * self._query.seconds_left()):
+            found = self._query.activations(CancellationToken())
+        return {tap: found[tap.address].values.shape[1:] for tap in workload.taps}
 
     @contextmanager
     def run(

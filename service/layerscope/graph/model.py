@@ -24,7 +24,7 @@ from layerscope.graph.taps.selectors import TapIndex, split_selectors
 from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.images import Preprocessing
 from layerscope.images.presets import PRESETS
-from layerscope.limits import MIB
+from layerscope.limits import MIB, Limits
 from layerscope.models.directory import ModelSource
 from layerscope.models.manifest import FILE_NAME, Manifest
 
@@ -113,6 +113,7 @@ def assemble(
     exact: bool = True,
     rewrites: Sequence[Rewrite] = REWRITES,
     watched: Callable[[TapIndex], Sequence[Tap]] = lambda _: (),
+    data_sized_bytes: int = Limits().data_sized_bytes,
 ) -> LoadedModel:
     """Make a loaded model of a prepared one. It uses the memory of the prepared model for its weights.
 
@@ -123,6 +124,7 @@ def assemble(
         exact: whether each image runs by itself, whatever images come together; see `Executable`.
         rewrites: what makes its plans faster. They are checked on an example, and left out if they change values.
         watched: chooses the layers that are watched.
+        data_sized_bytes: see `Executable`.
 
     Raises:
         ModelRefused: its declaration does not fit it.
@@ -132,7 +134,9 @@ def assemble(
     inputs = [call.taps[0].address for call in metadata.calls[: len(metadata.inputs)]]
     taps = TapIndex(metadata.calls, inputs, [address for _, address in metadata.outputs])
     warm_up = _warm_up(manifest, taps)
-    executable = Executable(prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites)
+    executable = Executable(
+        prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites, data_sized_bytes=data_sized_bytes
+    )
     outputs = tuple((name, taps[address]) for name, address in metadata.outputs)
     problem = executable.plans.check_rewrites(
         prepared, [tap for _, tap in outputs], _examples(executable, outputs, preprocessing)

@@ -5,6 +5,7 @@ the shape of the input are known before a run.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _SHAPES = frozenset({"Rank", "Shape", "ShapeN", "Size", "ZerosLike", "OnesLike"}
 _RESIZING = ("ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "ScaleAndTranslate")
 _SEGMENTS = ("Max", "Mean", "Min", "Prod", "Sum")
 
-_SIZE_INPUTS: Mapping[str, Sequence[int]] = {
+SIZE_INPUTS: Mapping[str, Sequence[int]] = {
     "Bincount": (1,),
     "BroadcastTo": (1,),
     "Conv2DBackpropInput": (0,),
@@ -51,8 +52,21 @@ _SMALL = 2**20
 """The greatest constant that bounds a size: where the smaller of the two is taken, the size cannot be more."""
 
 
-def sized_by_data(graph: Any) -> list[str]:
-    """The names of the nodes of a GraphDef, those inside of its functions included, whose size is a number in the input."""
+@dataclass(frozen=True)
+class DataSizedNode:
+    """A node whose size is a number in the input.
+
+    Attributes:
+        path: its name; inside of functions, behind those of the nodes that call them, outermost first.
+        function: the function that it is in; None in the graph itself.
+    """
+
+    path: tuple[str, ...]
+    function: str | None = None
+
+
+def data_sized_nodes(graph: Any) -> list[DataSizedNode]:
+    """The nodes of a GraphDef, those inside of its functions included, whose size is a number in the input."""
     functions = {each.signature.name: each for each in graph.library.function}
     entrances = {node.name for node in graph.node if node.op == "Placeholder"}
     return list(dict.fromkeys(_Search(functions).found(graph.node, entrances)[0]))
@@ -64,12 +78,13 @@ def require_known_sizes(graph: Any) -> None:
     Raises:
         ModelRefused: one has.
     """
-    found = sized_by_data(graph)
+    found = data_sized_nodes(graph)
     if found:
+        name = "/".join(found[0].path)
         raise ModelRefused(
-            f"The size of {found[0]} is a number in the model's input, which nothing bounds: give the layer a fixed number"
+            f"The size of {name} is a number in the model's input, which nothing bounds: give the layer a fixed number"
             " of bins, segments or steps.",
-            node=found[0],
+            node=name,
         )
 
 
@@ -79,9 +94,11 @@ class _Search:
     def __init__(self, functions: Mapping[str, Any]) -> None:
         self._functions = functions
 
-    def found(self, nodes: Iterable[Any], entrances: Collection[str]) -> tuple[list[str], set[str]]:
+    def found(
+        self, nodes: Iterable[Any], entrances: Collection[str], function: str | None = None
+    ) -> tuple[list[DataSizedNode], set[str]]:
         """The nodes that are sized by the values of some entrances, and all whose values depend on them."""
-        found: list[str] = []
+        found: list[DataSizedNode] = []
         dependent = set(entrances)
         waiting, before = list(nodes), -1
         bounded = _bounded(waiting)
@@ -94,14 +111,14 @@ class _Search:
                 if not any(reads) or node.op in _SHAPES:
                     continue
                 dependent.add(node.name)
-                sizes = [names[each] for each in _SIZE_INPUTS.get(node.op, ()) if each < len(names)]
+                sizes = [names[each] for each in SIZE_INPUTS.get(node.op, ()) if each < len(names)]
                 if any(name in dependent and name not in bounded for name in sizes):
-                    found.append(node.name)
-                for function in _called(node):
-                    found += self._inside(self._functions.get(function), node, reads)
+                    found.append(DataSizedNode((node.name,), function))
+                for called in _called(node):
+                    found += self._inside(self._functions.get(called), node, reads)
         return found, dependent
 
-    def _inside(self, function: Any, node: Any, reads: Sequence[bool]) -> list[str]:
+    def _inside(self, function: Any, node: Any, reads: Sequence[bool]) -> list[DataSizedNode]:
         if function is None:
             return []
         given = reads[1:] if node.op.endswith("If") or node.op.endswith("Case") else reads
@@ -109,11 +126,11 @@ class _Search:
         entrances = {name for name, is_dependent in zip(arguments, given, strict=False) if is_dependent}
         results = [node_of(function.ret[each.name]) for each in function.signature.output_arg]
         while True:
-            found, dependent = self.found(function.node_def, entrances)
+            found, dependent = self.found(function.node_def, entrances, function.signature.name)
             # What one step of a loop gives is what the next one takes.
             again = {name for name, result in zip(arguments, results, strict=False) if result in dependent}
             if not node.op.endswith("While") or again <= entrances:
-                return [f"{node.name}/{each}" for each in found]
+                return [DataSizedNode((node.name, *each.path), each.function) for each in found]
             entrances |= again
 
 

@@ -18,6 +18,7 @@ from layerscope.graph.analysis.subgraph import data_inputs, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.taps.shape_errors import cannot_run, leaves_nothing
 from layerscope.graph.taps.tap import Shape, Tap
+from layerscope.limits import Limits
 
 _LOOPS_IN_A_ROW = 16
 """How many loops that read each other's results are followed."""
@@ -33,13 +34,20 @@ class _Inferred:
 
 
 class TapShapes:
-    """The shapes of all taps of one model, for inputs of any size; those of the last `sizes` sizes are kept.
+    """The shapes of all taps of one model, for inputs of any size.
+
+    Args:
+        prepared: the model.
+        sizes: of how many sizes of inputs the shapes are kept.
+        data_sized_bytes: the bytes that a value may have whose size is a number in the input.
 
     Attributes:
         nodes: name, operation and data inputs of the nodes of the graph.
     """
 
-    def __init__(self, prepared: PreparedModel, *, sizes: int) -> None:
+    def __init__(
+        self, prepared: PreparedModel, *, sizes: int, data_sized_bytes: int = Limits().data_sized_bytes
+    ) -> None:
         metadata = prepared.metadata
         self._graph = prepared.graph
         self._entrances = list(zip(metadata.placeholders, metadata.inputs, strict=True))
@@ -49,6 +57,8 @@ class TapShapes:
         self.nodes = [(node.name, node.op, data_inputs(node)) for node in nodes]
         self._known: LRUCache[tuple[Shape, ...], _Inferred] = LRUCache(sizes)
         self._lock = threading.Lock()
+        self._data_sized_bytes = data_sized_bytes
+        self._from_data_sized = self._computed_from({each.path[0] for each in metadata.data_sized})
         self._single = {None, 1, metadata.batch_size}
         fixed = [each.shape for each in metadata.inputs]
         self._is_any_size = any(None in shape for shape in fixed)
@@ -138,7 +148,23 @@ class TapShapes:
             for name, _, _ in self.nodes
         ]
         longest = max((side or 0 for shape in input_shapes for side in shape), default=1)
-        return _Inferred(shapes, bytes_of(operations, functions, longest), costs_of(operations, functions))
+        nbytes = bytes_of(operations, functions, longest)
+        self._allow_for_data(nbytes, operations)
+        return _Inferred(shapes, nbytes, costs_of(operations, functions))
+
+    def _computed_from(self, sources: set[str]) -> list[int]:
+        """The numbers of some nodes, and of all that are computed from them."""
+        found = set(sources)
+        for name, _, inputs in self.nodes if sources else ():
+            if not found.isdisjoint(inputs):
+                found.add(name)
+        return [number for number, (name, _, _) in enumerate(self.nodes) if name in found]
+
+    def _allow_for_data(self, nbytes: NodeBytes, operations: Sequence[Any]) -> None:
+        """Count values whose size is a number in the input, and what is computed from them, with the most they may have."""
+        for number in self._from_data_sized:
+            if not all(each.shape.is_fully_defined() for each in operations[number].outputs):
+                nbytes.made[number] = max(nbytes.made[number], self._data_sized_bytes)
 
     def _require_values(self, shapes: Mapping[str, Shape], input_shapes: Sequence[Shape]) -> None:
         """Check that no layer is left without values by small inputs: its mean would be NaN, and its maximum an error.

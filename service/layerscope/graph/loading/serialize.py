@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from layerscope.errors import ModelRefused
+from layerscope.graph.analysis.data_sizes import data_sized_nodes
 from layerscope.graph.analysis.python_code import require_no_python
 from layerscope.graph.prepared.prepared_model import ALIGNMENT, ModelMetadata, Weight, finish
 from layerscope.graph.tracing.trace import Trace
@@ -38,6 +39,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         batch_size=trace.batch_size,
         seed=trace.seed,
         weights=weights,
+        data_sized=tuple(data_sized_nodes(graph)),
     )
     finish(file, graph.SerializeToString(), metadata)
 

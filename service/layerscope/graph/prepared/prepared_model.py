@@ -22,6 +22,7 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 
 from layerscope.errors import ModelRefused, model_refusal
+from layerscope.graph.analysis.data_sizes import DataSizedNode
 from layerscope.graph.taps.tap import Input, LayerCall
 from layerscope.models.manifest import Manifest
 
@@ -52,6 +53,7 @@ class ModelMetadata:
         manifest: its declaration.
         parameters: how many numbers its weights are.
         outputs: the model's outputs by name, and the addresses of the taps that hold them.
+        data_sized: the nodes of the graph whose size is a number in the input.
 
     The others are those of a `Trace`.
     """
@@ -69,6 +71,7 @@ class ModelMetadata:
     batch_size: int | None
     seed: str | None
     weights: tuple[Weight, ...]
+    data_sized: tuple[DataSizedNode, ...]
 
     @property
     def fed(self) -> tuple[str, ...]:

@@ -34,7 +34,11 @@ class _CalledModel:
             prepared = read(file, is_writable=False)
         rewrites = [each for each in REWRITES if each.__name__ in message.rewrites]
         self.executable = Executable(
-            prepared, plan_bytes=_PLAN_BYTES, exact=message.is_exact, rewrites=rewrites
+            prepared,
+            plan_bytes=_PLAN_BYTES,
+            exact=message.is_exact,
+            rewrites=rewrites,
+            data_sized_bytes=message.data_sized_bytes,
         )
         self._taps = {tap.address: tap for each in prepared.metadata.calls for tap in each.taps}
 

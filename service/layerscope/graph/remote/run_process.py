@@ -149,7 +149,12 @@ class RunProcess(SharedServer):
             while len(connection.models) >= _MOST_MODELS:
                 connection.close(next(iter(connection.models)), watch.check)
             rewrites = tuple(each.__name__ for each in executable.plans.rewrites)
-            message = OpenModel(model=number, is_exact=executable.is_exact, rewrites=rewrites)
+            message = OpenModel(
+                model=number,
+                is_exact=executable.is_exact,
+                rewrites=rewrites,
+                data_sized_bytes=executable.data_sized_bytes,
+            )
             connection.open(message, executable.prepared.descriptor, watch.check)
         connection.models.move_to_end(number)
         return number

@@ -29,12 +29,14 @@ class OpenModel:
         model: the number.
         is_exact: whether images run one by one, see `Executable`.
         rewrites: the names of the rewrites of its plans, which the service has checked.
+        data_sized_bytes: see `Executable`.
     """
 
     kind: Literal["open"] = "open"
     model: int
     is_exact: bool
     rewrites: tuple[str, ...]
+    data_sized_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 `REWRITES` make plans faster. Each is checked on every model when it is loaded, and the setting `graph_rewrites` turns
 them off. The other modules are not optional and no part of `REWRITES`: `no_sum_fusion` keeps TensorFlow from a fusion
-that computes wrong values when a plan runs in several threads, `guided_relu` serves gradients.
+that computes wrong values when a plan runs in several threads, `bounded_sizes` checks sizes that are numbers in the input,
+`guided_relu` serves gradients.
 """
 
 from collections.abc import Callable

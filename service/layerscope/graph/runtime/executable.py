@@ -1,6 +1,7 @@
 """Executable: a traced model that runs. Its taps are fetched, fed and differentiated by, through compiled plans."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from layerscope.graph.analysis.subgraph import GraphParts
 from layerscope.graph.edits import Edit
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.rewrites import REWRITES, Rewrite
+from layerscope.graph.rewrites.bounded_sizes import size_refusal, with_bounded_sizes
 from layerscope.graph.runtime.batch_arrays import (
     batch_of,
     delivered,
@@ -30,6 +32,7 @@ from layerscope.graph.runtime.plan_selection import PlanSelection
 from layerscope.graph.runtime.plans import Plan
 from layerscope.graph.taps.shape_errors import cannot_run
 from layerscope.graph.taps.tap import Input, Shape, Tap
+from layerscope.limits import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -53,12 +56,14 @@ class Executable:
         plan_bytes: memory for the plans that are kept.
         exact: see above.
         rewrites: what makes plans faster; none for plain plans.
+        data_sized_bytes: the bytes that a value may have whose size is a number in the input.
 
     Attributes:
         inputs: what the model is called with.
         samples: whether it draws random numbers that depend on a seed.
         is_exact: whether images run one by one, but for runs that need not be exact.
         has_fixed_batch: whether the model runs with one batch size only, so that images always run one by one.
+        data_sized_bytes: as given.
         plans: which plans there are, and how to compile them before a run needs them.
         inspection: shapes, cost estimates and dependencies of the taps.
     """
@@ -70,13 +75,17 @@ class Executable:
         plan_bytes: int,
         exact: bool = True,
         rewrites: Sequence[Rewrite] = REWRITES,
+        data_sized_bytes: int = Limits().data_sized_bytes,
     ) -> None:
-        parts = GraphParts(prepared.graph)
-        shapes = TapShapes(prepared, sizes=_SIZES_KEPT)
-        costs = CostModel(prepared.metadata.calls, shapes)
         self._prepared: PreparedModel | None = prepared
+        bounded = with_bounded_sizes(prepared.graph, prepared.metadata.data_sized, data_sized_bytes)
+        prepared = replace(prepared, graph=bounded)
+        parts = GraphParts(bounded)
+        shapes = TapShapes(prepared, sizes=_SIZES_KEPT, data_sized_bytes=data_sized_bytes)
+        costs = CostModel(prepared.metadata.calls, shapes)
         self._closing: list[Callable[[], None]] = []
         self.inputs: tuple[Input, ...] = prepared.metadata.inputs
+        self.data_sized_bytes = data_sized_bytes
         self.samples = prepared.metadata.seed is not None
         self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
@@ -257,6 +266,7 @@ def _run_plan(plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[
 
     Raises:
         InputMismatch: the model cannot run on arrays of these shapes, or on their values.
+        AnswerTooLarge: a number among the values asks for a larger value inside than there may be.
         MemoryBusy: the machine has not the memory for it.
     """
     try:
@@ -264,6 +274,9 @@ def _run_plan(plan: Plan, taps: Sequence[Tap], values: Sequence[Array]) -> list[
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryBusy("The machine has not enough free memory for this run: try again later.") from error
     except (ValueError, TypeError, tf.errors.OpError) as error:
+        refusal = size_refusal(error)
+        if refusal is not None:
+            raise refusal from error
         # Kernels refuse inputs in every way: sizes as invalid or aborted, lengths and indices as failed preconditions.
         raise cannot_run([value.shape for value in values]) from error
     if plan.key.gradient is not None:

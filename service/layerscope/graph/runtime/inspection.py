@@ -45,6 +45,7 @@ class GraphInspection:
         run: Callable[[Sequence[Array], Sequence[Tap]], list[Array]],
     ) -> None:
         self._inputs = prepared.metadata.inputs
+        self._data_sized = {each.path[0] for each in prepared.metadata.data_sized}
         self._taps = {tap.tensor.name: tap for call in prepared.metadata.calls for tap in call.taps}
         self._parts = parts
         self._shapes = shapes
@@ -76,6 +77,10 @@ class GraphInspection:
         if unknown:
             known.update(self._measured(unknown, input_shapes))
         return [cast("tuple[int, ...]", known[tap.tensor.name]) for tap in taps]
+
+    def is_sized_by_data(self, taps: Sequence[Tap]) -> bool:
+        """Whether taps are computed from values whose size is a number in the input, so that a blank image tells nothing."""
+        return any(not self._data_sized.isdisjoint(self._parts.needed(tap.tensor.name)) for tap in taps)
 
     def logits(self, output: Tap) -> Logits:
         """The logits behind an output and the activation function between, as far as the graph tells."""

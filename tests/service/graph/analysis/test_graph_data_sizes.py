@@ -5,13 +5,13 @@ import pytest
 from graph_models import gru_model, nested_model, residual_model
 from keras import layers, ops
 
-from layerscope.graph.analysis.data_sizes import sized_by_data
+from layerscope.graph.analysis.data_sizes import data_sized_nodes
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import trace
 
 
 def found(model):
-    return sized_by_data(trace(model, signature_of(model)).graph_def)
+    return ["/".join(node.path) for node in data_sized_nodes(trace(model, signature_of(model)).graph_def)]
 
 
 def numbers(size=6):
