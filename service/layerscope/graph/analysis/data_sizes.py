@@ -5,7 +5,6 @@ the shape of the input are known before a run.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.prepared.prepared_model import DataSizedNode
 
 _SHAPES = frozenset({"Rank", "Shape", "ShapeN", "Size", "ZerosLike", "OnesLike"})
 """Operations whose result depends only on the shape of what they read."""
@@ -50,19 +50,6 @@ SIZE_INPUTS: Mapping[str, Sequence[int]] = {
 
 _SMALL = 2**20
 """The greatest constant that bounds a size: where the smaller of the two is taken, the size cannot be more."""
-
-
-@dataclass(frozen=True)
-class DataSizedNode:
-    """A node whose size is a number in the input.
-
-    Attributes:
-        path: its name; inside of functions, behind those of the nodes that call them, outermost first.
-        function: the function that it is in; None in the graph itself.
-    """
-
-    path: tuple[str, ...]
-    function: str | None = None
 
 
 def data_sized_nodes(graph: Any) -> list[DataSizedNode]:

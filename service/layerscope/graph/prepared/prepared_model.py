@@ -22,7 +22,6 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 
 from layerscope.errors import ModelRefused, model_refusal
-from layerscope.graph.analysis.data_sizes import DataSizedNode
 from layerscope.graph.taps.tap import Input, LayerCall
 from layerscope.models.manifest import Manifest
 
@@ -42,6 +41,19 @@ class Weight:
     dtype: str
     shape: tuple[int, ...]
     offset: int
+
+
+@dataclass(frozen=True)
+class DataSizedNode:
+    """A node whose size is a number in the input.
+
+    Attributes:
+        path: its name; inside of functions, behind those of the nodes that call them, outermost first.
+        function: the function that it is in; None in the graph itself.
+    """
+
+    path: tuple[str, ...]
+    function: str | None = None
 
 
 @dataclass(frozen=True)

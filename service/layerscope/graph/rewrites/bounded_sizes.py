@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from layerscope.errors import AnswerTooLarge
-from layerscope.graph.analysis.data_sizes import SIZE_INPUTS, DataSizedNode
+from layerscope.graph.analysis.data_sizes import SIZE_INPUTS
+from layerscope.graph.prepared.prepared_model import DataSizedNode
 
 _MARK = "layerscope/size"
 _FAILED = re.compile(rf"\[{_MARK}\] \[(\d+)\]")
