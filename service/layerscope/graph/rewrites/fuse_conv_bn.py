@@ -8,7 +8,7 @@ oneDNN do it while the values are in registers. A mid layer of MobileNetV2 takes
 The rewrite is valid where all of this holds; otherwise the graph is left as it is:
 
 - channels are last, and the padding is SAME or VALID: the fused operations support nothing else;
-- scale and shift come from variables of shape (channels,) and single numbers, so that they do not depend on an image;
+- scale and shift come from variables of shape (channels,), reshaped or not, and single numbers, so that they do not depend on an image;
 - the convolution has one group of channels: grouped ones have other last bits with an activation than without;
 - nothing but the activation reads the normalization, or the two are not fused with each other.
 
@@ -17,13 +17,12 @@ optimizer would not fuse there, and the values behind would have other last bits
 
 Zero padding in front, as networks with strides have it, is left to the convolution where that pads with the same zeros.
 
-The pattern that is recognized is that of normalizations over the last axis (axis=-1), as in MobileNet and Xception. With a
-positive axis, as in ResNet50, DenseNet121, InceptionV3 and EfficientNetB0, Keras reshapes the weights first, and nothing is
-fused.
+Where the axis of a normalization is written as a positive number, as in ResNet50 and EfficientNetB0, Keras reshapes the
+weights to (1, 1, 1, channels) first. The fused operations take them flat.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -146,16 +145,40 @@ class _Fusion:
         node = self._nodes[node_of(tensor)]
         if node.op == "ReadVariableOp":
             return self._variable_shape(tensor) == [channels]
+        if node.op == "Reshape":
+            return self._last_axis(node.input[1]) == channels and self._is_per_channel(
+                node.input[0], channels
+            )
         if node.op not in _PER_CHANNEL:
             return False
         sources = [each for each in node.input if not self._is_number(each)]
         return bool(sources) and all(self._is_per_channel(each, channels) for each in sources)
+
+    def _last_axis(self, shape: str) -> int | None:
+        """The last size of a constant shape whose other sizes are 1."""
+        node = self._nodes[node_of(shape)]
+        sizes = tf.make_ndarray(node.attr["value"].tensor).tolist() if node.op == "Const" else []
+        return sizes[-1] if sizes and set(sizes[:-1]) <= {1} else None
+
+    def _flat(self, tensor: str) -> str:
+        """What is computed per channel, as a vector."""
+        waiting = [tensor]
+        while waiting:
+            node = self._nodes[node_of(waiting.pop())]
+            if node.op == "Reshape":
+                shape = self._constant(f"{tensor}/flat_shape", np.array([-1], np.int32))
+                return self._add(
+                    f"{tensor}/flat", "Reshape", [tensor, shape], Tshape=tf.int32.as_datatype_enum
+                )
+            waiting.extend(node.input if node.op in _PER_CHANNEL - {"ReadVariableOp"} else ())
+        return tensor
 
     def _is_number(self, tensor: str) -> bool:
         node = self._nodes[node_of(tensor)]
         return node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
 
     def _fuse(self, found: _Normalization, convolution: Any, bias: str | None) -> Any:
+        found = replace(found, scale=self._flat(found.scale), shift=self._flat(found.shift))
         target, operations = found.node, []
         # The fused operation takes the place, and the name, of the last operation that it replaces.
         readers = self._readers.get(found.node.name, [])

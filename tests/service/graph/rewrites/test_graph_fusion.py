@@ -50,6 +50,7 @@ NORMALIZATIONS = st.builds(
     scale=st.booleans(),
     center=st.booleans(),
     epsilon=st.sampled_from([1e-3, 0.1]),
+    axis=st.sampled_from([-1, 3]),
 )
 ACTIVATIONS = st.sampled_from(
     [
@@ -109,14 +110,14 @@ def eager(model, images):
     return values
 
 
-@pytest.fixture(scope="module")
-def net():
+@pytest.fixture(scope="module", params=[-1, 3], ids=["axis=-1", "axis=3"])
+def net(request):
     start = keras.Input((8, 8, 3), name="start")
     hidden = layers.Conv2D(4, 3, use_bias=False, name="conv")(start)
-    hidden = layers.BatchNormalization(name="norm")(hidden)
+    hidden = layers.BatchNormalization(axis=request.param, name="norm")(hidden)
     hidden = layers.ReLU(name="act")(hidden)
     deep = layers.DepthwiseConv2D(3, name="deep")(hidden)
-    deep = layers.BatchNormalization(name="deep_norm")(deep)
+    deep = layers.BatchNormalization(axis=request.param, name="deep_norm")(deep)
     model = keras.Model(start, layers.ReLU(6.0, name="deep_act")(deep))
     scatter_statistics(model)
     return traced(model)
