@@ -28,6 +28,7 @@ OFFERED = {
     "heat&target=7": 2,
     "compare&normalize=layer": 4,
     "graph": 2,
+    "whatif": 2,
 }
 
 

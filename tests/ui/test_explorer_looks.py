@@ -26,6 +26,7 @@ VIEWS = {
     "heat": ".heat-maps figure:nth-child(3) img",
     "compare": ".side [role=gridcell]",
     "graph": ".box",
+    "whatif": ".bars .effect svg",
 }
 
 

@@ -171,7 +171,7 @@ def test_the_keyboard_is_enough(visit) -> None:
     keys.press("Escape")
     explorer.page.wait_for_selector(".enlarged", state="hidden")
     assert "channel 13" in explorer.page.evaluate("document.activeElement.ariaLabel")
-    for number, view in enumerate(["maps", "statistics", "heat", "compare", "graph"], 1):
+    for number, view in enumerate(["maps", "statistics", "heat", "compare", "graph", "whatif"], 1):
         keys.press(str(number))
         explorer.page.wait_for_selector(f"#view-{view}", state="visible")
     keys.press("3")
@@ -183,6 +183,8 @@ def test_the_keyboard_is_enough(visit) -> None:
     explorer.page.focus("#tab-heat")
     keys.press("5")
     explorer.page.focus("#tab-graph")
+    keys.press("ArrowRight")
+    explorer.page.wait_for_selector("#view-whatif", state="visible")
     keys.press("ArrowRight")
     explorer.page.wait_for_selector("#view-maps", state="visible")
     keys.press("?")

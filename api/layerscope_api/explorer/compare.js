@@ -22,8 +22,38 @@ export function compared() {
   return { other: other?.session, range };
 }
 
-/** Show the layer on both sides. @param {Explorer} explorer @param {HTMLElement} root */
+/** The picture of the curve over the layers. @type {string} */
+let source = "";
+
+/** Show the layer on both sides, and of two models the change of every layer. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
+  await showSides(explorer, root);
+  const { state } = explorer;
+  if (!state.with.startsWith("model:")) return;
+  const curve = root.appendChild(element("section", { class: "curve", "aria-live": "polite" }));
+  await showCurve(explorer, curve, state.with.slice(6)).catch((error) => {
+    if (explorer.state === state) curve.replaceChildren(element("p", { class: "missing" }, error.message));
+  });
+}
+
+/** Show how far every layer of two models is apart, and where that begins. @param {Explorer} explorer @param {HTMLElement} root @param {string} candidate */
+async function showCurve({ client, state, leaveSignal: signal }, root, candidate) {
+  const { first, origins, verdict } = await client.compare(state.model, candidate, [state.image], { measures: ["relative_l2"], signal });
+  const { blob } = await client.comparisonPicture(state.model, candidate, [state.image], { measures: ["relative_l2"], signal });
+  if (signal.aborted) return;
+  URL.revokeObjectURL(source);
+  source = URL.createObjectURL(blob);
+  const begins = origins.length ? `It begins in ${origins.join(", ")}.` : "No layer differs.";
+  const drifts = first ? ` The first layer that drifts by more than 1 % is ${first}.` : "";
+  root.replaceChildren(
+    element("h3", {}, `Every layer against ${candidate}: ${verdict}`),
+    element("p", {}, begins + drifts),
+    element("img", { src: source, alt: `The change of each layer between ${state.model} and ${candidate}` }),
+  );
+}
+
+/** @param {Explorer} explorer @param {HTMLElement} root */
+async function showSides(explorer, root) {
   const { state, layer, maps, coloring } = explorer;
   const options = optionsOf(explorer);
   range = undefined;

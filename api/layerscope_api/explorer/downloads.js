@@ -56,6 +56,16 @@ const OFFERED = {
     ];
     return { offers, request: { resource: "statistics", python: "statistics", javascript: "statistics", options } };
   },
+  whatif: ({ state }, session, layer) => {
+    const options = { layer, ...(state.target !== "best" && { target: state.target }) };
+    const name = nameOf(session.model.name, layer, "sweep");
+    const effects = async () => new Blob([JSON.stringify(await session.model.ablations(session.image, options), null, 2)], { type: "application/json" });
+    const offers = [
+      { text: "Bars (PNG)", name: `${name}.png`, make: async () => (await session.model.ablationsPicture(session.image, options)).blob },
+      { text: "Effects (JSON)", name: `${name}.json`, make: effects },
+    ];
+    return { offers, request: { resource: "ablations", python: "ablations", javascript: "ablations", options } };
+  },
   heat: async ({ state, imagePanel }, session) => {
     const { questions, look } = (await import("./heat.js")).shown;
     const drawn = /** @type {const} */ ({ ...look, on: "original", scale: imagePanel.enlargement });

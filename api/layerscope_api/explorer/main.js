@@ -40,7 +40,7 @@ export class Explorer {
   session;
   /** @type {Layer[]} */
   layers = [];
-  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "" }));
+  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "", off: "" }));
   /** @type {FeatureMaps | undefined} */
   maps;
   imagePanel = new ImagePanel(this);
@@ -93,7 +93,7 @@ export class Explorer {
 
   /** Show another layer; heat maps then explain this one. @param {string} address */
   choose(address) {
-    return this.go({ layer: address, channel: "", ...(this.view === "heat" && { at: "layer" }) });
+    return this.go({ layer: address, channel: "", off: "", ...(this.view === "heat" && { at: "layer" }) });
   }
 
   /** Show the state of the address. A later call makes an earlier one stop at its next step (`turn`). */
@@ -147,7 +147,7 @@ export class Explorer {
     const name = file.name.toLowerCase().replace(/\.\w+$/, "").replace(/[^a-z0-9._-]+/g, "-");
     const { version } = await this.client.addModel(file, name);
     await this.models.refresh(this.client);
-    return this.go({ model: `${name}@${version}`, layer: "", channel: "" });
+    return this.go({ model: `${name}@${version}`, layer: "", channel: "", off: "" });
   }
 
   /** A session of a model and an image; a model with several inputs gets the image at each of them. @param {string} model @param {string} image */

@@ -14,10 +14,10 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {typeof DEFAULTS} State */
 /** @typedef {{method: string, layer?: string, target?: string, output?: string}} Question - What a heat map explains: a method, and its options. */
 
-export const VIEWS = ["maps", "statistics", "heat", "compare", "graph"];
-const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best", options: "", at: "", opacity: "0.5", shared: "", clip: "" };
+export const VIEWS = ["maps", "statistics", "heat", "compare", "graph", "whatif"];
+const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
 /** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
-const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target", "options", "at"]);
+const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target", "options", "at", "off"]);
 /** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */
 const FETCHED_WHOLE = 1 << 18;
 /** Most values of one layer; of larger ones only every n-th pixel is fetched. */
@@ -97,6 +97,24 @@ export class Session {
    */
   attribution(question, signal, onProgress) {
     return this.#once(`attribution ${JSON.stringify(question)}`, () => this.model.attribution(this.image, { ...question, values: false, signal, onProgress }));
+  }
+
+  /**
+   * What a class loses without each channel of a layer.
+   *
+   * @param {Layer} layer
+   * @param {string} target
+   * @param {AbortSignal} signal - Ends the computation.
+   * @param {(done: number, total: number) => void} onProgress
+   * @returns {Promise<Schemas["AblationBody"]>}
+   */
+  sweep(layer, target, signal, onProgress) {
+    return this.#once(`sweep ${target} ${layer.address}`, () => this.model.ablations(this.image, { layer: layer.address, target, top: 10_000, signal, onProgress }));
+  }
+
+  /** What an edit does to outputs and layers. @param {string} edit @param {string} target @returns {Promise<Schemas["InterventionBody"]>} */
+  intervention(edit, target) {
+    return this.#once(`intervention ${target} ${edit}`, () => this.model.interventions(this.image, { edit: [edit], target, top: BEST_CLASSES, signal: this.#signal }));
   }
 
   /** Statistics of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */
