@@ -24,7 +24,7 @@ ROWS = {
     "M06": ("truncated files, noise, one format under the name of another", "422 `model_unreadable`"),
     "M07": ("configurations: deep nesting, NaN, lone surrogates, huge numbers, thousands of layers, cycles", "422"),
     "M08": ("layers of a billion units", "422 `model_too_large`"),
-    "M09": ("layer names that are paths, markup, control characters or duplicates", "refused, or kept unchanged and escaped everywhere"),
+    "M09": ("names of layers and classes that are paths, markup, code, control characters or duplicates", "refused, or kept unchanged and quoted: on the console, in the explorer, and in the code that it gives to copy"),
     "M10": ("weights that are NaN or infinite", "accepted with a warning; requests are answered"),
     "M11": ("every architecture of `keras.applications`, every layer of Keras, legacy files", "accepted, with the same values to the bit"),
     "M12": ("one name uploaded twice, and by eight callers at once", "one version for each different file"),
@@ -41,20 +41,20 @@ ROWS = {
     "I09": ("`.npy` with pickles, wrong, empty and huge shapes, unusual types; NaN, foreign byte and axis order", "422; the last three are fed unchanged"),
     "H01": ("bodies that are hard on JSON parsers", "400, 413 or 422, in less than a kibibyte"),
     "H02": ("long bodies: without a key, with a key, of unknown length", "401 before a byte is read; 413, and the connection is closed"),
-    "H03": ("idle, partial and slow requests on 500 connections; more connections than the process may open files", "408, or closed; other callers are answered meanwhile"),
+    "H03": ("idle, partial and slow requests on 400 connections; bodies that are not finished and answers that are not taken; more connections than the process may open files", "408, or closed; other callers, and other keys, are answered meanwhile"),
     "H04": ("long headers; no Host header, two of them, and foreign ones", "431, 400, 403"),
     "H05": ("names that are paths", "404 or 422; no file is touched"),
     "H06": ("pages of other origins", "403 for changes; answers only for allowed origins"),
     "A01": ("every route without a key, with a wrong key, with a key of another scope", "401 and 403; a new route is closed unless it declares a scope"),
     "A02": ("listening on the network without keys", "exit status 2"),
     "R01": ("300 requests at once where 64 may wait", "64 answers; 429 with Retry-After for the others; probes are answered"),
-    "R02": ("requests that wait or run for longer than the deadline; callers who disconnect", "504 at the deadline; nothing more runs"),
+    "R02": ("requests that wait or run for longer than the deadline; callers who disconnect", "504 at the deadline; no further run begins"),
     "R03": ("SIGTERM during requests", "not ready first, then all requests are finished, then exit status 0"),
     "R04": ("kill -9 at 200 moments while models are added", "every confirmed model is there, whole, and nothing else"),
     "R05": ("a model that is replaced and unloaded while it answers, 50 times a second", "every answer is of one version; none fails"),
     "R06": ("20,000 requests over 500 image sizes, with keys; 50 loads and unloads", "memory does not grow"),
     "R07": ("ten times more requests than can be answered, for a minute", "accepted requests are answered as before; memory is flat"),
-    "R08": ("the whole OpenAPI contract, by schemathesis; damaged model files, images, tensors, bodies and requests", "every answer is in the contract; every error is one of ours"),
+    "R08": ("the whole OpenAPI contract, by schemathesis; damaged model files, images, tensors, bodies, requests and options of attributions", "every answer is in the contract; every error is one of ours"),
 }  # fmt: skip
 """The attack or fault and the expected result, by the id that the names of its tests begin with."""
 
@@ -78,8 +78,8 @@ def page() -> Iterator[str]:
     yield "\nLimitations:\n"
     yield "- In its first seconds, while TensorFlow is imported, the service does not listen yet and connections are refused. From then"
     yield "  on its probes answer."
-    yield "- Work that has begun cannot be stopped. Its caller is answered in time (504); the work continues in the background and counts"
-    yield "  as pending."
+    yield "- Work in the process that serves cannot be stopped once it has begun: decoding, drawing, and runs that are estimated to be"
+    yield "  short. Its caller is answered in time (504); the work continues in the background and counts as pending."
     yield "- Subclassed models and models with custom layers are code. They are refused as uploads (422 `layer_not_allowed`); an operator"
     yield "  can serve them with a plugin."
     yield "- Of the architectures, ConvNeXt, InceptionResNetV2 and MobileNetV3 are not uploaded as `.h5`: Keras 3.15 itself cannot open"

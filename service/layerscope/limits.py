@@ -64,7 +64,8 @@ class Limits:
     run_bytes: int = _limit(
         2048 * MIB,
         "bytes",
-        "most memory to compute one request, estimated from every tensor of the graph that is alive at the same time",
+        "most memory to compute the layers of one request, estimated from every tensor of the graph that is alive at the same"
+        " time; what heat maps take besides is bounded by `working_bytes`",
     )
     data_sized_bytes: int = _limit(
         64 * MIB,
@@ -82,7 +83,8 @@ class Limits:
     json_elements: int = _limit(
         1_000_000,
         "values",
-        "most tensor values in one JSON answer, and about as many in the JSON of one inference request",
+        "most tensor values, figures of statistics or pairs of layers in one JSON answer, and about as many values in the JSON of"
+        " one inference request",
     )
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is drawn, width x height")
     pending_requests: int = _limit(64, "requests", "most requests that run or wait")
@@ -97,7 +99,8 @@ class Limits:
     deadline_milliseconds: int = _limit(
         30_000,
         "milliseconds",
-        "longest time from the end of a request's body to its answer, waiting included",
+        "longest time from the end of a request's body to its answer, waiting included; attributions, sweeps and comparisons have"
+        " `attribution_milliseconds` besides, and changes of models bounds of their own",
     )
     attribution_runs: int = _limit(
         10_000,

@@ -27,7 +27,7 @@ def place(models: Path, name: str, declaration: str) -> None:
     (models / name / "1" / "layerscope.json").write_text(declaration, "utf-8")
 
 
-def test_no_name_in_a_declaration_ends_the_service(tmp_path: Path) -> None:
+def test_m09_no_name_in_a_declaration_ends_the_service(tmp_path: Path) -> None:
     for number, name in enumerate(HOSTILE):
         place(tmp_path, f"bad{number}", json.dumps({name: 1}))
     shutil.copytree(MODELS / "digits", tmp_path / "digits")

@@ -64,7 +64,7 @@ def served() -> Iterator[TestClient]:
 @pytest.mark.parametrize("method", METHODS)
 @FUZZING
 @given(data=st.data())
-def test_options_in_json(served: TestClient, method: str, data: st.DataObject) -> None:
+def test_r08_options_in_json(served: TestClient, method: str, data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(options_taken(method)), max_size=3, unique=True))
     options = {name: data.draw(given_in_json, label=name) for name in names}
     _check(served, method, options, in_json=True, suffix=data.draw(st.sampled_from(["", ".png"])))
@@ -73,14 +73,14 @@ def test_options_in_json(served: TestClient, method: str, data: st.DataObject) -
 @pytest.mark.parametrize("method", METHODS)
 @FUZZING
 @given(data=st.data())
-def test_options_in_a_query(served: TestClient, method: str, data: st.DataObject) -> None:
+def test_r08_options_in_a_query(served: TestClient, method: str, data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(options_taken(method)), max_size=3, unique=True))
     options = {name: data.draw(written, label=name) for name in names}
     _check(served, method, options, in_json=False, suffix=data.draw(st.sampled_from(["", ".png"])))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_one_option_at_a_time(served: TestClient, method: str) -> None:
+def test_r08_one_option_at_a_time(served: TestClient, method: str) -> None:
     """Options that the answer has, whatever the method, are tried with one method."""
     of_method = set(METHODS[method].options.model_fields)
     for name in options_taken(method) if method == "gradcam" else sorted(of_method):

@@ -88,7 +88,7 @@ def received(connection: socket.socket, pause: float = 0.0) -> tuple[int, int]:
     return int(length.partition(b":")[2]), len(body)
 
 
-def test_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> None:
+def test_h03_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> None:
     with large_answer(receiver_milliseconds=10_000) as (connection, app):
         eventually(lambda: engine_memory(app).taken > MB and app.state.service.engine.runs > 0)
         eventually(lambda: engine_memory(app).taken == 0)
@@ -136,7 +136,7 @@ def begun(address: str, path: str, announced: int, sent: bytes, **headers: str) 
         yield connection
 
 
-def test_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_memory() -> None:
+def test_h03_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_memory() -> None:
     with started(models=None, limits=Limits(received_bytes=3 * MB)) as address, ExitStack() as held:
         http = httpx2.Client(base_url=f"http://{address}", headers=PNG)
 
@@ -154,7 +154,7 @@ def test_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_memory
         eventually(lambda: not refused())
 
 
-def test_who_holds_much_of_a_body_must_send_more_of_it() -> None:
+def test_h03_who_holds_much_of_a_body_must_send_more_of_it() -> None:
     """64 KiB in each period are enough for a short body, and not for one that is half there."""
     limits = Limits(sender_milliseconds=300)
     with started(models=None, limits=limits) as address, ExitStack() as held:
@@ -169,7 +169,7 @@ def test_who_holds_much_of_a_body_must_send_more_of_it() -> None:
         assert sends.recv(4_096).startswith(b"HTTP/1.1 408 ")
 
 
-def test_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -> None:
+def test_h03_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     tokens = [KeyFile(keys).create(name, [KeyScope.INFER])[1] for name in ("first", "second")]
     limits = Limits(received_bytes=6 * MB)
@@ -188,7 +188,7 @@ def test_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -> No
         assert code(tokens[1]).startswith("415")
 
 
-def test_answers_of_one_key_that_nobody_takes_leave_room_for_those_of_another(tmp_path: Path) -> None:
+def test_h03_answers_of_one_key_that_nobody_takes_leave_room_for_those_of_another(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     tokens = [KeyFile(keys).create(name, [KeyScope.INFER])[1] for name in ("first", "second")]
     limits = {"working_bytes": 200 * MB, "key_percent": 1, "deadline_milliseconds": 2_000}
@@ -209,7 +209,9 @@ def test_answers_of_one_key_that_nobody_takes_leave_room_for_those_of_another(tm
     ("content_type", "sent"),
     [("application/octet-stream", b"PK\3\4"), ("multipart/form-data; boundary=x", b"--x\r\n")],
 )
-def test_a_model_takes_the_room_that_has_come_of_it(tmp_path: Path, content_type: str, sent: bytes) -> None:
+def test_m13_a_model_takes_the_room_that_has_come_of_it(
+    tmp_path: Path, content_type: str, sent: bytes
+) -> None:
     limits = Limits(model_store_bytes=3 * len(DEMO))
     settings = {"models": tmp_path, "control": "explicit", "allow_upload": True, "limits": limits}
     with started(**settings) as address, ExitStack() as held:

@@ -68,7 +68,7 @@ def test_every_view_is_saved_and_its_request_gives_the_same(
 
 
 @pytest.mark.parametrize("layer", HOSTILE_LAYERS)
-def test_no_name_of_a_layer_runs_when_a_snippet_does(
+def test_m09_no_name_of_a_layer_runs_when_a_snippet_does(
     visit, layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer = visit("#" + urlencode({"model": "hostile@1", "layer": layer})).shows(layer)

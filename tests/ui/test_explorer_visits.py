@@ -280,7 +280,7 @@ def test_a_model_of_two_inputs_and_layers_without_pictures(visit) -> None:
     assert explorer.page.get_attribute("#maps [role=gridcell]", "aria-label").startswith("matrix of 2 by 4")
 
 
-def test_names_are_text_whatever_is_in_them(visit) -> None:
+def test_m09_names_are_text_whatever_is_in_them(visit) -> None:
     explorer = visit("#model=digits_again@1").shows("conv1")
     explorer.page.evaluate(GIVE, [list(samples()["zero"].read_bytes()), "paste"])
     explorer.until("document.querySelector('#predictions .class').textContent === given", HOSTILE)

@@ -169,7 +169,7 @@ descriptions = st.one_of(
     st.binary(max_size=40),
 )
 @example((True,), "<f4", False, bytes(4))
-def test_only_our_errors_leave_a_header_of_any_fields(shape, description, fortran_order, payload):
+def test_r08_only_our_errors_leave_a_header_of_any_fields(shape, description, fortran_order, payload):
     fields = {"descr": description, "fortran_order": fortran_order, "shape": shape}
     try:
         array = read_npy(with_header(ascii(fields), payload), LIMITS)
@@ -185,7 +185,7 @@ def test_only_our_errors_leave_a_header_of_any_fields(shape, description, fortra
     st.lists(st.tuples(st.integers(0, 130), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(-8, 8),
 )
-def test_only_our_errors_leave_a_damaged_file(changes, extra):
+def test_r08_only_our_errors_leave_a_damaged_file(changes, extra):
     data = bytearray(saved(np.arange(6, dtype=">i2").reshape(2, 3)))
     for position, value in changes:
         data[position] = value

@@ -54,7 +54,7 @@ for models in map(Path, sys.argv[2:]):
 
 
 @pytest.mark.parametrize("kind", MAKE)
-def test_what_is_no_regular_file_is_not_opened(tmp_path, kind):
+def test_m13_what_is_no_regular_file_is_not_opened(tmp_path, kind):
     names = ["ledger.json", "1/accepted.json", "1/fetched.json"]
     folders = [tmp_path / str(number) for number in range(len(names))]
     for folder, name in zip(folders, names, strict=True):
@@ -64,7 +64,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link"])
-def test_what_is_in_the_way_of_a_new_ledger_is_not_written_to(tmp_path, kind):
+def test_m13_what_is_in_the_way_of_a_new_ledger_is_not_written_to(tmp_path, kind):
     place(tmp_path, "model/1/model.keras")
     place(tmp_path, "other/model.keras")
     MAKE[kind](tmp_path / "other" / "ledger.json.new")
