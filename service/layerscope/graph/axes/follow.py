@@ -12,7 +12,17 @@ from dataclasses import replace
 from typing import Any
 
 from layerscope.graph.analysis.subgraph import node_of
-from layerscope.graph.axes.dimension import BATCH, TOKENS, Dimension, Dimensions, united
+from layerscope.graph.axes.dimension import (
+    BATCH,
+    CHANNELS,
+    HEIGHT,
+    TOKENS,
+    UNKNOWN,
+    WIDTH,
+    Dimension,
+    Dimensions,
+    united,
+)
 from layerscope.graph.axes.graph import FollowedGraph, full_name
 from layerscope.graph.axes.inputs import LayoutOf, input_dimensions
 from layerscope.graph.axes.layers import declared_outputs, with_heads
@@ -28,6 +38,8 @@ _WITHOUT_AXES = frozenset(
     {"Const", "OnesLike", "Placeholder", "Range", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
 )
 """Operations whose values say nothing of the axes of what they read."""
+
+_CHANNELS_LAST: Dimensions = (BATCH, HEIGHT, WIDTH, CHANNELS)
 
 _MOST_PASSES = 4
 
@@ -50,8 +62,8 @@ def with_axes(
         outputs: the tensors that the model gives.
         layout_of: tells the layout that is declared for an input of images.
     """
-    given = {tensor: input_dimensions(each, layout_of(each.name)) for tensor, each in inputs.items()}
-    followed = _Followed(FollowedGraph(graph_def, traced), calls, given)
+    graph = FollowedGraph(graph_def, traced)
+    followed = _Followed(graph, calls, _given(graph, calls, inputs, layout_of))
     found = followed.all()
     read = maps_read(followed.steps(), outputs)
     kinds = {call.path: call.type for call in calls}
@@ -68,6 +80,29 @@ def with_axes(
         )
         for call in calls
     )
+
+
+def _given(
+    graph: FollowedGraph, calls: Sequence[LayerCall], inputs: Mapping[str, Input], layout_of: LayoutOf
+) -> Mapping[str, Dimensions]:
+    """The axes of the inputs.
+
+    A shape such as (4, 64, 2) fits an image whose channels come first, and is none if a convolution reads it as rows, columns
+    and channels.
+    """
+    given = {tensor: input_dimensions(each, layout_of(each.name)) for tensor, each in inputs.items()}
+    unsure = {
+        tensor: (BATCH, *(UNKNOWN,) * len(each.shape))
+        for tensor, each in inputs.items()
+        if layout_of(each.name) is None and given[tensor][1] == CHANNELS
+    }
+    if not unsure:
+        return given
+    read = _Followed(graph, calls, {**given, **unsure}).all()
+    return {
+        tensor: own if tensor not in unsure or read[tensor] != _CHANNELS_LAST else _CHANNELS_LAST
+        for tensor, own in given.items()
+    }
 
 
 class _Followed:

@@ -86,6 +86,12 @@ def test_channels_first_and_turned_images_are_what_they_are():
     assert found["turned"] == ("width", "height", "channels")
 
 
+def test_four_rows_are_no_colours_where_a_convolution_reads_them_as_rows():
+    image = keras.Input((4, 6, 2), name="image")
+    found = axes_of(keras.Model(image, layers.Conv2D(2, 3, name="conv")(image)))
+    assert found == {"image": IMAGE, "conv": IMAGE}
+
+
 def test_what_a_convolution_reads_is_a_map_also_before_it():
     noise = keras.Input((5,))
     start = layers.Reshape((4, 4, 2), name="start")(layers.Dense(32, name="dense")(noise))
