@@ -6,8 +6,9 @@ import pytest
 from keras import layers, ops
 from model_files import write_version
 
-from layerscope.execution.local_engine import LocalEngine
-from layerscope.limits import Limits
+from layerscope.graph.loading.prepare import prepare
+from layerscope.graph.model import assemble
+from layerscope.models.directory import find_models
 
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 
@@ -62,13 +63,16 @@ UNTOLD = {
 def described(folder, change, dtype="float32"):
     start = keras.Input((8, 8, 3), name="start", dtype=dtype)
     last = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(change(start)))
-    write_version(folder, keras.Model(start, layers.Dense(2)(last)), "made")
-    engine = LocalEngine(folder, Limits())
-    engine.load_all()
-    try:
-        return engine.describe("made")
-    finally:
-        engine.close()
+    return loaded(folder, keras.Model(start, layers.Dense(2)(last)))
+
+
+def loaded(folder, model):
+    """The description of a model that was saved and loaded."""
+    write_version(folder, model, "made")
+    (source,) = find_models(folder)
+    made = assemble(source, prepare(source), plan_bytes=1, rewrites=())
+    made.close()
+    return made.description
 
 
 @pytest.mark.parametrize("name", PIXELS)
@@ -106,9 +110,5 @@ def test_each_input_is_followed_by_itself(tmp_path):
         [layers.Conv2D(2, 1)(one), layers.Conv2D(2, 1)(layers.Rescaling(1 / 255)(two))]
     )
     model = keras.Model([one, two], layers.GlobalAveragePooling2D()(both))
-    write_version(tmp_path, model, "made")
-    engine = LocalEngine(tmp_path, Limits())
-    engine.load_all()
-    found = engine.describe("made").preprocessing
-    engine.close()
+    found = loaded(tmp_path, model).preprocessing
     assert [round(1 / found[name].scale[0]) for name in ("one", "two")] == [255, 1]
