@@ -3,6 +3,7 @@ from engine_models import write_models
 
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.limits import Limits
+from layerscope.models.control import Control
 
 
 @pytest.fixture(scope="session")
@@ -14,11 +15,12 @@ def model_directory(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def start_engine(model_directory):
-    """Makes engines that share one directory; all are closed in the end."""
+    """Makes engines that share one directory, with all models or with those named; all are closed in the end."""
     engines = []
 
-    def start(**limits):
-        engine = LocalEngine(model_directory, Limits(**limits))
+    def start(*names, **limits):
+        control = Control(mode="explicit", start=names) if names else None
+        engine = LocalEngine(model_directory, Limits(**limits), control=control)
         engine.load_all()
         engines.append(engine)
         return engine

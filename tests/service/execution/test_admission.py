@@ -334,7 +334,7 @@ def test_more_than_is_free_waits_and_then_succeeds(small, shared_engine):
 
 
 def test_more_than_is_free_for_too_long_is_told_to_come_again(start_engine):
-    engine = start_engine(working_bytes=5 * SIZE, deadline_milliseconds=1000)
+    engine = start_engine("plain", working_bytes=5 * SIZE, deadline_milliseconds=1000)
     large = query("plain", ["conv3"], tensor(12, 12, 3))
     other = query("plain", ["conv3"], tensor(12, 12, 3, seed=1))
     with answering(engine, large, 3 * SIZE):

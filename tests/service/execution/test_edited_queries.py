@@ -78,7 +78,7 @@ def test_a_patch_of_all_values_of_a_separator_gives_the_other_image(shared_engin
 
 
 def test_clean_values_stay_as_they_are_and_values_before_the_edit_are_shared(start_engine):
-    engine = start_engine()
+    engine = start_engine("plain")
     before = engine.run(query("plain", ["all"], IMAGES)).activations
     first = engine.run(edited(["conv0", "conv3"], "conv2;set=0"))
     assert not first.activations.hit

@@ -54,7 +54,7 @@ def test_images_of_the_demo_become_the_values_that_keras_computes():
 
 
 def test_the_second_request_is_a_hit_and_exactly_the_same(start_engine):
-    engine = start_engine()
+    engine = start_engine("plain")
     request = query("plain", ["conv1", "flat"], tensor(12, 12, 3), tensor(12, 12, 3, seed=1))
     first, second = engine.run(request), engine.run(request)
     assert (first.activations.hit, second.activations.hit, engine.runs) == (False, True, 1)
@@ -65,14 +65,14 @@ def test_the_second_request_is_a_hit_and_exactly_the_same(start_engine):
 
 
 def test_one_picture_twice_in_a_request_is_run_once(start_engine):
-    result = start_engine().run(query("plain", ["flat"], *[tensor(12, 12, 3)] * 3))
+    result = start_engine("plain").run(query("plain", ["flat"], *[tensor(12, 12, 3)] * 3))
     values = result.activations["flat"].values
     assert values.shape[0] == 3
     np.testing.assert_array_equal(values[0], values[2])
 
 
 def test_ten_simultaneous_requests_for_one_picture_run_the_model_once(start_engine):
-    engine, barrier = start_engine(), threading.Barrier(10)
+    engine, barrier = start_engine("plain"), threading.Barrier(10)
 
     def ask(_):
         barrier.wait(60)
@@ -113,15 +113,17 @@ def test_concurrent_requests_in_batches_are_each_others_neighbours_only(start_en
 
 
 def test_what_is_kept_does_not_keep_its_batch(start_engine):
-    result = start_engine().run(query("plain", ["conv1"], *(tensor(12, 12, 3, seed=n) for n in range(4))))
-    single = start_engine().run(query("plain", ["conv1"], tensor(12, 12, 3)))
+    result = start_engine("plain").run(
+        query("plain", ["conv1"], *(tensor(12, 12, 3, seed=n) for n in range(4)))
+    )
+    single = start_engine("plain").run(query("plain", ["conv1"], tensor(12, 12, 3)))
     for activations in (result.activations, single.activations):
         values = activations["conv1"].values
         assert values.base is None or values.base.nbytes <= values.nbytes
 
 
 def test_a_bad_image_fails_its_own_request_only(start_engine):
-    engine, barrier = start_engine(), threading.Barrier(6)
+    engine, barrier = start_engine("plain"), threading.Barrier(6)
     damaged = png(12, 12)[:200]
 
     def ask(number):
@@ -158,7 +160,7 @@ def test_images_of_different_sizes_are_refused_even_when_they_are_known(start_en
 
 
 def test_what_is_too_much_is_refused_before_anything_runs(start_engine):
-    engine = start_engine(run_bytes=2 * 12 * 12 * 8 * 4, images_per_request=2, selectors=2)
+    engine = start_engine("plain", run_bytes=2 * 12 * 12 * 8 * 4, images_per_request=2, selectors=2)
     engine.run(query("plain", ["conv1"], tensor(12, 12, 3)))
     runs = engine.runs
     with pytest.raises(AnswerTooLarge, match=r"takes 13,824 bytes, 4,608 of them on the way;.* 9,216"):
@@ -177,7 +179,7 @@ def test_what_is_too_much_is_refused_before_anything_runs(start_engine):
 
 def test_a_request_whose_time_is_up_says_so(start_engine):
     with pytest.raises(DeadlineExceeded):
-        start_engine(deadline_milliseconds=0).run(query("plain", ["conv1"], tensor(12, 12, 3)))
+        start_engine("plain", deadline_milliseconds=0).run(query("plain", ["conv1"], tensor(12, 12, 3)))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_sizes_of_images_are_read_from_their_headers(start_engine):
 
 
 def test_no_more_images_are_decoded_at_once_than_there_is_memory_for(start_engine):
-    engine, most = start_engine(working_bytes=3 * DECODING), []
+    engine, most = start_engine("plain", working_bytes=3 * DECODING), []
 
     def ask(seed):
         with engine.prepare(query("plain", ["conv1"], png(SIDE, SIDE, seed))) as prepared, prepared.run():
@@ -73,7 +73,7 @@ def test_no_more_images_are_decoded_at_once_than_there_is_memory_for(start_engin
 
 
 def test_what_is_in_the_cache_is_not_decoded(start_engine):
-    engine, request = start_engine(), query("plain", ["conv1"], png(SIDE, SIDE))
+    engine, request = start_engine("plain"), query("plain", ["conv1"], png(SIDE, SIDE))
     engine.run(request)
     assert engine.plan(request).computation.inputs == 0
 

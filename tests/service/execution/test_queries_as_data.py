@@ -147,7 +147,7 @@ def test_a_token_is_cancelled_once_and_for_all():
 
 
 def test_timings_are_durations_from_the_beginning_of_the_query(start_engine):
-    result = start_engine().run(query("plain", ["conv2"], png(40, 40)))
+    result = start_engine("plain").run(query("plain", ["conv2"], png(40, 40)))
     timings = result.activations.timings
     assert [timing.stage for timing in timings] == ["decode", "queue", "run"]
     ends = 0.0
@@ -158,7 +158,7 @@ def test_timings_are_durations_from_the_beginning_of_the_query(start_engine):
 
 
 def test_the_plan_holds_until_the_run_though_the_model_is_unloaded_in_between(start_engine):
-    engine = start_engine()
+    engine = start_engine("plain")
     with engine.prepare(query("plain", ["conv2"], tensor(12, 12, 3))) as prepared:
         engine.models.registry.unload("plain")
         with prepared.run() as result:
