@@ -9,7 +9,10 @@ LayoutOf = Callable[[str], str | None]
 """Tells the layout, `nhwc` or `nchw`, that is declared for an input by name."""
 
 _COLORS = {1: "grey", 3: "rgb", 4: "rgba"}
-_LAYOUTS = {("height", "width", "channels"): "nhwc", ("channels", "height", "width"): "nchw"}
+_LAYOUTS: dict[tuple[str, ...], str] = {
+    ("height", "width", "channels"): "nhwc",
+    ("channels", "height", "width"): "nchw",
+}
 
 
 def image_fields(each: Input, layout: str | None = None) -> dict[str, object] | None:
