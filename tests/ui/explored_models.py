@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from keras import Input, Model, Sequential, layers
+from keras import Input, Model, Sequential, layers, ops
 
 from layerscope.demo import MODELS
 
@@ -25,6 +25,7 @@ def write_models(directory: Path) -> None:
     """Write a directory of models."""
     shutil.copytree(MODELS / "digits", directory / "digits")
     served = {"nested": nested(), "wide": wide(), "photos": photos(), "pair": pair(), "hostile": hostile()}
+    served["patches"] = patches()
     for name, model in served.items():
         for number, weights in enumerate(model.get_weights()):
             weights[...] = np.random.default_rng(number).normal(0, 0.3, weights.shape)
@@ -66,6 +67,13 @@ def photos() -> Model:
     return Sequential(
         [Input((224, 224, 3), name="image"), convolution, layers.GlobalMaxPooling2D(name="pool")]
     )
+
+
+def patches() -> Model:
+    """Its tokens are a map of 4 x 6 patches, and one before it."""
+    image = Input((16, 24, 3), name="image")
+    tokens = layers.Reshape((24, 4), name="tokens")(layers.Conv2D(4, 4, 4, name="cut")(image))
+    return Model(image, layers.Dense(5, name="mixed")(ops.pad(tokens, [[0, 0], [1, 0], [0, 0]])))
 
 
 def pair() -> Model:

@@ -20,7 +20,10 @@ PIXELS = """selector => {
 
 
 @pytest.mark.parametrize("palette", ["auto", "magma"])
-@pytest.mark.parametrize(("model", "layer", "channel"), [("digits@1", "conv2", 5), ("nested@1", "conv_2", 1)])
+@pytest.mark.parametrize(
+    ("model", "layer", "channel"),
+    [("digits@1", "conv2", 5), ("nested@1", "conv_2", 1), ("patches@1", "mixed", 2)],
+)
 def test_colours_are_those_that_the_service_draws(
     visit, served, model: str, layer: str, channel: int, palette: str
 ) -> None:

@@ -21,8 +21,9 @@ export async function show(explorer, root) {
   if (!session || !layer || !maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
   const tensor = /** @type {import("./client/layerscope.js").Tensor} */ ((await session.channel(layer, number)).get(layer.address));
   if (explorer.state !== state) return;
-  const values = /** @type {Float32Array} */ (tensor.data);
-  const width = tensor.shape.length < 4 ? values.length : maps.stride > 1 ? tensor.shape[2] : maps.width;
+  const values = maps.ofMap(/** @type {Float32Array} */ (tensor.data));
+  const isFlat = tensor.shape.length < 4 && !maps.grid;
+  const width = isFlat ? values.length : maps.stride > 1 ? tensor.shape[2] : maps.width;
   const span = spanOf(explorer, tile, values);
   const canvas = element("canvas", { class: "enlarged", role: "img", "aria-label": `channel ${number} of ${layer.address}` });
   const painted = paintNumbers(values, width, span, maps.paletteOf(explorer.coloring).name);

@@ -147,7 +147,9 @@ export class ImagePanel {
     const wanted = (this.#wanted = unit);
     if (!unit || unit.row < 0 || !session || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
     const field = await session.receptiveField(layer).catch(() => null);
-    const box = field && this.#size && boxOf(field, unit, maps.stride, this.#size);
+    // The field of one token does not tell that of the others.
+    const isTold = field && (!maps.grid || field.inputs[0]?.whole);
+    const box = isTold && this.#size && boxOf(field, unit, maps.stride, this.#size);
     if (wanted !== this.#wanted) return;
     this.#field.hidden = !box;
     if (!box || !this.#size) return;

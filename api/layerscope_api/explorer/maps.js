@@ -42,11 +42,12 @@ export function coloursOf(name) {
 /** The values of one layer for one image, as tiles: one per channel, or one for a matrix of steps and features. */
 export class FeatureMaps {
   /**
-   * @param {string} address - Of the layer.
+   * @param {import("./session.js").Layer} layer
    * @param {Activations} activations - Its values for one image, as uint8.
    * @param {number} [stride] - The step between the requested pixels of the map.
    */
-  constructor(address, activations, stride = 1) {
+  constructor(layer, activations, stride = 1) {
+    const { address } = layer;
     const tensor = activations.get(address);
     const row = activations.layers.get(address);
     const quantization = activations.quantization(address);
@@ -61,19 +62,33 @@ export class FeatureMaps {
     const [, ...sides] = tensor.shape;
     const axis = (row.channel_axis ?? 0) - 1;
     const spatial = sides.filter((_, index) => index !== axis);
-    this.isMatrix = axis >= 0 && spatial.length === 1;
+    /** The map that tokens are; null where rows and columns have axes of their own. */
+    this.grid = layer.can.includes("map") && stride === 1 ? layer.grid : null;
+    this.isMatrix = axis >= 0 && spatial.length === 1 && !this.grid;
     this.isVector = spatial.length === 0;
     const bytes = /** @type {Uint8Array} */ (tensor.data);
     const channels = axis < 0 ? 1 : sides[axis];
     const planes = axis < 0 ? bytes : channelsFirst(bytes, channels, product(sides.slice(0, axis)), product(sides.slice(axis + 1)));
-    this.width = this.isMatrix ? channels : (spatial.at(-1) ?? 1);
-    this.height = this.isMatrix ? spatial[0] : product(spatial.slice(0, -1));
+    this.width = this.grid ? this.grid.width : this.isMatrix ? channels : (spatial.at(-1) ?? 1);
+    this.height = this.grid ? this.grid.height : this.isMatrix ? spatial[0] : product(spatial.slice(0, -1));
     this.count = this.isMatrix ? 1 : channels;
     /** The bytes by tile, row and column. */
-    this.bytes = this.isMatrix ? channelsFirst(planes, this.height, channels, 1) : planes;
+    this.bytes = this.isMatrix ? channelsFirst(planes, this.height, channels, 1) : this.grid ? this.#folded(planes, spatial[0]) : planes;
     this.scale = quantization.scale;
     this.offset = quantization.offset;
     this.range = rangeOf(this.scale, this.offset);
+  }
+
+  /** The tokens of the map, without others. @param {Uint8Array} planes - By channel and token. @param {number} tokens */
+  #folded(planes, tokens) {
+    const kept = new Uint8Array(this.count * this.area);
+    for (let tile = 0; tile < this.count; tile += 1) kept.set(this.ofMap(planes.subarray(tile * tokens, (tile + 1) * tokens)), tile * this.area);
+    return kept;
+  }
+
+  /** The values of one channel that its map has: all of them, or those of the tokens that are a map. @template {Uint8Array | Float32Array} T @param {T} values */
+  ofMap(values) {
+    return this.grid ? /** @type {T} */ (values.subarray(this.grid.offset, this.grid.offset + this.area)) : values;
   }
 
   /** Number of values of a tile. */

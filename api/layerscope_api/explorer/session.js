@@ -141,11 +141,11 @@ export class Session {
   /** The values of a layer. @param {Layer} layer @returns {Promise<FeatureMaps>} */
   async maps(layer) {
     const whole = await this.#whole();
-    if (whole) return this.#once(`maps ${layer.address}`, async () => new FeatureMaps(layer.address, whole));
+    if (whole) return this.#once(`maps ${layer.address}`, async () => new FeatureMaps(layer, whole));
     return this.#once(`maps ${layer.address}`, async () => {
       const stride = strideOf(layer);
       const options = { ...QUANTIZED, ...(stride > 1 && { stride }), layers: layer.address, signal: this.#signal };
-      return new FeatureMaps(layer.address, await this.model.activations(this.image, options), stride);
+      return new FeatureMaps(layer, await this.model.activations(this.image, options), stride);
     });
   }
 
@@ -172,7 +172,7 @@ export class Session {
       try {
         const options = { ...QUANTIZED, channels: "top:1", layers, signal: this.#signal };
         const activations = await this.model.activations(this.image, options);
-        for (const { layer, resolve } of batch) resolve(new FeatureMaps(layer.address, activations));
+        for (const { layer, resolve } of batch) resolve(new FeatureMaps(layer, activations));
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }

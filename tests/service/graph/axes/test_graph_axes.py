@@ -5,6 +5,7 @@ import pytest
 from graph_models import traced
 from keras import layers, ops
 
+from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.taps.geometry import map_geometry, why_no_geometry
 from layerscope.graph.taps.tap import TokenGrid
 
@@ -139,6 +140,32 @@ def test_behind_the_last_attention_nothing_reads_the_map_if_the_head_reads_the_c
     made = traced(transformer())
     read = {tap.address for tap in made.index.outputs() if tap.tensor.grid and tap.tensor.grid.is_read}
     assert {"flat", "with_class", "normal", "attention/key", "attention/value"} == read
+
+
+def test_a_saved_graph_tells_the_same_but_for_heads(tmp_path):
+    """It does not name attention layers."""
+    model = transformer()
+    model.export(tmp_path / "saved", verbose=False)
+    saved = {tap.address: tap for call in trace_saved_model(tmp_path / "saved").calls for tap in call.taps}
+    for tap in traced(model).index.outputs():
+        if tap.address in saved and tap.layer.type != "InputLayer":
+            unnamed = tuple("unknown" if name == "heads" else name for name in tap.axes)
+            assert (saved[tap.address].axes, saved[tap.address].tensor.grid) == (unnamed, tap.tensor.grid)
+
+
+def test_sizes_that_tensorflow_does_not_infer_follow_from_the_axes():
+    image = keras.Input((8, 12, 3))
+    maps = layers.Conv2D(4, 3, padding="same", name="maps")(image)
+
+    class Flat(layers.Layer):
+        def call(self, values):
+            return ops.reshape(values, (ops.shape(values)[0], -1, values.shape[-1]))
+
+    tokens = layers.Dense(5, name="dense")(Flat(name="flat")(maps))
+    made = traced(keras.Model(image, layers.LayerNormalization(name="normal")(tokens)))
+    for address in ("flat", "dense", "normal"):
+        (tap,) = made.taps(address)
+        assert (tap.axes, tap.tensor.grid) == (TOKENS, TokenGrid(8, 12, 0))
 
 
 def test_windows_of_tokens_are_no_map():
