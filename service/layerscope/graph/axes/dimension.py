@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
+from layerscope.graph.axes.sizes import is_free
 from layerscope.graph.taps.tap import AxisName, TokenGrid
 
 DimensionName = AxisName | Literal["batch", "single"]
@@ -38,9 +39,9 @@ class Dimension:
         """The number of its places, if it was flattened from places of known number; else None."""
         sizes = [size for _, size in self.parts]
         return (
-            prod(size for size in sizes if size)
-            if sizes and self.name != "batch" and None not in sizes
-            else None
+            None
+            if not sizes or any(map(is_free, sizes))
+            else prod(size for size in sizes if size is not None)
         )
 
     def within(self, size: int | None) -> tuple[tuple["Dimension", int | None], ...]:
@@ -83,18 +84,24 @@ def flattened(parts: Sequence[tuple[Dimension, int | None]]) -> Dimension:
         return parts[0][0]
     own = tuple(parts)
     names = [part.name for part, _ in own]
-    known = [name for name in names if name != "single"]
-    (height, rows), (width, columns) = own[0], own[-1]
-    if len(own) == 2 and height == HEIGHT and width == WIDTH and rows and columns:
-        return Dimension("tokens", own, TokenGrid(rows, columns, 0))
+    if [part for part, _ in own] == [HEIGHT, WIDTH]:
+        return Dimension("tokens", own, _grid(own[0][1], own[1][1]))
     if "batch" in names:
         return Dimension("batch", own)
     if "channels" in names or "heads" in names:
         return Dimension("channels", own)
+    known = [name for name in names if name != "single"]
     if known and known[0] in PLACES and set(known) <= {known[0], "unknown"}:
         # An axis that is made finer, as where channels become pixels, or whole again.
         return Dimension(known[0], own)
     return Dimension("tokens" if len(known) > 1 and PLACES.issuperset(known) else "unknown", own)
+
+
+def _grid(rows: int | None, columns: int | None) -> TokenGrid | None:
+    """A map of known size. Of images of any size, only a run tells it."""
+    if rows is None or columns is None or is_free(rows) or is_free(columns):
+        return None
+    return TokenGrid(rows, columns, 0)
 
 
 def united(dimensions: Iterable[Dimension], *, sizes: Iterable[int | None] = ()) -> Dimension:

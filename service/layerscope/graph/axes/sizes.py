@@ -18,6 +18,11 @@ def free_size(axis: int) -> int | None:
     return _FREE[axis] if axis < len(_FREE) else None
 
 
+def is_free(size: int | None) -> bool:
+    """Whether only a run tells a size."""
+    return size is None or size in _FREE
+
+
 def computed_sizes(graph: FollowedGraph, tensor: str) -> Sequence[int] | None:
     """The numbers that a tensor of sizes holds; None if they are not computed from shapes and constants alone."""
     try:

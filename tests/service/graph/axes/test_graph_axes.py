@@ -168,6 +168,14 @@ def test_sizes_that_tensorflow_does_not_infer_follow_from_the_axes():
         assert (tap.axes, tap.tensor.grid) == (TOKENS, TokenGrid(8, 12, 0))
 
 
+def test_tokens_of_images_of_any_size_have_no_known_map():
+    image = keras.Input((None, None, 3))
+    tokens = layers.Reshape((-1, 4), name="flat")(layers.Conv2D(4, 3, name="maps")(image))
+    made = traced(keras.Model(image, layers.Dense(5, name="dense")(tokens)))
+    assert made.taps("flat")[0].axes == TOKENS
+    assert [tap.tensor.grid for tap in made.taps("flat", "dense")] == [None, None]
+
+
 def test_windows_of_tokens_are_no_map():
     image = keras.Input((8, 8, 3))
     windows = layers.Reshape((2, 4, 2, 4, 3))(image)
