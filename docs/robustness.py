@@ -55,6 +55,7 @@ ROWS = {
     "R06": ("20,000 requests over 500 image sizes, with keys; 50 loads and unloads", "memory does not grow"),
     "R07": ("ten times more requests than can be answered, for a minute", "accepted requests are answered as before; memory is flat"),
     "R08": ("the whole OpenAPI contract, by schemathesis; damaged model files, images, tensors, bodies, requests and options of attributions", "every answer is in the contract; every error is one of ours"),
+    "R09": ("sixteen slow attributions at once; more long requests of one key than its share, while another key asks", "predictions, thumbnails and lists of layers are answered meanwhile, and the other key, too; 429 beyond the share"),
 }  # fmt: skip
 """The attack or fault and the expected result, by the id that the names of its tests begin with."""
 

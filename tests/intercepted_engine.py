@@ -30,6 +30,10 @@ class Intercepted:
     def plan(self) -> QueryPlan:
         return self.prepared.plan
 
+    @property
+    def is_long(self) -> bool:
+        return self.prepared.is_long
+
     def run(
         self,
         answer_bytes: int = 0,

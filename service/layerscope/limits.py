@@ -47,7 +47,8 @@ class Limits:
     key_percent: int = _limit(
         50,
         "percent",
-        "most of `received_bytes`, and of `working_bytes` for several requests, that one API key has at once",
+        "most of `received_bytes`, of `long_requests`, and of `working_bytes` for several requests, that one API key has at"
+        " once",
     )
     form_parts: int = _limit(256, "parts", "most parts in one multipart form")
     json_parts: int = _limit(
@@ -87,7 +88,14 @@ class Limits:
         " one inference request",
     )
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is drawn, width x height")
-    pending_requests: int = _limit(64, "requests", "most requests that run or wait")
+    pending_requests: int = _limit(64, "requests", "most requests that run or wait, long ones not counted")
+    short_milliseconds: int = _limit(
+        1_000,
+        "milliseconds",
+        "longest time of the runs of a short request, estimated from the graph; longer ones, and those of unknown length,"
+        " are long: they have threads and queues of their own",
+    )
+    long_requests: int = _limit(32, "requests", "most long requests that run or wait, besides the others")
     requests_per_key: int = _limit(32, "requests", "most concurrent requests of one API key")
     batch_rows: int = _limit(
         32,

@@ -69,14 +69,19 @@ def _compared(
         from layerscope.execution.comparison_query import ComparisonQuery  # noqa: PLC0415
         from layerscope.execution.comparison_run import ComparisonRun  # noqa: PLC0415
         from layerscope.execution.inputs import ANY_INPUT, ImageSource  # noqa: PLC0415
-        from layerscope.execution.scheduler import Scheduler  # noqa: PLC0415
+        from layerscope.execution.lanes import Lanes  # noqa: PLC0415
         from layerscope.execution.working_memory import WorkingMemory  # noqa: PLC0415
 
     limits = Settings().limits
     sources = [ImageSource(data) for data in _images(folder, limits)]
-    # The bounds protect a service; here are the user's own images and time.
+    # The bounds protect a service; here are the user's own images and time, and nobody waits for short work.
     hours = 24 * 3_600_000
-    limits = replace(limits, images_per_request=max(1, len(sources)), attribution_milliseconds=hours)
+    limits = replace(
+        limits,
+        images_per_request=max(1, len(sources)),
+        attribution_milliseconds=hours,
+        short_milliseconds=hours,
+    )
     query = ComparisonQuery(
         reference=str(models[0]),
         candidate=str(models[1]),
@@ -86,10 +91,13 @@ def _compared(
         rules=rules,
         tolerance=Tolerance(most),
     )
-    scheduler = Scheduler(workers=2, batch_rows=1, batch_bytes=limits.batch_bytes, pending_jobs=16)
-    with closing(scheduler), closing(_opened(models[0])) as one, closing(_opened(models[1])) as other:
+    with (
+        closing(Lanes(limits)) as lanes,
+        closing(_opened(models[0])) as one,
+        closing(_opened(models[1])) as other,
+    ):
         plan = ComparisonPlan(one, other, query, limits)
-        with ComparisonRun(plan, limits, scheduler, WorkingMemory.of(limits)).run() as found:
+        with ComparisonRun(plan, limits, lanes, WorkingMemory.of(limits)).run() as found:
             return found
 
 

@@ -1,9 +1,11 @@
 """The service as every route gets it: the engine, the stored images and the worker pools, made once at the start."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Path, Request
 
@@ -17,6 +19,8 @@ from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.observability.metrics import Metrics, MetricsSource
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -38,7 +42,8 @@ class Service:
         settings: how the service is set up.
         engine: runs the models.
         images: the stored images.
-        request_pool: the threads in which requests are computed.
+        request_pool: the threads in which requests are computed, but for the runs of long ones.
+        long_pool: the threads in which these go on, one for each. All they wait for takes no thread from other requests.
         admin_pool: the threads in which models are loaded, unloaded, added and removed. Apart from those of requests, so
             that a model that takes a minute to load takes no thread from them.
         lifecycle: whether the process is about to end.
@@ -50,6 +55,7 @@ class Service:
     engine: Engine
     images: ImageStore
     request_pool: WorkerPool
+    long_pool: WorkerPool
     admin_pool: WorkerPool
     lifecycle: Lifecycle
     metrics: Metrics
@@ -73,6 +79,26 @@ class Service:
         require_workable(size, self.limits)
         with self.engine.memory.reserved(size, self.limits.deadline_milliseconds / 1000, account.owner):
             yield
+
+    async def computed(
+        self, compute: Callable[[], Result | Future[Result]], extra_seconds: float = 0.0
+    ) -> Result:
+        """Call a function in a thread of `request_pool`, and wait for what it returns or has begun in `long_pool`.
+
+        Args:
+            compute: may block.
+            extra_seconds: the time that all may take beyond the deadline of every request.
+
+        Raises:
+            DeadlineExceeded: it took longer.
+            LayerscopeError: whatever `compute` raises.
+        """
+        began = time.monotonic()
+        found = await self.request_pool.run(compute, extra_seconds)
+        if not isinstance(found, Future):
+            return found
+        seconds = self.limits.deadline_milliseconds / 1000 + extra_seconds
+        return await self.long_pool.result(found, seconds, time.monotonic() - began)
 
     @property
     def attribution_seconds(self) -> float:

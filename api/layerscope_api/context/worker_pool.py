@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from layerscope.errors import DeadlineExceeded, QueueFull
+from layerscope.errors import DeadlineExceeded, QueueFull, QuotaExceeded
 
 Result = TypeVar("Result")
 
@@ -20,12 +21,26 @@ class WorkerPool:
         max_pending: calls that may run or wait at the same time; one more is refused.
         deadline_seconds: how long a call may wait for a thread, and how long it may take in all unless `run` gives it
             extra seconds.
+        what: the calls, as errors name them.
+        threads: most calls that run at the same time.
+        share: most calls of one owner that may run or wait at the same time; None for no such bound.
     """
 
-    def __init__(self, max_pending: int, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        max_pending: int,
+        deadline_seconds: float,
+        *,
+        what: str = "requests",
+        threads: int = _THREADS,
+        share: int | None = None,
+    ) -> None:
         self._threads = ThreadPoolExecutor(
-            min(_THREADS, max_pending), thread_name_prefix="layerscope-request"
+            min(threads, max_pending), thread_name_prefix=f"layerscope-{what.replace(' ', '-')}"
         )
+        self._what = what
+        self._share = share
+        self._pending_of: Counter[str] = Counter()
         self._max_pending = max_pending
         self._deadline_seconds = deadline_seconds
         self._counting = threading.Lock()
@@ -55,17 +70,56 @@ class WorkerPool:
             DeadlineExceeded: the call did not finish in time. A Python thread cannot be interrupted: a function that has
                 begun continues in its thread, its result is discarded, and it counts as pending until it ends.
         """
-        future = self._submit(function)
+        return await self.result(
+            self.submit(function), self._deadline_seconds + extra_seconds, give_up=give_up
+        )
+
+    def submit(self, function: Callable[[], Result], owner: str | None = None) -> Future[Result]:
+        """Begin a call, or let it wait for a thread.
+
+        Args:
+            function: is called in a thread of the pool.
+            owner: the key in whose share it counts; None for a caller without one.
+
+        Raises:
+            QueueFull: too many calls are pending.
+            QuotaExceeded: too many calls of this owner are pending.
+        """
+        with self._counting:
+            self._require_room(owner)
+            self._pending += 1
+            self._pending_of[owner or ""] += 1
+        future = self._threads.submit(function)
+        future.add_done_callback(lambda _: self._end(owner))
+        return future
+
+    async def result(
+        self,
+        future: Future[Result],
+        seconds: float,
+        spent: float = 0.0,
+        give_up: Callable[[], bool] = lambda: True,
+    ) -> Result:
+        """Wait for the end of a call.
+
+        Args:
+            future: from `submit`.
+            seconds: the deadline of all that the call is a part of.
+            spent: how many of these seconds are over.
+            give_up: as for `run`.
+
+        Raises:
+            DeadlineExceeded: as for `run`.
+        """
         loop = asyncio.get_running_loop()
         # Cancels a call that still waits in the queue; on a call that runs, `cancel` has no effect.
         expiry = loop.call_later(self._deadline_seconds, future.cancel)
         result = asyncio.wrap_future(future)
         try:
-            await asyncio.wait({result}, timeout=self._deadline_seconds + extra_seconds)
+            await asyncio.wait({result}, timeout=seconds - spent)
             if not result.done() and not give_up():
                 await asyncio.wait({result})
             if result.cancelled() or not result.done():
-                seconds = self._deadline_seconds + extra_seconds
                 raise DeadlineExceeded(
                     f"The request was not answered within its {seconds:g} seconds: try again, or ask for less.",
                     limit=int(seconds * 1000),
@@ -79,17 +133,20 @@ class WorkerPool:
         """Wait for the calls that are pending, and end the threads."""
         self._threads.shutdown()
 
-    def _submit(self, function: Callable[[], Result]) -> Future[Result]:
-        with self._counting:
-            if self._pending >= self._max_pending:
-                raise QueueFull(
-                    f"{self._pending} requests are being worked on already: try again in a moment."
-                )
-            self._pending += 1
-        future = self._threads.submit(function)
-        future.add_done_callback(self._end)
-        return future
+    def _require_room(self, owner: str | None) -> None:
+        if self._pending >= self._max_pending:
+            raise QueueFull(
+                f"{self._pending} {self._what} are being worked on already: try again in a moment."
+            )
+        if owner is not None and self._share is not None and self._pending_of[owner] >= self._share:
+            raise QuotaExceeded(
+                f"{self._share} {self._what} of this key are being worked on already: wait for one of them.",
+                limit=self._share,
+            )
 
-    def _end(self, _: Future[Result]) -> None:
+    def _end(self, owner: str | None) -> None:
         with self._counting:
             self._pending -= 1
+            self._pending_of[owner or ""] -= 1
+            if not self._pending_of[owner or ""]:
+                del self._pending_of[owner or ""]

@@ -1,5 +1,6 @@
 """Inference: one request of the protocol, answered by a query of the engine."""
 
+from contextlib import AbstractContextManager
 from math import prod
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from layerscope.errors import InputMismatch, InvalidRequest
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
-from layerscope.execution.interface import Engine, Partial, Progress, Query, QueryPlan, Result
+from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
@@ -22,7 +23,6 @@ from layerscope_api.inference_protocol.parameters import Parameters
 from layerscope_api.inference_protocol.request import InferenceRequest
 from layerscope_api.inference_protocol.response import write_inference_response
 from layerscope_api.requests.edits import with_edits
-from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.query_handler import QueryHandler
 from layerscope_api.responses.respond import ResponseBody
 from layerscope_api.schemas.options import ChangeOptions, read_options
@@ -91,16 +91,9 @@ class Inference(QueryHandler):
             headers["Content-Encoding"] = self._encoding
         return ResponseBody(buffers, response.media_type, result.model, result.activations, headers)
 
-    def handle(
-        self,
-        engine: Engine,
-        execution: Execution,
-        progress: Progress | None = None,
-        partial: Partial | None = None,
-    ) -> ResponseBody:
-        """As for every query, with the error messages of the protocol."""
-        with protocol_errors(self._reference):
-            return super().handle(engine, execution, progress, partial)
+    def translated_errors(self) -> AbstractContextManager[None]:
+        """Error messages are those of the protocol."""
+        return protocol_errors(self._reference)
 
 
 def _timeout(parameters: Parameters) -> float | None:

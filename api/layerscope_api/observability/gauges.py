@@ -19,6 +19,7 @@ class EngineGauges:
 
     engine: "Engine"
     pending: Callable[[], int]
+    pending_long: Callable[[], int]
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the registry calls this when the gauges are added, and the engine is read only for a collection."""
@@ -26,10 +27,16 @@ class EngineGauges:
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
-        pending = GaugeMetricFamily(
-            "layerscope_pending_requests", "Requests being worked on or waiting", self.pending()
+        yield GaugeMetricFamily(
+            "layerscope_pending_requests",
+            "Requests being worked on or waiting, long ones not counted",
+            self.pending(),
         )
-        yield pending
+        yield GaugeMetricFamily(
+            "layerscope_pending_long_requests",
+            "Long requests being worked on or waiting",
+            self.pending_long(),
+        )
         yield CounterMetricFamily(
             "layerscope_ended_runs",
             "Runs that ended with their process: they took too long, or it did not survive them",

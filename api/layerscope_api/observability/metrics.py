@@ -123,16 +123,17 @@ class Metrics:
         """Count a load of a version of a model, or a failed one: see `Observer`."""
         self._loads.labels(name, str(version), "failed" if failed else "ready").inc()
 
-    def watch(self, engine: "Engine", pending: Callable[[], int]) -> None:
+    def watch(self, engine: "Engine", pending: Callable[[], int], pending_long: Callable[[], int]) -> None:
         """Observe an engine: count its runs and loads, and read its state whenever the metrics are collected.
 
         Args:
             engine: the engine of the application.
-            pending: gives the number of requests that are worked on or wait.
+            pending: gives the number of requests that are worked on or wait, long ones not counted.
+            pending_long: gives that of long requests.
         """
         engine.watch(self)
         self._engine = engine
-        self.registry.register(EngineGauges(engine, pending))
+        self.registry.register(EngineGauges(engine, pending, pending_long))
         self.registry.register(LayerGauges(engine))
 
     def collect(self) -> Iterable[Metric]:

@@ -18,13 +18,13 @@ from starlette.types import Receive, Scope, Send
 from layerscope.errors import LayerscopeError
 from layerscope.execution.interface import Progress
 from layerscope_api.context.account import account_of
-from layerscope_api.context.worker_pool import WorkerPool
+from layerscope_api.context.service import Service
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.disconnect import cancelled_on_disconnect
 from layerscope_api.responses.errors import internal_error_response, layerscope_error_response
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import ResponseBody
+from layerscope_api.responses.respond import Answer, ResponseBody
 
 Stream = Literal["text/event-stream", "application/x-ndjson"]
 Event = Literal["progress", "partial", "result", "error"]
@@ -62,7 +62,7 @@ class EventStreamResponse(Response):
 
     Args:
         request: the HTTP request; if its client disconnects, the computation is cancelled.
-        pool: the pool of worker threads.
+        service: the worker pools.
         compute: makes the result, in JSON, in a worker thread; it sends events meanwhile.
         stream: the kind of stream.
         extra_seconds: the time that it may take beyond the deadline of every request.
@@ -71,13 +71,13 @@ class EventStreamResponse(Response):
     def __init__(
         self,
         request: Request,
-        pool: WorkerPool,
-        compute: Callable[[Execution, Events], ResponseBody],
+        service: Service,
+        compute: Callable[[Execution, Events], Answer],
         stream: Stream,
         extra_seconds: float,
     ) -> None:
         self._request = request
-        self._pool = pool
+        self._service = service
         self._compute = compute
         self._extra_seconds = extra_seconds
         self._event = _server_sent_event if stream == "text/event-stream" else _json_line
@@ -92,7 +92,7 @@ class EventStreamResponse(Response):
         """Compute the result, and send the events meanwhile."""
         events = self._events(asyncio.get_running_loop())
         async with cancelled_on_disconnect(self._request, self._execution.cancellation):
-            call = self._pool.run(lambda: self._compute(self._execution, events), self._extra_seconds)
+            call = self._service.computed(lambda: self._compute(self._execution, events), self._extra_seconds)
             computation = asyncio.ensure_future(call)
             if not await self._has_event(computation) and (error := computation.exception()):
                 await self._error_response(error)(scope, receive, send)

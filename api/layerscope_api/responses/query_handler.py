@@ -1,14 +1,17 @@
 """Query handlers: how a query of the engine answers a request, in three steps."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 
-from layerscope.execution.interface import Engine, Partial, Progress, Query, QueryPlan, Result
+from layerscope.execution.interface import Partial, PreparedQuery, Progress, Query, QueryPlan, Result
+from layerscope_api.context.service import Service
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import ResponseBody
+from layerscope_api.responses.prepared import answered
+from layerscope_api.responses.respond import Answer, ResponseBody
 
 
 class QueryHandler(ABC):
-    """One request that is answered by a query. Its steps are called in this order, in a worker thread."""
+    """One request that is answered by a query. Its steps are called in this order, in worker threads."""
 
     @abstractmethod
     def query(self) -> Query:
@@ -26,17 +29,21 @@ class QueryHandler(ABC):
     def make(self, result: Result) -> ResponseBody:
         """The body of the answer."""
 
+    def translated_errors(self) -> AbstractContextManager[None]:
+        """Replaces the errors that are raised while it is entered; here it leaves them as they are."""
+        return nullcontext()
+
     def handle(
         self,
-        engine: Engine,
+        service: Service,
         execution: Execution,
         progress: Progress | None = None,
         partial: Partial | None = None,
-    ) -> ResponseBody:
-        """Plan the query, admit its answer, run it and make the answer.
+    ) -> Answer:
+        """Plan the query, admit its answer, run it and make the answer: here or, if it is long, where long requests run.
 
         Args:
-            engine: runs the query.
+            service: its engine runs the query.
             execution: can cancel the query, and takes the time of its stages.
             progress: is called after each batch of an attribution or a sweep.
             partial: is called after each batch of a sweep with what is known by then.
@@ -44,22 +51,27 @@ class QueryHandler(ABC):
         Raises:
             LayerscopeError: the query or its answer is impossible, or there is no memory or time for it.
         """
-        query = self.query()
         began = execution.seconds
-        with engine.prepare(query) as prepared:
-            plan = prepared.plan
-            plan.require_computable()
-            running = prepared.run(
-                self.admit(plan),
-                cancellation=execution.cancellation,
-                progress=progress,
-                partial=partial,
-                account=execution.account,
-            )
-            # The memory of the values and of the answer counts as used until the context ends, and then that of the answer.
-            with running as result:
-                execution.add(result.activations.timings, began)
-                with execution.encoding():
-                    body = self.make(result)
-                execution.account.keep(body.nbytes)
-                return body
+
+        def finish(prepared: PreparedQuery) -> ResponseBody:
+            with self.translated_errors():
+                plan = prepared.plan
+                plan.require_computable()
+                running = prepared.run(
+                    self.admit(plan),
+                    cancellation=execution.cancellation,
+                    progress=progress,
+                    partial=partial,
+                    account=execution.account,
+                )
+                # The memory of the values and of the answer counts as used until the context ends, and then that of the
+                # answer.
+                with running as result:
+                    execution.add(result.activations.timings, began)
+                    with execution.encoding():
+                        body = self.make(result)
+                    execution.account.keep(body.nbytes)
+                    return body
+
+        with self.translated_errors():
+            return answered(service, execution, service.engine.prepare(self.query()), finish)

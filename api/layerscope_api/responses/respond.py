@@ -3,6 +3,7 @@
 import hashlib
 import string
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote
@@ -52,6 +53,10 @@ class ResponseBody:
         return sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
 
+Answer = ResponseBody | Future[ResponseBody]
+"""The body of a response, or one that is being made in another thread."""
+
+
 def json_response(body: BaseModel) -> Response:
     """The response with a body as JSON. It is written here: of thousands of layers in a worker thread, not in the event loop."""
     return Response(body.model_dump_json(by_alias=True), media_type="application/json")
@@ -67,14 +72,14 @@ async def respond(
     service: Service,
     reference: str,
     parsed: ParsedRequest[Options],
-    compute: Callable[[Execution], ResponseBody],
+    compute: Callable[[Execution], Answer],
     extra_seconds: float = 0.0,
 ) -> Response:
     """Answer a GET with 304 if the client's copy is still valid; else compute the answer.
 
     Args:
         request: the HTTP request.
-        service: the engine and the worker pool.
+        service: the engine and the worker pools.
         reference: the model as the caller wrote it.
         parsed: the options and inputs of the request.
         compute: makes the body in a worker thread; it may block.
@@ -107,7 +112,7 @@ def no_headers(_model: ModelDescription) -> dict[str, str]:
 async def send(
     request: Request,
     service: Service,
-    compute: Callable[[Execution], ResponseBody],
+    compute: Callable[[Execution], Answer],
     headers: Callable[[ModelDescription], Mapping[str, str]] = no_headers,
     extra_seconds: float = 0.0,
 ) -> Response:
@@ -115,7 +120,7 @@ async def send(
 
     Args:
         request: the HTTP request; if its client disconnects, the computation is cancelled.
-        service: the worker pool.
+        service: the worker pools.
         compute: makes the body in a worker thread; it may block.
         headers: makes further headers, of the version that answered.
         extra_seconds: the time that it may take beyond the deadline of every request.
@@ -123,7 +128,7 @@ async def send(
     metrics = request_metrics(request.scope)
     execution = Execution(metrics.stopwatch, account_of(request.scope))
     async with cancelled_on_disconnect(request, execution.cancellation):
-        body = await service.request_pool.run(lambda: compute(execution), extra_seconds)
+        body = await service.computed(lambda: compute(execution), extra_seconds)
     metrics.answered(body.model, body.activations, execution.timings)
     all_headers = {
         "X-Model": f"{body.model.name}@{body.model.version}",

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, ComparisonQuery, Measure
-from layerscope.execution.interface import Progress, Query, QueryPlan, Result
+from layerscope.execution.interface import PreparedComparison, Progress, Query, QueryPlan, Result
 from layerscope.tensors.activations import Activations
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import Service, ServiceDependency
@@ -15,7 +15,8 @@ from layerscope_api.requests.body import ParsedRequest, read_request
 from layerscope_api.responses.event_stream import STREAMS, Events, EventStreamResponse, requested_stream
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import encoded_picture_body, picture_format
-from layerscope_api.responses.respond import ResponseBody, json_body, send
+from layerscope_api.responses.prepared import answered
+from layerscope_api.responses.respond import Answer, ResponseBody, json_body, send
 from layerscope_api.routes.endpoint import Endpoint
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.comparisons import ComparisonBody, ImageComparisonBody
@@ -73,17 +74,18 @@ class _ModelComparison:
             seed=options.seed,
         )
 
-    def json(self, execution: Execution, events: Events | None = None) -> ResponseBody:
+    def json(self, execution: Execution, events: Events | None = None) -> Answer:
         """The comparison as JSON."""
-        return self._body(execution, None if events is None else events.progress, "json")
+        return self._answer(execution, None if events is None else events.progress, "json")
 
-    def picture(self, execution: Execution) -> ResponseBody:
+    def picture(self, execution: Execution) -> Answer:
         """The comparison as a picture."""
-        return self._body(execution, None, "picture")
+        return self._answer(execution, None, "picture")
 
-    def _body(self, execution: Execution, progress: Progress | None, kind: str) -> ResponseBody:
+    def _answer(self, execution: Execution, progress: Progress | None, kind: str) -> Answer:
         began = execution.seconds
-        with self._service.engine.prepare_comparison(self.query()) as prepared:
+
+        def finish(prepared: PreparedComparison) -> ResponseBody:
             answer = self._answer_bytes(prepared.plan, kind)
             running = prepared.run(
                 answer, cancellation=execution.cancellation, progress=progress, account=execution.account
@@ -94,6 +96,9 @@ class _ModelComparison:
                     body = self._encoded(found, kind)
                 execution.account.keep(body.nbytes)
                 return body
+
+        preparation = self._service.engine.prepare_comparison(self.query())
+        return answered(self._service, execution, preparation, finish)
 
     def _answer_bytes(self, plan: ComparisonPlan, kind: str) -> int:
         if kind == "json":
@@ -121,9 +126,7 @@ async def compare(request: Request, service: ServiceDependency) -> Response:
     stream = requested_stream(request.headers.get("accept"))
     if stream is None:
         return await send(request, service, comparison.json, extra_seconds=service.attribution_seconds)
-    return EventStreamResponse(
-        request, service.request_pool, comparison.json, stream, service.attribution_seconds
-    )
+    return EventStreamResponse(request, service, comparison.json, stream, service.attribution_seconds)
 
 
 async def compare_picture(request: Request, service: ServiceDependency) -> Response:

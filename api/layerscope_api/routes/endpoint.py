@@ -87,7 +87,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
             self.service,
             self.model,
             self._parsed,
-            lambda execution: self.handle(self.service.engine, execution),
+            lambda execution: self.handle(self.service, execution),
             self.extra_seconds - self._parsed.spent,
         )
 

@@ -11,7 +11,7 @@ from layerscope.execution.interface import Partial
 from layerscope_api.responses.content_negotiation import format_for
 from layerscope_api.responses.event_stream import Events, EventStreamResponse, requested_stream
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import ResponseBody
+from layerscope_api.responses.respond import Answer
 from layerscope_api.routes.endpoint import Endpoint
 from layerscope_api.schemas.options import FormatOptions
 
@@ -47,11 +47,11 @@ class StreamingEndpoint(Endpoint[Options]):
         self.service.engine.describe(self.model)
         return EventStreamResponse(
             self.request,
-            self.service.request_pool,
+            self.service,
             self._compute,
             stream,
             self.extra_seconds - self._parsed.spent,
         )
 
-    def _compute(self, execution: Execution, events: Events) -> ResponseBody:
-        return self.handle(self.service.engine, execution, events.progress, self.partial(events))
+    def _compute(self, execution: Execution, events: Events) -> Answer:
+        return self.handle(self.service, execution, events.progress, self.partial(events))

@@ -83,6 +83,10 @@ class PlanBody(BaseModel):
     layers: list[PlannedLayer]
     formats: dict[str, PlannedFormat]
     computation: PlannedComputation
+    estimated_seconds: float | None = Field(
+        description="an estimate of the time that the model runs, about; null where only a run can tell. Beyond"
+        " `short_milliseconds`, and where it is null, the request is long"
+    )
     limits: dict[str, int] = Field(description="the limits that bound it")
 
 

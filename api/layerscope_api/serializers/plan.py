@@ -25,7 +25,7 @@ from layerscope_api.schemas.results import (
 from layerscope_api.serializers.activations import activation_bytes, activation_metadata
 from layerscope_api.serializers.models import identity
 
-_LIMITS = ("run_bytes", "working_bytes", "response_bytes", "json_elements")
+_LIMITS = ("run_bytes", "working_bytes", "response_bytes", "json_elements", "short_milliseconds")
 
 _ANY_ID = f"sha256-{'0' * 64}"
 """An id of an image: all ids have the same length, so the size of an answer does not depend on them."""
@@ -51,6 +51,7 @@ def plan_body(plan: QueryPlan, options: PlanOptions, limits: Limits) -> PlanBody
             fetched_bytes=known.fetched if known else None,
             intermediate_bytes=known.intermediate if known else None,
         ),
+        estimated_seconds=plan.seconds,
         limits={name: getattr(limits, name) for name in _LIMITS},
     )
 

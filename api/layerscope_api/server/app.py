@@ -177,15 +177,22 @@ def _lifespan(
         engine = given or local_engine(settings, shared)
         limits = settings.limits
         request_pool = WorkerPool(limits.pending_requests, limits.deadline_milliseconds / 1000)
+        long_pool = WorkerPool(
+            limits.long_requests,
+            limits.deadline_milliseconds / 1000,
+            what="long requests",
+            threads=limits.long_requests,
+            share=max(1, limits.long_requests * limits.key_percent // 100),
+        )
         admin_pool = WorkerPool(limits.pending_changes, limits.model_open_seconds)
         images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
-        metrics.watch(engine, lambda: request_pool.pending)
+        metrics.watch(engine, lambda: request_pool.pending, lambda: long_pool.pending)
         # FastAPI reads routes when the first request comes, on the event loop: 0.2 s in which no probe is answered.
         await asyncio.to_thread(lambda: list(iter_route_contexts(app.routes)))
         resources = ExitStack()
         exported = resources.enter_context(shared.samples(metrics)) if shared else metrics
         app.state.service = Service(
-            settings, engine, images, request_pool, admin_pool, lifecycle, metrics, exported
+            settings, engine, images, request_pool, long_pool, admin_pool, lifecycle, metrics, exported
         )
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)
@@ -194,6 +201,7 @@ def _lifespan(
         finally:
             await asyncio.to_thread(admin_pool.close)
             await asyncio.to_thread(request_pool.close)
+            await asyncio.to_thread(long_pool.close)
             await asyncio.to_thread(resources.close)
             if given is None:
                 await asyncio.to_thread(engine.close)

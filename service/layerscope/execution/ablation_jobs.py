@@ -10,9 +10,9 @@ import numpy as np
 from layerscope.attribution.targets import Target
 from layerscope.execution.ablation_spec import AblationSpec
 from layerscope.execution.batches import Job
-from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.cut_jobs import CutJob
 from layerscope.execution.gradient_jobs import GradientJob
+from layerscope.execution.lanes import Lane
 from layerscope.execution.query_run import QueryRun
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
@@ -53,7 +53,7 @@ class AblationJobs:
         found: the values of `spec.taps` for them.
         units: those of each layer.
         deadline: of the jobs, on the clock of `time.monotonic`.
-        cancellation: whether the caller still needs them.
+        lane: where they run, and for whom.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class AblationJobs:
         found: Activations,
         units: Sequence[Units],
         deadline: float,
-        cancellation: CancellationToken,
+        lane: Lane,
     ) -> None:
         self._model = model
         self._spec = spec
@@ -72,7 +72,7 @@ class AblationJobs:
         self._found = found
         self._units = units
         self._deadline = deadline
-        self._cancellation = cancellation
+        self._lane = lane
 
     def behind(self, image: SweptImage, places: range) -> Job:
         """Versions of which only what lies behind the layer is run, with known values before.
@@ -92,6 +92,7 @@ class AblationJobs:
             taps=self._spec.measured,
             edits={**edits, tap: self._replaced(image, 0, Edit(), places)},
             sources={tap: values[tap], **others},
+            image_shapes=self._query.sizes(),
         )
 
     def whole(self, image: SweptImage, places: range) -> Job:
@@ -136,7 +137,7 @@ class AblationJobs:
 
     def _edits(self, image: SweptImage) -> dict[Tap, Edit]:
         """The edits of the request that the measured values depend on."""
-        return self._query.edited(self._spec.measured, [image.number], self._cancellation)
+        return self._query.edited(self._spec.measured, [image.number], self._lane)
 
     def _is_behind(self, tap: Tap, layer: Tap) -> bool:
         is_same = tap.tensor.name == layer.tensor.name
@@ -151,7 +152,8 @@ class AblationJobs:
             "executable": self._model.executable,
             "keys": [f"ablation {next(_version_numbers)}" for _ in range(rows)],
             "deadline": self._deadline,
-            "cancellation": self._cancellation,
+            "cancellation": self._lane.cancellation,
+            "owner": self._lane.owner,
             "seed": self._query.seed,
             "is_exact": False,
         }

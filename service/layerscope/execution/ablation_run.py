@@ -37,11 +37,10 @@ from layerscope.execution.ablation_query import (
 from layerscope.execution.ablation_spec import AblationSpec, require_few_units
 from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.job_stream import MAX_PENDING, JobStream, RunBudget
+from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.progress import Progress
 from layerscope.execution.query_run import Key, QueryRun
-from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.interventions import MEAN, Units, channel_means
@@ -65,7 +64,6 @@ class AblationRun:
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
         cache: where effects are kept.
-        scheduler: where jobs run.
 
     Raises:
         OptionInvalid: a layer has no such units.
@@ -81,7 +79,6 @@ class AblationRun:
         timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
-        scheduler: Scheduler,
     ) -> None:
         self._model = model
         self._spec = spec
@@ -89,7 +86,6 @@ class AblationRun:
         self._patch = patch
         self._limits = limits
         self._cache = cache
-        self._scheduler = scheduler
         self._deadline = time.monotonic() + timeout
         require_few_units(self._count, query.count, limits)
 
@@ -117,10 +113,21 @@ class AblationRun:
         kept = 8 * COLUMNS * self._count * self._query.count
         return 5 * own + 2 * kept + max(screening, batches)
 
+    def seconds(self) -> float | None:
+        """An estimate of the time that the sweep takes if nothing is in the cache; None where only a run can tell."""
+        spec, inspection, screened = self._spec, self._model.executable.inspection, self._spec.options.screen
+        units = self._count if screened is None else min(self._count, screened)
+        gradients = 0 if screened is None else self._query.count
+        return total_seconds(
+            (units * self._query.count, inspection.run_seconds(spec.measured, self._sizes)),
+            (gradients, inspection.gradient_seconds(spec.output.score_tap, self._sizes)),
+            (1, self._patch.seconds() if self._patch is not None else 0.0),
+        )
+
     def ablations(
         self,
         found: Activations,
-        cancellation: CancellationToken,
+        lane: Lane,
         progress: Progress | None,
         partial: Partial | None,
     ) -> Ablations:
@@ -128,7 +135,7 @@ class AblationRun:
 
         Args:
             found: at least the values of `spec.taps`.
-            cancellation: ends the work early when it is cancelled.
+            lane: where versions are run, and for whom.
             progress: is called with the number of versions that were run, and with their total.
             partial: is called after each batch with what is known of its image.
 
@@ -148,7 +155,7 @@ class AblationRun:
 
         def compute(missing: Sequence[Key]) -> list[Array]:
             own = {rows[key]: targets[rows[key]] for key in missing}
-            return self._compute(found, own, cancellation, progress, partial)
+            return self._compute(found, own, lane, progress, partial)
 
         with timeout_as_deadline():
             if self._query.are_kept(spec.taps):
@@ -165,26 +172,24 @@ class AblationRun:
         self,
         found: Activations,
         targets: dict[int, Target],
-        cancellation: CancellationToken,
+        lane: Lane,
         progress: Progress | None,
         partial: Partial | None,
     ) -> list[Array]:
         """What is kept of the sweeps of some images, by their number: (units, columns)."""
-        jobs = AblationJobs(
-            self._model, self._spec, self._query, found, self._units, self._deadline, cancellation
-        )
+        jobs = AblationJobs(self._model, self._spec, self._query, found, self._units, self._deadline, lane)
         budget = RunBudget(
             batch_rows=self._batch_rows - 1,
             deadline=self._deadline,
-            cancellation=cancellation,
+            lane=lane,
             total=self._count * len(targets),
             progress=progress,
         )
-        stream = JobStream(self._scheduler, budget)
+        stream = JobStream(budget)
         kept = []
         with self._query.stopwatch.timed("run"), np.errstate(all="ignore"):
             for number, target in targets.items():
-                image, columns = self._begun(found, number, target, jobs, stream, cancellation)
+                image, columns = self._begun(found, number, target, jobs, stream, lane)
                 for places, outcome in self._outcomes(image, jobs, stream):
                     arrays = dict(zip(self._spec.measured, outcome, strict=True))
                     columns[[image.units[place] for place in places]] = effects_of(target, arrays)
@@ -200,11 +205,11 @@ class AblationRun:
         target: Target,
         jobs: AblationJobs,
         stream: JobStream,
-        cancellation: CancellationToken,
+        lane: Lane,
     ) -> tuple[SweptImage, Array]:
         """An image with the units that are run for it, and what is known of all its units before that."""
         spec = self._spec
-        replacements = [self._replacement(found, number, tap, cancellation) for tap in spec.layers]
+        replacements = [self._replacement(found, number, tap, lane) for tap in spec.layers]
         image = SweptImage(number, target, replacements, range(self._count))
         columns = nothing_known(self._count)
         if spec.options.by == "layer":
@@ -224,12 +229,10 @@ class AblationRun:
             changed = np.sort(changed[best[: spec.options.screen]])
         return SweptImage(number, target, replacements, changed.tolist()), columns
 
-    def _replacement(
-        self, found: Activations, number: int, tap: Tap, cancellation: CancellationToken
-    ) -> Array | float:
+    def _replacement(self, found: Activations, number: int, tap: Tap, lane: Lane) -> Array | float:
         """What is put in place of the values of a layer for one image."""
         if self._patch is not None:
-            values = self._patch.activations(cancellation)[tap.address].values
+            values = self._patch.activations(lane)[tap.address].values
             size = self._units[self._spec.layers.index(tap)].size
             if values.shape[1:] != size:
                 raise InputMismatch(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from layerscope.errors import AnswerTooLarge, InputMismatch, LayerscopeError
 from layerscope.execution.ablation_query import AblationPlan
+from layerscope.execution.lanes import total_seconds
 from layerscope.execution.query_plan import Computation, LayerPlan, QueryPlan
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.tap import Shape, Tap
@@ -81,6 +82,15 @@ class Workload:
         is_open = any(None in shape for shape in inspection.inferred_shapes(self.taps, self.sizes))
         return is_open and inspection.is_sized_by_data(self.taps)
 
+    def seconds(self) -> float | None:
+        """An estimate of the time that computing takes; None where only a run can tell."""
+        if not self.missing_images:
+            return 0.0
+        # Layers that an operator watches are fetched with every run, whoever asked for it.
+        fetched = list(dict.fromkeys([*self.missing_taps, *self.model.watched]))
+        seconds = self.model.executable.inspection.run_seconds(fetched, self.sizes)
+        return total_seconds((self.copies * self.missing_images, seconds))
+
     def computation(
         self, specs: Sequence[TensorSpec], attribution_bytes: int, input_bytes: int
     ) -> Computation:
@@ -110,6 +120,7 @@ def plan_of(
     workload: Workload,
     limits: Limits,
     *,
+    seconds: float | None,
     measured: bool,
     maps: Mapping[str, TensorSpec] | None = None,
     attribution_bytes: int = 0,
@@ -122,6 +133,7 @@ def plan_of(
     Args:
         workload: what it makes the model compute.
         limits: the bounds in force.
+        seconds: an estimate of the time of all runs; None where only a run can tell.
         measured: whether to run a blank image where only a run can tell a size.
         maps: the shapes of the heat maps that it asks for, by name of the method.
         attribution_bytes: what making these, and a sweep, takes.
@@ -141,6 +153,7 @@ def plan_of(
         model=workload.model.description,
         images=workload.images,
         layers=layers,
+        seconds=seconds,
         computation=computation,
         refusal=refusal,
         pictured=_pictured(workload.model, [tap.address for tap in workload.taps], maps or {}),

@@ -18,11 +18,10 @@ from layerscope.execution.attribution_spec import (
 from layerscope.execution.batched_probe import BatchedProbe
 from layerscope.execution.batches import timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.interface import MAP_AXES, Attribution, Progress
 from layerscope.execution.job_stream import MAX_PENDING, RunBudget
+from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.query_run import Key, QueryRun
-from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.taps.tap import Shape
@@ -53,7 +52,6 @@ class AttributionRun:
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
         cache: where maps are kept.
-        scheduler: where jobs run.
     """
 
     def __init__(
@@ -64,14 +62,12 @@ class AttributionRun:
         timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
-        scheduler: Scheduler,
     ) -> None:
         self._model = model
         self._spec = spec
         self._query = query
         self._limits = limits
         self._cache = cache
-        self._scheduler = scheduler
         self._deadline = time.monotonic() + timeout
 
     def require_few_runs(self) -> None:
@@ -94,14 +90,16 @@ class AttributionRun:
         """
         return MAX_PENDING * self._batch_rows * self._row_bytes
 
-    def attribution(
-        self, found: Activations, cancellation: CancellationToken, progress: Progress | None
-    ) -> Attribution:
+    def seconds(self) -> float | None:
+        """An estimate of the time that making the maps takes if none is in the cache; None where only a run can tell."""
+        return total_seconds((self._query.count * self._runs, self._run_seconds))
+
+    def attribution(self, found: Activations, lane: Lane, progress: Progress | None) -> Attribution:
         """Compute the maps that are not in the cache.
 
         Args:
             found: at least the values of `spec.taps`.
-            cancellation: ends the work early when it is cancelled.
+            lane: where runs are made, and for whom.
             progress: is called with the number of runs that are done, and with their total.
 
         Raises:
@@ -119,7 +117,7 @@ class AttributionRun:
         rows = {key: number for number, key in enumerate(keys)}
 
         def compute(missing: Sequence[Key]) -> list[Array]:
-            return self._compute(found, [rows[key] for key in missing], targets, cancellation, progress)
+            return self._compute(found, [rows[key] for key in missing], targets, lane, progress)
 
         with timeout_as_deadline():
             if self._query.are_kept(spec.taps):
@@ -149,19 +147,19 @@ class AttributionRun:
         found: Activations,
         rows: Sequence[int],
         targets: Sequence[Target],
-        cancellation: CancellationToken,
+        lane: Lane,
         progress: Progress | None,
     ) -> list[Array]:
         """The maps of some rows."""
         budget = RunBudget(
             batch_rows=self._batch_rows,
             deadline=self._deadline,
-            cancellation=cancellation,
+            lane=lane,
             total=self._runs * len(rows),
             progress=progress,
         )
         own = [targets[row] for row in rows] if targets else []
-        probe = BatchedProbe(self._model, self._spec, self._query, found, rows, own, self._scheduler, budget)
+        probe = BatchedProbe(self._model, self._spec, self._query, found, rows, own, budget)
         # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
         with self._query.stopwatch.timed("run"), np.errstate(all="ignore"):
             maps = self._spec.method.explain(probe, self._spec.options)
@@ -195,6 +193,16 @@ class AttributionRun:
         if spec.method.is_gradient:
             return inspection.backward_bytes(spec.output.tap, self._sizes)
         return inspection.peak_bytes([spec.output.tap, spec.output.score_tap], self._sizes)
+
+    @cached_property
+    def _run_seconds(self) -> float | None:
+        """An estimate of the time of running one version, with the backward pass if the method takes gradients."""
+        spec, inspection = self._spec, self._model.executable.inspection
+        if spec.output is None:
+            return 0.0
+        if spec.method.is_gradient:
+            return inspection.gradient_seconds(spec.output.score_tap, self._sizes)
+        return inspection.run_seconds([spec.output.tap, spec.output.score_tap], self._sizes)
 
     @cached_property
     def _batch_rows(self) -> int:

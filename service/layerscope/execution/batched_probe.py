@@ -17,7 +17,6 @@ from layerscope.execution.image_arrays import Array, Version, as_input, stacked_
 from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.local_change_jobs import LocalChangeJob
 from layerscope.execution.query_run import QueryRun
-from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.edits import Edit
 from layerscope.graph.local import LocalChanges
 from layerscope.graph.model import LoadedModel
@@ -46,7 +45,6 @@ class BatchedProbe:
         found: the values of `spec.taps` for the rows.
         rows: the numbers of the rows that maps are made for.
         targets: the target of each of these; empty if the method has none.
-        scheduler: where jobs run.
         budget: what the runs may take.
     """
 
@@ -58,7 +56,6 @@ class BatchedProbe:
         found: Activations,
         rows: Sequence[int],
         targets: Sequence[Target],
-        scheduler: Scheduler,
         budget: RunBudget,
     ) -> None:
         self._model = model
@@ -68,7 +65,7 @@ class BatchedProbe:
         self._rows = rows
         self._targets = targets
         self._budget = budget
-        self._jobs = JobStream(scheduler, budget)
+        self._jobs = JobStream(budget)
         self._inputs = model.description.taps.select(["input"])
         self._input = self._inputs[spec.input]
         self._geometry = input_geometry(self._input)
@@ -246,7 +243,7 @@ class BatchedProbe:
         )
 
     def _edits(self, rows: Sequence[int], tap: Tap) -> dict[Tap, Edit]:
-        return self._query.edited([tap], rows, self._budget.cancellation)
+        return self._query.edited([tap], rows, self._budget.lane)
 
     def _job(
         self, inputs: Sequence[Array], number: int | None = None, tap: Tap | None = None
@@ -262,7 +259,8 @@ class BatchedProbe:
             "executable": self._model.executable,
             "keys": [f"version {next(_version_numbers)}" for _ in inputs[0]],
             "deadline": self._budget.deadline,
-            "cancellation": self._budget.cancellation,
+            "cancellation": self._budget.lane.cancellation,
+            "owner": self._budget.lane.owner,
             "seed": self._query.seed,
             "is_exact": False,
         }

@@ -72,6 +72,7 @@ class Job:
         taps: the taps to fetch for all rows.
         deadline: when the result is of no use any more, on the clock of `time.monotonic`.
         cancellation: whether the caller still needs the result.
+        owner: the key that it is for; None for a caller without one.
         edits: changes of values inside the model, by tap, each with one row or a row for each of the job's. Such a job is
             never joined with other jobs.
         seed: of the random numbers, if the model samples.
@@ -87,6 +88,7 @@ class Job:
     taps: tuple[Tap, ...]
     deadline: float
     cancellation: CancellationToken = field(default_factory=CancellationToken)
+    owner: str | None = None
     edits: Mapping[Tap, Edit] = field(default_factory=dict)
     seed: int = 0
     is_exact: bool = True
@@ -125,8 +127,12 @@ class Batch:
 
     @cached_property
     def signature(self) -> list[object]:
-        """What must be equal for two batches to be joined: the seed, and the shapes and dtypes of the inputs."""
-        return [self.seed, *((array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs)]
+        """What must be equal for two batches to be joined: the executable, the seed, and the shapes and dtypes of the inputs."""
+        return [
+            self.executable,
+            self.seed,
+            *((array.shape[1:], array.dtype.str) for array in self.jobs[0].inputs),
+        ]
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -164,6 +170,11 @@ class Batch:
     def edits(self) -> Mapping[Tap, Edit]:
         """The edits of its only job, if it has any."""
         return self.jobs[0].edits
+
+    @property
+    def owner(self) -> str | None:
+        """The key that its first job is for; None for a caller without one."""
+        return self.jobs[0].owner
 
     @property
     def seed(self) -> int:

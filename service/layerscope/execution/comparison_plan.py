@@ -11,11 +11,12 @@ from layerscope.execution.comparison_outputs import output_pairs
 from layerscope.execution.comparison_query import ComparisonQuery
 from layerscope.execution.inputs import Row, rows_of
 from layerscope.execution.job_stream import MAX_PENDING
+from layerscope.execution.lanes import total_seconds
 from layerscope.execution.loading_memory import loading_bytes
 from layerscope.execution.query_plan import Computation
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.selectors import require_few, split_selectors
-from layerscope.graph.taps.tap import Tap
+from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
 
 NOISE_IMAGES = 4
@@ -94,6 +95,16 @@ class ComparisonPlan:
         fitting = self._limits.batch_bytes // max(1, self._run_bytes(0))
         return 0 if self.is_all_pairs else max(2, min(NOISE_IMAGES, fitting))
 
+    @cached_property
+    def seconds(self) -> float | None:
+        """An estimate of the time that all runs take; None where only a run can tell."""
+        noise = 0 if self.is_all_pairs else NOISE_IMAGES
+        one, other = (
+            model.executable.inspection.run_seconds(self.fetched[side], self._largest_sizes(side))
+            for side, model in enumerate(self.models)
+        )
+        return total_seconds((len(self.rows[0]) + noise, one), (len(self.rows[1]), other))
+
     def admitted_bytes(self) -> int:
         """The memory that the comparison takes.
 
@@ -112,10 +123,13 @@ class ComparisonPlan:
 
     def _run_bytes(self, side: int) -> int:
         """The memory of a run of one image."""
-        model, rows = self.models[side], self.rows[side]
-        shapes = [[item.shape(self._limits) for item in row] for row in rows]
-        largest = max(shapes, key=lambda sizes: sum(prod(size) for size in sizes))
-        return model.executable.inspection.peak_bytes(self.fetched[side], largest)
+        inspection = self.models[side].executable.inspection
+        return inspection.peak_bytes(self.fetched[side], self._largest_sizes(side))
+
+    def _largest_sizes(self, side: int) -> list[Shape]:
+        """The shapes of the inputs of the largest image."""
+        shapes: list[list[Shape]] = [[item.shape(self._limits) for item in row] for row in self.rows[side]]
+        return max(shapes, key=lambda sizes: sum(prod(size or 1 for size in sides) for sides in sizes))
 
     def _kept_bytes(self) -> int:
         """The memory of the features and of the matrices made of them."""

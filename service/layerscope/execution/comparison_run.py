@@ -19,8 +19,8 @@ from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Agreement, Comparison, ImageChange, LayerComparison
 from layerscope.execution.inputs import stack
 from layerscope.execution.job_stream import JobStream, RunBudget
+from layerscope.execution.lanes import Lane, Lanes
 from layerscope.execution.progress import Progress
-from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
@@ -39,16 +39,14 @@ class ComparisonRun:
     Args:
         plan: what is compared.
         limits: the bounds in force.
-        scheduler: where jobs run.
+        lanes: where jobs run.
         memory: what all requests share.
     """
 
-    def __init__(
-        self, plan: ComparisonPlan, limits: Limits, scheduler: Scheduler, memory: WorkingMemory
-    ) -> None:
+    def __init__(self, plan: ComparisonPlan, limits: Limits, lanes: Lanes, memory: WorkingMemory) -> None:
         self.plan = plan
         self._limits = limits
-        self._scheduler = scheduler
+        self._lanes = lanes
         self._memory = memory
         query, outputs = plan.query, {tap for _, tap in plan.models[0].description.outputs}
         seconds = limits.attribution_milliseconds / 1000
@@ -62,6 +60,11 @@ class ComparisonRun:
         self._names = [["+".join(item.key for item in row) for row in rows] for rows in plan.rows]
         self._stopwatch = Stopwatch()
 
+    @property
+    def is_long(self) -> bool:
+        """See `layerscope.execution.interface.Prepared`."""
+        return self._lanes.is_long(self.plan.seconds)
+
     @contextmanager
     def run(
         self,
@@ -73,23 +76,22 @@ class ComparisonRun:
         account: Account | None = None,
     ) -> Iterator[Comparison]:
         """Compare: see `layerscope.execution.interface.Prepared`."""
-        token = cancellation or CancellationToken()
+        owner = account.owner if account else None
+        lane = self._lanes.lane(self.plan.seconds, cancellation, owner)
         patience = MEMORY_WAIT * max(0.0, self._deadline - time.monotonic())
         needed = self.plan.admitted_bytes() + answer_bytes
-        with self._memory.reserved(needed, patience, account.owner if account else None):
-            self._compare(token, progress)
+        with self._memory.reserved(needed, patience, owner):
+            self._compare(lane, progress)
             yield self._result()
 
-    def _compare(self, cancellation: CancellationToken, progress: Progress | None) -> None:
-        noise = self._together(cancellation)
+    def _compare(self, lane: Lane, progress: Progress | None) -> None:
+        noise = self._together(lane)
         # Each model has as many jobs in the queue as there are threads. Only one of them reports the progress.
-        streams = [
-            JobStream(self._scheduler, self._budget(cancellation, report)) for report in (None, progress)
-        ]
+        streams = [JobStream(self._budget(lane, report)) for report in (None, progress)]
         count = len(self._names[0])
         with (
-            closing(streams[0].outcomes(count, lambda rows: self._job(0, rows, cancellation))) as first,
-            closing(streams[1].outcomes(count, lambda rows: self._job(1, rows, cancellation))) as second,
+            closing(streams[0].outcomes(count, lambda rows: self._job(0, rows, lane))) as first,
+            closing(streams[1].outcomes(count, lambda rows: self._job(1, rows, lane))) as second,
         ):
             for number, outcomes in enumerate(zip(first, second, strict=True)):
                 for outcome in outcomes:
@@ -116,16 +118,16 @@ class ComparisonRun:
             for tap, each in zip(taps, features, strict=True):
                 each.add(values[tap])
 
-    def _budget(self, cancellation: CancellationToken, progress: Progress | None) -> RunBudget:
+    def _budget(self, lane: Lane, progress: Progress | None) -> RunBudget:
         return RunBudget(
             batch_rows=1,
             deadline=self._deadline,
-            cancellation=cancellation,
+            lane=lane,
             total=len(self._names[0]),
             progress=progress,
         )
 
-    def _job(self, side: int, rows: range, cancellation: CancellationToken) -> Job:
+    def _job(self, side: int, rows: range, lane: Lane) -> Job:
         """Some images of one model. They are never joined with other requests, so that they always run by the same plan."""
         loaded = [self._load(side, row) for row in rows]
         return Job(
@@ -134,7 +136,8 @@ class ComparisonRun:
             keys=[f"{self._names[side][row]}#{row}" for row in rows],
             taps=self.plan.fetched[side],
             deadline=self._deadline,
-            cancellation=cancellation,
+            cancellation=lane.cancellation,
+            owner=lane.owner,
             seed=self.plan.query.seed,
             is_exact=False,
         )
@@ -143,7 +146,7 @@ class ComparisonRun:
         with self._stopwatch.timed("decode"):
             return [item.load(self._limits) for item in self.plan.rows[side][row]]
 
-    def _together(self, cancellation: CancellationToken) -> dict[int, Values]:
+    def _together(self, lane: Lane) -> dict[int, Values]:
         """The reference's values of the first images, by their numbers, computed in one batch, to measure the noise floor.
 
         A single image is put beside zeros. A model that takes no batches has no such noise.
@@ -162,12 +165,13 @@ class ComparisonRun:
             keys=[str(number) for number in range(len(loaded))],
             taps=self.plan.fetched[0],
             deadline=self._deadline,
-            cancellation=cancellation,
+            cancellation=lane.cancellation,
+            owner=lane.owner,
             seed=self.plan.query.seed,
             is_exact=False,
         )
         try:
-            outcome = JobStream(self._scheduler, self._budget(cancellation, None)).run(job)
+            outcome = JobStream(self._budget(lane, None)).run(job)
         except InputMismatch:
             return {}
         arrays = dict(zip(self.plan.fetched[0], outcome.arrays, strict=True))

@@ -211,6 +211,13 @@ class Prepared(Protocol[Plan_co, Answer_co]):
     def plan(self) -> Plan_co:
         """What would be computed. Only for sizes that nothing but a run can tell, a blank image is run."""
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the runs may take longer than `Limits.short_milliseconds`, by an estimate or because nothing is known.
+
+        Nothing runs for this. Long work waits in queues of its own.
+        """
+
     def run(
         self,
         answer_bytes: int = 0,

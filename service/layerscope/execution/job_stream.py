@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from layerscope.errors import DeadlineExceeded, QueueFull
 from layerscope.execution.batches import Job, Outcome
-from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.lanes import Lane
 from layerscope.execution.progress import Progress
-from layerscope.execution.scheduler import Scheduler
 
 MAX_PENDING = 2
 """Jobs of one attribution that wait or run at a time: as many as there are threads that run jobs.
@@ -28,14 +27,14 @@ class RunBudget:
     Attributes:
         batch_rows: the most versions that run together.
         deadline: when their results are of no use any more, on the clock of `time.monotonic`.
-        cancellation: whether the caller still needs them.
+        lane: where they run, and for whom.
         total: an estimate of how many versions there will be.
         progress: is called with the number of those that are done, and with `total`.
     """
 
     batch_rows: int
     deadline: float
-    cancellation: CancellationToken
+    lane: Lane
     total: int
     progress: Progress | None
 
@@ -44,12 +43,11 @@ class JobStream:
     """Runs jobs within a budget, and reports the progress.
 
     Args:
-        scheduler: where jobs run.
         budget: the bounds.
     """
 
-    def __init__(self, scheduler: Scheduler, budget: RunBudget) -> None:
-        self._scheduler = scheduler
+    def __init__(self, budget: RunBudget) -> None:
+        self._scheduler = budget.lane.scheduler
         self._budget = budget
         self._done = 0
 

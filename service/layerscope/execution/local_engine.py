@@ -1,6 +1,5 @@
 """The engine of one process: models in memory, and queries that run on them."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,17 +11,16 @@ from layerscope.execution.comparison_query import ComparisonQuery
 from layerscope.execution.comparison_run import ComparisonRun
 from layerscope.execution.inputs import require_few_images, rows_of
 from layerscope.execution.interface import ModelRecord, Query, QueryPlan, Result
+from layerscope.execution.lanes import Lanes
 from layerscope.execution.observers import Observer, Observers
 from layerscope.execution.paired_run import COPIES
 from layerscope.execution.prepared_query import LocalPreparedQuery
 from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key
-from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
 from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
-from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunProcess
 from layerscope.graph.rewrites import REWRITES
@@ -34,9 +32,6 @@ from layerscope.models.directory import ModelSource
 from layerscope.models.library import Library
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS, WorkerSync
-
-_WORKERS = 2
-"""How many batches run at once."""
 
 
 class LocalEngine:
@@ -96,13 +91,7 @@ class LocalEngine:
         )
         self._registry = self.models.registry
         self._cache = ActivationCache[Key](self.limits.activation_cache_bytes)
-        self._scheduler = Scheduler(
-            workers=_WORKERS,
-            batch_rows=_batch_rows(self.limits),
-            batch_bytes=self.limits.batch_bytes,
-            pending_jobs=self.limits.pending_requests,
-            on_run=self._observers.ran,
-        )
+        self._lanes = Lanes(self.limits, self._observers.ran)
         self.memory = WorkingMemory.of(self.limits)
         self._loaded = False
 
@@ -119,12 +108,12 @@ class LocalEngine:
     @property
     def runs(self) -> int:
         """How many times models have run."""
-        return self._scheduler.runs
+        return self._lanes.runs
 
     @property
     def is_stuck(self) -> bool:
         """Whether a run in this process goes on for so long that only the end of the process would end it."""
-        return self._scheduler.longest_run > self.limits.stuck_milliseconds / 1000
+        return self._lanes.longest_run > self.limits.stuck_milliseconds / 1000
 
     @property
     def ended_runs(self) -> int:
@@ -184,7 +173,7 @@ class LocalEngine:
         """
         with self._registry.lease(query.reference) as one, self._registry.lease(query.candidate) as other:
             plan = ComparisonPlan(one, other, query, self.limits)
-            yield ComparisonRun(plan, self.limits, self._scheduler, self.memory)
+            yield ComparisonRun(plan, self.limits, self._lanes, self.memory)
 
     def plan(self, query: Query, images: int = 1) -> QueryPlan:
         """What a query would compute, and whether it may. Nothing runs.
@@ -211,7 +200,7 @@ class LocalEngine:
                 missing_taps=taps,
                 copies=COPIES if query.change else 1,
             )
-            return plan_of(workload, self.limits, measured=False)
+            return plan_of(workload, self.limits, seconds=workload.seconds(), measured=False)
 
     def run(self, query: Query) -> Result:
         """The result of a query; its memory counts as taken only until it is there.
@@ -253,7 +242,7 @@ class LocalEngine:
     def close(self) -> None:
         """Finish what is queued, and release all memory."""
         self.models.close()
-        self._scheduler.close()
+        self._lanes.close()
         self._registry.clear()
         self._holding.close()
 
@@ -283,18 +272,7 @@ class LocalEngine:
             {image: rows_of(model.description, each, self.limits) for image, each in query.patches.items()},
             self.limits,
             self._cache,
-            self._scheduler,
+            self._lanes,
             self._watched,
             self.memory,
         )
-
-
-def _batch_rows(limits: Limits) -> int:
-    """The most rows of a batch: without a GPU, as many as a worker thread has processors.
-
-    The values of larger batches do not fit into the processors' caches. For a mid layer of MobileNetV2 on two processors, an
-    image takes 6.5 ms of processor time alone, and 10 ms in a batch of 16.
-    """
-    if has_gpu():
-        return limits.batch_rows
-    return max(1, min(limits.batch_rows, (os.cpu_count() or 1) // _WORKERS))

@@ -8,8 +8,8 @@ import numpy as np
 from layerscope.errors import OptionInvalid
 from layerscope.execution.admission import Workload
 from layerscope.execution.batches import Job
-from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import stack
+from layerscope.execution.lanes import Lane
 from layerscope.execution.query_run import Array, QueryRun, rows_and_taps
 from layerscope.graph.edits import Edit
 from layerscope.graph.taps.tap import Tap
@@ -52,13 +52,13 @@ class PairedRun(QueryRun):
         """What the model has to compute."""
         return replace(super().workload(), copies=COPIES)
 
-    def activations(self, cancellation: CancellationToken) -> Activations:
+    def activations(self, lane: Lane) -> Activations:
         """The values under the edits. Raises as `QueryRun.activations`."""
-        return self.pair(cancellation).edited
+        return self.pair(lane).edited
 
-    def pair(self, cancellation: CancellationToken) -> Pair:
+    def pair(self, lane: Lane) -> Pair:
         """Run what is not in the cache. Raises as `activations`."""
-        found, hit = self._values(cancellation)
+        found, hit = self._values(lane)
         clean, edited = (
             self._activations_of(
                 {tap: [array[half] for array in arrays] for tap, arrays in found.items()}, hit
@@ -71,23 +71,24 @@ class PairedRun(QueryRun):
         """What the values of a tap are called in the cache: also those before all edits are not the ones of other runs."""
         return f"{tap.address} pair{self.edits.name(self._taps)}"
 
-    def _compute(self, positions: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
+    def _compute(self, positions: Sequence[tuple[int, Tap]], lane: Lane) -> list[Array]:
         """Run the rows that miss a value, each twice, for all taps that any of them misses."""
         rows, taps = rows_and_taps(positions, self._taps)
         twice = [row for row in rows for _ in range(COPIES)]
-        edits = self.edited(taps, rows, cancellation)
+        edits = self.edited(taps, rows, lane)
         job = Job(
             executable=self._model.executable,
             inputs=stack([self.load(row) for row in twice]),
             keys=[f"{self.names[row]} {number}" for number, row in enumerate(twice)],
             taps=taps,
             deadline=self._deadline,
-            cancellation=cancellation,
+            cancellation=lane.cancellation,
+            owner=lane.owner,
             edits={tap: _beside_none(edit, len(rows)) for tap, edit in edits.items()},
             seed=self.seed,
             is_exact=False,
         )
-        arrays = dict(zip(taps, self._outcome(job), strict=True))
+        arrays = dict(zip(taps, self._outcome(job, lane), strict=True))
         line = {row: COPIES * position for position, row in enumerate(rows)}
         return [arrays[tap][line[row] : line[row] + COPIES].copy() for row, tap in positions]
 

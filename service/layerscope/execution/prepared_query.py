@@ -19,10 +19,10 @@ from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.effect import effect_of, resolve_effect
 from layerscope.execution.inputs import Row
 from layerscope.execution.interface import CHANGED_LAYERS, Progress, Query, QueryPlan, Result
+from layerscope.execution.lanes import Lanes, total_seconds
 from layerscope.execution.paired_run import PairedRun
 from layerscope.execution.query_edits import QueryEdits, require_patches
 from layerscope.execution.query_run import Key, QueryRun
-from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
 from layerscope.graph.model import LoadedModel
@@ -44,7 +44,7 @@ class LocalPreparedQuery:
         patches: its patches.
         limits: the bounds in force.
         cache: where values and maps are kept.
-        scheduler: where jobs run.
+        lanes: where jobs run.
         watched: observes the layers that an operator watches.
         memory: what all queries share.
 
@@ -64,13 +64,14 @@ class LocalPreparedQuery:
         patches: Mapping[str, list[Row]],
         limits: Limits,
         cache: ActivationCache[Key],
-        scheduler: Scheduler,
+        lanes: Lanes,
         watched: WatchedLayers,
         memory: WorkingMemory,
     ) -> None:
         self._model = model
         self._limits = limits
         self._memory = memory
+        self._lanes = lanes
         self._refused_methods: dict[str, LayerscopeError] = {}
         self._is_change = query.change
         methods = query.methods
@@ -90,7 +91,7 @@ class LocalPreparedQuery:
         require_patches([*edits.patches, *([] if patch is None else [patch])], patches)
 
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
-            return QueryRun(model, rows, taps, query.seed, seconds, limits, cache, scheduler, watched)
+            return QueryRun(model, rows, taps, query.seed, seconds, limits, cache, watched)
 
         is_paired = query.change or query.effect is not None
         if is_paired and not edits:
@@ -104,7 +105,6 @@ class LocalPreparedQuery:
             seconds,
             limits,
             cache,
-            scheduler,
             watched,
             edits,
             values_of(rows, edits.own_taps) if edits.own_taps else None,
@@ -113,7 +113,7 @@ class LocalPreparedQuery:
 
         def attribution(name: str) -> AttributionRun:
             seconds = _at_most(query.timeout, limits.attribution_milliseconds)
-            run = AttributionRun(model, specs[name], self._query, seconds, limits, cache, scheduler)
+            run = AttributionRun(model, specs[name], self._query, seconds, limits, cache)
             run.require_few_runs()
             return run
 
@@ -122,12 +122,22 @@ class LocalPreparedQuery:
         if swept is not None:
             other = None if patch is None else values_of(patches[patch], list(swept.layers))
             seconds = _at_most(query.timeout, limits.attribution_milliseconds)
-            self._ablation = AblationRun(model, swept, self._query, other, seconds, limits, cache, scheduler)
+            self._ablation = AblationRun(model, swept, self._query, other, seconds, limits, cache)
 
     @property
     def sizes(self) -> list[Shape]:
         """The shape of each input, without batch axis."""
         return self._query.sizes()
+
+    @cached_property
+    def seconds(self) -> float | None:
+        """An estimate of the time that all runs take; None where only a run can tell. Nothing runs."""
+        return total_seconds(*((1, each.seconds()) for each in [self._query, *self._makers]))
+
+    @property
+    def is_long(self) -> bool:
+        """See `layerscope.execution.interface.Prepared`."""
+        return self._lanes.is_long(self.seconds)
 
     @cached_property
     def plan(self) -> QueryPlan:
@@ -149,16 +159,15 @@ class LocalPreparedQuery:
             workload = replace(self._query.workload(), found=self._found_shapes(workload))
         maps = {name: run.maps() for name, run in runs.items()}
         # Maps are made one after the other: all of them are kept, and what making one takes is there once.
-        makers: list[AttributionRun | AblationRun] = [*runs.values()]
-        makers += [self._ablation] if self._ablation is not None else []
-        building = max((run.building_bytes() for run in makers), default=0)
+        building = max((run.building_bytes() for run in self._makers), default=0)
         return plan_of(
             workload,
             self._limits,
+            seconds=self.seconds,
             measured=measured,
             maps=maps,
             attribution_bytes=sum(spec.nbytes for spec in maps.values()) + building,
-            input_bytes=self._query.loading_bytes(every=bool(makers)),
+            input_bytes=self._query.loading_bytes(every=bool(self._makers)),
             refused_methods=self._refused_methods,
             ablation=None if self._ablation is None else self._ablation.plan,
         )
@@ -174,8 +183,14 @@ class LocalPreparedQuery:
         needed = workload.images * peak
         require_workable(needed, self._limits)
         with self._memory.reserved(needed, MEMORY_WAIT * self._query.seconds_left()):
-            found = self._query.activations(CancellationToken())
+            found = self._query.activations(self._lanes.lane(self.seconds))
         return {tap: found[tap.address].values.shape[1:] for tap in workload.taps}
+
+    @property
+    def _makers(self) -> list[AttributionRun | AblationRun]:
+        """What takes runs besides the one for the values of layers."""
+        ablation = [] if self._ablation is None else [self._ablation]
+        return [*self._attributions.values(), *ablation]
 
     @contextmanager
     def run(
@@ -188,18 +203,19 @@ class LocalPreparedQuery:
         account: Account | None = None,
     ) -> Iterator[Result]:
         """Compute the result: see `layerscope.execution.interface.Prepared`."""
-        token = cancellation or CancellationToken()
+        owner = account.owner if account else None
+        lane = self._lanes.lane(self.seconds, cancellation, owner)
         needed = self._admitted_bytes(answer_bytes)
         patience = MEMORY_WAIT * self._query.seconds_left()
-        with self._memory.reserved(needed, patience, account.owner if account else None):
-            pair = self._query.pair(token) if isinstance(self._query, PairedRun) else None
-            found = self._query.activations(token) if pair is None else pair.edited
+        with self._memory.reserved(needed, patience, owner):
+            pair = self._query.pair(lane) if isinstance(self._query, PairedRun) else None
+            found = self._query.activations(lane) if pair is None else pair.edited
             attributions = {
-                name: run.attribution(found, token, progress) for name, run in self._attributions.items()
+                name: run.attribution(found, lane, progress) for name, run in self._attributions.items()
             }
             ablations = None
             if self._ablation is not None:
-                ablations = self._ablation.ablations(found, token, progress, partial)
+                ablations = self._ablation.ablations(found, lane, progress, partial)
             effect = None
             if self._effect is not None and pair is not None:
                 effect = effect_of(self._effect, pair)

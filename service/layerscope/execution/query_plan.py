@@ -64,6 +64,7 @@ class QueryPlan:
         model: the exact version that would compute it, with its digest.
         images: the number of images.
         layers: the layers that are asked for, and those that attributions are made of.
+        seconds: an estimate of the time that all its runs take; None where only a run can tell.
         computation: the memory that it would take; None where only a run can tell.
         refusal: why it may not be computed; None if it may, or if only a run can tell.
         pictured: for each layer and heat map, by address, the input with the image that it was computed from: the first, if
@@ -76,6 +77,7 @@ class QueryPlan:
     model: ModelDescription
     images: int
     layers: tuple[LayerPlan, ...]
+    seconds: float | None
     computation: Computation | None
     refusal: AnswerTooLarge | None
     pictured: Mapping[str, str] = field(default_factory=dict)

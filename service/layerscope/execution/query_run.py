@@ -10,11 +10,10 @@ import numpy as np
 from layerscope.execution.admission import Workload
 from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
-from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.inputs import Row, require_one_size, stack
+from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.loading_memory import loading_bytes
 from layerscope.execution.query_edits import QueryEdits
-from layerscope.execution.scheduler import Scheduler
 from layerscope.execution.watched_layers import WatchedLayers
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
@@ -40,7 +39,6 @@ class QueryRun:
         timeout: the seconds within which the query must be done.
         limits: the bounds in force.
         cache: where values are kept.
-        scheduler: where jobs run.
         watched: observes the layers that an operator watches, unless there are edits.
         edits: what is changed inside the model.
         own: the same rows for the unedited values that edits are made of; None where they need none.
@@ -61,7 +59,6 @@ class QueryRun:
         timeout: float,
         limits: Limits,
         cache: ActivationCache[Key],
-        scheduler: Scheduler,
         watched: WatchedLayers,
         edits: QueryEdits | None = None,
         own: "QueryRun | None" = None,
@@ -76,7 +73,6 @@ class QueryRun:
         self._taps = taps
         self._limits = limits
         self._cache = cache
-        self._scheduler = scheduler
         self._watched = watched
         self._deadline = time.monotonic() + timeout
         self._tensors: dict[int, list[Array]] = {}
@@ -89,8 +85,7 @@ class QueryRun:
 
     def workload(self) -> Workload:
         """What the model has to compute."""
-        missing = [self._positions[key] for key in self._cache.missing(self._positions)]
-        rows, taps = rows_and_taps(missing, self._taps)
+        rows, taps = self._missing()
         return Workload(
             model=self._model,
             taps=self._taps,
@@ -100,27 +95,35 @@ class QueryRun:
             missing_taps=taps,
         )
 
-    def activations(self, cancellation: CancellationToken) -> Activations:
+    def seconds(self) -> float | None:
+        """An estimate of the time that running what is not in the cache takes; None where only a run can tell."""
+        others = [self._own, *self._patches.values()] if self._own is not None else self._patches.values()
+        return total_seconds((1, self.workload().seconds()), *((1, each.seconds()) for each in others))
+
+    def activations(self, lane: Lane) -> Activations:
         """Run what is not in the cache, and put everything together.
+
+        Args:
+            lane: where, and for whom.
 
         Raises:
             DeadlineExceeded: the time is up, or the work was cancelled.
         """
-        return self._activations_of(*self._values(cancellation))
+        return self._activations_of(*self._values(lane))
 
-    def _values(self, cancellation: CancellationToken) -> tuple[dict[Tap, list[Array]], bool]:
+    def _values(self, lane: Lane) -> tuple[dict[Tap, list[Array]], bool]:
         """What is kept of each tap, one array a row, and whether nothing had to run. Raises as `activations`."""
         kept = [key for key, (_, tap) in self._positions.items() if self.are_kept([tap])]
         with timeout_as_deadline():
             found, hit = self._cache.get_or_compute(
                 kept,
-                lambda missing: self._compute([self._positions[key] for key in missing], cancellation),
+                lambda missing: self._compute([self._positions[key] for key in missing], lane),
                 self.seconds_left,
             )
             if len(kept) < len(self._positions):
                 hit = False
                 others = [key for key in self._positions if key not in found]
-                arrays = self._compute([self._positions[key] for key in others], cancellation)
+                arrays = self._compute([self._positions[key] for key in others], lane)
                 found.update(zip(others, arrays, strict=True))
         return {tap: [found[row[number]] for row in self._keys] for number, tap in enumerate(self._taps)}, hit
 
@@ -152,8 +155,7 @@ class QueryRun:
         Args:
             every: whether all are loaded, or only those of which values are not in the cache.
         """
-        missing = [self._positions[key] for key in self._cache.missing(self._positions)]
-        rows = self._rows if every else [self._rows[row] for row in rows_and_taps(missing, self._taps)[0]]
+        rows = self._rows if every else [self._rows[row] for row in self._missing()[0]]
         return loading_bytes(rows, self._limits)
 
     def seconds_left(self) -> float:
@@ -177,6 +179,11 @@ class QueryRun:
         seed = f" seed {self.seed}" if self.seed else ""
         return ["+".join(item.key for item in row) + seed for row in self._rows]
 
+    def _missing(self) -> tuple[list[int], tuple[Tap, ...]]:
+        """The rows, and the taps, of which values are not in the cache."""
+        missing = [self._positions[key] for key in self._cache.missing(self._positions)]
+        return rows_and_taps(missing, self._taps)
+
     @cached_property
     def _positions(self) -> dict[Key, tuple[int, Tap]]:
         """The row and the tap of each key. Of an image that occurs twice, the last row: it runs once."""
@@ -186,7 +193,7 @@ class QueryRun:
             for key, tap in zip(row, self._taps, strict=True)
         }
 
-    def _compute(self, positions: Sequence[tuple[int, Tap]], cancellation: CancellationToken) -> list[Array]:
+    def _compute(self, positions: Sequence[tuple[int, Tap]], lane: Lane) -> list[Array]:
         """Run the rows that miss a value, for all taps that any of them misses, and for the watched layers."""
         rows, taps = rows_and_taps(positions, self._taps)
         # Statistics of what the model makes of images say nothing of edited values.
@@ -198,27 +205,26 @@ class QueryRun:
             keys=[self.names[row] for row in rows],
             taps=fetched,
             deadline=self._deadline,
-            cancellation=cancellation,
-            edits=self.edited(fetched, rows, cancellation),
+            cancellation=lane.cancellation,
+            owner=lane.owner,
+            edits=self.edited(fetched, rows, lane),
             seed=self.seed,
         )
-        arrays = dict(zip(fetched, self._outcome(job), strict=True))
+        arrays = dict(zip(fetched, self._outcome(job, lane), strict=True))
         if watched:
             with self.stopwatch.timed("watch"):
                 self._watched.observe(self._model, {tap: arrays[tap] for tap in watched})
         line = {row: position for position, row in enumerate(rows)}
         return [_own(arrays[tap], line[row]) for row, tap in positions]
 
-    def _outcome(self, job: Job) -> list[Array]:
+    def _outcome(self, job: Job, lane: Lane) -> list[Array]:
         """Run a job: the values of each of its taps."""
-        outcome = self._scheduler.submit(job).result(self.seconds_left())
+        outcome = lane.scheduler.submit(job).result(self.seconds_left())
         for moment in outcome.moments:
             self.stopwatch.add(*moment)
         return outcome.arrays
 
-    def edited(
-        self, taps: Iterable[Tap], rows: Sequence[int], cancellation: CancellationToken
-    ) -> dict[Tap, Edit]:
+    def edited(self, taps: Iterable[Tap], rows: Sequence[int], lane: Lane) -> dict[Tap, Edit]:
         """The edits that some taps depend on, as arrays with a row for each of some images.
 
         Raises:
@@ -227,8 +233,8 @@ class QueryRun:
         """
         if not self.edits:
             return {}
-        own = self._own.activations(cancellation) if self._own is not None else None
-        patches = {image: run.activations(cancellation) for image, run in self._patches.items()}
+        own = self._own.activations(lane) if self._own is not None else None
+        patches = {image: run.activations(lane) for image, run in self._patches.items()}
         return self.edits.arrays(taps, self.sizes(), rows, own, patches)
 
     def load(self, number: int) -> list[Array]:

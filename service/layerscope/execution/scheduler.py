@@ -1,9 +1,9 @@
 """The scheduler: runs jobs that wait together in one batch, and compiles missing plans while others run.
 
-There is no delay to fill a batch: a free thread runs what is waiting. Models take turns. Jobs for the same model join the
-batch of the job that has waited longest if running together is no more work than running apart, by an estimate from the
-graph. So an image that several jobs want runs once for all of their layers, but an image of which an early layer is wanted
-is not taken through the whole network because another image's last layer is wanted.
+There is no delay to fill a batch: a free thread runs what is waiting. Models take turns, or the keys of callers. Jobs for the
+same model join the batch of the job that has waited longest if running together is no more work than running apart, by an
+estimate from the graph. So an image that several jobs want runs once for all of their layers, but an image of which an early
+layer is wanted is not taken through the whole network because another image's last layer is wanted.
 
 Taps without a plan are compiled by a thread of its own before their jobs come to a worker thread. Compiling takes up to half
 a second, in which the worker threads would have nothing to run.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from layerscope.errors import LayerscopeError, QueueFull
 from layerscope.execution.batches import Batch, Job, OnRun, Outcome, ignore_run
 from layerscope.execution.compile_hints import CompileHints
-from layerscope.execution.fair_queue import FairQueue
+from layerscope.execution.fair_queue import FairQueue, Turn, by_model
 from layerscope.graph.remote.run_process import RunProcess
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ class Scheduler:
     """Queues of jobs, and the threads that run them.
 
     Args:
+        name: of its threads.
         workers: how many batches run at once.
         batch_rows: most rows in a batch, unless a single job has more.
         batch_bytes: most bytes of the values of a batch, unless a single job has more.
         pending_jobs: most jobs that wait.
+        turn: whose turn it must be for a batch to run.
         on_run: is called after every run.
         run_process: where models run; left out, in this process.
 
@@ -45,10 +47,12 @@ class Scheduler:
     def __init__(
         self,
         *,
+        name: str = "run",
         workers: int,
         batch_rows: int,
         batch_bytes: int,
         pending_jobs: int,
+        turn: Turn = by_model,
         on_run: OnRun = ignore_run,
         run_process: RunProcess | None = None,
     ) -> None:
@@ -60,17 +64,18 @@ class Scheduler:
         # One lock, two conditions: a job that arrives wakes up either a worker thread or the compiling thread.
         lock = threading.Lock()
         self._runnable, self._compilable = threading.Condition(lock), threading.Condition(lock)
-        self._ready, self._cold = FairQueue(), FairQueue()
+        self._ready, self._cold = FairQueue(turn), FairQueue(turn)
         self._hints = CompileHints()
         self._waiting = 0
         self._compiling = 0
         self._begun: dict[Batch, float] = {}
         self._closed = False
         self.runs = 0
-        loops = {f"run-{number}": self._work for number in range(workers)} | {"compile": self._compile}
+        loops = {f"{name}-{number}": self._work for number in range(workers)}
+        loops[f"{name}-compile"] = self._compile
         self._threads = [
-            threading.Thread(target=loop, name=f"layerscope-{name}", daemon=True)
-            for name, loop in loops.items()
+            threading.Thread(target=loop, name=f"layerscope-{each}", daemon=True)
+            for each, loop in loops.items()
         ]
         for thread in self._threads:
             thread.start()

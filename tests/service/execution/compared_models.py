@@ -1,6 +1,6 @@
 """Small architectures, and what is compared of them: the same network twice, or with one layer changed."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import keras
@@ -11,7 +11,7 @@ from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import ComparisonQuery
 from layerscope.execution.comparison_run import ComparisonRun
 from layerscope.execution.inputs import TensorSource
-from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.lanes import Lanes
 from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.loading.serialize import serialize
 from layerscope.graph.model import assemble
@@ -113,7 +113,7 @@ class Compared:
         self.model = model
         self._trace = trace(model, signature_of(model))
         self._open = ExitStack()
-        self.scheduler = self._open.enter_context(_scheduler())
+        self.lanes = self._open.enter_context(closing(Lanes(LIMITS)))
 
     def version(self, name="net", **options):
         with anonymous_file() as file:
@@ -124,7 +124,7 @@ class Compared:
         return loaded
 
     def compare(self, reference, candidate, images=4, **options):
-        return compare(self.scheduler, reference, candidate, images, **options)
+        return compare(self.lanes, reference, candidate, images, **options)
 
     def close(self):
         self._open.close()
@@ -134,17 +134,10 @@ def pictures(count, seed=0):
     return np.random.default_rng(seed).random((count, SIDE, SIDE, 3), np.float32)
 
 
-def compare(scheduler, reference, candidate, images=4, *, limits=LIMITS, values=None, run=None, **options):
+def compare(lanes, reference, candidate, images=4, *, limits=LIMITS, values=None, run=None, **options):
     sources = {"image": [TensorSource(pictures(images) if values is None else values)]}
     query = ComparisonQuery(reference="a", candidate="b", sources=sources, **options)
     plan = ComparisonPlan(reference, candidate, query, limits)
-    running = ComparisonRun(plan, limits, scheduler, WorkingMemory.of(limits))
+    running = ComparisonRun(plan, limits, lanes, WorkingMemory.of(limits))
     with running.run(**(run or {})) as found:
         return found
-
-
-@contextmanager
-def _scheduler():
-    scheduler = Scheduler(workers=2, batch_rows=4, batch_bytes=2**28, pending_jobs=16)
-    yield scheduler
-    scheduler.close()

@@ -13,7 +13,10 @@ from keras import layers
 from layerscope.errors import DeadlineExceeded, InputMismatch, QueueFull
 from layerscope.execution.batches import Job
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.fair_queue import by_owner
+from layerscope.execution.lanes import Lanes
 from layerscope.execution.scheduler import Scheduler
+from layerscope.limits import Limits
 
 
 @pytest.fixture
@@ -339,3 +342,40 @@ def test_what_a_layer_makes_of_a_whole_batch_is_told_of_each_image_alone():
         assert queue.finish() == 3
         for seed, future in enumerate(futures):
             np.testing.assert_array_equal(future.result(60).arrays[0], picture(seed))
+
+
+def finished(jobs, futures):
+    """The owners of jobs, in the order in which they ran."""
+    order = []
+    for each, future in zip(jobs, futures, strict=True):
+        future.add_done_callback(lambda _, owner=each.owner: order.append(owner))
+    return order
+
+
+def test_keys_take_turns_in_long_work(plain):
+    compiled(plain, "conv1")
+    with Queue(plain, turn=by_owner) as queue:
+        owners = ["one", "one", "one", "one", "other", None]
+        jobs = [
+            job(plain, picture(seed), "conv1", owner=owner, is_exact=False)
+            for seed, owner in enumerate(owners)
+        ]
+        order = finished(jobs, queue.submit(*jobs))
+        queue.finish()
+    assert order == ["one", "other", None, "one", "one", "one"]
+
+
+def test_short_work_runs_while_all_threads_of_long_work_are_busy(plain):
+    compiled(plain, "start", "conv1")
+    lanes = Lanes(Limits(short_milliseconds=100))
+    held = [Held(plain.executable, "run") for _ in range(3)]
+    for each in held:
+        lanes.lane(0.2).scheduler.submit(job(plain, picture(1), "start", executable=each))
+    assert held[0].begun.wait(60)
+    jobs = [job(plain, picture(2), "conv1")]
+    assert_right(plain, jobs, [lanes.lane(0.05).scheduler.submit(each) for each in jobs])
+    unknown = lanes.lane(None)
+    assert unknown.scheduler is lanes.lane(0.2).scheduler
+    for each in held:
+        each.go.set()
+    lanes.close()

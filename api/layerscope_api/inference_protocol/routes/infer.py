@@ -10,7 +10,7 @@ from layerscope_api.inference_protocol.models import ProtocolModel
 from layerscope_api.inference_protocol.openapi import HEADER_LENGTH, INFER_BODY, INFER_RESPONSES, model_paths
 from layerscope_api.inference_protocol.request import join_aligned, read_inference_request
 from layerscope_api.responses.execution import Execution
-from layerscope_api.responses.respond import ResponseBody, send
+from layerscope_api.responses.respond import Answer, send
 
 router = APIRouter(prefix="/v2/models", tags=["inference protocol"], dependencies=[INFER])
 
@@ -28,11 +28,11 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
     header = request.headers.get(HEADER_LENGTH)
     encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
 
-    def compute(execution: Execution) -> ResponseBody:
+    def compute(execution: Execution) -> Answer:
         body = decompress(chunks, request.headers.get("content-encoding", ""), service.limits.body_bytes)
         if body is not chunks:
             execution.account.receive(2 * sum(map(len, body)))
         parsed = read_inference_request(join_aligned(body, header), header, service.limits)
-        return Inference(service, reference, parsed, encoding).handle(service.engine, execution)
+        return Inference(service, reference, parsed, encoding).handle(service, execution)
 
     return await send(request, service, compute)

@@ -50,6 +50,7 @@ class Plan(TypedDict):
     """Shapes, bytes and memory of activations, and whether the request would be admitted, before anything is computed.
 
     `format` is the format that `activations` requests, and `admitted` is whether it would be answered in that format.
+    `estimated_seconds` is None where only a run can tell.
     """
 
     model: ModelIdentity
@@ -59,6 +60,7 @@ class Plan(TypedDict):
     layers: list[PlannedLayer]
     formats: dict[str, PlannedFormat]
     computation: PlannedComputation
+    estimated_seconds: float | None
     limits: dict[str, int]
 
 
