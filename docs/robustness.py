@@ -56,6 +56,7 @@ ROWS = {
     "R07": ("ten times more requests than can be answered, for a minute", "accepted requests are answered as before; memory is flat"),
     "R08": ("the whole OpenAPI contract, by schemathesis; damaged model files, images, tensors, bodies, requests and options of attributions", "every answer is in the contract; every error is one of ours"),
     "R09": ("sixteen slow attributions at once; more long requests of one key than its share, while another key asks", "predictions, thumbnails and lists of layers are answered meanwhile, and the other key, too; 429 beyond the share"),
+    "R10": ("loops of millions of steps, or without an end; runs that crash their process", "504, or 503 `run_failed`; the run ends, others are answered meanwhile, and the same model afterwards"),
 }  # fmt: skip
 """The attack or fault and the expected result, by the id that the names of its tests begin with."""
 
@@ -80,7 +81,8 @@ def page() -> Iterator[str]:
     yield "- In its first seconds, while TensorFlow is imported, the service does not listen yet and connections are refused. From then"
     yield "  on its probes answer."
     yield "- Work in the process that serves cannot be stopped once it has begun: decoding, drawing, and runs that are estimated to be"
-    yield "  short. Its caller is answered in time (504); the work continues in the background and counts as pending."
+    yield "  short. Its caller is answered in time (504); the work continues in the background and counts as pending. A run that is long,"
+    yield "  or of which nothing is known, is ended with [its process](architecture.md#long-runs)."
     yield "- Subclassed models and models with custom layers are code. They are refused as uploads (422 `layer_not_allowed`); an operator"
     yield "  can serve them with a plugin."
     yield "- Of the architectures, ConvNeXt, InceptionResNetV2 and MobileNetV3 are not uploaded as `.h5`: Keras 3.15 itself cannot open"

@@ -109,8 +109,9 @@ def _measured() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
-    """Started by the first test that loads a model."""
+    """Started by the first test that loads a model; the process of long runs likewise."""
     from layerscope.graph.loading.loader import SHARED_LOADER
+    from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS
 
-    with SHARED_LOADER:
+    with SHARED_LOADER, SHARED_RUN_PROCESS:
         yield

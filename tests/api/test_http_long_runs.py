@@ -1,4 +1,4 @@
-"""Runs that go on for too long in the process that serves: they cannot be ended, so the process must be."""
+"""Runs that take long: they end in time, and others are answered meanwhile. What cannot be ended ends its process."""
 
 import http.client
 import io
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 from requests_made import PREDICTIONS
-from served_process import serving
+from served_process import Process, serving
 from starlette.testclient import TestClient
 
 from layerscope.demo import MODELS
@@ -24,8 +24,8 @@ from layerscope_api.server.app import create_app
 
 LIVE = "/v2/health/live"
 ACTIVATIONS = "/v1/models/recurrent/activations?layers=head"
-SECOND = 35_000
-"""Steps of a loop that take almost a second."""
+ENDLESS, SECOND = 8_000_000, 35_000
+"""Steps of a loop that take minutes, and those that take almost a second, so that they are short."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
 
@@ -67,6 +67,42 @@ def await_(met: Callable[[], Any]) -> Any:
         time.sleep(0.02)
     assert found
     return found
+
+
+def is_alive(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    # Where nobody collects orphans, they stay as zombies.
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_r10_a_run_that_may_never_end_is_ended_and_others_are_answered_meanwhile(models: Path) -> None:
+    with (
+        serving("--models", str(models), LAYERSCOPE_LIMITS__DEADLINE_MILLISECONDS="6000") as service,
+        ThreadPoolExecutor() as pool,
+    ):
+        (server,) = await_(lambda: children(service.process.pid))
+        endless = [pool.submit(run, service.port, ENDLESS) for _ in range(2)]
+        (child,) = await_(lambda: children(server))
+        for _ in range(3):
+            assert service.ask("POST", PREDICTIONS)[0] == 200
+            assert service.ask("GET", LIVE)[0] == 200
+        assert not any(each.done() for each in endless)
+        answers = [each.result() for each in endless]
+        assert [status for status, _ in answers] == [504, 504]
+        assert b"deadline_exceeded" in answers[0][1]
+        await_(lambda: not is_alive(child))
+        assert run(service.port, 5)[0] == 200
+        assert run(service.port, SECOND)[0] == 200
+        await_(lambda: ended_runs(service) == 1)
+    await_(lambda: not is_alive(server))
+
+
+def ended_runs(service: Process) -> float:
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return next(float(line.split()[1]) for line in lines if line.startswith("layerscope_ended_runs_total "))
 
 
 @pytest.fixture

@@ -241,6 +241,7 @@ class Batch:
         bounds = RunBounds(
             deadline=max(job.deadline for job in jobs),
             is_cancelled=lambda: all(job.cancellation.is_cancelled for job in jobs),
+            estimate=self.run_seconds,
         )
         return RemoteExecutable(run_process, self.executable, bounds)
 

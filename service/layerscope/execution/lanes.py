@@ -11,6 +11,7 @@ from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.fair_queue import by_model, by_owner
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.prepared.devices import has_gpu
+from layerscope.graph.remote.run_process import RunProcess
 from layerscope.limits import Limits
 
 _SHORT_WORKERS = 2
@@ -44,9 +45,12 @@ class Lanes:
     Args:
         limits: the bounds in force.
         on_run: is called after every run.
+        run_process: where long runs of long work are made; left out, in this process.
     """
 
-    def __init__(self, limits: Limits, on_run: OnRun = ignore_run) -> None:
+    def __init__(
+        self, limits: Limits, on_run: OnRun = ignore_run, run_process: RunProcess | None = None
+    ) -> None:
         self._limits = limits
         self._short = Scheduler(
             name="short",
@@ -65,6 +69,8 @@ class Lanes:
             pending_jobs=_JOBS_OF_A_LONG_REQUEST * limits.long_requests,
             turn=by_owner,
             on_run=on_run,
+            run_process=run_process,
+            short_seconds=limits.short_milliseconds / 1000,
         )
 
     @property

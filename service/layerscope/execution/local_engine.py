@@ -1,7 +1,9 @@
 """The engine of one process: models in memory, and queries that run on them."""
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from layerscope.execution.admission import Workload, fixed_sizes, plan_of
@@ -21,9 +23,12 @@ from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLaye
 from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
+from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.receptive.field import ReceptiveField
-from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunProcess
+from layerscope.graph.remote.remote_executable import RemoteExecutable
+from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds, RunProcess
 from layerscope.graph.rewrites import REWRITES
+from layerscope.graph.runtime.executable import Array, Executable
 from layerscope.graph.taps.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
@@ -73,6 +78,7 @@ class LocalEngine:
         self._control = control or Control()
         self._loader = loader
         self._run_process = run_process
+        self._long_runs = None if has_gpu() else run_process
         self._holding = ExitStack()
         self._holding.enter_context(run_process)
         self._exact = exact
@@ -91,7 +97,7 @@ class LocalEngine:
         )
         self._registry = self.models.registry
         self._cache = ActivationCache[Key](self.limits.activation_cache_bytes)
-        self._lanes = Lanes(self.limits, self._observers.ran)
+        self._lanes = Lanes(self.limits, self._observers.ran, self._long_runs)
         self.memory = WorkingMemory.of(self.limits)
         self._loaded = False
 
@@ -247,7 +253,7 @@ class LocalEngine:
         self._holding.close()
 
     def _assembled(self, source: ModelSource) -> LoadedModel:
-        return assemble(
+        model = assemble(
             source,
             self._loader.load(source, self.limits.model_load_seconds),
             plan_bytes=self.limits.plan_bytes,
@@ -256,6 +262,16 @@ class LocalEngine:
             data_sized_bytes=self.limits.data_sized_bytes,
             watched=lambda taps: self._watched.select(source, taps),
         )
+        if self._long_runs is not None:
+            model.executable.inspection.measure_by(partial(self._measured, self._long_runs, model.executable))
+        return model
+
+    def _measured(
+        self, process: RunProcess, executable: Executable, inputs: Sequence[Array], taps: Sequence[Tap]
+    ) -> list[Array]:
+        """Values of one blank image, for their shapes."""
+        bounds = RunBounds(time.monotonic() + self.limits.deadline_milliseconds / 1000)
+        return RemoteExecutable(process, executable, bounds).run(inputs, taps)
 
     def _taps(self, model: LoadedModel, query: Query) -> list[Tap]:
         selectors = split_selectors(query.layers)

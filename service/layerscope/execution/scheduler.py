@@ -38,7 +38,8 @@ class Scheduler:
         pending_jobs: most jobs that wait.
         turn: whose turn it must be for a batch to run.
         on_run: is called after every run.
-        run_process: where models run; left out, in this process.
+        run_process: where batches run that may take longer than `short_seconds`; left out, all run in this process.
+        short_seconds: the longest estimate of a run in this process, if there is a run process.
 
     Attributes:
         runs: how many times a model was run.
@@ -55,9 +56,11 @@ class Scheduler:
         turn: Turn = by_model,
         on_run: OnRun = ignore_run,
         run_process: RunProcess | None = None,
+        short_seconds: float = 1.0,
     ) -> None:
         self._on_run = on_run
         self._run_process = run_process
+        self._short_seconds = short_seconds
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._pending_jobs = pending_jobs
@@ -88,7 +91,7 @@ class Scheduler:
         """
         batch = job.alone()
         # The run process compiles its own plans.
-        is_ready = self._run_process is not None or batch.is_ready
+        is_ready = self._process_of(batch) is not None or batch.is_ready
         with self._runnable:
             if self._closed:
                 raise QueueFull("The service is closing: try again in a moment.")
@@ -137,13 +140,21 @@ class Scheduler:
     def _is_over(self) -> bool:
         return self._closed and not self._cold and not self._compiling
 
+    def _process_of(self, batch: Batch) -> RunProcess | None:
+        """The process in which a batch runs; None for this one."""
+        if self._run_process is None:
+            return None
+        seconds = batch.run_seconds
+        return None if seconds is not None and seconds <= self._short_seconds else self._run_process
+
     def _run(self, batch: Batch, jobs: Sequence[Job]) -> None:
+        run_process = self._process_of(batch)
         with self._runnable:
             self.runs += 1
-            if self._run_process is None:
+            if run_process is None:
                 self._begun[batch] = time.monotonic()
         try:
-            batch.run(jobs, self._on_run, self._run_process)
+            batch.run(jobs, self._on_run, run_process)
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)

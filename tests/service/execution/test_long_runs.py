@@ -1,30 +1,40 @@
 """Runs that may never end: they run in a process of their own, beside all others."""
 
+import json
+import shutil
 import time
+from pathlib import Path
 
+import endless_loops
 import keras
 import numpy as np
 import pytest
+import unforeseen_sizes
 from engine_models import ready, tensor
 from keras import layers
 
 from layerscope.errors import DeadlineExceeded
 from layerscope.execution.batches import Job
 from layerscope.execution.gradient_jobs import GradientJob
-from layerscope.execution.scheduler import Scheduler
+from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.lanes import Lanes
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS
 from layerscope.graph.runtime.derivatives import Derivative
+from layerscope.limits import Limits
 
-BOUNDS = {"batch_rows": 8, "batch_bytes": 10**9, "pending_jobs": 20}
-ENDLESS = np.zeros((1, 8_000_000, 1), np.float32)
-"""So many steps of a loop take minutes."""
+ENDLESS = np.zeros((1, 3, 1), np.float32)
+
+
+def may_never_end():
+    start = keras.Input((None, 1), name="start")
+    return keras.Model(start, layers.Dense(2, name="head")(endless_loops.UntilPositive(name="loop")(start)))
 
 
 @pytest.fixture(scope="module")
-def recurrent():
-    steps = keras.Input((None, 1), name="steps")
-    head = layers.Dense(2, name="head")(layers.SimpleRNN(3, name="rnn")(steps))
-    with ready(keras.Model(steps, head)) as model:
+def looping():
+    with ready(may_never_end()) as model:
         yield model
 
 
@@ -36,18 +46,14 @@ def dense():
 
 
 @pytest.fixture(scope="module")
-def long_runs():
+def schedulers(looping):
+    """Those of long and of short work, with a run process that has begun."""
     with SHARED_RUN_PROCESS as process:
-        scheduler = Scheduler(workers=1, run_process=process, **BOUNDS)
-        yield scheduler
-        scheduler.close()
-
-
-@pytest.fixture
-def short_runs():
-    scheduler = Scheduler(workers=1, **BOUNDS)
-    yield scheduler
-    scheduler.close()
+        lanes = Lanes(Limits(), run_process=process)
+        long, short = lanes.lane(None).scheduler, lanes.lane(0.0).scheduler
+        long.submit(job(looping, tensor(1, 3, 1), "head")).result(60)
+        yield long, short
+        lanes.close()
 
 
 def job(model, values, address, kind=Job, deadline=60.0, **options):
@@ -61,32 +67,44 @@ def job(model, values, address, kind=Job, deadline=60.0, **options):
     )
 
 
-def test_an_endless_run_ends_at_its_deadline_and_others_are_answered_meanwhile(
-    long_runs, short_runs, recurrent, dense
-):
-    steps = tensor(1, 5, 1)
-    endless = long_runs.submit(job(recurrent, ENDLESS, "head", deadline=4.0))
-    following = long_runs.submit(job(recurrent, steps, "head"))
-    assert short_runs.submit(job(dense, tensor(1, 4), "dense")).result(60).arrays[0].shape == (1, 3)
+def test_an_endless_run_ends_at_its_deadline_and_others_are_answered_meanwhile(schedulers, looping, dense):
+    values, (long, short) = tensor(1, 5, 1), schedulers
+    endless = long.submit(job(looping, ENDLESS, "head", deadline=5.0))
+    following = long.submit(job(looping, values, "head"))
+    assert short.submit(job(dense, tensor(1, 4), "dense")).result(60).arrays[0].shape == (1, 3)
     assert not endless.done()
     with pytest.raises(DeadlineExceeded, match="was ended"):
         endless.result(60)
     (found,) = following.result(60).arrays
-    (expected,) = recurrent.executable.run([steps], [recurrent.description.taps["head"]])
+    (expected,) = looping.executable.run([values], [looping.description.taps["head"]])
     np.testing.assert_array_max_ulp(found, expected, 4)
 
 
-def test_gradients_run_there_too(long_runs, recurrent):
-    head, rnn = (recurrent.description.taps[address] for address in ("head", "rnn"))
-    derivative, steps, weights = Derivative(head, rnn), tensor(2, 5, 1), tensor(2, 2, seed=1)
-    asked = job(recurrent, steps, "rnn", GradientJob, derivative=derivative)
+def test_gradients_run_there_too(schedulers, looping):
+    head, loop = (looping.description.taps[address] for address in ("head", "loop"))
+    derivative, values, weights = Derivative(head, loop), tensor(2, 5, 1), tensor(2, 5, 2, seed=1)
+    asked = job(looping, values, "loop", GradientJob, derivative=derivative)
     asked.inputs.append(weights)
-    (found,) = long_runs.submit(asked).result(60).arrays
-    expected = recurrent.executable.gradient([steps], derivative, weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    before = looping.executable.plans.nbytes
+    (found,) = schedulers[0].submit(asked).result(60).arrays
+    assert looping.executable.plans.nbytes == before
+    np.testing.assert_allclose(found, looping.executable.gradient([values], derivative, weights), rtol=1e-5)
 
 
-def test_no_plan_is_compiled_here_for_what_runs_there(long_runs, recurrent):
-    before = recurrent.executable.plans.nbytes
-    long_runs.submit(job(recurrent, tensor(1, 5, 1), "rnn")).result(60)
-    assert recurrent.executable.plans.nbytes == before
+def test_the_run_that_measures_a_size_ends_too(tmp_path):
+    folder = tmp_path / "growing" / "1"
+    folder.mkdir(parents=True)
+    plugins = [Path(each.__file__) for each in (endless_loops, unforeseen_sizes)]
+    for plugin in plugins:
+        shutil.copy(plugin, folder)
+    declaration = {"plugins": [plugin.name for plugin in plugins]}
+    (folder / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
+    waited = may_never_end()
+    steps = unforeseen_sizes.EveryStep(name="steps")(waited.output)
+    keras.Model(waited.input, steps).save(folder / "model.keras")
+    engine = LocalEngine(tmp_path, Limits(deadline_milliseconds=2_000))
+    engine.load_all()
+    query = Query(model="growing", sources={"start": [TensorSource(tensor(1, 5, 1))]}, layers=["steps"])
+    with engine.prepare(query) as prepared, pytest.raises(DeadlineExceeded):
+        _ = prepared.plan
+    engine.close()

@@ -19,8 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _CHECK_SECONDS = 0.05
 """How often a call that waits for its answer looks whether it may go on waiting."""
 
-_END_SECONDS = 10.0
-"""How long the run server may take to end the run process."""
+_END_SECONDS = 30.0
+"""How long the run server may take to end the run process, whose memory the system has to collect."""
 
 
 class Connection:

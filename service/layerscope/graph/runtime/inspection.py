@@ -22,6 +22,9 @@ from layerscope.graph.taps.tap import Shape, Tap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Measure = Callable[[Sequence[Array], Sequence[Tap]], list[Array]]
+"""Runs a model once on one array an input, and fetches taps."""
+
 _FLOWS_KEPT = 8
 
 
@@ -33,7 +36,7 @@ class GraphInspection:
         parts: its graph.
         shapes: of its taps.
         costs: estimates what runs cost.
-        run: runs the model once on one array an input and fetches taps, for shapes that only a run can tell.
+        run: for shapes that only a run can tell.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class GraphInspection:
         parts: GraphParts,
         shapes: TapShapes,
         costs: CostModel,
-        run: Callable[[Sequence[Array], Sequence[Tap]], list[Array]],
+        run: Measure,
     ) -> None:
         self._inputs = prepared.metadata.inputs
         self._data_sized = {each.path[0] for each in prepared.metadata.data_sized}
@@ -53,6 +56,10 @@ class GraphInspection:
         self._run = run
         self._flows: LRUCache[str, GradientFlow] = LRUCache(_FLOWS_KEPT)
         self._lock = threading.Lock()
+
+    def measure_by(self, run: Measure) -> None:
+        """Have sizes that only a run can tell measured by another function: such a run may never end."""
+        self._run = run
 
     def inferred_shapes(self, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> list[Shape]:
         """The shape of each tap for one image, on inputs of `input_shapes`, all without batch axis.

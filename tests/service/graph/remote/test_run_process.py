@@ -165,7 +165,7 @@ def test_a_run_ends_when_its_time_is_up_or_nobody_waits_and_the_same_model_runs_
     assert run_processes(process) != [before]
 
 
-def test_a_run_that_takes_far_longer_than_estimated_is_cut_off(process, recurrent, monkeypatch):
+def test_r10_a_run_that_takes_far_longer_than_estimated_is_cut_off(process, recurrent, monkeypatch):
     monkeypatch.setattr(run_process, "_CUT_OFF_SECONDS", 1.0)
     with pytest.raises(RunCutOff, match=r"ended after 1 seconds, for it was expected to take 0\.1"):
         remote(process, recurrent, estimate=0.1).run([ENDLESS], recurrent.taps("head"))
@@ -175,7 +175,7 @@ def test_a_run_that_takes_far_longer_than_estimated_is_cut_off(process, recurren
     ("number", "words"),
     [(signal.SIGSEGV, "crashed its process (SIGSEGV)"), (signal.SIGKILL, "may need more memory")],
 )
-def test_a_crash_is_the_answer_to_one_call(process, recurrent, number, words):
+def test_r10_a_crash_is_the_answer_to_one_call(process, recurrent, number, words):
     head, steps = recurrent.taps("head"), noise(1, 5, 1)
     remote(process, recurrent).run([steps], head)
     (child,) = run_processes(process)
