@@ -79,8 +79,9 @@ class Workload:
     def is_sized_by_data(self) -> bool:
         """Whether nothing but a run of these images can tell a size: it is a number in them."""
         inspection = self.model.executable.inspection
-        is_open = any(None in shape for shape in inspection.inferred_shapes(self.taps, self.sizes))
-        return is_open and inspection.is_sized_by_data(self.taps)
+        return inspection.is_sized_by_data(self.taps) and any(
+            None in shape for shape in inspection.inferred_shapes(self.taps, self.sizes)
+        )
 
     def seconds(self) -> float | None:
         """An estimate of the time that computing takes; None where only a run can tell."""

@@ -87,7 +87,9 @@ class GraphInspection:
 
     def is_sized_by_data(self, taps: Sequence[Tap]) -> bool:
         """Whether taps are computed from values whose size is a number in the input, so that a blank image tells nothing."""
-        return any(not self._data_sized.isdisjoint(self._parts.needed(tap.tensor.name)) for tap in taps)
+        return bool(self._data_sized) and any(
+            not self._data_sized.isdisjoint(self._parts.needed(tap.tensor.name)) for tap in taps
+        )
 
     def logits(self, output: Tap) -> Logits:
         """The logits behind an output and the activation function between, as far as the graph tells."""
