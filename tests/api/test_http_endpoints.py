@@ -134,4 +134,4 @@ def test_a_new_resource_is_its_options_admit_and_make(extended: TestClient) -> N
         "post": "post_largest",
     }
     names = {each["name"] for each in operations["get"]["parameters"]}
-    assert {"model", "image", "layers", "preprocess", "edit"} == names
+    assert {"model", "image", "layers", "preprocess", "edit", "seed"} == names
