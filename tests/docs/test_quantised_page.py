@@ -6,14 +6,17 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from layerscope.demo import MODELS, samples
+from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -39,9 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_print_the_tables_of_the_page(folder: Path) -> None:
     printed = []
     for command in COMMANDS:
-        words = [str(Path(sys.executable).with_name("layerscope")), *shlex.split(command)[1:]]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode in {0, 1}, done.stderr
+        with chdir(folder):
+            done = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert done.exit_code in {0, 1}, done.stderr
         printed += [
             row.split(" | ") for row in re.findall(r"^\| (?:conv|dense|prob).*$", done.stdout, re.MULTILINE)
         ]
