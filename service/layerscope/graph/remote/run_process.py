@@ -6,7 +6,7 @@
 
 TensorFlow ends a run nowhere but between the steps of some loops: not within an operation, and not between those outside of
 loops. Nor can a thread be ended. So a run that takes too long is ended with its process, and a new process opens its models
-again with the next call, which takes less than a second.
+again with the next call: that takes 0.25 s for a small model, and 1.4 s for MobileNetV2.
 """
 
 import itertools
