@@ -45,7 +45,7 @@ async ([name, address]) => {
     await session.layers();
     return session;
   };
-  const draw = async (shown, session, palette) => shown.show(await session.maps(layer), { palette, normalize: "channel" }, "number", 112);
+  const draw = async (shown, session, palette) => shown.show(await session.maps(layer), { palette, normalize: "channel" }, { order: "number", size: "112", shown: "" });
   const pictures = (image, options) => async () => {
     const all = Array.from({ length: layer.channels }, (_, channel) => {
       const picture = new Image();

@@ -190,6 +190,22 @@ def test_groups_nest(gallery: Gallery) -> None:
     }
 
 
+def test_every_call_of_a_shared_model_is_a_group_of_its_own(gallery: Gallery) -> None:
+    graph = gallery.http.get("/v1/models/shared/graph").json()
+
+    assert [(group["path"], group["name"]) for group in graph["groups"]] == [
+        ("encoder", "encoder"),
+        ("encoder:1", "encoder:1"),
+    ]
+    assert {node["address"]: node["group"] for node in graph["nodes"] if node["group"]} == {
+        "encoder/conv": "encoder",
+        "encoder/pool": "encoder",
+        "encoder/conv:1": "encoder:1",
+        "encoder/pool:1": "encoder:1",
+    }
+    assert {"conv:1", "pool:1"} <= {node["name"] for node in graph["nodes"]}
+
+
 def test_the_life_of_an_image(http: TestClient) -> None:
     data = picture(1)
     created = http.post("/v1/images", content=data, headers=PNG)

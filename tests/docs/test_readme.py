@@ -92,7 +92,10 @@ def test_the_declaration_is_valid(tmp_path: Path) -> None:
 
 def test_serve_takes_a_models_directory() -> None:
     (command,) = [
-        line for block in snippets("sh") for line in block.splitlines() if line.startswith("layerscope ")
+        line
+        for block in snippets("sh")
+        for line in block.splitlines()
+        if line.startswith(".venv/bin/layerscope ")
     ]
     options = run([sys.executable, "-m", "layerscope_api", "serve", "--help"], ROOT)
     assert re.findall(r"--\w+", command) == ["--models"]

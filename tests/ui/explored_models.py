@@ -24,8 +24,16 @@ HOSTILE_LAYERS = (
 def write_models(directory: Path) -> None:
     """Write a directory of models."""
     shutil.copytree(MODELS / "digits", directory / "digits")
-    served = {"nested": nested(), "wide": wide(), "photos": photos(), "pair": pair(), "hostile": hostile()}
-    served["patches"] = patches()
+    served = {
+        "nested": nested(),
+        "wide": wide(),
+        "photos": photos(),
+        "pair": pair(),
+        "hostile": hostile(),
+        "siamese": siamese(),
+        "vector": vector(),
+        "patches": patches(),
+    }
     for name, model in served.items():
         for number, weights in enumerate(model.get_weights()):
             weights[...] = np.random.default_rng(number).normal(0, 0.3, weights.shape)
@@ -79,6 +87,24 @@ def patches() -> Model:
 def pair() -> Model:
     left, right = Input((8, 8, 1), name="left"), Input((8, 8, 1), name="right")
     return Model([left, right], layers.Concatenate(name="both")([left, right]))
+
+
+def siamese() -> Model:
+    """Three calls of one tower, which calls one block twice."""
+    maps = Input((8, 8, 4), name="maps")
+    convolved = layers.Conv2D(4, 3, padding="same", name="conv")(maps)
+    resblock = Model(maps, layers.Add(name="add")([maps, convolved]), name="resblock")
+    image = Input((8, 8, 1), name="image")
+    stem = layers.Conv2D(4, 3, padding="same", name="stem")(image)
+    tower = Model(image, layers.GlobalAveragePooling2D(name="pool")(resblock(resblock(stem))), name="tower")
+    images = [Input((8, 8, 1), name=name) for name in ("anchor", "positive", "negative")]
+    both = layers.Concatenate(name="both")([tower(each) for each in images])
+    return Model(images, layers.Dense(2, name="out")(both), name="siamese")
+
+
+def vector() -> Model:
+    """A model that takes no images."""
+    return Sequential([Input((4,), name="features"), layers.Dense(3, name="dense")])
 
 
 def hostile() -> Model:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from layerscope.demo import samples
+from layerscope.demo import photos, samples
 from layerscope.render import lookup_table
 from layerscope_api.context.settings import Settings
+from layerscope_api.explorer.files import explorer_files, revision
 from layerscope_api.server.app import create_app
 
 ROOT = Path(__file__).parents[2]
@@ -95,10 +96,13 @@ def test_what_comes_first_is_small(http: TestClient, page: str) -> None:
 def test_samples_and_palettes_are_those_of_the_service(page: str) -> None:
     (text,) = re.findall(r'<script type="application/json" id="shipped">(.*?)</script>', page)
     shipped = json.loads(text)
-    assert [each["name"] for each in shipped["samples"]] == list(samples())
+    assert [each["name"] for each in shipped["samples"]] == [*samples(), *photos()]
     for each in shipped["samples"]:
-        data = samples()[each["name"]].read_bytes()
-        assert base64.b64decode(each["png"]) == data
+        data = (samples() | photos())[each["name"]].read_bytes()
+        if each["kind"] == "digits":
+            assert base64.b64decode(each["png"]) == data
+        else:
+            assert explorer_files()[each["path"].removeprefix(f"{revision()}/")].content == data
         assert each["id"] == f"sha256-{hashlib.sha256(data).hexdigest()}"
     for name, colours in shipped["palettes"].items():
         assert base64.b64decode(colours) == lookup_table(name, 256).tobytes()

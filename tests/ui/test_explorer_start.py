@@ -95,11 +95,11 @@ def test_it_comes_back_by_itself_with_the_service(visit, served: Served) -> None
     explorer = visit("#model=nested@1&layer=stem", may_fail=True).shows("stem")
     served.stop()
     try:
-        explorer.page.click("#images button >> nth=3")
+        explorer.page.click("#images button >> nth=2")
         explorer.page.wait_for_selector("#problem >> text=The service does not answer.")
         assert explorer.page.locator("body.waiting").count() == 1
     finally:
         served.start()
     explorer.page.wait_for_selector("#problem", state="hidden")
-    explorer.until("document.querySelector('#images button:nth-child(4)').ariaPressed === 'true'")
+    explorer.until("document.querySelector('#images button:nth-child(3)').ariaPressed === 'true'")
     explorer.shows("stem")

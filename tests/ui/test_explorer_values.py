@@ -1,13 +1,14 @@
 """The explorer shows the values and colours of the service."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from explored_service import needs_chromium
 from PIL import Image
 
-from layerscope.demo import samples
+from layerscope.demo import photos, samples
 from layerscope_client import Client
 
 pytestmark = needs_chromium
@@ -21,22 +22,23 @@ PIXELS = """selector => {
 
 @pytest.mark.parametrize("palette", ["auto", "magma"])
 @pytest.mark.parametrize(
-    ("model", "layer", "channel"),
-    [("digits@1", "conv2", 5), ("nested@1", "conv_2", 1), ("patches@1", "mixed", 2)],
+    ("model", "layer", "channel", "sample"),
+    [
+        ("digits@1", "conv2", 5, samples()["seven"]),
+        ("nested@1", "conv_2", 1, photos()["cat"]),
+        ("patches@1", "mixed", 2, photos()["cat"]),
+    ],
+    ids=["digits", "nested", "patches"],
 )
 def test_colours_are_those_that_the_service_draws(
-    visit, served, model: str, layer: str, channel: int, palette: str
+    visit, served, model: str, layer: str, channel: int, sample: Path, palette: str
 ) -> None:
     explorer = visit(f"#model={model}&layer={layer}&channel={channel}&palette={palette}")
     explorer.page.wait_for_selector(".enlarged")
     pixels = explorer.page.evaluate(PIXELS, ".enlarged")
     shown = np.array(pixels["data"], np.uint8).reshape(pixels["height"], pixels["width"], 4)[..., :3]
     options = {} if palette == "auto" else {"colormap": palette}
-    picture = (
-        Client(served.address)
-        .model(model)
-        .feature_map(samples()["seven"], layer=layer, channel=channel, **options)
-    )
+    picture = Client(served.address).model(model).feature_map(sample, layer=layer, channel=channel, **options)
     drawn = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
     # The browser divides in double precision, so that a value on the border of two colours may take the other.
     assert (shown == drawn).all(axis=2).mean() > 0.99

@@ -23,7 +23,7 @@ def test_bars_name_the_channels_that_carry_the_class(visit) -> None:
     explorer.page.select_option("[name=Class]", "3")
     explorer.until("location.hash.includes('target=3')")
     explorer.settled().until(
-        "document.querySelector('.bars .effect').innerText.includes(given) === false", "channel 3"
+        "document.querySelector('.bars .effect')?.innerText.includes(given) === false", "channel 3"
     )
 
 

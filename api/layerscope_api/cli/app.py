@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.table import Table
 from rich.text import Text
 
 from layerscope import __version__
@@ -17,13 +16,19 @@ from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
 from layerscope_api.cli.compare import compare
 from layerscope_api.cli.start_messages import without_info_messages
+from layerscope_api.cli.tables import print_rows
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
 from layerscope_api.middleware.trusted_hosts import is_loopback
 from layerscope_api.observability.console import PlainConsole
 from layerscope_api.server.listening import CannotListen, listen
 
-app = typer.Typer(no_args_is_help=True, help="Any layer of any Keras model, for any image, over HTTP.")
+# The help is plain text: in the boxes of Rich, long words such as addresses of sources are cut at 80 columns.
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Any layer of any Keras model, for any image, over HTTP.",
+)
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(model_commands.app, name="models")
 app.command()(compare)
@@ -50,9 +55,7 @@ def _main(
 
 @app.command()
 def serve(
-    models: Annotated[
-        str | None, typer.Option(metavar="DIR|URL|keras.applications:NAME", help=_SETUP["models"].description)
-    ] = None,
+    models: Annotated[str | None, typer.Option(metavar="SOURCE", help=_SETUP["models"].description)] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="none|imagenet", help=_SETUP["weights"].description)
     ] = None,
@@ -131,8 +134,9 @@ def layers(
     ],
     select: Annotated[list[str] | None, typer.Option("--layers", help="layer selectors")] = None,
     signature: Annotated[str | None, typer.Option(help="the signature of a SavedModel to look into")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
 ) -> None:
-    """List the taps of a model file."""
+    """List the taps of a model file: a table at a terminal, else one line for each, with tabs."""
     with without_info_messages():
         from layerscope.graph.loading.prepare import prepare  # noqa: PLC0415
         from layerscope.graph.model import assemble  # noqa: PLC0415 - see serve
@@ -143,18 +147,18 @@ def layers(
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True, signature=signature)
         model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
-    table = Table(
-        title=f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters, opened with {model.opened_with}"
-    )
-    table.add_column("index", justify="right")
-    for column in ("address", "type", "shape"):
-        table.add_column(column, overflow="fold")
-    table.add_column("parameters", justify="right")
-    for tap in taps:
-        index = "" if tap.layer.index is None else str(tap.layer.index)
-        shape = "x".join("?" if size is None else str(size) for size in tap.shape)
-        table.add_row(index, tap.address, tap.layer.type, shape, f"{tap.layer.parameters:,}")
-    PlainConsole().print(table)
+    title = f"{file.name}: {len(taps)} taps, {model.parameters:,} parameters, opened with {model.opened_with}"
+    rows = [
+        {
+            "index": tap.layer.index,
+            "address": tap.address,
+            "type": tap.layer.type,
+            "shape": list(tap.shape),
+            "parameters": tap.layer.parameters,
+        }
+        for tap in taps
+    ]
+    print_rows(rows, whole="address", title=title, as_json=as_json)
 
 
 @app.command()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from layerscope_api.context.api_keys import KeyFile, KeyScope, KeysUnreadable
+from layerscope_api.cli.tables import print_rows
+from layerscope_api.context.api_keys import Key, KeyFile, KeyScope, KeysUnreadable
 from layerscope_api.observability.console import PlainConsole
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
@@ -45,16 +45,30 @@ def create(
 
 
 @app.command(name="list")
-def list_keys(api_keys: _File) -> None:
+def list_keys(
+    api_keys: _File,
+    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
+) -> None:
     """List the keys, without the keys themselves."""
     with _friendly_errors():
         keys = KeyFile(api_keys).read()
-    table = Table("id", "label", "scopes", "created", "expires")
-    for key in keys:
-        expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d}"
-        expires += " (expired)" if key.has_expired else ""
-        table.add_row(key.id, key.label, " ".join(sorted(key.scopes)), f"{key.created:%Y-%m-%d}", expires)
-    PlainConsole().print(table)
+    rows = [
+        {
+            "id": key.id,
+            "label": key.label,
+            "scopes": " ".join(sorted(key.scopes)),
+            "created": f"{key.created:%Y-%m-%d}",
+            "expires": _expiry(key),
+        }
+        for key in keys
+    ]
+    print_rows(rows, whole="id", as_json=as_json)
+
+
+def _expiry(key: Key) -> str:
+    if key.expires is None:
+        return "never"
+    return f"{key.expires:%Y-%m-%d}{' (expired)' if key.has_expired else ''}"
 
 
 @app.command()

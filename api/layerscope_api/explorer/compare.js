@@ -1,25 +1,32 @@
 /**
- * View that compares two images or two models: the same layer side by side, with one colour scale and common scrolling.
+ * View that compares two images or two models: a layer of each side by side with one colour scale and common scrolling, their
+ * difference where they have the same shape, and the predictions of both.
  *
  * @module
  */
 
-import { element, fill } from "./elements.js";
+import { choiceOf, element, fill, replace } from "./elements.js";
 import { Grid, plain, showScale } from "./grid.js";
+import { scoresOf } from "./predictions.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
+/** @typedef {import("./maps.js").Range} Range */
 /** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./session.js").Layer} Layer */
+/** @typedef {{root: HTMLElement, canvas: HTMLCanvasElement, cells: HTMLElement, scroller: HTMLElement, readout: HTMLElement, said: HTMLElement}} Side */
+
+const CLASSES = 3;
 
 /** The session of the right side, kept while it is the same. @type {{name: string, session: Session} | undefined} */
 let other;
 
-/** The values at the ends of the colours of both sides. @type {import("./maps.js").Range | undefined} */
-let range;
+/** What the right side shows, and the values at the ends of the colours of both. @type {{layer: string, range: Range} | undefined} */
+let right;
 
-/** The session of the right side, and the range of both sides. */
+/** The session and the layer of the right side, and the range of both sides. */
 export function compared() {
-  return { other: other?.session, range };
+  return { other: other?.session, layer: right?.layer, range: right?.range };
 }
 
 /** The picture of the curve over the layers. @type {string} */
@@ -27,7 +34,7 @@ let source = "";
 
 /** Show the layer on both sides, and of two models the change of every layer. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  await showSides(explorer, root);
+  await showBoth(explorer, root);
   const { state } = explorer;
   if (!state.with.startsWith("model:")) return;
   const curve = root.appendChild(element("section", { class: "curve", "aria-live": "polite" }));
@@ -37,9 +44,11 @@ export async function show(explorer, root) {
 }
 
 /** Show how far every layer of two models is apart, and where that begins. @param {Explorer} explorer @param {HTMLElement} root @param {string} candidate */
-async function showCurve({ client, state, leaveSignal: signal }, root, candidate) {
-  const { first, origins, verdict } = await client.compare(state.model, candidate, [state.image], { measures: ["relative_l2"], signal });
-  const { blob } = await client.comparisonPicture(state.model, candidate, [state.image], { measures: ["relative_l2"], signal });
+async function showCurve({ client, session, state, leaveSignal: signal }, root, candidate) {
+  if (!session) return;
+  const images = typeof session.image === "string" ? [session.image] : session.image;
+  const { first, origins, verdict } = await client.compare(state.model, candidate, images, { measures: ["relative_l2"], signal });
+  const { blob } = await client.comparisonPicture(state.model, candidate, images, { measures: ["relative_l2"], signal });
   if (signal.aborted) return;
   URL.revokeObjectURL(source);
   source = URL.createObjectURL(blob);
@@ -52,56 +61,100 @@ async function showCurve({ client, state, leaveSignal: signal }, root, candidate
   );
 }
 
-/** @param {Explorer} explorer @param {HTMLElement} root */
-async function showSides(explorer, root) {
-  const { state, layer, maps, coloring } = explorer;
+/** Show a layer on both sides. @param {Explorer} explorer @param {HTMLElement} root */
+async function showBoth(explorer, root) {
+  const { state, layer, maps } = explorer;
   const options = optionsOf(explorer);
-  range = undefined;
+  right = undefined;
   state.with ||= options[0]?.value ?? "";
   fill(/** @type {HTMLSelectElement} */ (document.getElementById("with")), options, state.with);
-  const [left, right] = [sideOf(nameOfSession(explorer)), sideOf(options.find(({ value }) => value === state.with)?.text ?? "another")];
-  root.replaceChildren(element("div", { class: "sides" }, left.root, right.root));
+  const sides = [nameOfSession(explorer), options.find(({ value }) => value === state.with)?.text ?? "another", "difference"].map(sideOf);
+  sides[2].root.hidden = true;
+  replace(root, element("div", { class: "sides" }, ...sides.map((side) => side.root)));
   if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
   explorer.setWaiting(false);
   explorer.readout("Computing the other one …");
-  const beside = await mapsBeside(explorer).catch((error) => error);
+  const beside = await layersBeside(explorer).catch((error) => error);
   if (explorer.state !== state) return;
   if (beside instanceof Error) return explorer.readout(beside.message);
-  const both = [maps, beside];
-  range = { low: Math.min(...both.map((each) => each.range.low)), high: Math.max(...both.map((each) => each.range.high)) };
-  const grids = [left, right].map(({ scroller, canvas, cells }) =>
-    new Grid(scroller, canvas, cells, {
-      open: (tile) => maps.isVector || maps.isMatrix || explorer.go({ view: "maps", channel: String(maps.channelOf(tile)) }),
-      hover: (unit) => [left, right].forEach(({ readout }, side) => (readout.textContent = unit ? readingOf(both[side], unit) : "\u00a0")),
-    }),
-  );
-  link(left.scroller, right.scroller);
-  const order = state.order === "activity" ? "activity" : "number";
-  grids.forEach((grid, side) => grid.show(both[side], coloring, order, Number(state.size) || "auto", range));
-  showScale(explorer, maps.spanOf(0, coloring, range), false);
-  explorer.readout("Both are drawn on one scale.");
+  const chosen = beside.layers.find((/** @type {Layer} */ { address }) => address === state.there) ?? nearest(layer, explorer.layers, beside.layers);
+  if (!chosen) return explorer.readout(`${beside.session.model.name} has no layer that can be drawn.`);
+  offerLayers(explorer, sides[1], beside.layers, chosen);
+  const drawn = await beside.session.maps(chosen).catch((/** @type {unknown} */ error) => error);
+  if (explorer.state !== state) return;
+  if (drawn instanceof Error) return explorer.readout(drawn.message);
+  showSides(explorer, sides, [maps, drawn], chosen);
+  await Promise.all([explorer.session, beside.session].map((session, place) => session && showClasses(sides[place], session)));
 }
 
-/** @param {Explorer} explorer @returns {Promise<FeatureMaps>} */
-async function mapsBeside(explorer) {
+/** Draw both sides on one scale, and their difference on its own. @param {Explorer} explorer @param {Side[]} sides @param {FeatureMaps[]} both @param {Layer} chosen */
+function showSides(explorer, sides, both, chosen) {
+  const { state, coloring } = explorer;
+  const [left, beside] = both;
+  const range = common(left.range, beside.range);
+  right = { layer: chosen.address, range };
+  const all = left.isLike(beside) ? [...both, left.minus(beside)] : both;
+  sides[2].root.hidden = all.length < 3;
+  all.forEach((maps, place) => {
+    const { scroller, canvas, cells } = sides[place];
+    const grid = new Grid(scroller, canvas, cells, {
+      open: (tile) => maps.isVector || maps.isMatrix || explorer.go({ view: "maps", channel: String(maps.channelOf(tile)) }),
+      hover: (unit) => sides.forEach(({ readout }, side) => (readout.textContent = unit && all[side] ? readingOf(all[side], unit) : "\u00a0")),
+    });
+    const isDifference = place === 2;
+    grid.show(maps, { ...coloring, range: isDifference ? common(maps.range, maps.range) : range }, { ...state, shown: "" });
+  });
+  link(sides.map(({ scroller }) => scroller));
+  showScale(explorer, range, false, { ...coloring, range });
+  if (all[2]) sides[2].said.textContent = `left minus right: ${plain(all[2].range.low)} to ${plain(all[2].range.high)}`;
+  explorer.readout(all[2] ? "Both are drawn on one scale, their difference on its own." : "Both are drawn on one scale. Their shapes differ: there is no difference to draw.");
+}
+
+/** One range for both sides. It is about zero if there are both signs, so that both have one palette. @param {Range} one @param {Range} two @returns {Range} */
+function common(one, two) {
+  const [low, high] = [Math.min(one.low, two.low), Math.max(one.high, two.high)];
+  const most = Math.max(-low, high);
+  return low < 0 && high > 0 ? { low: -most, high: most } : { low, high };
+}
+
+/** A choice of the layer on the right side. @param {Explorer} explorer @param {Side} side @param {Layer[]} layers @param {Layer} chosen */
+function offerLayers(explorer, side, layers, chosen) {
+  const options = layers.map(({ address }) => ({ value: address, text: address }));
+  side.root.firstElementChild?.append(" ", choiceOf("Layer", options, chosen.address, (there) => explorer.go({ there })));
+}
+
+/** The layer that is most like another: of the same name, else of the same type at about the same depth. @param {Layer} layer @param {Layer[]} layers @param {Layer[]} others @returns {Layer | undefined} */
+function nearest(layer, layers, others) {
+  const depth = layers.indexOf(layer) / layers.length;
+  const distance = (/** @type {Layer} */ each) =>
+    (each.address === layer.address ? -9 : 0) + (each.shape.length === layer.shape.length ? 0 : 4) + (each.type === layer.type ? 0 : 1) + Math.abs(others.indexOf(each) / others.length - depth);
+  return others.reduce((best, each) => (!best || distance(each) < distance(best) ? each : best), /** @type {Layer | undefined} */ (undefined));
+}
+
+/** The session of the right side, and its layers that can be drawn. @param {Explorer} explorer */
+async function layersBeside(explorer) {
   const { state } = explorer;
   const [kind, name] = [state.with.slice(0, 5), state.with.slice(6)];
   const [model, image] = kind === "model" ? [name, state.image] : [state.model, name];
   if (other?.name !== `${model} ${image}`) {
     other?.session.close();
-    const picture = explorer.imagePanel.pictures.get(image);
-    if (picture?.file) await explorer.client.upload(picture.file);
+    const file = await explorer.imagePanel.pictures.file(image);
+    if (file) await explorer.client.upload(file);
     other = { name: `${model} ${image}`, session: explorer.sessionFor(model, image) };
   }
   const { session } = other;
-  const layer = (await session.layers()).layers.find(({ address }) => address === state.layer);
-  if (!layer || layer.cannot.picture) throw new RangeError(`${model} has no layer ${state.layer} to draw. Choose one that both have.`);
-  return session.maps(layer);
+  return { session, layers: (await session.layers()).layers.filter(({ cannot }) => !cannot.picture) };
+}
+
+/** @param {Side} side @param {Session} session */
+async function showClasses({ said }, session) {
+  const { outputs } = await session.predictions();
+  said.textContent = scoresOf(outputs).slice(0, CLASSES).map(({ label, text }) => `${label} ${text}`).join(" · ");
 }
 
 /** @param {Explorer} explorer */
 function optionsOf({ imagePanel, models, state }) {
-  const images = [...imagePanel.pictures.values()].filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
+  const images = imagePanel.pictures.suiting(models.imageInputs(state.model)[0]).filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
   const others = models.ready.map(({ key, title }) => ({ value: `model:${key}`, text: title, group: "another model" }));
   return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
 }
@@ -111,13 +164,14 @@ function nameOfSession({ imagePanel, state }) {
   return `${imagePanel.pictures.get(state.image)?.name ?? "this image"}, ${state.model}`;
 }
 
-/** @param {string} title */
+/** @param {string} title @returns {Side} */
 function sideOf(title) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const cells = element("div", { class: "grid-cells", role: "grid", "aria-label": `Channels of ${title}` });
   const scroller = element("div", { class: "grid-scroll" }, canvas, cells);
-  const readout = element("p", { class: "readout" }, "\u00a0");
-  return { canvas, cells, scroller, readout, root: element("section", { class: "side", "aria-label": title }, element("h3", {}, title), scroller, readout) };
+  const [readout, said] = [element("p", { class: "readout" }, "\u00a0"), element("p", { class: "quiet readout" }, "\u00a0")];
+  const heading = element("div", { class: "row" }, element("h3", {}, title));
+  return { canvas, cells, scroller, readout, said, root: element("section", { class: "side", "aria-label": title }, heading, said, scroller, readout) };
 }
 
 /** @param {FeatureMaps} maps @param {import("./grid.js").Unit} unit */
@@ -129,9 +183,7 @@ function readingOf(maps, { tile, row, column }) {
   return `${name}row ${row}, column ${column}: ${plain(maps.value(tile, row, column))}`;
 }
 
-/** Scroll both together. @param {HTMLElement} one @param {HTMLElement} two */
-function link(one, two) {
-  const follow = (/** @type {HTMLElement} */ from, /** @type {HTMLElement} */ to) => from.addEventListener("scroll", () => (to.scrollTop = from.scrollTop), { passive: true });
-  follow(one, two);
-  follow(two, one);
+/** Scroll all together. @param {HTMLElement[]} scrollers */
+function link(scrollers) {
+  for (const from of scrollers) from.addEventListener("scroll", () => scrollers.forEach((to) => (to.scrollTop = from.scrollTop)), { passive: true });
 }

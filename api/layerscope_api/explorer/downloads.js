@@ -41,9 +41,9 @@ const OFFERED = {
     return { offers: offersOf(session, options, name, ""), request: { resource: "feature-map.png", python: "feature_map", javascript: "featureMap", options } };
   },
   compare: async (explorer, session, layer) => {
-    const { other, range } = await import("./compare.js").then((part) => part.compared());
+    const { other, layer: there = layer, range } = await import("./compare.js").then((part) => part.compared());
     const options = { layer, ...drawnAs(explorer), ...(range && { range: [range.low, range.high].map((end) => Number(end.toPrecision(7))) }) };
-    const sides = [...offersOf(session, options, nameOf(session.model.name, layer, "left"), " on the left"), ...(other ? offersOf(other, options, nameOf(other.model.name, layer, "right"), " on the right") : [])];
+    const sides = [...offersOf(session, options, nameOf(session.model.name, layer, "left"), " on the left"), ...(other ? offersOf(other, { ...options, layer: there }, nameOf(other.model.name, there, "right"), " on the right") : [])];
     return { offers: sides, request: { resource: "feature-map.png", python: "feature_map", javascript: "featureMap", options } };
   },
   statistics: (_explorer, session, layer) => {

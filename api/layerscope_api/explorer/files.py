@@ -1,4 +1,4 @@
-"""The JavaScript modules of the explorer, and the revision under which browsers may keep them."""
+"""The JavaScript modules and sample photographs of the explorer, and the revision under which browsers may keep them."""
 
 import gzip
 import hashlib
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+
+from layerscope.demo import photos
 
 PACKAGE = files("layerscope_api.explorer")
 
@@ -28,8 +30,11 @@ class ExplorerFile:
 
 @cache
 def explorer_files() -> dict[str, ExplorerFile]:
-    """Every module, by its path relative to the page."""
-    return {
+    """Every module and photograph, by its path relative to the page."""
+    pictures = {
+        f"samples/{path.name}": ExplorerFile(path.read_bytes(), "image/jpeg") for path in photos().values()
+    }
+    return pictures | {
         path: ExplorerFile(file.read_bytes(), "text/javascript")
         for path, file in _modules(PACKAGE, "")
         if not path.startswith(_DOCS)
@@ -38,7 +43,7 @@ def explorer_files() -> dict[str, ExplorerFile]:
 
 @cache
 def revision() -> str:
-    """A digest of all modules: it changes when one of them changes."""
+    """A digest of all files: it changes when one of them changes."""
     digest = hashlib.sha256()
     for path, file in sorted(explorer_files().items()):
         digest.update(path.encode() + b"\0" + hashlib.sha256(file.content).digest())

@@ -1,5 +1,5 @@
 /**
- * View of the model as a graph, from top to bottom. Nested models are one box until they are opened.
+ * View of the model as a graph, from top to bottom. Each call of a nested model is one box until it is opened.
  *
  * @module
  */
@@ -44,9 +44,12 @@ export async function show(explorer, root) {
   if (current) frame.scrollTo(current.x - frame.clientWidth / 2, current.y - frame.clientHeight / 2);
 }
 
-/** @param {Graph} graph @param {string} address */
-function groupsAround({ groups }, address) {
-  return groups.map(({ path }) => path).filter((path) => address.startsWith(`${path}/`));
+/** The groups that a layer is inside of. @param {Graph} graph @param {string} address */
+function groupsAround({ nodes, groups }, address) {
+  const parents = new Map([...nodes.map(({ address, group }) => /** @type {const} */ ([address, group])), ...groups.map(({ path, parent }) => /** @type {const} */ ([path, parent]))]);
+  const around = [];
+  for (let path = parents.get(address); path; path = parents.get(path)) around.push(path);
+  return around;
 }
 
 /** The drawing of a graph in which each closed group is one box. @param {Graph} graph @param {Set<string>} open */

@@ -5,21 +5,17 @@
  * @module
  */
 
+import { GAP, layOutMaps } from "./grid_layout.js";
 import { coloursOf } from "./maps.js";
 
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
 /** @typedef {import("./maps.js").Coloring} Coloring */
 /** @typedef {import("./maps.js").Range} Range */
 /** @typedef {{tile: number, row: number, column: number}} Unit */
-/** @typedef {number | "auto"} Side - The approximate side of a map in pixels of the screen, or the largest at which all maps fit. */
-/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number, total: number}} Layout */
+/** @typedef {import("./grid_layout.js").Side} Side */
+/** @typedef {import("./grid_layout.js").Layout} Layout */
+/** @typedef {"" | "live" | "dead" | "1" | "10" | "50"} Shown - All channels; those that are not dead, or are; or those whose values reach so many percent of the layer's largest. */
 
-const GAP = 10;
-const LABEL = 16;
-const VECTOR_SIDE = 22;
-const FITTING_SIDES = [224, 192, 160, 128, 112, 96];
-/** Side of a map if not all maps fit. In a grid narrower than `NARROW` pixels, three stand side by side; below `NARROWEST`, two. */
-const [USUAL_SIDE, NARROW, NARROWEST] = [112, 480, 200];
 /** Rows that are drawn above and below those in view. */
 const MARGIN_ROWS = 1;
 
@@ -36,7 +32,7 @@ export class Grid {
   /** @type {Side} */
   #side = "auto";
   /** @type {Layout} */
-  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1, total: 0 };
+  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1, label: 0, total: 0 };
   #current = 0;
   #scratch = document.createElement("canvas");
 
@@ -73,18 +69,18 @@ export class Grid {
    *
    * @param {FeatureMaps} maps
    * @param {Coloring} coloring
-   * @param {"number" | "activity"} order
-   * @param {Side} side
+   * @param {{order: string, size: string, shown: string}} arrangement - As in the state.
    * @param {Range} [shared] - The range of the colours, if these maps are compared with others.
    */
-  show(maps, coloring, order, side, shared) {
-    const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count || this.#ordered !== order;
+  show(maps, coloring, { order, size, shown }, shared) {
+    const arranged = `${order} ${shown}`;
+    const isOther = this.maps?.address !== maps.address || this.maps?.count !== maps.count || this.#ordered !== arranged;
     this.maps = maps;
     this.#coloring = coloring;
     this.#shared = shared;
-    this.#side = side;
-    this.#ordered = order;
-    this.#order = [...Array(maps.count).keys()];
+    this.#side = Number(size) || (size === "atlas" ? "atlas" : "auto");
+    this.#ordered = arranged;
+    this.#order = [...Array(maps.count).keys()].filter((tile) => isShown(maps, tile, shown));
     if (order === "activity") this.#order.sort((a, b) => maps.activity[b] - maps.activity[a]);
     if (isOther) {
       this.#current = 0;
@@ -99,6 +95,16 @@ export class Grid {
     this.cells.replaceChildren();
     this.cells.style.height = "0";
     this.canvas.getContext("2d")?.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /** How many maps are shown. */
+  get count() {
+    return this.#order.length;
+  }
+
+  /** Whether a tile is among the shown ones. @param {number} tile */
+  has(tile) {
+    return this.#order.includes(tile);
   }
 
   /** The tile that is `by` places after another. @param {number} tile @param {number} by */
@@ -119,12 +125,13 @@ export class Grid {
     // In a narrow window the height follows from the content.
     canvas.style.height = cells.style.height = "0";
     const [width, height] = [scroller.clientWidth - 2 * GAP, scroller.clientHeight];
-    this.#layout = this.#side === "auto" ? fitting(maps, width, height) : layoutOf(maps, this.#side, width);
+    this.#layout = layOutMaps(maps, this.#order.length, this.#side, width, height);
     cells.style.height = `${this.#layout.total}px`;
     cells.setAttribute("aria-rowcount", String(this.#layout.rows));
     cells.setAttribute("aria-colcount", String(this.#layout.columns));
     scroller.scrollTop = scrollTop;
-    this.#draw();
+    if (cells.contains(document.activeElement)) this.#goTo(this.#current);
+    else this.#draw();
   }
 
   #draw() {
@@ -151,7 +158,7 @@ export class Grid {
 
   /** @param {CanvasRenderingContext2D} context @param {FeatureMaps} maps @param {number} row */
   #drawRow(context, maps, row) {
-    const { columns, width, height, across, down } = this.#layout;
+    const { columns, width, height, across, down, label } = this.#layout;
     const tiles = this.#order.slice(row * columns, (row + 1) * columns);
     const painted = maps.paint(tiles, this.#coloring, this.#shared);
     this.#scratch.width = painted.width;
@@ -163,10 +170,11 @@ export class Grid {
     tiles.forEach((tile, column) => {
       const left = GAP + column * across;
       context.drawImage(this.#scratch, 0, column * maps.height, maps.width, maps.height, left, top, width, height);
-      if (maps.isVector || maps.isMatrix) return;
+      if (!label) return;
       const isDead = maps.isDead(tile);
       context.globalAlpha = isDead ? 1 : 0.75;
-      context.fillText(isDead ? `${maps.channelOf(tile)} dead` : String(maps.channelOf(tile)), left, top + height + 12);
+      const value = maps.isVector ? `: ${plain(maps.rangeOf(tile).low)}` : isDead ? " dead" : "";
+      context.fillText(`${maps.channelOf(tile)}${value}`, left, top + height + 12);
       context.globalAlpha = 1;
     });
   }
@@ -250,35 +258,13 @@ export class Grid {
   }
 }
 
-/** The largest layout in which all maps fit. @param {FeatureMaps} maps @param {number} width @param {number} height */
-function fitting(maps, width, height) {
-  const layouts = FITTING_SIDES.map((side) => layoutOf(maps, side, width));
-  const beside = width < NARROWEST ? 2 : 3;
-  const usual = width < NARROW ? (width - (beside - 1) * GAP) / beside : USUAL_SIDE;
-  return layouts.find(({ total }) => total <= height) ?? layoutOf(maps, usual, width);
-}
-
-/** @param {FeatureMaps} maps @param {number} side @param {number} room @returns {Layout} */
-function layoutOf(maps, side, room) {
-  const scale = scaleOf(maps, side, room);
-  const [width, height] = [maps.width, maps.height].map((numbers) => Math.max(1, Math.round(numbers * scale)));
-  const label = maps.isVector || maps.isMatrix ? 0 : LABEL;
-  const gap = maps.isVector ? 2 : GAP;
-  const across = Math.max(width, label ? 40 : 1) + gap;
-  const down = height + label + gap;
-  const columns = Math.max(1, Math.min(maps.count, Math.floor((room + gap) / across)));
-  const rows = Math.ceil(maps.count / columns);
-  return { columns, rows, width, height, across, down, total: rows * down + 2 * GAP - gap };
-}
-
-/** Pixels of the screen per value: a whole number for small maps, so that all values are equally large. @param {FeatureMaps} maps @param {number} side @param {number} room */
-function scaleOf(maps, side, room) {
-  if (maps.isVector) return VECTOR_SIDE;
-  const longest = Math.max(maps.width, maps.height);
-  const wanted = maps.isMatrix ? room / maps.width : Math.min(side, room) / longest;
-  if (maps.isMatrix) return wanted >= 1 ? Math.min(16, Math.floor(wanted)) : wanted;
-  if (wanted >= 1) return wanted < 2 ? Math.round(wanted) : Math.floor(wanted);
-  return longest <= 1.2 * side && longest <= room ? 1 : wanted;
+/** Whether a channel is among those that a person wants to see. @param {FeatureMaps} maps @param {number} tile @param {string} shown */
+function isShown(maps, tile, shown) {
+  if (!shown || maps.isMatrix) return true;
+  const { low, high } = maps.rangeOf(tile);
+  if (shown === "live" || shown === "dead") return (low === 0 && high === 0) === (shown === "dead");
+  const most = Math.max(Math.abs(maps.range.low), Math.abs(maps.range.high));
+  return Math.max(Math.abs(low), Math.abs(high)) >= (Number(shown) / 100) * most;
 }
 
 /** A number as text, with few digits. @param {number | null | undefined} value */
@@ -305,11 +291,12 @@ export function described(maps, { tile, row, column }) {
  * @param {import("./main.js").Explorer} explorer
  * @param {{low: number, high: number}} range
  * @param {boolean} isOwn - Whether each channel has its own range.
+ * @param {Coloring} [coloring]
  */
-export function showScale(explorer, { low, high }, isOwn) {
+export function showScale(explorer, { low, high }, isOwn, coloring = explorer.coloring) {
   if (!explorer.maps) return;
   const bar = /** @type {HTMLCanvasElement} */ (document.getElementById("scale-bar"));
-  const colours = new Uint32Array(coloursOf(explorer.maps.paletteOf(explorer.coloring).name));
+  const colours = new Uint32Array(coloursOf(explorer.maps.paletteOf(coloring).name));
   bar.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(colours.buffer), 256, 1), 0, 0);
   /** @type {HTMLElement} */ (document.getElementById("scale-low")).textContent = isOwn ? "lowest" : plain(low);
   /** @type {HTMLElement} */ (document.getElementById("scale-high")).textContent = isOwn ? "highest of each" : plain(high);

@@ -7,7 +7,7 @@
 import { plain } from "./grid.js";
 import { buttonOf, coded, element, replace } from "./elements.js";
 import { controlsOf, optionsOf, targetsOf } from "./heat_controls.js";
-import { scoresOf } from "./image_panel.js";
+import { scoresOf } from "./predictions.js";
 import { coloursOf } from "./maps.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */

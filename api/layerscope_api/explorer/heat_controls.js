@@ -9,7 +9,7 @@ import { paletteNames } from "./maps.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Schemas} Schemas */
-/** @typedef {import("./image_panel.js").Score} Score */
+/** @typedef {import("./predictions.js").Score} Score */
 /** @typedef {{target?: string, label: string, text: string}} Target - What a heat map explains; `text` is its score, if it is known. */
 /** @typedef {Record<string, string>} MethodOptions - The options of a method that are not left to the service. */
 
@@ -89,7 +89,9 @@ function classField(explorer, scores, names) {
     autocomplete: "off",
   });
   input.addEventListener("change", () => explorer.go({ target: classOf(input.value.trim(), names) || "best" }));
-  return element("span", { class: "field" }, fieldOf("Class", input), list);
+  const field = fieldOf("Class", input);
+  field.append(list);
+  return field;
 }
 
 /** The class that a person means: a part of one name is enough. @param {string} text @param {string[] | null} names */

@@ -1,44 +1,55 @@
 /**
- * Panel of the image: the images to choose from, the predictions for the current one, and the receptive field of a unit in it.
+ * Panel of the image: the images to choose from, the one that is shown, and the receptive field of a unit in it.
+ *
+ * A model with several inputs has a slot for each of them: the image that is chosen goes into the current slot.
  *
  * @module
  */
 
 import { LayerscopeError } from "./client/layerscope.js";
-import { plain } from "./grid.js";
+import { buttonOf, element, replace } from "./elements.js";
 import { bringIntoView } from "./layers.js";
-import { BEST_CLASSES } from "./session.js";
+import { imagesOf, imagesText, Pictures } from "./pictures.js";
+import { boxOf } from "./receptive_field.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./session.js").Layer} Layer */
+/** @typedef {import("./session.js").Schemas} Schemas */
 /** @typedef {import("./grid.js").Unit} Unit */
-/** @typedef {{class: number, label: string, text: string, share: number}} Score - The score of a class. */
-/** @typedef {{id: string, name: string, file: Blob | null}} Picture - An image; one that is stored already needs no file. */
+/** @typedef {import("./pictures.js").Input} Input */
 
 const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
+/** Side of the small pictures in the list. */
+const SMALL_SIDE = 72;
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 const find = (id) => /** @type {T} */ (document.getElementById(id));
 
 export class ImagePanel {
-  /** By id. @type {Map<string, Picture>} */
-  pictures = new Map();
-  /** Object URLs of the images. @type {Map<string, string>} */
-  #sources = new Map();
+  pictures;
   #image = /** @type {HTMLImageElement} */ (document.getElementById("image"));
   #field = find("field");
-  /** The size of the upright image. @type {{width: number, height: number} | undefined} */
-  #size;
+  /** The inputs of the model that take images. @type {Input[]} */
+  #inputs = [];
+  /** The image of each input. @type {Record<string, string>} */
+  #images = {};
+  /** The descriptions of images that the service has. @type {Map<string, Schemas["ImageBody"]>} */
+  #stored = new Map();
+  /** Object URLs by what they show. @type {Map<string, Promise<string>>} */
+  #sources = new Map();
+  /** @type {Unit | null} */
+  #wanted = null;
 
-  /** @param {Explorer} explorer */
-  constructor(explorer) {
+  /** @param {Explorer} explorer @param {(import("./pictures.js").Picture & {png?: string})[]} samples */
+  constructor(explorer, samples) {
     this.explorer = explorer;
+    this.pictures = new Pictures(samples);
     const file = /** @type {HTMLInputElement} */ (document.getElementById("file"));
-    file.addEventListener("change", () => file.files?.[0] && this.open(file.files[0]));
-    addEventListener("paste", (event) => {
-      const pasted = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
-      if (pasted) this.open(pasted);
+    file.addEventListener("change", async () => {
+      await this.open([...(file.files ?? [])]);
+      file.value = "";
     });
+    find("remove").addEventListener("click", () => this.#remove());
+    addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"))));
     addEventListener("dragover", (event) => {
       event.preventDefault();
       document.body.classList.add("dropping");
@@ -47,75 +58,164 @@ export class ImagePanel {
     addEventListener("drop", (event) => {
       event.preventDefault();
       document.body.classList.remove("dropping");
-      const dropped = event.dataTransfer?.files[0];
-      if (dropped) this.open(dropped);
+      this.open([...(event.dataTransfer?.files ?? [])]);
     });
   }
 
-  /** Read the samples from the data in the page. @param {{name: string, id: string, png: string}[]} samples */
-  take(samples) {
-    for (const { name, id, png } of samples) {
-      const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
-      this.#add({ id, name, file: new Blob([bytes], { type: "image/png" }) });
+  /** Open image files, and model files, of the user; the first image is shown. @param {File[]} files */
+  async open(files) {
+    /** @type {string[]} */
+    const opened = [];
+    /** @type {unknown} */
+    let problem;
+    for (const file of files) {
+      try {
+        if (MODEL_FILE.test(file.name)) await this.explorer.addModel(file);
+        else opened.push(await this.#upload(file));
+      } catch (error) {
+        problem = files.length > 1 && error instanceof LayerscopeError ? new LayerscopeError(error.code, `${file.name}: ${error.message}`, error) : error;
+      }
     }
+    if (opened.length) await this.choose(opened[0]);
+    if (problem) this.explorer.showError(problem);
   }
 
-  /** Open an image file or a model file of the user. @param {File} file */
-  async open(file) {
-    try {
-      if (MODEL_FILE.test(file.name)) return void (await this.explorer.addModel(file));
-      const { id } = await this.explorer.client.upload(file);
-      if (!this.pictures.has(id)) this.#add({ id, name: file.name || "pasted", file });
-      await this.explorer.go({ image: id });
-    } catch (error) {
-      this.explorer.showError(error);
-    }
+  /** @param {File} file */
+  async #upload(file) {
+    const { id } = await this.explorer.client.upload(file);
+    this.pictures.add(id, file.name || "pasted", file);
+    return id;
+  }
+
+  /** Forget the image that is shown, here and on the service. */
+  async #remove() {
+    const id = this.#current;
+    const ids = this.#suiting.map((picture) => picture.id);
+    const next = ids[ids.indexOf(id) + 1] ?? ids[ids.indexOf(id) - 1] ?? "";
+    this.pictures.remove(id);
+    await this.#place(Object.fromEntries(Object.entries(this.#images).map(([name, each]) => [name, each === id ? next : each])));
+    await this.explorer.client.forget(id).catch((error) => this.explorer.showError(error));
+  }
+
+  /** Show an image in the current slot. @param {string} id */
+  choose(id) {
+    return this.#place({ ...this.#images, [this.#slot?.name ?? ""]: id });
+  }
+
+  /** @param {Record<string, string>} images */
+  #place(images) {
+    return this.explorer.go({ image: Object.values(images).every(Boolean) ? imagesText(images) : "" });
   }
 
   /** Show the image that is `by` places further. @param {number} by */
   step(by) {
-    const ids = [...this.pictures.keys()];
-    const place = ids.indexOf(this.explorer.state.image) + by;
-    return this.explorer.go({ image: ids[(place + ids.length) % ids.length] });
+    const ids = this.#suiting.map(({ id }) => id);
+    return this.choose(ids[(ids.indexOf(this.#current) + by + ids.length) % ids.length]);
   }
 
-  /** @param {Picture} picture */
-  #add(picture) {
-    this.pictures.set(picture.id, picture);
-    const button = document.createElement("button");
-    const image = document.createElement("img");
-    button.type = "button";
-    button.dataset.id = picture.id;
-    image.alt = picture.name;
-    image.src = this.#sourceOf(picture.id, /** @type {Blob} */ (picture.file));
-    button.append(image);
-    button.addEventListener("click", () => this.explorer.go({ image: picture.id }));
-    find("images").append(button);
+  /** The images to look at, for a state that names none. @param {Input[]} inputs */
+  usual([input]) {
+    const pictures = this.pictures.suiting(input);
+    return (pictures.find(({ name }) => name === "seven") ?? pictures[0])?.id ?? "";
   }
 
-  /** @param {string} id @param {Blob} file */
-  #sourceOf(id, file) {
-    const known = this.#sources.get(id) ?? URL.createObjectURL(file);
-    this.#sources.set(id, known);
+  /** The image of the state in another model: samples stay only where they suit. @param {string} text @param {Input[]} inputs */
+  moved(text, inputs) {
+    const ids = Object.values(imagesOf(text, inputs.map(({ name }) => name)));
+    return ids.every((id) => (this.pictures.get(id) ? this.pictures.suits(/** @type {any} */ (this.pictures.get(id)), inputs[0]) : id)) ? text : "";
+  }
+
+  get #slot() {
+    return this.#inputs.find(({ name }) => name === this.explorer.state.input) ?? this.#inputs[0];
+  }
+
+  /** The id of the image that is shown. */
+  get #current() {
+    return this.#images[this.#slot?.name ?? ""] ?? "";
+  }
+
+  get #suiting() {
+    return this.#slot ? this.pictures.suiting(this.#slot) : [];
+  }
+
+  /** The size of the image that is shown, upright. */
+  get #size() {
+    return this.#stored.get(this.#current);
+  }
+
+  /** Upload the images of all inputs, unless the service has them. @param {string} text @param {Input[]} inputs */
+  async store(text, inputs) {
+    const { client } = this.explorer;
+    const images = imagesOf(text, inputs.map(({ name }) => name));
+    for (const id of new Set(Object.values(images).filter(Boolean))) {
+      const file = await this.pictures.file(id);
+      this.#stored.set(id, file ? await client.upload(file) : await client.image(id).catch(forgotten));
+      this.pictures.add(id, this.pictures.get(id)?.name ?? "image of the link");
+    }
+  }
+
+  /** Show the image of the current slot, which is stored. @param {string} text @param {Input[]} inputs */
+  async show(text, inputs) {
+    this.#inputs = inputs;
+    this.#images = imagesOf(text, inputs.map(({ name }) => name));
+    const id = this.#current;
+    const [picture, stored] = [this.pictures.get(id), this.#size];
+    this.#showChoice();
+    find("no-image").hidden = inputs.length > 0;
+    find("remove").hidden = picture?.kind !== "opened";
+    this.#field.hidden = true;
+    this.#image.hidden = !stored;
+    if (!stored) return void (find("image-facts").textContent = "");
+    this.#image.src = await this.#sourceOf(id, 1024);
+    this.#image.alt = picture?.name ?? "";
+    this.#image.classList.toggle("coarse", Math.max(stored.width, stored.height) < 256);
+    find("image-facts").textContent = [`${stored.width} × ${stored.height}`, stored.format, ...stored.notes].join(" · ");
+  }
+
+  /** Show the slots and the images to choose from. */
+  #showChoice() {
+    const slots = this.#inputs.map(({ name }) => {
+      const isCurrent = name === this.#slot?.name;
+      const button = buttonOf("", () => this.explorer.go({ input: name }), { "aria-label": `input ${name}`, "aria-pressed": String(isCurrent) });
+      button.append(this.#small(this.#images[name]), name);
+      return button;
+    });
+    replace(find("slots"), ...(slots.length > 1 ? slots : []));
+    const list = find("images");
+    const buttons = this.#suiting.map(({ id, name }) => {
+      const button = buttonOf("", () => this.choose(id), { "data-id": id, "aria-label": name, title: name, "aria-pressed": String(id === this.#current) });
+      button.append(this.#small(id));
+      return button;
+    });
+    replace(list, ...buttons);
+    const pressed = buttons.find(({ ariaPressed }) => ariaPressed === "true");
+    if (pressed) bringIntoView(pressed, list);
+  }
+
+  /** A small picture of an image. One that is on the service only, and that it no longer has, is left out of the list. @param {string} id */
+  #small(id) {
+    const image = element("img", { alt: "" });
+    this.#sourceOf(id, SMALL_SIDE).then((source) => (image.src = source), (error) => {
+      if (!(error instanceof LayerscopeError) || error.code !== "image_not_found" || id === this.#current) return;
+      this.pictures.remove(id);
+      image.closest("button")?.remove();
+    });
+    return image;
+  }
+
+  /** The address of a picture of an image: of its file, or made by the service. @param {string} id @param {number} side */
+  #sourceOf(id, side) {
+    const isHere = this.pictures.get(id)?.path ?? this.pictures.get(id)?.file;
+    const name = isHere ? id : `${id} ${side}`;
+    const known = this.#sources.get(name) ?? this.#newSource(id, side);
+    this.#sources.set(name, known);
+    known.catch(() => this.#sources.delete(name));
     return known;
   }
 
-  /** Show an image, and upload it if the service does not have it. @param {string} id */
-  async show(id) {
-    const picture = this.pictures.get(id);
-    const { client } = this.explorer;
-    const stored = picture?.file ? await client.upload(picture.file) : await client.image(id).catch(forgotten);
-    this.#size = stored;
-    this.#image.src = this.#sourceOf(id, picture?.file ?? (await client.thumbnail(id, { side: 1024 })));
-    this.#image.alt = picture?.name ?? "the image that is looked at";
-    this.#image.hidden = false;
-    this.#image.classList.toggle("coarse", Math.max(stored.width, stored.height) < 256);
-    this.#field.hidden = true;
-    find("image-facts").textContent = [`${stored.width} × ${stored.height}`, stored.format, ...stored.notes].join(" · ");
-    for (const button of /** @type {Iterable<HTMLElement>} */ (find("images").children)) {
-      button.ariaPressed = String(button.dataset.id === id);
-      if (button.dataset.id === id) bringIntoView(button, find("images"));
-    }
+  /** @param {string} id @param {number} side */
+  async #newSource(id, side) {
+    return URL.createObjectURL((await this.pictures.file(id)) ?? (await this.explorer.client.thumbnail(id, { side })));
   }
 
   /** The `scale` of pictures over the image, by which the service enlarges small images. */
@@ -130,17 +230,6 @@ export class ImagePanel {
     return width / height;
   }
 
-  /** Show the predictions. @param {Session} session */
-  async showPredictions(session) {
-    const list = find("predictions");
-    const { outputs, warnings } = await session.predictions();
-    if (session !== this.explorer.session) return;
-    find("warnings").textContent = warnings.join(" ");
-    const rows = scoresOf(outputs).map(rowOf);
-    list.replaceChildren(...rows);
-    if (!rows.length) find("warnings").textContent ||= "Its outputs are maps or sequences: look at the last layers.";
-  }
-
   /** Show the receptive field of a unit in the image. @param {Layer} layer @param {Unit | null} unit */
   async showField(layer, unit) {
     const { session, maps } = this.explorer;
@@ -149,7 +238,7 @@ export class ImagePanel {
     const field = await session.receptiveField(layer).catch(() => null);
     // The field of one token does not tell that of the others.
     const isTold = field && (!maps.grid || field.inputs[0]?.whole);
-    const box = isTold && this.#size && boxOf(field, unit, maps.stride, this.#size);
+    const box = isTold && this.#size && boxOf(field, this.#slot, unit, maps.stride, this.#size);
     if (wanted !== this.#wanted) return;
     this.#field.hidden = !box;
     if (!box || !this.#size) return;
@@ -162,68 +251,10 @@ export class ImagePanel {
       height: `${((bottom - top) / height) * 100}%`,
     });
   }
-  /** @type {Unit | null} */
-  #wanted = null;
 }
 
 /** @param {unknown} error @returns {never} */
 function forgotten(error) {
   if (!(error instanceof LayerscopeError) || error.code !== "image_not_found") throw error;
   throw new LayerscopeError("image_not_found", "The service no longer has the image of this link. Open it again, or choose another.");
-}
-
-/**
- * The receptive field of a unit in pixels of the image. It is that of the middle unit, moved by the stride: the service gives the
- * field of the middle unit both in the input and in the image, which defines the mapping between them.
- *
- * @param {import("./session.js").Schemas["ReceptiveFieldBody"]} field - The field of the middle unit.
- * @param {Unit} unit
- * @param {number} stride
- * @param {{width: number, height: number}} image
- */
-function boxOf({ inputs: [seen] }, { row, column }, stride, image) {
-  if (!seen?.box || !seen.original) return null;
-  const axes = /** @type {const} */ ([["x", column * stride, 0, image.width], ["y", row * stride, 1, image.height]]);
-  const ends = axes.map(([axis, place, at, most]) => {
-    const [low, high] = [/** @type {number[]} */ (seen.box)[at], /** @type {number[]} */ (seen.box)[at + 2]];
-    const [from, to] = [/** @type {number[]} */ (seen.original)[at], /** @type {number[]} */ (seen.original)[at + 2]];
-    if (seen.whole || seen.size[axis] === undefined) return [from, to];
-    const scale = (to - from) / (high - low);
-    const start = from + (seen.offset[axis] + seen.stride[axis] * place - low) * scale;
-    return [Math.max(0, start), Math.min(most, start + seen.size[axis] * scale)];
-  });
-  return [ends[0][0], ends[1][0], ends[0][1], ends[1][1]];
-}
-
-/**
- * The scores of the classes. They are shown as percentages if they can be probabilities, otherwise as they are.
- *
- * @param {import("./session.js").Schemas["PredictionsBody"]["outputs"]} outputs
- * @returns {Score[]}
- */
-export function scoresOf(outputs) {
-  return outputs.flatMap(({ name: output, predictions }) => {
-    const scores = predictions?.[0] ?? [];
-    const sum = scores.reduce((all, { value }) => all + (value ?? NaN), 0);
-    const areAll = scores.length < BEST_CLASSES;
-    const areShares = scores.every(({ value }) => Number(value) >= 0) && sum < 1.001 && (!areAll || sum > 0.999);
-    const prefix = outputs.length > 1 ? `${output}: ` : "";
-    return scores.map(({ class: number, name, value }) => ({
-      class: number,
-      label: prefix + (name ?? `class ${number}`),
-      text: areShares ? `${(Number(value) * 100).toFixed(1)} %` : plain(value),
-      share: areShares ? Number(value) : 0,
-    }));
-  });
-}
-
-/** @param {Score} score */
-function rowOf({ label, text, share }) {
-  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("prediction"));
-  const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
-  const [name, value, track] = row.children;
-  name.textContent = label;
-  value.textContent = text;
-  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${share * 100}%`;
-  return row;
 }

@@ -20,8 +20,8 @@ export function handleKey(explorer, event) {
   if (isWriting || event.ctrlKey || event.metaKey || event.altKey) return;
   /** @type {Record<string, () => unknown>} */
   const actions = {
-    u: () => stepLayer(explorer, -1),
-    o: () => stepLayer(explorer, 1),
+    u: () => explorer.list.step(-1),
+    o: () => explorer.list.step(1),
     e: () => explorer.imagePanel.step(1),
     w: () => explorer.imagePanel.step(-1),
     "/": () => find("find").focus(),
@@ -36,11 +36,4 @@ export function handleKey(explorer, event) {
   if (!actions[event.key]) return;
   event.preventDefault();
   actions[event.key]();
-}
-
-/** Show the layer that is `by` places further in the list. @param {Explorer} explorer @param {number} by */
-function stepLayer(explorer, by) {
-  const place = explorer.layers.findIndex(({ address }) => address === explorer.state.layer) + by;
-  const layer = explorer.layers[Math.max(0, Math.min(explorer.layers.length - 1, place))];
-  return explorer.choose(layer.address);
 }

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { LayerSearch } from "./layer_search.js";
+import { drawThumbnail } from "./thumbnails.js";
+
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
@@ -11,36 +14,42 @@
 const ROW_HEIGHT = 52;
 const LANE_WIDTH = 7;
 const MOST_LANES = 4;
-const THUMBNAIL_SIDE = 40;
 
-/** The list. `choose` is called with the address of a chosen layer. */
+/** The list, a tree: a nested model stands above its layers. `choose` is called with the address of a chosen layer. */
 export class LayerList {
+  /** The layers in the order of the list. @type {Layer[]} */
+  layers = [];
   #list = /** @type {HTMLElement} */ (document.getElementById("layers"));
   #lanes = /** @type {SVGSVGElement} */ (/** @type {unknown} */ (document.getElementById("lanes")));
-  #find = /** @type {HTMLInputElement} */ (document.getElementById("find"));
   #row = /** @type {HTMLTemplateElement} */ (document.getElementById("layer-row"));
   /** @type {Map<string, HTMLElement>} */
   #rows = new Map();
-  /** @type {Layer[]} */
-  #layers = [];
+  /** The group around each layer. @type {Map<string, string>} */
+  #groups = new Map();
+  /** The groups whose layers are hidden. @type {Set<string>} */
+  #folded = new Set();
+  /** The layers that were searched for; null for all. @type {Set<string> | null} */
+  #found = null;
+  /** The maps behind the thumbnails. @type {Map<string, FeatureMaps>} */
+  #drawn = new Map();
+  #palette = "auto";
+  #current = "";
   /** @type {Session | undefined} */
   #session;
   #seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.#draw(entry.target)), {
     root: this.#list.parentElement,
     rootMargin: "200px",
   });
+  #search = new LayerSearch(this);
 
   /** @param {(address: string) => void} choose */
   constructor(choose) {
     this.choose = choose;
-    this.#find.addEventListener("input", () => this.#filter());
-    this.#find.addEventListener("keydown", (event) => {
-      const [first] = this.#visible();
-      if (event.key === "Enter" && first) this.choose(first.address);
-    });
     this.#list.addEventListener("click", (event) => {
-      const row = /** @type {Element} */ (event.target).closest("li");
-      if (row && !row.ariaDisabled) this.choose(/** @type {string} */ (row.dataset.address));
+      const clicked = /** @type {Element} */ (event.target);
+      const { address = "" } = clicked.closest("li")?.dataset ?? {};
+      if (clicked.closest(".fold")) this.#fold(address, !this.#folded.has(address));
+      else if (address) this.choose(address);
     });
     this.#list.addEventListener("keydown", (event) => this.#moved(event));
   }
@@ -49,20 +58,24 @@ export class LayerList {
    * Show the layers of a model.
    *
    * @param {Session} session
-   * @param {Layer[]} layers
+   * @param {Layer[]} layers - In graph order.
    * @param {{path: string, reason: string}[]} unreachable
    */
   show(session, layers, unreachable) {
-    const isSame = this.#layers.map((layer) => layer.address).join() === layers.map((layer) => layer.address).join();
+    const around = groupsOf(layers);
+    const ordered = groupsFirst(layers, around);
+    const isSame = this.layers.map(({ address }) => address).join() === ordered.map(({ address }) => address).join();
     this.#session = session;
-    this.#layers = layers;
+    this.layers = ordered;
+    this.#drawn.clear();
     this.#seen.disconnect();
     if (!isSame) {
-      this.#rows = new Map(layers.map((layer) => [layer.address, this.#made(layer)]));
+      this.#groups = around;
+      this.#folded.clear();
+      this.#rows = new Map(ordered.map((layer) => [layer.address, this.#made(layer)]));
       const unable = unreachable.map(({ path, reason }) => this.#unable(path, reason));
       this.#list.replaceChildren(...this.#rows.values(), ...unable);
-      this.#find.value = "";
-      this.#filter();
+      this.#search.reset();
     }
     for (const row of this.#rows.values()) {
       row.classList.add("stale");
@@ -72,53 +85,108 @@ export class LayerList {
 
   /** Mark the current layer and scroll to it. @param {string} address */
   select(address) {
+    this.#current = address;
     for (const [each, row] of this.#rows) row.setAttribute("aria-selected", String(each === address));
-    const row = this.#rows.get(address);
-    this.#list.setAttribute("aria-activedescendant", row?.id ?? "");
-    if (row && !row.hidden) bringIntoView(row, /** @type {HTMLElement} */ (this.#list.parentElement));
+    for (const group of this.#around(address)) if (this.#folded.has(group)) this.#fold(group, false);
+    this.#list.setAttribute("aria-activedescendant", this.#rows.get(address)?.id ?? "");
+    this.#reveal();
+  }
+
+  /** Draw the thumbnails with another palette. @param {string} palette */
+  colour(palette) {
+    if (palette === this.#palette) return;
+    this.#palette = palette;
+    for (const [address, maps] of this.#drawn) this.#paint(address, maps);
+  }
+
+  /** Show some of the layers, from the first, or all and the current one. @param {Set<string> | null} found */
+  filter(found) {
+    this.#found = found;
+    this.#arrange();
+    const count = /** @type {HTMLElement} */ (document.getElementById("layers-count"));
+    count.textContent = found ? `${found.size} of ${this.layers.length}` : String(this.layers.length);
+    /** @type {HTMLElement} */ (this.#list.parentElement).scrollTo(0, 0);
+    if (!found) this.#reveal();
+  }
+
+  /** The layers that a selector selects. @param {string} selector @returns {Promise<Layer[]>} */
+  async selected(selector) {
+    const selected = (await this.#session?.select(selector))?.layers ?? [];
+    const addresses = new Set(selected.map(({ address }) => (this.#rows.has(address) ? address : address.replace(/@\w+$/, ""))));
+    return this.layers.filter(({ address }) => addresses.has(address));
+  }
+
+  /** Choose the layer that is `by` rows further; the first, if the current one is not in view. @param {number} by */
+  step(by) {
+    const visible = this.layers.filter(({ address }) => !this.#rows.get(address)?.hidden);
+    const at = visible.findIndex(({ address }) => address === this.#current);
+    const layer = visible[Math.max(0, Math.min(visible.length - 1, at < 0 ? 0 : at + by))];
+    if (layer) this.choose(layer.address);
+  }
+
+  /** Move the focus to the list. */
+  focus() {
+    this.#list.focus();
   }
 
   /** @param {KeyboardEvent} event */
   #moved(event) {
-    const visible = this.#visible();
-    const at = visible.findIndex((layer) => this.#rows.get(layer.address)?.getAttribute("aria-selected") === "true");
-    const target = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: visible.length - 1 }[event.key];
-    if (target === undefined) return;
+    const isFolded = this.#rows.get(this.#current)?.ariaExpanded;
+    const all = this.layers.length;
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -all, End: all }[event.key];
+    if (step === undefined) return;
     event.preventDefault();
-    const layer = visible[Math.max(0, Math.min(visible.length - 1, target))];
-    if (layer) this.choose(layer.address);
+    if (event.key === "ArrowRight" && isFolded === "false") this.#fold(this.#current, false);
+    else if (event.key === "ArrowLeft" && isFolded === "true") this.#fold(this.#current, true);
+    else this.step(step);
   }
 
-  #visible() {
-    return this.#layers.filter((layer) => !this.#rows.get(layer.address)?.hidden);
+  /** @param {string} group @param {boolean} isFolded */
+  #fold(group, isFolded) {
+    this.#folded[isFolded ? "add" : "delete"](group);
+    this.#rows.get(group)?.setAttribute("aria-expanded", String(!isFolded));
+    this.#arrange();
   }
 
-  #filter() {
-    const wanted = this.#find.value.trim().toLowerCase();
-    for (const layer of this.#layers) {
-      const text = `${layer.address} ${layer.type}`.toLowerCase();
-      /** @type {HTMLElement} */ (this.#rows.get(layer.address)).hidden = !text.includes(wanted);
-    }
-    const shown = this.#visible().length;
-    const count = /** @type {HTMLElement} */ (document.getElementById("layers-count"));
-    count.textContent = wanted ? `${shown} of ${this.#layers.length}` : String(this.#layers.length);
-    const lanes = wanted ? [] : lanesOf(this.#layers);
+  /** The groups around a layer. @param {string} address */
+  #around(address) {
+    const groups = [];
+    for (let group = this.#groups.get(address); group; group = this.#groups.get(group)) groups.push(group);
+    return groups;
+  }
+
+  /** Hide the rows that were not searched for, or are folded. */
+  #arrange() {
+    const found = this.#found;
+    for (const [address, row] of this.#rows) row.hidden = found ? !found.has(address) : this.#around(address).some((group) => this.#folded.has(group));
+    for (const row of /** @type {Iterable<HTMLElement>} */ (this.#list.querySelectorAll("[aria-disabled]"))) row.hidden = found !== null;
+    const visible = this.layers.filter(({ address }) => !this.#rows.get(address)?.hidden);
+    const lanes = found ? [] : lanesOf(visible);
     this.#lanes.replaceChildren(...lanes);
     this.#list.classList.toggle("beside-lanes", lanes.length > 0);
-    this.#lanes.style.height = `${this.#layers.length * ROW_HEIGHT}px`;
+    this.#lanes.style.height = `${visible.length * ROW_HEIGHT}px`;
+  }
+
+  #reveal() {
+    const row = this.#rows.get(this.#current);
+    if (row && !row.hidden) bringIntoView(row, /** @type {HTMLElement} */ (this.#list.parentElement));
   }
 
   /** @param {Layer} layer */
   #made(layer) {
     const row = /** @type {HTMLElement} */ (/** @type {Element} */ (this.#row.content.firstElementChild).cloneNode(true));
-    const [prefix, name] = row.querySelectorAll(".layer-name > *");
+    const [prefix, name] = row.querySelectorAll(".layer-name > :not(.fold)");
     const cut = layer.address.lastIndexOf("/") + 1;
     prefix.textContent = layer.address.slice(0, cut);
     name.textContent = layer.address.slice(cut);
     const [type, shape] = row.querySelectorAll(".layer-kind > *");
     type.textContent = `${layer.type} · `;
     shape.textContent = shapeOf(layer);
-    row.id = `layer-${this.#layers.indexOf(layer)}`;
+    row.id = `layer-${this.layers.indexOf(layer)}`;
+    row.ariaLevel = String(this.#around(layer.address).length + 1);
+    const isGroup = [...this.#groups.values()].includes(layer.address);
+    if (isGroup) row.ariaExpanded = "true";
+    /** @type {HTMLElement} */ (row.querySelector(".fold")).hidden = !isGroup;
     row.dataset.address = layer.address;
     row.title = layer.address;
     return row;
@@ -138,17 +206,25 @@ export class LayerList {
   async #draw(row) {
     this.#seen.unobserve(row);
     const session = this.#session;
-    const layer = this.#layers.find((each) => each.address === /** @type {HTMLElement} */ (row).dataset.address);
+    const layer = this.layers.find((each) => each.address === /** @type {HTMLElement} */ (row).dataset.address);
     if (!layer || !session) return;
-    if (layer.cannot.picture) return row.classList.remove("stale");
+    if (layer.cannot.picture || !session.image) return row.classList.remove("stale");
     // Errors are shown when the layer is chosen, not in its row.
     const maps = await session.thumbnail(layer).catch(() => null);
     if (!maps || session !== this.#session) return;
     row.classList.remove("stale");
-    drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps);
+    this.#drawn.set(layer.address, maps);
+    this.#paint(layer.address, maps);
     const active = 1 - (maps.statistics?.fraction_zero ?? 0);
     /** @type {HTMLElement} */ (row.querySelector(".spark i")).style.width = `${active * 100}%`;
     /** @type {HTMLElement} */ (row).title = `${layer.address}: ${Math.round(active * 100)} % of its values are not zero`;
+  }
+
+  /** @param {string} address @param {FeatureMaps} maps */
+  #paint(address, maps) {
+    const row = /** @type {HTMLElement} */ (this.#rows.get(address));
+    const channel = drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps, this.#palette);
+    /** @type {HTMLElement} */ (row.querySelector(".layer-channel")).textContent = channel === null ? "" : ` · map ${channel}`;
   }
 }
 
@@ -164,25 +240,28 @@ export function shapeOf(layer) {
   return layer.shape.map((side) => side ?? "?").join(" × ") || "one number";
 }
 
-/** Draw the most active channel, or all values of a vector. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps */
-function drawThumbnail(canvas, maps) {
-  const coloring = /** @type {const} */ ({ palette: "auto", normalize: "channel" });
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  if (maps.isVector) {
-    const columns = Math.ceil(Math.sqrt(maps.count));
-    canvas.width = columns;
-    canvas.height = Math.ceil(maps.count / columns);
-    const painted = maps.paint([...Array(maps.count).keys()], coloring);
-    const pixels = new ImageData(canvas.width, canvas.height);
-    pixels.data.set(painted.data);
-    context.putImageData(pixels, 0, 0);
-  } else {
-    canvas.width = maps.width;
-    canvas.height = maps.height;
-    const most = maps.activity.indexOf(maps.activity.reduce((best, each) => Math.max(best, each), -1));
-    context.putImageData(maps.paint([Math.max(0, most)], coloring), 0, 0);
+/** The group around each layer. The value of a group appears behind those of the layers inside it. @param {Layer[]} layers @returns {Map<string, string>} */
+function groupsOf(layers) {
+  const around = new Map();
+  /** @type {Layer[]} */
+  let waiting = [];
+  for (const layer of layers) {
+    if (layer.group) {
+      const inside = waiting.filter(({ address }) => address.startsWith(`${layer.address.replace(/:.*$/, "")}/`));
+      for (const { address } of inside) around.set(address, layer.address);
+      waiting = waiting.filter((each) => !inside.includes(each));
+    }
+    waiting.push(layer);
   }
-  canvas.classList.toggle("coarse", canvas.width < 2 * THUMBNAIL_SIDE);
+  return around;
+}
+
+/** The layers in graph order, but each group before the layers inside it. @param {Layer[]} layers @param {Map<string, string>} around @returns {Layer[]} */
+function groupsFirst(layers, around) {
+  const inside = Map.groupBy(layers, ({ address }) => around.get(address) ?? "");
+  /** @param {string} group @returns {Layer[]} */
+  const listed = (group) => (inside.get(group) ?? []).flatMap((layer) => [layer, ...listed(layer.address)]);
+  return listed("");
 }
 
 /** Lines beside the list for connections that skip layers. @param {Layer[]} layers @returns {SVGElement[]} */

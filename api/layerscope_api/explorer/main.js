@@ -4,14 +4,19 @@
  * @module
  */
 
+import { showAssumed } from "./assumed.js";
 import { Client, LayerscopeError } from "./client/layerscope.js";
-import { described, Grid, plain, showScale } from "./grid.js";
+import { described, Grid } from "./grid.js";
 import { ImagePanel } from "./image_panel.js";
 import { handleKey } from "./keyboard.js";
 import { LayerList, shapeOf } from "./layers.js";
 import { paletteNames, takePalettes } from "./maps.js";
+import { jump, showMaps } from "./maps_view.js";
 import { ModelMenu } from "./model_menu.js";
+import { imagesOf } from "./pictures.js";
+import { fadePredictions, showPredictions } from "./predictions.js";
 import { readState, Session, VIEWS, writeState } from "./session.js";
+import { followTheme } from "./theme.js";
 
 /** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./session.js").Schemas} Schemas */
@@ -19,7 +24,6 @@ import { readState, Session, VIEWS, writeState } from "./session.js";
 /** @typedef {import("./grid.js").Unit} Unit */
 /** @typedef {import("./session.js").State} State */
 
-const FIRST_IMAGE = "seven";
 /** Seconds until the service is asked again: how far it has loaded its models, and whether it is back. */
 const [LOADING_PAUSE, LOST_PAUSE] = [1, 2];
 
@@ -40,10 +44,11 @@ export class Explorer {
   session;
   /** @type {Layer[]} */
   layers = [];
-  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "", off: "" }));
+  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "", off: "", with: "", image: this.imagePanel.moved(this.state.image, this.models.imageInputs(model)) }));
   /** @type {FeatureMaps | undefined} */
   maps;
-  imagePanel = new ImagePanel(this);
+  shipped = JSON.parse(/** @type {string} */ (find("shipped").textContent));
+  imagePanel = new ImagePanel(this, this.shipped.samples);
   list = new LayerList((address) => this.choose(address));
   grid = new Grid(find("maps-scroll"), /** @type {HTMLCanvasElement} */ (document.getElementById("maps-canvas")), find("maps"), {
     open: (tile) => this.maps && !this.maps.isVector && !this.maps.isMatrix && this.go({ channel: String(this.maps.channelOf(tile)) }),
@@ -59,17 +64,17 @@ export class Explorer {
 
   /** Read the data in the page, request the models, and show the state of the address. */
   async start() {
-    const shipped = JSON.parse(/** @type {string} */ (find("shipped").textContent));
-    takePalettes(shipped.palettes);
+    takePalettes(this.shipped.palettes);
     choice("palette").append(...paletteNames().map((name) => new Option(name)));
-    this.imagePanel.take(shipped.samples);
-    for (const id of /** @type {const} */ (["palette", "normalize", "order", "size"])) {
+    for (const id of /** @type {const} */ (["palette", "normalize", "order", "size", "shown"])) {
       choice(id).addEventListener("change", () => this.go({ [id]: choice(id).value }));
     }
     for (const id of ["range-low", "range-high"]) {
       find(id).addEventListener("change", () => this.go({ range: `${inputOf("range-low").value},${inputOf("range-high").value}` }));
     }
-    choice("with").addEventListener("change", () => this.go({ with: choice("with").value }));
+    find("more-tools").addEventListener("click", () => (find("more-tools").ariaExpanded = String(find("more-tools").ariaExpanded !== "true")));
+    find("jump").addEventListener("change", () => jump(this));
+    choice("with").addEventListener("change", () => this.go({ with: choice("with").value, there: "" }));
     for (const tab of document.querySelectorAll("[role=tab]")) {
       tab.addEventListener("click", () => this.go({ view: /** @type {HTMLElement} */ (tab).dataset.view }));
     }
@@ -79,7 +84,6 @@ export class Explorer {
     addEventListener("keydown", (event) => handleKey(this, event));
     find("skip").addEventListener("click", () => find("layer-title").focus());
     find("help").addEventListener("click", () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal());
-    find("theme").addEventListener("click", () => switchTheme());
     find("problem").lastElementChild?.addEventListener("click", () => this.show());
     find("door-form").addEventListener("submit", () => this.#useKey(/** @type {HTMLInputElement} */ (document.getElementById("key")).value));
     await this.show();
@@ -150,31 +154,38 @@ export class Explorer {
     return this.go({ model: `${name}@${version}`, layer: "", channel: "", off: "" });
   }
 
-  /** A session of a model and an image; a model with several inputs gets the image at each of them. @param {string} model @param {string} image */
+  /** A session of a model and the images of its inputs. @param {string} model @param {string} image - As in the address. */
   sessionFor(model, image) {
-    const inputs = this.models.find(model)?.inputs ?? [];
-    return new Session(this.client, model, inputs.length > 1 ? Object.fromEntries(inputs.map((input) => [input.name, image])) : image);
+    const images = imagesOf(image, this.models.imageInputs(model).map(({ name }) => name));
+    const [first = "", ...others] = Object.values(images);
+    return new Session(this.client, model, others.length ? images : first);
   }
 
   /** Open a session of the model and the image of the state. @param {number} turn */
   async #open(turn) {
     const { state } = this;
     await this.#requireModel(state);
-    state.image ||= [...this.imagePanel.pictures.values()].find(({ name }) => name === FIRST_IMAGE)?.id ?? "";
+    const inputs = this.models.imageInputs(state.model);
+    document.body.classList.add("opened");
+    state.image ||= this.imagePanel.usual(inputs);
     const wanted = `${state.model} ${state.image}`;
-    if (wanted === this.#shownSession) return;
+    showAssumed(this, inputs);
+    if (wanted === this.#shownSession) return this.imagePanel.show(state.image, inputs);
     this.session?.close();
+    this.session = undefined;
     this.#shownSession = "";
-    await this.imagePanel.show(state.image);
+    await this.imagePanel.store(state.image, inputs);
     if (turn !== this.#shown) return;
+    fadePredictions();
+    await this.imagePanel.show(state.image, inputs);
     const session = this.sessionFor(state.model, state.image);
-    this.session = session;
     const { layers, unreachable } = await session.layers();
     if (turn !== this.#shown) return;
+    this.session = session;
     this.layers = layers;
     this.list.show(session, layers, unreachable);
     this.#shownSession = wanted;
-    this.imagePanel.showPredictions(session).catch((error) => this.session === session && this.showError(error));
+    showPredictions(this).catch((error) => this.session === session && this.showError(error));
   }
 
   /** Choose a model that is ready, unless the state names one. @param {State} state @throws {LayerscopeError} It is not ready. */
@@ -211,8 +222,9 @@ export class Explorer {
     document.title = `${layer.address} · ${state.model} · Layerscope`;
     find("layer-title").textContent = layer.address;
     this.list.select(layer.address);
+    this.list.colour(state.palette);
     this.#showControls();
-    const reason = layer.cannot.picture;
+    const reason = session.image ? layer.cannot.picture : `${state.model} takes no images: only its layers and its graph can be looked at here.`;
     find("layer-facts").textContent = [layer.type, shapeOf(layer), layer.parameters ? `${layer.parameters.toLocaleString("en")} parameters` : ""].filter(Boolean).join(" · ");
     if (reason) {
       this.maps = undefined;
@@ -225,14 +237,14 @@ export class Explorer {
       showMaps(this, maps);
     }
     const { view } = this;
-    if (view !== "maps") await this.part(view, (part) => part.show(this, find(`view-${view}`)));
+    if (view !== "maps" && (session.image || view === "graph")) await this.part(view, (part) => part.show(this, find(`view-${view}`)));
     if (view === "maps") await this.part("channel", (part) => part.show(this, find("channel")));
   }
 
   #showControls() {
     const { state } = this;
     const { view } = this;
-    for (const id of /** @type {const} */ (["palette", "normalize", "order", "size"])) choice(id).value = state[id];
+    for (const id of /** @type {const} */ (["palette", "normalize", "order", "size", "shown"])) choice(id).value = state[id];
     for (const each of VIEWS) {
       const tab = find(`tab-${each}`);
       tab.setAttribute("aria-selected", String(each === view));
@@ -304,41 +316,10 @@ export class Explorer {
   }
 }
 
-/** Show the feature maps of a layer. @param {Explorer} explorer @param {FeatureMaps} maps */
-function showMaps(explorer, maps) {
-  const { state, coloring } = explorer;
-  const figures = maps.statistics;
-  const dead = [...Array(maps.count).keys()].filter((tile) => maps.isDead(tile)).length;
-  const facts = [
-    find("layer-facts").textContent,
-    `${plain(figures?.min ?? maps.range.low)} to ${plain(figures?.max ?? maps.range.high)}`,
-    figures && `${Math.round((figures.fraction_zero ?? 0) * 100)} % zero`,
-    dead && `${dead} dead channel${dead > 1 ? "s" : ""}`,
-    maps.nonfinite && `${maps.nonfinite} values are not finite: drawn as the lowest or highest`,
-    maps.stride > 1 && `every ${maps.stride}th pixel is shown`,
-  ];
-  find("layer-facts").textContent = facts.filter(Boolean).join(" · ");
-  const { low, high } = coloring.range ?? maps.range;
-  for (const [id, end] of /** @type {const} */ ([["range-low", low], ["range-high", high]])) {
-    if (document.activeElement !== find(id)) inputOf(id).value = String(Number(end.toPrecision(4)));
-  }
-  explorer.grid.show(maps, coloring, state.order === "activity" ? "activity" : "number", Number(state.size) || "auto");
-  showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
-  explorer.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map: its values, and the part of the image that they see.");
-}
-
 /** @param {string | null} key */
 function clientWith(key) {
   return new Client(new URL("..", document.baseURI), key ? { apiKey: key } : {});
 }
 
-/** Switch between the light and the dark theme; the first one is that of the system. */
-function switchTheme() {
-  const { dataset } = document.documentElement;
-  const isDark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", dataset.theme);
-}
-
-document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
+followTheme(find("theme"));
 new Explorer().start();

@@ -42,53 +42,106 @@ export function coloursOf(name) {
 /** The values of one layer for one image, as tiles: one per channel, or one for a matrix of steps and features. */
 export class FeatureMaps {
   /**
+   * @param {object} fields
+   * @param {string} fields.address - Of the layer.
+   * @param {Uint8Array} fields.bytes - The values by tile, row and column: scale * byte + offset of the channel.
+   * @param {Float32Array} fields.scale - By channel.
+   * @param {Float32Array} fields.offset
+   * @param {number} fields.count - Of tiles.
+   * @param {number} fields.width - Of a tile.
+   * @param {number} fields.height
+   * @param {boolean} fields.isMatrix
+   * @param {boolean} fields.isVector
+   * @param {import("./session.js").Layer["grid"]} fields.grid - The map that tokens are; null where rows and columns have axes of their own.
+   * @param {number[] | null} fields.channels - The numbers of the channels, in the order of the tiles.
+   * @param {Figures | null} fields.statistics - Of the whole layer.
+   * @param {number} fields.nonfinite - How many values are not finite.
+   * @param {number} fields.stride - The step between the requested pixels of the map.
+   */
+  constructor({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels, statistics, nonfinite, stride }) {
+    this.address = address;
+    this.bytes = bytes;
+    this.scale = scale;
+    this.offset = offset;
+    this.count = count;
+    this.width = width;
+    this.height = height;
+    this.isMatrix = isMatrix;
+    this.isVector = isVector;
+    this.grid = grid;
+    this.channels = channels;
+    this.statistics = statistics;
+    this.nonfinite = nonfinite;
+    this.stride = stride;
+    this.range = rangeOf(scale, offset);
+  }
+
+  /**
+   * The maps of an answer.
+   *
    * @param {import("./session.js").Layer} layer
    * @param {Activations} activations - Its values for one image, as uint8.
    * @param {number} [stride] - The step between the requested pixels of the map.
    */
-  constructor(layer, activations, stride = 1) {
+  static of(layer, activations, stride = 1) {
     const { address } = layer;
     const tensor = activations.get(address);
     const row = activations.layers.get(address);
     const quantization = activations.quantization(address);
     if (!tensor || !row || !quantization) throw new TypeError(`${address} did not come as uint8.`);
-    this.address = address;
-    this.stride = stride;
-    this.nonfinite = row.nonfinite;
-    /** The statistics of the whole layer. */
-    this.statistics = /** @type {Figures | null} */ (row.statistics ?? null);
-    /** The numbers of the channels, in the order of the tiles. */
-    this.channels = /** @type {number[] | null} */ (row.channels ?? null);
     const [, ...sides] = tensor.shape;
     const axis = (row.channel_axis ?? 0) - 1;
     const spatial = sides.filter((_, index) => index !== axis);
-    /** The map that tokens are; null where rows and columns have axes of their own. */
-    this.grid = layer.can.includes("map") && stride === 1 ? layer.grid : null;
-    this.isMatrix = axis >= 0 && spatial.length === 1 && !this.grid;
-    this.isVector = spatial.length === 0;
-    const bytes = /** @type {Uint8Array} */ (tensor.data);
+    const grid = layer.can.includes("map") && stride === 1 ? layer.grid : null;
+    const isMatrix = axis >= 0 && spatial.length === 1 && !grid;
+    const values = /** @type {Uint8Array} */ (tensor.data);
     const channels = axis < 0 ? 1 : sides[axis];
-    const planes = axis < 0 ? bytes : channelsFirst(bytes, channels, product(sides.slice(0, axis)), product(sides.slice(axis + 1)));
-    this.width = this.grid ? this.grid.width : this.isMatrix ? channels : (spatial.at(-1) ?? 1);
-    this.height = this.grid ? this.grid.height : this.isMatrix ? spatial[0] : product(spatial.slice(0, -1));
-    this.count = this.isMatrix ? 1 : channels;
-    /** The bytes by tile, row and column. */
-    this.bytes = this.isMatrix ? channelsFirst(planes, this.height, channels, 1) : this.grid ? this.#folded(planes, spatial[0]) : planes;
-    this.scale = quantization.scale;
-    this.offset = quantization.offset;
-    this.range = rangeOf(this.scale, this.offset);
-  }
-
-  /** The tokens of the map, without others. @param {Uint8Array} planes - By channel and token. @param {number} tokens */
-  #folded(planes, tokens) {
-    const kept = new Uint8Array(this.count * this.area);
-    for (let tile = 0; tile < this.count; tile += 1) kept.set(this.ofMap(planes.subarray(tile * tokens, (tile + 1) * tokens)), tile * this.area);
-    return kept;
+    const planes = axis < 0 ? values : channelsFirst(values, channels, product(sides.slice(0, axis)), product(sides.slice(axis + 1)));
+    const height = grid ? grid.height : isMatrix ? spatial[0] : product(spatial.slice(0, -1));
+    return new FeatureMaps({
+      address,
+      bytes: isMatrix ? channelsFirst(planes, height, channels, 1) : grid ? folded(planes, spatial[0], grid, channels) : planes,
+      ...quantization,
+      count: isMatrix ? 1 : channels,
+      width: grid ? grid.width : isMatrix ? channels : (spatial.at(-1) ?? 1),
+      height,
+      isMatrix,
+      isVector: spatial.length === 0,
+      grid,
+      channels: /** @type {number[] | null} */ (row.channels ?? null),
+      statistics: /** @type {Figures | null} */ (row.statistics ?? null),
+      nonfinite: row.nonfinite,
+      stride,
+    });
   }
 
   /** The values of one channel that its map has: all of them, or those of the tokens that are a map. @template {Uint8Array | Float32Array} T @param {T} values */
   ofMap(values) {
     return this.grid ? /** @type {T} */ (values.subarray(this.grid.offset, this.grid.offset + this.area)) : values;
+  }
+
+  /** Whether other maps have as many values in the same places. @param {FeatureMaps} other */
+  isLike(other) {
+    return this.count === other.count && this.width === other.width && this.height === other.height && this.isMatrix === other.isMatrix;
+  }
+
+  /** These maps minus others of the same sizes, with an error of at most the sum of both. @param {FeatureMaps} other */
+  minus(other) {
+    const channels = this.scale.length;
+    const ofTile = this.isMatrix ? this.width : 1;
+    const [scale, offset] = [new Float32Array(channels), new Float32Array(channels)];
+    const bytes = new Uint8Array(this.bytes.length);
+    for (let channel = 0; channel < channels; channel += 1) {
+      const first = this.isMatrix ? channel : channel * this.area;
+      const places = Array.from({ length: this.isMatrix ? this.height : this.area }, (_, step) => first + step * ofTile);
+      const values = places.map((place) => this.scale[channel] * this.bytes[place] + this.offset[channel] - other.scale[channel] * other.bytes[place] - other.offset[channel]);
+      const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+      offset[channel] = low;
+      scale[channel] = (high - low) / 255;
+      places.forEach((place, step) => (bytes[place] = scale[channel] ? Math.round((values[step] - low) / scale[channel]) : 0));
+    }
+    const { address, count, width, height, isMatrix, isVector, grid, stride } = this;
+    return new FeatureMaps({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels: this.channels, statistics: null, nonfinite: 0, stride });
   }
 
   /** Number of values of a tile. */
@@ -237,6 +290,13 @@ function channelsFirst(bytes, channels, before, behind) {
     }
   }
   return moved;
+}
+
+/** The values of the tokens that are a map. @param {Uint8Array} planes - By channel and token. @param {number} tokens @param {{offset: number, width: number, height: number}} grid @param {number} channels */
+function folded(planes, tokens, { offset, width, height }, channels) {
+  const kept = new Uint8Array(channels * width * height);
+  for (let channel = 0; channel < channels; channel += 1) kept.set(planes.subarray(channel * tokens + offset, channel * tokens + offset + width * height), channel * width * height);
+  return kept;
 }
 
 /** @param {readonly number[]} sides */

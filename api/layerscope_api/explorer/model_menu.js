@@ -30,6 +30,11 @@ export class ModelMenu {
     return this.versions.filter(({ state }) => state === "ready");
   }
 
+  /** The inputs of a model that take images. @param {string} key */
+  imageInputs(key) {
+    return (this.find(key)?.inputs ?? []).filter(({ preprocessing }) => preprocessing);
+  }
+
   /** @param {string} key */
   find(key) {
     return this.versions.find((version) => version.key === key);

@@ -5,8 +5,11 @@ import hashlib
 import json
 import string
 from functools import cache
+from pathlib import Path
 
-from layerscope.demo import samples
+from layerscope.demo import photos, samples
+from layerscope.images.preprocessing import Preprocessing
+from layerscope.images.presets import PRESETS
 from layerscope.render import lookup_table
 from layerscope_api.explorer.files import PACKAGE, ExplorerFile, revision
 
@@ -19,7 +22,7 @@ PAGE_POLICY = (
 )
 """The Content-Security-Policy of pages: pages load files of the service only, and contain no inline scripts."""
 
-_STYLES = ("base.css", "page.css", "views.css", "charts.css", "narrow.css")
+_STYLES = ("base.css", "page.css", "layers.css", "views.css", "charts.css", "narrow.css")
 _LEVELS = 256
 
 
@@ -43,15 +46,29 @@ def _style() -> str:
 
 
 def _shipped() -> dict[str, object]:
-    """The sample images by name, and each palette as 256 times red, green and blue; all in base64."""
+    """The sample images, the presets of preprocessing, and each palette as 256 times red, green and blue in base64.
+
+    The digits are so small that they are in the page, in base64; photographs have the path of their file.
+    """
+    digits = [
+        _sample(name, path, "digits") | {"png": _text(path.read_bytes())} for name, path in samples().items()
+    ]
+    pictures = [
+        _sample(name, path, "photos") | {"path": f"{revision()}/samples/{path.name}"}
+        for name, path in photos().items()
+    ]
     return {
-        "samples": [
-            {"name": name, "id": f"sha256-{hashlib.sha256(data).hexdigest()}", "png": _text(data)}
-            for name, path in samples().items()
-            for data in [path.read_bytes()]
-        ],
+        "samples": digits + pictures,
+        "presets": {
+            name: Preprocessing.preset(name).model_dump(include={"color", "scale", "offset"})
+            for name in PRESETS
+        },
         "palettes": {name: _text(lookup_table(name, _LEVELS).tobytes()) for name in PALETTES},
     }
+
+
+def _sample(name: str, path: Path, kind: str) -> dict[str, str]:
+    return {"name": name, "kind": kind, "id": f"sha256-{hashlib.sha256(path.read_bytes()).hexdigest()}"}
 
 
 def _text(data: bytes) -> str:

@@ -15,9 +15,9 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {{method: string, layer?: string, target?: string, output?: string}} Question - What a heat map explains: a method, and its options. */
 
 export const VIEWS = ["maps", "statistics", "heat", "compare", "graph", "whatif"];
-const DEFAULTS = { model: "", image: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", with: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
+const DEFAULTS = { model: "", image: "", input: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", shown: "", with: "", there: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
 /** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
-const NAVIGATION = /** @type {const} */ (["model", "image", "layer", "channel", "view", "with", "method", "target", "options", "at", "off"]);
+const NAVIGATION = /** @type {const} */ (["model", "image", "input", "layer", "channel", "view", "with", "there", "method", "target", "options", "at", "off"]);
 /** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */
 const FETCHED_WHOLE = 1 << 18;
 /** Most values of one layer; of larger ones only every n-th pixel is fetched. */
@@ -71,6 +71,11 @@ export class Session {
   /** @returns {Promise<Schemas["LayerList"]>} */
   layers() {
     return this.#once("layers", () => this.model.layers(undefined, { signal: this.#signal }));
+  }
+
+  /** The layers that a selector selects. @param {string} selector @returns {Promise<Schemas["LayerList"]>} */
+  select(selector) {
+    return this.#once(`select ${selector}`, () => this.model.layers(selector, { signal: this.#signal }));
   }
 
   /** @returns {Promise<Schemas["GraphBody"]>} */
@@ -128,7 +133,7 @@ export class Session {
 
   /** The receptive field of the middle unit of a layer. @param {Layer} layer @returns {Promise<Schemas["ReceptiveFieldBody"]>} */
   receptiveField(layer) {
-    return this.#once(`field ${layer.address}`, () => this.model.receptiveField({ layer: layer.address, signal: this.#signal }, this.image));
+    return this.#once(`field ${layer.address}`, () => this.model.receptiveField({ layer: layer.address, signal: this.#signal }, typeof this.image === "string" ? this.image : []));
   }
 
   /** The exact values of one channel. @param {Layer} layer @param {number} channel */
@@ -141,11 +146,11 @@ export class Session {
   /** The values of a layer. @param {Layer} layer @returns {Promise<FeatureMaps>} */
   async maps(layer) {
     const whole = await this.#whole();
-    if (whole) return this.#once(`maps ${layer.address}`, async () => new FeatureMaps(layer, whole));
+    if (whole) return this.#once(`maps ${layer.address}`, async () => FeatureMaps.of(layer, whole));
     return this.#once(`maps ${layer.address}`, async () => {
       const stride = strideOf(layer);
       const options = { ...QUANTIZED, ...(stride > 1 && { stride }), layers: layer.address, signal: this.#signal };
-      return new FeatureMaps(layer, await this.model.activations(this.image, options), stride);
+      return FeatureMaps.of(layer, await this.model.activations(this.image, options), stride);
     });
   }
 
@@ -172,7 +177,7 @@ export class Session {
       try {
         const options = { ...QUANTIZED, channels: "top:1", layers, signal: this.#signal };
         const activations = await this.model.activations(this.image, options);
-        for (const { layer, resolve } of batch) resolve(new FeatureMaps(layer, activations));
+        for (const { layer, resolve } of batch) resolve(FeatureMaps.of(layer, activations));
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }

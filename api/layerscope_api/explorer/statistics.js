@@ -11,7 +11,8 @@ import { buttonOf, drawn, element } from "./elements.js";
 /** @typedef {import("./session.js").Schemas["LayerStatistics"]} Statistics */
 
 const [WIDTH, HEIGHT] = [720, 180];
-const MOST_NAMED = 60;
+/** Parts of an axis between ticks. */
+const [ACROSS, UP] = [6, 4];
 
 /** Show the statistics of the current layer. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
@@ -25,8 +26,8 @@ export async function show(explorer, root) {
     element("h3", {}, "How the values are spread"),
     histogramOf(figures),
     ...channelsOf(figures, open),
-    ...named("Dead channels: zero everywhere", figures.dead, open),
-    ...named("Saturated channels: hardly leave one end of the layer's range", figures.saturated, open),
+    ...named("Dead channels: zero everywhere", figures.dead, buttonOf("Show their maps", () => explorer.go({ view: "maps", channel: "", shown: "dead" }))),
+    ...named("Saturated channels: hardly leave one end of the layer's range", figures.saturated, null),
   );
 }
 
@@ -54,12 +55,10 @@ function histogramOf(figures) {
     return drawn("rect", { x: bin * step + 0.5, y: HEIGHT - height, width: Math.max(1, step - 1), height }, title);
   });
   const label = `Histogram from ${plain(edges[0])} to ${plain(edges.at(-1))}`;
-  return element(
-    "figure",
-    { class: "chart" },
-    drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, preserveAspectRatio: "none" }, ...bars),
-    element("figcaption", { class: "ends quiet" }, element("span", {}, plain(edges[0])), element("span", {}, "counts on a logarithmic scale"), element("span", {}, plain(edges.at(-1)))),
-  );
+  const drawing = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, preserveAspectRatio: "none" }, ...bars);
+  const values = ticks(edges[0] ?? 0, edges.at(-1) ?? 0, ACROSS).map(plain);
+  const numbers = ticks(most, 0, UP).map((each) => Math.round(Math.expm1(each)).toLocaleString("en"));
+  return chartOf(drawing, values, numbers, "values; their counts on a logarithmic scale");
 }
 
 /** From the lowest to the highest value of each channel, and its mean. @param {Statistics} figures @param {(channel: number) => void} open */
@@ -69,7 +68,9 @@ function channelsOf({ channels, min, max }, open) {
   const [low, high] = [Math.min(min ?? 0, 0), Math.max(max ?? 0, 0)];
   const y = (/** @type {number} */ value) => HEIGHT - ((value - low) / (high - low || 1)) * HEIGHT;
   const step = WIDTH / lows.length;
-  const ranges = lows.map((least, channel) => `M${(channel + 0.5) * step} ${y(least ?? 0)}V${Math.min(y(highs[channel] ?? 0), y(least ?? 0) - 1)}`).join("");
+  // A channel with one value, such as a class, is a bar from zero.
+  const ends = lows.map((least, channel) => (least === highs[channel] ? [Math.min(least ?? 0, 0), Math.max(least ?? 0, 0)] : [least ?? 0, highs[channel] ?? 0]));
+  const ranges = ends.map(([least, most], channel) => `M${(channel + 0.5) * step} ${y(least)}V${Math.min(y(most), y(least) - 1)}`).join("");
   const middles = means.map((mean, channel) => `M${channel * step} ${y(mean ?? 0)}h${step}`).join("");
   const width = Math.max(0.6, Math.min(14, step * 0.7));
   const chart = drawn(
@@ -80,22 +81,42 @@ function channelsOf({ channels, min, max }, open) {
     drawn("path", { d: `M0 ${y(0)}H${WIDTH}`, class: "zero" }),
   );
   const at = (/** @type {MouseEvent} */ event) => Math.min(lows.length - 1, Math.floor((event.offsetX / chart.clientWidth) * lows.length));
-  const hint = element("span", {}, "point at a channel, or press it to look at it");
+  const hint = element("span", {}, "channels; point at one, or press it to look at it");
   chart.addEventListener("pointermove", (event) => {
     const channel = at(event);
     hint.textContent = `channel ${channel}: ${plain(lows[channel])} to ${plain(highs[channel])}, mean ${plain(means[channel])}`;
   });
   chart.addEventListener("click", (event) => open(at(event)));
-  return [
-    element("h3", {}, `Channels: lowest to highest value, and mean; the chart goes from ${plain(low)} to ${plain(high)}`),
-    element("figure", { class: "chart" }, chart, element("figcaption", { class: "ends quiet" }, element("span", {}, "0"), hint, element("span", {}, String(lows.length - 1)))),
-  ];
+  const last = lows.length - 1;
+  const numbers = [...new Set(ticks(0, last, Math.min(ACROSS, last)).map(Math.round))].map(String);
+  return [element("h3", {}, "Channels: lowest to highest value, and mean"), chartOf(chart, numbers, ticks(high, low, UP).map(plain), hint)];
 }
 
-/** @param {string} title @param {number[]} channels @param {(channel: number) => void} open */
-function named(title, channels, open) {
+/** Channels by number, neighbours as ranges. @param {string} title @param {number[]} channels @param {HTMLElement | null} button */
+function named(title, channels, button) {
   if (!channels.length) return [];
-  const rest = channels.length - MOST_NAMED;
-  const buttons = channels.slice(0, MOST_NAMED).map((channel) => buttonOf(String(channel), () => open(channel)));
-  return [element("h3", {}, `${title} (${channels.length})`), element("p", { class: "row" }, ...buttons, rest > 0 && `and ${rest} more`)];
+  return [element("h3", {}, `${title} (${channels.length})`), element("p", { class: "numbers quiet" }, rangesOf(channels)), element("p", {}, button)];
+}
+
+/** Ascending numbers as text: `0, 3–7, 9`. @param {number[]} numbers */
+function rangesOf(numbers) {
+  /** @type {[number, number][]} */
+  const ranges = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ");
+}
+
+/** A chart with its axes. @param {SVGElement} drawing @param {string[]} xs - From left to right. @param {string[]} ys - From the top. @param {Node | string} caption */
+function chartOf(drawing, xs, ys, caption) {
+  const axis = (/** @type {string} */ name, /** @type {string[]} */ texts) => element("div", { class: `ticks quiet ${name}`, "aria-hidden": "true" }, ...texts.map((text) => element("span", {}, text)));
+  return element("figure", { class: "chart" }, axis("y", ys), drawing, axis("x", xs), element("figcaption", { class: "quiet" }, caption));
+}
+
+/** Ticks at equal steps from one number to another. @param {number} from @param {number} to @param {number} steps */
+function ticks(from, to, steps) {
+  return Array.from({ length: steps + 1 }, (_, step) => from + ((to - from) * step) / steps);
 }

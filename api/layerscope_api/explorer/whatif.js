@@ -6,7 +6,7 @@
 
 import { buttonOf, choiceOf, drawn, element, replace } from "./elements.js";
 import { plain } from "./grid.js";
-import { scoresOf } from "./image_panel.js";
+import { scoresOf } from "./predictions.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Schemas} Schemas */
@@ -120,7 +120,7 @@ async function showResult(explorer, root, target, off) {
   if (behind) await showChange(explorer, figure, edit, behind);
 }
 
-/** @param {string} title @param {import("./image_panel.js").Score[]} scores */
+/** @param {string} title @param {import("./predictions.js").Score[]} scores */
 function listOf(title, scores) {
   return element("section", {}, element("h4", {}, title), element("ol", {}, ...scores.map(({ label, text }) => element("li", {}, `${label} ${text}`))));
 }

@@ -137,9 +137,9 @@ class GraphNode(BaseModel):
     """One layer call."""
 
     address: str
-    name: str
+    name: str = Field(description="of the layer, with the number of a later call, such as `conv:1`")
     type: str
-    group: str | None
+    group: str | None = Field(description="`path` of the group around it")
     shape: list[int | None]
 
 
@@ -151,12 +151,12 @@ class GraphEdge(BaseModel):
 
 
 class GraphGroup(BaseModel):
-    """A layer made of other layers."""
+    """One call of a layer made of other layers."""
 
-    path: str
-    name: str
+    path: str = Field(description="address of the call, such as `backbone/block:1`")
+    name: str = Field(description="the last part of `path`")
     type: str
-    parent: str | None
+    parent: str | None = Field(description="the group around it")
 
 
 class GraphBody(BaseModel):

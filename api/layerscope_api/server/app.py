@@ -1,12 +1,13 @@
 """The FastAPI application: its routes, its middleware and its lifespan. `layerscope serve` runs it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
@@ -90,10 +91,18 @@ def create_app(
     )
     app.state.lifecycle = Lifecycle()
     for router in (INFERENCE_ROUTER, *ROUTERS, docs_pages.router, explorer_routes.router, *PROTOCOL_ROUTERS):
+        _summarise(router)
         app.include_router(router)
     add_error_handlers(app)
     _add_middleware(app, settings, metrics)
     return app
+
+
+def _summarise(router: APIRouter) -> None:
+    """Make the first sentence of each operation its summary; FastAPI would take the name of the function."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.summary = route.summary or re.split(r"\.(?=\s|$)", route.description, maxsplit=1)[0]
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

@@ -1,4 +1,4 @@
-"""Demo model: a small network that classifies handwritten digits, and one sample image of each digit.
+"""Demo model: a small network that classifies handwritten digits, one sample image of each digit, and three photographs.
 
 `MODELS` is an ordinary model directory with one model, `digits` version 1, which maps grey images of 28x28 pixels, white on
 black, to ten probabilities. `examples/train_demo_model.py` made the files; the samples are digits that it was not trained on.
@@ -6,13 +6,16 @@ black, to ten probabilities. `examples/train_demo_model.py` made the files; the 
 
 from pathlib import Path
 
-__all__ = ["MODELS", "SAMPLES", "samples"]
+__all__ = ["MODELS", "PHOTOS", "SAMPLES", "photos", "samples"]
 
 MODELS: Path = Path(__file__).with_name("models")
 """The model directory: `digits/1/model.keras` and its `layerscope.json`."""
 
 SAMPLES: Path = Path(__file__).with_name("samples")
 """The folder of sample images: 28x28 grey PNG, white on black."""
+
+PHOTOS: Path = Path(__file__).with_name("photos")
+"""The folder of photographs: RGB JPEG of at most 360x360 pixels; its `LICENSE` says who made them."""
 
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -24,3 +27,8 @@ def samples() -> dict[str, Path]:
         One PNG file per digit; its position in the dictionary is its class.
     """
     return {name: SAMPLES / f"{name}.png" for name in _NAMES}
+
+
+def photos() -> dict[str, Path]:
+    """The photographs by name: `cat`, `cup` and `rocket`, one JPEG file each."""
+    return {name: PHOTOS / f"{name}.jpg" for name in ("cat", "cup", "rocket")}

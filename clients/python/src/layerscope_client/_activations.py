@@ -1,5 +1,6 @@
 """Activations as numpy arrays by layer address."""
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from layerscope_client._error_mapping import unreadable
+from layerscope_client._notebook import pictures_of, shape_text, table
 from layerscope_client._safetensors import Array, parse_safetensors
 
 _SCALE = "@scale"
@@ -62,7 +64,9 @@ class Activations(Mapping[str, Array]):
 
     def __getitem__(self, address: str) -> Array:
         if address not in self.layers:
-            raise KeyError(address)
+            near = difflib.get_close_matches(address, self.layers, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.layers)}."
+            raise KeyError(f"{address} is not among these layers; {hint}")
         return self._tensors[address]
 
     def __iter__(self) -> Iterator[str]:
@@ -74,6 +78,21 @@ class Activations(Mapping[str, Array]):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{address} {array.dtype}{list(array.shape)}" for address, array in self.items())
         return f"<Activations of {self.model}: {shapes}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                address,
+                row["type"],
+                shape_text(array.shape),
+                array.dtype,
+                pictures_of(self.dequantized(address), row["channel_axis"]),
+            )
+            for address, array in self.items()
+            for row in [self.layers[address]]
+        ]
+        columns = ("layer", "type", "shape", "dtype", "most active maps of the first image")
+        return table(f"Activations of {self.model}", columns, rows)
 
     def dequantized(self, address: str) -> Array:
         """Return the values of a layer as float32, whatever type they were sent in.

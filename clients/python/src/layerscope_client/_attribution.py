@@ -8,6 +8,7 @@ from typing import Any, Self, TypedDict
 import numpy as np
 
 from layerscope_client._error_mapping import unreadable
+from layerscope_client._notebook import number, picture, table
 from layerscope_client._safetensors import Array, parse_safetensors
 from layerscope_client.errors import AnswerUnreadable
 
@@ -136,6 +137,16 @@ class Attribution:
     def targets(self) -> list[Target]:
         """One target per image; empty for methods without a target."""
         return self.explanation["targets"]
+
+    def _repr_html_(self) -> str:
+        targets = [target["name"] or target["class"] for target in self.targets] or [""] * len(self.maps)
+        values = [target["value"] for target in self.targets] or [None] * len(self.maps)
+        rows = [
+            (image[:15], "" if name is None else name, number(value), picture(heat, "heat map"))
+            for image, name, value, heat in zip(self.images, targets, values, self.maps, strict=True)
+        ]
+        title = f"{self.explanation['method']} of {self.model} over {self.layer}"
+        return table(title, ("image", "explained", "its value", "heat map"), rows)
 
     def __repr__(self) -> str:
         shape = list(self.maps.shape)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
+from layerscope_client._notebook import shape_text, table
+
 
 class ModelIdentity(TypedDict):
     """The model that computed an answer."""
@@ -152,6 +154,20 @@ class Layers(list[Layer]):
         self.model = model
         self.unreachable = unreachable
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                row["address"],
+                row["type"],
+                shape_text(row["shape"]),
+                f"{row['parameters']:,}",
+                ", ".join(row["can"]),
+            )
+            for row in self
+        ]
+        title = f"{len(self)} layers of {self.model['name']}@{self.model['version']}"
+        return table(title, ("layer", "type", "shape", "parameters", "can"), rows)
+
 
 class GraphNode(TypedDict):
     """A node: one call of one layer; `group` is the path of the nested model it is part of."""
@@ -171,7 +187,7 @@ class GraphEdge(TypedDict):
 
 
 class GraphGroup(TypedDict):
-    """A nested model; `parent` is the path of the model that contains it."""
+    """One call of a nested model; `path` is its address, and `parent` that of the group around it."""
 
     path: str
     name: str

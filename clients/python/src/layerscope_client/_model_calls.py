@@ -24,6 +24,7 @@ from layerscope_client._error_mapping import failure, unreadable
 from layerscope_client._flows import Flow, Progress, Request, fetch, fetch_json, json_object, part_of
 from layerscope_client._images import Inputs, Pictures, StoredId, TensorFile
 from layerscope_client._interventions import Intervention
+from layerscope_client._notebook import ShownDict
 from layerscope_client._options import Channels, query, repeated
 from layerscope_client._picture import Picture
 from layerscope_client._results import (
@@ -33,6 +34,8 @@ from layerscope_client._results import (
     Predictions,
     ReceptiveField,
     Statistics,
+    predictions_html,
+    statistics_html,
 )
 from layerscope_client._uploads import Uploads
 
@@ -146,7 +149,8 @@ class ModelCalls:
     ) -> Flow[Statistics]:
         """Statistics of layers and channels."""
         params = repeated("layers", layers) + query(options)
-        return cast("Statistics", json_object((yield from self._send("statistics", images, params))))
+        body = json_object((yield from self._send("statistics", images, params)))
+        return cast("Statistics", ShownDict(body, statistics_html))
 
     def statistics_picture(self, images: Inputs, layers: str | Sequence[str]) -> Flow[Picture]:
         """A picture with one row of statistics per layer."""
@@ -166,7 +170,7 @@ class ModelCalls:
     def predictions(self, images: Inputs, top: int) -> Flow[Predictions]:
         """The best classes of every output."""
         response = yield from self._send("predictions", images, query({"top": top}))
-        return cast("Predictions", json_object(response))
+        return cast("Predictions", ShownDict(json_object(response), predictions_html))
 
     def inspect(
         self, images: Inputs, layers: str | Sequence[str], options: Mapping[str, object]

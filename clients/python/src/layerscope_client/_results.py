@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NotRequired, Self, TypedDict
 
+import numpy as np
+
 from layerscope_client._attribution import Explanation
 from layerscope_client._descriptions import ModelIdentity
 from layerscope_client._error_mapping import unreadable
+from layerscope_client._notebook import Html, number, picture, shape_text, table
 
 
 class PlannedLayer(TypedDict):
@@ -257,3 +260,44 @@ class Statistics(TypedDict):
     preprocessing: dict[str, dict[str, Any] | None]
     warnings: list[str]
     layers: list[LayerStatistics]
+
+
+def predictions_html(body: Mapping[str, Any]) -> str:
+    """The predictions of each image as a table, for notebooks."""
+    rows = [
+        (image[:15], output["name"], place + 1, each["class"], each["name"] or "", number(each["value"]))
+        for output in body["outputs"]
+        for image, classes in zip(body["images"], output["predictions"] or [], strict=False)
+        for place, each in enumerate(classes)
+    ]
+    return table(
+        f"Predictions of {_named(body)}", ("image", "output", "rank", "class", "name", "value"), rows
+    )
+
+
+def statistics_html(body: Mapping[str, Any]) -> str:
+    """The statistics of each layer as a table, for notebooks."""
+    rows = [
+        (
+            each["address"],
+            each["type"],
+            shape_text(each["shape"]),
+            *(number(each[name]) for name in ("min", "max", "mean", "std", "fraction_zero")),
+            len(each["dead"]),
+            _histogram(each),
+        )
+        for each in body["layers"]
+    ]
+    columns = ("layer", "type", "shape", "min", "max", "mean", "std", "zero", "dead", "counts")
+    return table(f"Statistics of {_named(body)}", columns, rows)
+
+
+def _named(body: Mapping[str, Any]) -> str:
+    return f"{body['model']['name']}@{body['model']['version']}"
+
+
+def _histogram(layer: Mapping[str, Any]) -> Html:
+    """Bars of the counts on a logarithmic scale."""
+    counts = np.log1p((layer.get("histogram") or {}).get("counts") or [0])
+    heights = np.round(24 * counts / (counts.max() or 1)).astype(int)
+    return picture((np.arange(24, 0, -1)[:, np.newaxis] <= heights).astype(np.float32), "counts")

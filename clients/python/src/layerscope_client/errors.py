@@ -61,6 +61,11 @@ class LayerscopeError(Exception):
         self.details: Mapping[str, Any] = details or {}
         self.request_id = request_id
 
+    @property
+    def near(self) -> tuple[str, ...]:
+        """Names that are close to the one in the request, best first, where the service knows some."""
+        return tuple(self.details.get("near") or ())
+
     def __str__(self) -> str:
         return self.message
 

@@ -1,0 +1,86 @@
+/**
+ * Images to look at: samples that suit a model, and those that a person opened, which are kept until the tab is closed.
+ *
+ * @module
+ */
+
+/** @typedef {import("./session.js").Schemas["InputBody"]} Input */
+/** @typedef {"digits" | "photos" | "opened"} Kind */
+/** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob}} Picture - An image. A sample has a path; one that is on the service only has neither path nor file. */
+
+/** Where the opened images are remembered by id and name. */
+const STORE = "opened";
+/** The largest side of an input that digits suit. */
+const SMALL = 64;
+
+/** All images of the page, by id. */
+export class Pictures {
+  /** @type {Map<string, Picture>} */
+  #all = new Map();
+
+  /** Take the samples, and the images that were opened before. @param {(Picture & {png?: string})[]} samples - As they are in the page. */
+  constructor(samples) {
+    const opened = /** @type {Picture[]} */ (JSON.parse(sessionStorage.getItem(STORE) ?? "[]"));
+    for (const { png, ...picture } of samples) this.#all.set(picture.id, { ...picture, file: png ? blobOf(png) : undefined });
+    for (const picture of opened) this.#all.set(picture.id, picture);
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.#all.get(id);
+  }
+
+  /** Add an image, unless it is there. @param {string} id @param {string} name @param {Blob} [file] */
+  add(id, name, file) {
+    if (!this.#all.has(id)) this.#all.set(id, { id, name, kind: "opened", file });
+    this.#remember();
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#all.delete(id);
+    this.#remember();
+  }
+
+  /** The samples that suit an input, and all opened images. @param {Input | undefined} input @returns {Picture[]} */
+  suiting(input) {
+    return [...this.#all.values()].filter((picture) => this.suits(picture, input));
+  }
+
+  /** Whether an image suits an input: digits suit small grey ones, and photographs all others. @param {Picture} picture @param {Input | undefined} input */
+  suits({ kind }, input) {
+    if (kind === "opened") return true;
+    const isSmall = Math.max(...(input?.shape ?? []).map((side) => side ?? 0)) <= SMALL;
+    return (input?.preprocessing?.color === "grey" && isSmall) === (kind === "digits");
+  }
+
+  /** The bytes of an image; undefined if only the service has it. @param {string} id @returns {Promise<Blob | undefined>} */
+  async file(id) {
+    const picture = this.#all.get(id);
+    if (picture?.path) picture.file ??= await fetch(picture.path).then((response) => response.blob());
+    return picture?.file;
+  }
+
+  #remember() {
+    const opened = [...this.#all.values()].filter(({ kind }) => kind === "opened").map(({ id, name, kind }) => ({ id, name, kind }));
+    sessionStorage.setItem(STORE, JSON.stringify(opened));
+  }
+}
+
+/** @param {string} png - In base 64. */
+function blobOf(png) {
+  return new Blob([Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0))], { type: "image/png" });
+}
+
+/** The image of each input: an id for all of them, or one by the name of each. @param {string} text - As in the address. @param {string[]} inputs @returns {Record<string, string>} */
+export function imagesOf(text, inputs) {
+  const named = Object.fromEntries(text.includes("=") ? new URLSearchParams(text) : []);
+  const [usual = text] = Object.values(named);
+  return Object.fromEntries(inputs.map((name) => [name, named[name] ?? usual]));
+}
+
+/** The images of the inputs as in the address. @param {Record<string, string>} images */
+export function imagesText(images) {
+  const ids = new Set(Object.values(images));
+  return ids.size === 1 ? [...ids][0] : String(new URLSearchParams(images));
+}

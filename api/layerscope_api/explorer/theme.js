@@ -1,0 +1,16 @@
+/**
+ * The light and the dark theme. The first one is that of the system.
+ *
+ * @module
+ */
+
+/** Show the theme that was chosen before, and switch it by a button. @param {HTMLElement} button */
+export function followTheme(button) {
+  const { dataset } = document.documentElement;
+  dataset.theme = localStorage.getItem("theme") ?? "";
+  button.addEventListener("click", () => {
+    const isDark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    dataset.theme = isDark ? "light" : "dark";
+    localStorage.setItem("theme", dataset.theme);
+  });
+}
