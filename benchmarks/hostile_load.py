@@ -9,8 +9,6 @@ hostile ones yield to the others.
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -21,6 +19,8 @@ from rig.figures import Figure
 from rig.memory_group import MemoryGroup, memory_group
 from rig.models import MIDDLE
 from rig.service import Service, serve
+
+from layerscope_api.context.api_keys import KeyFile, KeyScope
 
 _MIB = 1 << 20
 GROUP_BYTES = 4096 * _MIB
@@ -43,7 +43,10 @@ def measure() -> dict[str, Figure]:
     with tempfile.TemporaryDirectory() as folder, memory_group(GROUP_BYTES) as group:
         models, keys = Path(folder, "models"), Path(folder, "keys.json")
         hostile.write_models(models)
-        bad, good = [_key(keys, "infer", "models:write") for _ in range(hostile.KINDS)], _key(keys, "infer")
+        bad, good = (
+            [_key(keys, KeyScope.INFER, KeyScope.MODELS_WRITE) for _ in range(hostile.KINDS)],
+            _key(keys, KeyScope.INFER),
+        )
         settings = {"api_keys": str(keys), "allow_upload": "true", "control": "explicit", "load": '["*"]'}
         with serve(models, LIMITS, settings, within=group.within) as service:
             return _measured(service, group, bad, good)
@@ -167,9 +170,6 @@ class _PeakOf:
             self.bytes = max(self.bytes, self._service.memory())
 
 
-def _key(keys: Path, *scopes: str) -> str:
+def _key(keys: Path, *scopes: KeyScope) -> str:
     """A new key with these scopes."""
-    command = [sys.executable, "-m", "layerscope_api", "keys", "create", "--api-keys", str(keys)]
-    for scope in scopes:
-        command += ["--scope", scope]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+    return KeyFile(keys).create("benchmark", scopes)[1]
