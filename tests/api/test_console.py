@@ -76,7 +76,7 @@ def test_files_are_listed_by_the_names_they_have(tmp_path: Path, name: str) -> N
     path = tmp_path / f"{name}.keras"
     keras.Model(start, keras.layers.Dense(2)(start)).save(path)
     listed = CliRunner().invoke(app, ["layers", str(path)], env={"COLUMNS": "160"})
-    assert (listed.exit_code, f"{name}.keras: 2 taps" in listed.stdout) == (0, True), listed.output
+    assert (listed.exit_code, f"{name}.keras: 2 taps" in listed.output) == (0, True), listed.output
     checked = CliRunner().invoke(app, ["models", "check", str(path)], env={"COLUMNS": "160"})
     assert (checked.exit_code, f"{name}.keras: accepted" in checked.stdout) == (0, True), checked.output
 

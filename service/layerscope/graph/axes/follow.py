@@ -94,7 +94,7 @@ def _given(
     unsure = {
         tensor: (BATCH, *(UNKNOWN,) * len(each.shape))
         for tensor, each in inputs.items()
-        if layout_of(each.name) is None and given[tensor][1] == CHANNELS
+        if layout_of(each.name) is None and given[tensor][1:2] == (CHANNELS,)
     }
     if not unsure:
         return given
