@@ -88,7 +88,7 @@ class Limits:
         " one inference request",
     )
     picture_pixels: int = _limit(32_000_000, "pixels", "largest picture that is drawn, width x height")
-    pending_requests: int = _limit(64, "requests", "most requests that run or wait, long ones not counted")
+    pending_requests: int = _limit(128, "requests", "most requests that run or wait, long ones not counted")
     short_milliseconds: int = _limit(
         1_000,
         "milliseconds",

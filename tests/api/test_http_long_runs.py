@@ -131,10 +131,13 @@ def test_a_process_with_a_run_that_goes_on_for_too_long_says_that_it_must_be_end
 
 def test_a_worker_with_such_a_run_is_replaced(models: Path) -> None:
     options = ("--workers", "2", "--models", str(models))
-    with serving(*options, LAYERSCOPE_LIMITS__STUCK_MILLISECONDS="300") as service:
+    limits = {"STUCK_MILLISECONDS": "1500", "SHORT_MILLISECONDS": "60000"}
+    with serving(
+        *options, **{f"LAYERSCOPE_LIMITS__{name}": value for name, value in limits.items()}
+    ) as service:
         before = await_(lambda: len(found := children(service.process.pid)) == 2 and found)
         await_(lambda: service.ask("GET", "/v2/health/ready")[0] == 200)
-        assert run(service.port, SECOND)[0] == 200
+        assert run(service.port, 6 * SECOND)[0] == 200
         await_(lambda: len(set(children(service.process.pid)) & set(before)) == 1)
         assert service.ask("POST", PREDICTIONS)[0] == 200
         await_(lambda: len(children(service.process.pid)) == 2)

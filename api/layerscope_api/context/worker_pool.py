@@ -1,4 +1,4 @@
-"""The pool of worker threads for blocking work: at most so many threads, pending calls and seconds."""
+"""The pool of worker threads for blocking work: at most so many pending calls, each with a thread, and so many seconds."""
 
 import asyncio
 import threading
@@ -11,19 +11,17 @@ from layerscope.errors import DeadlineExceeded, QueueFull, QuotaExceeded
 
 Result = TypeVar("Result")
 
-_THREADS = 16
-
 
 class WorkerPool:
     """Runs functions that would block the event loop.
 
+    Every call has a thread: most of them wait, for memory or for a run of a model, and must not keep others from a thread meanwhile.
+
     Args:
-        max_pending: calls that may run or wait at the same time; one more is refused.
-        deadline_seconds: how long a call may wait for a thread, and how long it may take in all unless `run` gives it
-            extra seconds.
+        max_pending: calls that may be pending at the same time; one more is refused.
+        deadline_seconds: how long a call may take unless `run` gives it extra seconds.
         what: the calls, as errors name them.
-        threads: most calls that run at the same time.
-        share: most calls of one owner that may run or wait at the same time; None for no such bound.
+        share: most calls of one owner that may be pending at the same time; None for no such bound.
     """
 
     def __init__(
@@ -32,11 +30,10 @@ class WorkerPool:
         deadline_seconds: float,
         *,
         what: str = "requests",
-        threads: int = _THREADS,
         share: int | None = None,
     ) -> None:
         self._threads = ThreadPoolExecutor(
-            min(threads, max_pending), thread_name_prefix=f"layerscope-{what.replace(' ', '-')}"
+            max_pending, thread_name_prefix=f"layerscope-{what.replace(' ', '-')}"
         )
         self._what = what
         self._share = share
@@ -48,7 +45,7 @@ class WorkerPool:
 
     @property
     def pending(self) -> int:
-        """How many calls run or wait."""
+        """How many calls are pending."""
         return self._pending
 
     async def run(
@@ -60,10 +57,10 @@ class WorkerPool:
         """Call a function in a thread of the pool.
 
         Args:
-            function: not called at all if no thread becomes free before the deadline.
-            extra_seconds: added to the deadline of the call, but not to its time in the queue.
-            give_up: called at the deadline of a call that has begun. If it answers False, what the call was to change is
-                changed, and its end is waited for: its result is true, and an error would not be.
+            function: is called in a thread of the pool.
+            extra_seconds: added to the deadline of the call.
+            give_up: called at the deadline. If it answers False, what the call was to change is changed, and its end is waited
+                for: its result is true, and an error would not be.
 
         Raises:
             QueueFull: too many calls are pending.
@@ -75,7 +72,7 @@ class WorkerPool:
         )
 
     def submit(self, function: Callable[[], Result], owner: str | None = None) -> Future[Result]:
-        """Begin a call, or let it wait for a thread.
+        """Begin a call.
 
         Args:
             function: is called in a thread of the pool.
@@ -111,22 +108,18 @@ class WorkerPool:
         Raises:
             DeadlineExceeded: as for `run`.
         """
-        loop = asyncio.get_running_loop()
-        # Cancels a call that still waits in the queue; on a call that runs, `cancel` has no effect.
-        expiry = loop.call_later(self._deadline_seconds, future.cancel)
         result = asyncio.wrap_future(future)
         try:
             await asyncio.wait({result}, timeout=seconds - spent)
             if not result.done() and not give_up():
                 await asyncio.wait({result})
-            if result.cancelled() or not result.done():
+            if not result.done():
                 raise DeadlineExceeded(
                     f"The request was not answered within its {seconds:g} seconds: try again, or ask for less.",
                     limit=int(seconds * 1000),
                 )
             return result.result()
         finally:
-            expiry.cancel()
             result.cancel()
 
     def close(self) -> None:

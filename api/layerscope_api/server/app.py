@@ -190,7 +190,6 @@ def _lifespan(
             limits.long_requests,
             limits.deadline_milliseconds / 1000,
             what="long requests",
-            threads=limits.long_requests,
             share=max(1, limits.long_requests * limits.key_percent // 100),
         )
         admin_pool = WorkerPool(limits.pending_changes, limits.model_open_seconds)

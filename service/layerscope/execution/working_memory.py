@@ -19,6 +19,10 @@ MEMORY_WAIT = 0.75
 memory was taken (503, with Retry-After) before the deadline of the whole request answers that the time is up."""
 
 
+_RESERVE = 8
+"""The part of the memory that is kept for small computations: an eighth."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Turn:
     size: int
@@ -29,7 +33,9 @@ class WorkingMemory:
     """The bytes that all requests share. Safe to use from many threads.
 
     Computations get memory in the order in which they came, even if a later one would fit: large ones would starve
-    otherwise. Only those of a key that has its share already are passed by.
+    otherwise. Those of a key that has its share already are passed by. And an eighth of the memory is for small computations,
+    of keys that hold no more than that in all: while there is room in it, they do not wait for large ones. A computation that
+    takes more than the other seven eighths waits for all of the memory, and then nobody passes it by.
 
     Args:
         most_bytes: how many bytes there are for computations and answers.
@@ -44,6 +50,8 @@ class WorkingMemory:
     def __init__(self, most_bytes: int, received_bytes: int = 0, key_percent: int = 100) -> None:
         self._most = most_bytes
         self._most_received = received_bytes
+        self._reserve = most_bytes // _RESERVE
+        self._in_reserve = 0
         self._share = most_bytes * key_percent // 100
         self._received_share = received_bytes * key_percent // 100
         self._queue: deque[_Turn] = deque()
@@ -71,11 +79,13 @@ class WorkingMemory:
             MemoryBusy: they were not free within that time.
             QuotaExceeded: requests and answers of this key had its share for all of that time.
         """
-        self._wait(_Turn(size, owner), timeout)
+        from_reserve = self._wait(_Turn(size, owner), timeout)
         try:
             yield
         finally:
-            self.add(-size, owner)
+            with self._changed:
+                self._in_reserve -= from_reserve
+                self.add(-size, owner)
 
     def add(self, size: int, owner: str | None) -> None:
         """Count so many more bytes of computations and answers. They may be below zero: then they are free again."""
@@ -114,20 +124,47 @@ class WorkingMemory:
                 limit=self._received_share,
             )
 
-    def _wait(self, turn: _Turn, timeout: float) -> None:
+    def _wait(self, turn: _Turn, timeout: float) -> int:
+        """Wait for a turn, and take its bytes; how many of them are taken from what is kept for small computations."""
         with self._changed:
             self._queue.append(turn)
             try:
-                if not self._changed.wait_for(lambda: self._may_take(turn), timeout):
+                if not self._changed.wait_for(
+                    lambda: self._may_take(turn) or self._may_take_of_reserve(turn), timeout
+                ):
                     raise self._busy(turn)
+                from_reserve = 0 if self._may_take(turn) else turn.size
+                self._in_reserve += from_reserve
                 self.add(turn.size, turn.owner)
+                return from_reserve
             finally:
                 self._queue.remove(turn)
                 self._changed.notify_all()
 
     def _may_take(self, turn: _Turn) -> bool:
-        first = next((each for each in self._queue if self._is_within_share(each)), None)
-        return first is turn and self.taken + turn.size <= self._most
+        if next(self._waiting(), None) is not turn:
+            return False
+        if self._needs_all(turn):
+            return self.taken + turn.size <= self._most
+        return self.taken - self._in_reserve + turn.size <= self._most - self._reserve
+
+    def _may_take_of_reserve(self, turn: _Turn) -> bool:
+        if any(map(self._needs_all, self._waiting())):
+            return False
+        first = next(filter(self._is_small, self._waiting()), None)
+        free = min(self._reserve - self._in_reserve, self._most - self.taken)
+        return first is turn and turn.size <= free
+
+    def _waiting(self) -> Iterator[_Turn]:
+        """The turns whose keys have not their share already, in the order in which they came."""
+        return filter(self._is_within_share, self._queue)
+
+    def _needs_all(self, turn: _Turn) -> bool:
+        return turn.size > self._most - self._reserve
+
+    def _is_small(self, turn: _Turn) -> bool:
+        held = 0 if turn.owner is None else self._taken_by[turn.owner]
+        return held + turn.size <= self._reserve
 
     def _is_within_share(self, turn: _Turn) -> bool:
         held = 0 if turn.owner is None else self._taken_by[turn.owner]

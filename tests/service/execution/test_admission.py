@@ -85,6 +85,39 @@ def test_who_asks_first_is_served_first_even_if_the_next_would_fit():
     assert claims.memory.taken == 0
 
 
+def test_small_ones_do_not_wait_for_large_ones_while_an_eighth_has_room():
+    memory = WorkingMemory(80)
+    claims = Claims(memory)
+    claims.claim("first", 50)
+    eventually(lambda: claims.order == ["first"])
+    claims.claim("large", 40)
+    eventually(lambda: len(memory._queue) == 1)
+    for name in ("small", "second"):
+        claims.claim(name, 6)
+    eventually(lambda: claims.order == ["first", "small"])
+    claims.let_go("small")
+    eventually(lambda: claims.order == ["first", "small", "second"])
+    claims.let_go("first")
+    eventually(lambda: claims.order[-1] == "large")
+    claims.join()
+    assert memory.taken == 0
+
+
+def test_one_that_needs_nearly_all_is_not_passed_by():
+    claims = Claims(WorkingMemory(80))
+    claims.claim("first", 5)
+    eventually(lambda: claims.order == ["first"])
+    claims.claim("all", 78)
+    eventually(lambda: len(claims.memory._queue) == 1)
+    claims.claim("small", 5)
+    eventually(lambda: len(claims.memory._queue) == 2)
+    claims.let_go("first")
+    eventually(lambda: claims.order == ["first", "all"])
+    claims.let_go("all")
+    eventually(lambda: claims.order == ["first", "all", "small"])
+    claims.join()
+
+
 def test_who_gives_up_waiting_lets_the_next_have_its_turn():
     memory = WorkingMemory(10)
     claims = Claims(memory)
@@ -93,7 +126,7 @@ def test_who_gives_up_waiting_lets_the_next_have_its_turn():
     with ThreadPoolExecutor(1) as pool:
         refused = pool.submit(lambda: memory.reserved(5, 0.2).__enter__())
         eventually(lambda: len(memory._queue) == 1)
-        claims.claim("small", 4)
+        claims.claim("small", 3)
         with pytest.raises(MemoryBusy, match="6 of 10 bytes, and this one takes 5") as raised:
             refused.result(30)
     assert raised.value.details == {"bytes": 5, "taken": 6, "limit": 10}
