@@ -13,8 +13,11 @@ def line(explorer: Visit) -> str:
     return explorer.text("#view-heat > p")
 
 
-def drawn(explorer: Visit, count: int) -> list[str]:
-    """The addresses of the pictures, when so many are drawn and none is on its way."""
+def drawn(explorer: Visit, count: int, part: str = "") -> list[str]:
+    """The addresses of the pictures, when so many are drawn, one of them with `part` in its address, and none is on its way."""
+    explorer.until(
+        "performance.getEntriesByType('resource').some((each) => each.name.includes(given))", part or "png?"
+    )
     explorer.settled().until("document.querySelectorAll('.heat-maps img').length === given", count)
     return [url for url in explorer.requests_for(".png?") if "/attributions/" in url]
 
@@ -62,14 +65,14 @@ def test_the_options_of_a_method_can_be_set(visit) -> None:
     page.fill("[name=steps]", "3")
     page.keyboard.press("Enter")
     explorer.until("location.hash.includes('steps')")
-    assert "steps=3" in drawn(explorer, 1)[-1]
+    assert "steps=3" in drawn(explorer, 1, "steps=3")[-1]
     page.select_option("[name=baseline]", "white")
     explorer.until("location.hash.includes('white')")
-    assert "steps=3&baseline=white" in drawn(explorer, 1)[-1]
+    assert "steps=3&baseline=white" in drawn(explorer, 1, "baseline=white")[-1]
     explorer.picture("heat-options")
     page.select_option("[name=Method]", "occlusion")
     explorer.until("document.querySelector('.heat-maps img')?.alt === 'Occlusion of 7'")
-    assert "baseline=white" in drawn(explorer, 1)[-1]
+    assert "baseline=white" in drawn(explorer, 1, "occlusion.png")[-1]
     assert "steps" not in drawn(explorer, 1)[-1]
     page.reload()
     explorer.until("document.querySelector('[name=baseline]')?.value === 'white'")
