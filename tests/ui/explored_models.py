@@ -35,8 +35,8 @@ def write_models(directory: Path) -> None:
         "patches": patches(),
     }
     for name, model in served.items():
-        for number, weights in enumerate(model.get_weights()):
-            weights[...] = np.random.default_rng(number).normal(0, 0.3, weights.shape)
+        shapes = [weights.shape for weights in model.get_weights()]
+        model.set_weights([np.random.default_rng(n).normal(0, 0.3, shape) for n, shape in enumerate(shapes)])
         model.save(write_folder(directory / name, None) / "model.keras")
     again = write_folder(directory / "digits_again", {"classes": [HOSTILE, *"123456789"]})
     shutil.copy(MODELS / "digits" / "1" / "model.keras", again)

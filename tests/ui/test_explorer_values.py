@@ -37,8 +37,13 @@ def test_colours_are_those_that_the_service_draws(
     explorer.page.wait_for_selector(".enlarged")
     pixels = explorer.page.evaluate(PIXELS, ".enlarged")
     shown = np.array(pixels["data"], np.uint8).reshape(pixels["height"], pixels["width"], 4)[..., :3]
-    options = {} if palette == "auto" else {"colormap": palette}
-    picture = Client(served.address).model(model).feature_map(sample, layer=layer, channel=channel, **options)
+    client = Client(served.address).model(model)
+    # The page gives a channel the palette of its layer, the service one that suits what it draws: the channel alone.
+    whole = client.activations(sample, layers=layer)[layer]
+    options = (
+        {"centered": bool(whole.min() < 0 < whole.max())} if palette == "auto" else {"colormap": palette}
+    )
+    picture = client.feature_map(sample, layer=layer, channel=channel, **options)
     drawn = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
     # The browser divides in double precision, so that a value on the border of two colours may take the other.
     assert (shown == drawn).all(axis=2).mean() > 0.99
