@@ -6,6 +6,7 @@ from keras import layers
 
 PLUGIN = "import keras_hub\n"
 SIDE = 48
+SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12}
 
 
 def with_head(backbone, read):
@@ -36,9 +37,8 @@ def vit():
 
 
 def deit():
-    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12}
     backbone = keras_hub.models.DeiTBackbone(
-        name="backbone", image_shape=(SIDE, SIDE, 3), patch_size=(8, 8), **sizes
+        name="backbone", image_shape=(SIDE, SIDE, 3), patch_size=(8, 8), **SIZES
     )
     return with_head(backbone, first_token)
 
@@ -47,10 +47,7 @@ def dinov2(registers=2):
     backbone = keras_hub.models.DINOV2Backbone(
         name="backbone",
         patch_size=8,
-        num_layers=2,
-        hidden_dim=8,
-        num_heads=2,
-        intermediate_dim=12,
+        **SIZES,
         num_register_tokens=registers,
         image_shape=(SIDE, SIDE, 3),
         position_embedding_shape=(64, 64, 3),
@@ -62,10 +59,7 @@ def clip_text():
     return keras_hub.models.CLIPTextEncoder(
         vocabulary_size=30,
         embedding_dim=8,
-        hidden_dim=8,
-        num_layers=2,
-        num_heads=2,
-        intermediate_dim=12,
+        **SIZES,
         max_sequence_length=7,
     )
 
@@ -74,10 +68,7 @@ def clip_vision():
     return keras_hub.models.CLIPVisionEncoder(
         name="backbone",
         patch_size=8,
-        hidden_dim=8,
-        num_layers=2,
-        num_heads=2,
-        intermediate_dim=12,
+        **SIZES,
         image_shape=(SIDE, SIDE, 3),
     )
 
@@ -89,13 +80,11 @@ def clip():
 
 
 def bert():
-    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12}
-    return keras_hub.models.BertBackbone(vocabulary_size=30, max_sequence_length=9, **sizes)
+    return keras_hub.models.BertBackbone(vocabulary_size=30, max_sequence_length=9, **SIZES)
 
 
 def gpt2():
-    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12}
-    return keras_hub.models.GPT2Backbone(vocabulary_size=30, max_sequence_length=9, **sizes)
+    return keras_hub.models.GPT2Backbone(vocabulary_size=30, max_sequence_length=9, **SIZES)
 
 
 def efficientnet():
@@ -159,9 +148,8 @@ def sam_images():
 
 
 def whisper():
-    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12, "num_mels": 5}
     return keras_hub.models.WhisperBackbone(
-        vocabulary_size=30, max_encoder_sequence_length=16, max_decoder_sequence_length=7, **sizes
+        vocabulary_size=30, max_encoder_sequence_length=16, max_decoder_sequence_length=7, num_mels=5, **SIZES
     )
 
 

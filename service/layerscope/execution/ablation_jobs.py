@@ -1,6 +1,5 @@
 """The jobs of a sweep: versions of one image in which one unit of a layer is replaced, with the image as it is in the first row."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,6 @@ from layerscope.interventions import Units, replaced
 from layerscope.tensors.activations import Activations
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_version_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class AblationJobs:
         # What is known before the layer and at it is of the edited model, if there are edits.
         edits = {each: edit for each, edit in self._edits(image).items() if self._is_behind(each, tap)}
         return CutJob(
-            **self._common(rows),
+            **self._versions(rows),
             inputs=[np.arange(rows)],
             taps=self._spec.measured,
             edits={**edits, tap: self._replaced(image, 0, Edit(), places)},
@@ -104,7 +101,7 @@ class AblationJobs:
             tap = by_tensor.get(layer.tensor.name, layer)
             edits[tap] = self._replaced(image, number, edits.get(tap, Edit()), places)
         return Job(
-            **self._common(rows),
+            **self._versions(rows),
             inputs=[np.broadcast_to(each, (rows, *each.shape)) for each in self._query.load(image.number)],
             taps=self._spec.measured,
             edits=edits,
@@ -116,7 +113,7 @@ class AblationJobs:
         weights = image.target.weights(self._values(image, output.score_tap)[0])
         inputs = [each[np.newaxis] for each in self._query.load(image.number)]
         return GradientJob(
-            **self._common(1),
+            **self._versions(1),
             inputs=[*inputs, weights[np.newaxis]],
             taps=(tap,),
             edits=self._edits(image),
@@ -146,14 +143,5 @@ class AblationJobs:
     def _values(self, image: SweptImage, tap: Tap) -> Array:
         return self._found[tap.address].values[image.number : image.number + 1]
 
-    def _common(self, rows: int) -> dict[str, Any]:
-        """What all jobs have in common. Versions belong to one sweep: each has a name of its own."""
-        return {
-            "executable": self._model.executable,
-            "keys": [f"ablation {next(_version_numbers)}" for _ in range(rows)],
-            "deadline": self._deadline,
-            "cancellation": self._lane.cancellation,
-            "owner": self._lane.owner,
-            "seed": self._query.seed,
-            "is_exact": False,
-        }
+    def _versions(self, count: int) -> dict[str, Any]:
+        return self._query.versions(count, self._deadline, self._lane)

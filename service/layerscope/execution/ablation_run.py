@@ -35,12 +35,11 @@ from layerscope.execution.ablation_query import (
     PartialAblation,
 )
 from layerscope.execution.ablation_spec import AblationSpec, require_few_units
-from layerscope.execution.batches import Job, timeout_as_deadline
-from layerscope.execution.cache import ActivationCache
+from layerscope.execution.batches import Job
 from layerscope.execution.job_stream import MAX_PENDING, JobStream, RunBudget
 from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.progress import Progress
-from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.query_run import QueryRun
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.interventions import MEAN, Units, channel_means
@@ -63,7 +62,6 @@ class AblationRun:
         patch: the image whose values are put in place, with the values of `spec.layers`; None without one.
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
-        cache: where effects are kept.
 
     Raises:
         OptionInvalid: a layer has no such units.
@@ -78,14 +76,12 @@ class AblationRun:
         patch: QueryRun | None,
         timeout: float,
         limits: Limits,
-        cache: ActivationCache[Key],
     ) -> None:
         self._model = model
         self._spec = spec
         self._query = query
         self._patch = patch
         self._limits = limits
-        self._cache = cache
         self._deadline = time.monotonic() + timeout
         require_few_units(self._count, query.count, limits)
 
@@ -146,25 +142,15 @@ class AblationRun:
         """
         spec = self._spec
         targets = targets_of(spec.output, spec.options.target, found[spec.output.tap.address].values)
-        digest = self._model.description.digest
-        keys = [
-            (digest, row, self._cache_name(target))
-            for row, target in zip(self._query.names, targets, strict=True)
-        ]
-        rows = {key: number for number, key in enumerate(keys)}
-
-        def compute(missing: Sequence[Key]) -> list[Array]:
-            own = {rows[key]: targets[rows[key]] for key in missing}
-            return self._compute(found, own, lane, progress, partial)
-
-        with timeout_as_deadline():
-            if self._query.are_kept(spec.taps):
-                arrays, hit = self._cache.get_or_compute(keys, compute, self._seconds_left)
-            else:
-                arrays, hit = dict(zip(rows, compute(list(rows)), strict=True)), False
+        arrays, hit = self._query.derived(
+            spec.taps,
+            [self._cache_name(target) for target in targets],
+            lambda rows: self._compute(found, {row: targets[row] for row in rows}, lane, progress, partial),
+            self._seconds_left,
+        )
         images = [
-            self._ablation(found, number, target, arrays[key])
-            for number, (target, key) in enumerate(zip(targets, keys, strict=True))
+            self._ablation(found, number, target, columns)
+            for number, (target, columns) in enumerate(zip(targets, arrays, strict=True))
         ]
         return Ablations(options=spec.options, plan=self.plan, images=tuple(images), hit=hit and found.hit)
 

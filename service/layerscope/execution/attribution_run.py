@@ -16,12 +16,10 @@ from layerscope.execution.attribution_spec import (
     resolve_targets,
 )
 from layerscope.execution.batched_probe import BatchedProbe
-from layerscope.execution.batches import timeout_as_deadline
-from layerscope.execution.cache import ActivationCache
 from layerscope.execution.interface import MAP_AXES, Attribution, Progress
 from layerscope.execution.job_stream import MAX_PENDING, RunBudget
 from layerscope.execution.lanes import Lane, total_seconds
-from layerscope.execution.query_run import Key, QueryRun
+from layerscope.execution.query_run import QueryRun
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.taps.tap import Shape
@@ -51,7 +49,6 @@ class AttributionRun:
         query: the rows, and at least the values of `spec.taps` for them.
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
-        cache: where maps are kept.
     """
 
     def __init__(
@@ -61,13 +58,11 @@ class AttributionRun:
         query: QueryRun,
         timeout: float,
         limits: Limits,
-        cache: ActivationCache[Key],
     ) -> None:
         self._model = model
         self._spec = spec
         self._query = query
         self._limits = limits
-        self._cache = cache
         self._deadline = time.monotonic() + timeout
 
     def require_few_runs(self) -> None:
@@ -110,27 +105,20 @@ class AttributionRun:
         if spec.method.kind == "layer":
             require_one_row(found[spec.target_layer.address].values, spec.target_layer)
         targets = resolve_targets(spec, found)
-        digest = self._model.description.digest
         edited = self._query.edits.name(spec.taps)
-        names = [cache_name(spec, target) + edited for target in targets or [None] * self._query.count]
-        keys = [(digest, row, name) for row, name in zip(self._query.names, names, strict=True)]
-        rows = {key: number for number, key in enumerate(keys)}
-
-        def compute(missing: Sequence[Key]) -> list[Array]:
-            return self._compute(found, [rows[key] for key in missing], targets, lane, progress)
-
-        with timeout_as_deadline():
-            if self._query.are_kept(spec.taps):
-                maps, hit = self._cache.get_or_compute(keys, compute, self.seconds_left)
-            else:
-                maps, hit = dict(zip(rows, compute(list(rows)), strict=True)), False
+        maps, hit = self._query.derived(
+            spec.taps,
+            [cache_name(spec, target) + edited for target in targets or [None] * self._query.count],
+            lambda rows: self._compute(found, rows, targets, lane, progress),
+            self.seconds_left,
+        )
         return Attribution(
             model=self._model.description,
             method=spec.method,
             options=spec.options,
             target_layer=spec.target_layer,
             targets=targets,
-            maps=np.stack([maps[key] for key in keys]),
+            maps=np.stack(maps),
             images=found.images,
             edits=found.edits,
             seed=found.seed,

@@ -1,6 +1,5 @@
 """The batched probe: runs the versions of images that an attribution needs, as jobs in turn with all other requests."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,8 +30,6 @@ _LOCAL_CHANGE_FACTOR = 4
 
 Such a version takes less room in the caches of a processor.
 """
-
-_version_numbers = itertools.count()
 
 
 class BatchedProbe:
@@ -248,22 +245,10 @@ class BatchedProbe:
     def _job(
         self, inputs: Sequence[Array], number: int | None = None, tap: Tap | None = None
     ) -> dict[str, Any]:
-        """What all jobs have in common; of those that run versions of one image, the edits for its number and what is fetched.
-
-        Versions belong to one attribution: each has a unique name, so that it is never taken for another row. Their
-        values need not be exact, see `Job.is_exact`: which versions run together does not depend on other requests.
-        """
+        """What all jobs have in common; of those that run versions of one image, the edits for its number and what is fetched."""
         edits = {} if number is None or tap is None else self._edits([self._rows[number]], tap)
-        return {
-            "edits": edits,
-            "executable": self._model.executable,
-            "keys": [f"version {next(_version_numbers)}" for _ in inputs[0]],
-            "deadline": self._budget.deadline,
-            "cancellation": self._budget.lane.cancellation,
-            "owner": self._budget.lane.owner,
-            "seed": self._query.seed,
-            "is_exact": False,
-        }
+        common = self._query.versions(len(inputs[0]), self._budget.deadline, self._budget.lane)
+        return {**common, "edits": edits}
 
     def _versions(self, number: int, indices: range, version: Version) -> list[Array]:
         """The model's inputs: versions of the one that is varied, and the others as they are."""

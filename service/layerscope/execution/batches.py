@@ -246,6 +246,30 @@ class Batch:
         return RemoteExecutable(run_process, self.executable, bounds)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PartJob(Job):
+    """Versions of one image of which only a part of the model runs. `inputs` has the versions' numbers.
+
+    Attributes:
+        image_shapes: the shapes of the model's inputs for the whole image.
+    """
+
+    image_shapes: Sequence[Shape]
+
+
+class PartBatch(Batch):
+    """A batch of one such job: no other request has the same versions."""
+
+    def __init__(self, job: PartJob) -> None:
+        super().__init__([job])
+        self._image_shapes = job.image_shapes
+
+    @cached_property
+    def input_shapes(self) -> list[Shape]:
+        """The shapes of the model's inputs: estimates are those of a run of the whole model, the most that a version can take."""
+        return list(self._image_shapes)
+
+
 def _stacked(jobs: Sequence[Job]) -> tuple[list[Array], dict[str, int]]:
     """One array for each input with each different row once, and the number of each row in it."""
     rows = {key: (job, number) for job in jobs for number, key in enumerate(job.keys)}

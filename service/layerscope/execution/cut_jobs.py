@@ -2,42 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from layerscope.execution.batches import Array, Batch, Job
+from layerscope.execution.batches import Array, Batch, PartBatch, PartJob
 from layerscope.graph.runtime.runner import Runner
-from layerscope.graph.taps.tap import Shape, Tap
+from layerscope.graph.taps.tap import Tap
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CutJob(Job):
-    """Values of `taps` for some versions, see `Executable.run_between`. `inputs` has the versions' numbers.
+class CutJob(PartJob):
+    """Values of `taps` for some versions, see `Executable.run_between`.
 
     Attributes:
         sources: the values that are known.
-        image_shapes: the shapes of the model's inputs.
     """
 
     sources: Mapping[Tap, Array]
-    image_shapes: Sequence[Shape]
 
     def alone(self) -> Batch:
         """A batch of this job only."""
         return CutBatch(self)
 
 
-class CutBatch(Batch):
-    """A batch of one job: no other request has the same versions."""
+class CutBatch(PartBatch):
+    """A batch of one such job."""
 
     def __init__(self, job: CutJob) -> None:
-        super().__init__([job])
+        super().__init__(job)
         self._sources = job.sources
-        self._image_shapes = job.image_shapes
-
-    @cached_property
-    def input_shapes(self) -> list[Shape]:
-        """The shapes of the model's inputs: estimates are those of a run of the whole model."""
-        return list(self._image_shapes)
 
     @property
     def is_ready(self) -> bool:

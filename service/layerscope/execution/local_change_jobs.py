@@ -2,43 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from layerscope.execution.batches import Array, Batch, Job
+from layerscope.execution.batches import Array, Batch, PartBatch, PartJob
 from layerscope.graph.local import LocalChanges
 from layerscope.graph.runtime.runner import Runner
-from layerscope.graph.taps.tap import Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LocalChangeJob(Job):
-    """Values of the only one of `taps` for some versions, see `LocalChanges.run`. `inputs` has the versions' numbers.
+class LocalChangeJob(PartJob):
+    """Values of the only one of `taps` for some versions, see `LocalChanges.run`.
 
     Attributes:
         changes: the versions.
-        image_shapes: the shapes of the model's inputs for the whole image.
     """
 
     changes: LocalChanges
-    image_shapes: Sequence[Shape]
 
     def alone(self) -> Batch:
         """A batch of this job only."""
         return LocalChangeBatch(self)
 
 
-class LocalChangeBatch(Batch):
-    """A batch of one job: no other request has the same versions."""
+class LocalChangeBatch(PartBatch):
+    """A batch of one such job."""
 
     def __init__(self, job: LocalChangeJob) -> None:
-        super().__init__([job])
+        super().__init__(job)
         self._changes = job.changes
-        self._image_shapes = job.image_shapes
-
-    @cached_property
-    def input_shapes(self) -> list[Shape]:
-        """The shapes of the model's inputs, of which only a part runs: estimates are of the most that a version can take."""
-        return list(self._image_shapes)
 
     @property
     def is_ready(self) -> bool:

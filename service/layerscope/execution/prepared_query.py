@@ -113,7 +113,7 @@ class LocalPreparedQuery:
 
         def attribution(name: str) -> AttributionRun:
             seconds = _at_most(query.timeout, limits.attribution_milliseconds)
-            run = AttributionRun(model, specs[name], self._query, seconds, limits, cache)
+            run = AttributionRun(model, specs[name], self._query, seconds, limits)
             run.require_few_runs()
             return run
 
@@ -122,7 +122,7 @@ class LocalPreparedQuery:
         if swept is not None:
             other = None if patch is None else values_of(patches[patch], list(swept.layers))
             seconds = _at_most(query.timeout, limits.attribution_milliseconds)
-            self._ablation = AblationRun(model, swept, self._query, other, seconds, limits, cache)
+            self._ablation = AblationRun(model, swept, self._query, other, seconds, limits)
 
     @property
     def sizes(self) -> list[Shape]:

@@ -1,7 +1,8 @@
 """One query: from rows and taps to activations, of which only those are computed that are not in the cache."""
 
+import itertools
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
 """The key of a cached activation: the model's digest, the row (image, preprocessing and seed), and the tap's address with the name of
 the edits that it depends on."""
+
+_version_numbers = itertools.count()
 
 
 class QueryRun:
@@ -139,6 +142,60 @@ class QueryRun:
         """Whether what is computed from some taps is kept: not if it has other random numbers in each run."""
         draws_anew = self._model.executable.inspection.draws_anew
         return not any(draws_anew(tap) for tap in taps)
+
+    def derived(
+        self,
+        taps: Iterable[Tap],
+        names: Sequence[str],
+        compute: Callable[[list[int]], Sequence[Array]],
+        seconds_left: Callable[[], float],
+    ) -> tuple[list[Array], bool]:
+        """What is computed from the values of some taps, of which only that is computed that is not in the cache.
+
+        Args:
+            taps: those that it is computed from.
+            names: what it is called in the cache, for each row.
+            compute: is called with the numbers of the rows that miss it.
+            seconds_left: how long to wait for what other requests compute.
+
+        Returns:
+            One array a row, and whether nothing had to be computed.
+
+        Raises:
+            DeadlineExceeded: the time is up.
+        """
+        digest = self._model.description.digest
+        keys = [(digest, row, name) for row, name in zip(self.names, names, strict=True)]
+        rows = {key: number for number, key in enumerate(keys)}
+        with timeout_as_deadline():
+            if self.are_kept(taps):
+                arrays, hit = self._cache.get_or_compute(
+                    keys, lambda missing: compute([rows[key] for key in missing]), seconds_left
+                )
+            else:
+                arrays, hit = dict(zip(rows, compute(list(rows.values())), strict=True)), False
+        return [arrays[key] for key in keys], hit
+
+    def versions(self, count: int, deadline: float, lane: Lane) -> dict[str, Any]:
+        """What all jobs have in common that run changed versions of its rows.
+
+        Versions belong to one request: each has a unique name, so that it is never taken for another row. Their values need
+        not be exact, see `Job.is_exact`: which versions run together does not depend on other requests.
+
+        Args:
+            count: of the versions.
+            deadline: when their results are of no use any more, on the clock of `time.monotonic`.
+            lane: where they run, and for whom.
+        """
+        return {
+            "executable": self._model.executable,
+            "keys": [f"version {next(_version_numbers)}" for _ in range(count)],
+            "deadline": deadline,
+            "cancellation": lane.cancellation,
+            "owner": lane.owner,
+            "seed": self.seed,
+            "is_exact": False,
+        }
 
     def sizes(self) -> list[Shape]:
         """The shape of each input, without batch axis. Headers are read only if the model takes inputs of any size."""

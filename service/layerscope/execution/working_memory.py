@@ -163,12 +163,15 @@ class WorkingMemory:
         return turn.size > self._most - self._reserve
 
     def _is_small(self, turn: _Turn) -> bool:
-        held = 0 if turn.owner is None else self._taken_by[turn.owner]
-        return held + turn.size <= self._reserve
+        return self._held(turn) + turn.size <= self._reserve
 
     def _is_within_share(self, turn: _Turn) -> bool:
-        held = 0 if turn.owner is None else self._taken_by[turn.owner]
+        held = self._held(turn)
         return not held or held + turn.size <= self._share
+
+    def _held(self, turn: _Turn) -> int:
+        """What the key of a turn holds already; nothing is known of callers without one."""
+        return 0 if turn.owner is None else self._taken_by[turn.owner]
 
     def _busy(self, turn: _Turn) -> MemoryBusy | QuotaExceeded:
         if turn.owner is not None and not self._is_within_share(turn):
