@@ -44,7 +44,7 @@ generate: .venv/.dev ## Write the generated files: openapi/openapi.json and page
 	$(BIN)/layerscope openapi > openapi/openapi.json
 	$(BIN)/python docs/generate.py
 
-gallery: .venv/.dev ## Draw the pictures of docs/gallery.md (OTHERS=... has models and photos of others)
+gallery: .venv/.dev ## Draw the pictures of docs/reference/gallery.md (OTHERS=... has models and photos of others)
 	$(BIN)/python docs/gallery.py $(OTHERS)
 	$(BIN)/python docs/generate.py
 

@@ -183,10 +183,10 @@ def page() -> Iterator[str]:
     yield "## The demo model\n"
     yield from _entries(DEMO)
     yield "## Attributions of the demo model\n"
-    yield "[Attributions](attributions.md) explains the methods, and how to read their maps.\n"
+    yield "[Attributions](../how-to/attributions.md) explains the methods, and how to read their maps.\n"
     yield from _entries(DEMO_REASONS)
     yield "## Edits of the demo model\n"
-    yield "[Edits](edits.md) change values inside, and [sweeps](ablations.md) take one unit after the other away.\n"
+    yield "[Edits](../how-to/edits.md) change values inside, and [sweeps](../tutorials/ablations.md) take one unit after the other away.\n"
     yield from _entries(DEMO_EDITS)
     yield "## Third-party models\n"
     yield f"{_THEIRS}\n"
@@ -201,7 +201,7 @@ def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
         if (IMAGES / each.file).is_file():
             yield f"{each.words}\n"
             yield f"`{each.request}`\n"
-            yield f"![{each.words}](images/{each.file})\n"
+            yield f"![{each.words}](../images/{each.file})\n"
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ _MEASURED = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.
 
 def main() -> None:
     """Write every page, or compare every page with `--check`."""
-    pages = {DOCS / f"{name}.md": _NOTE + "\n".join(lines) + "\n" for name, lines in _pages().items()}
+    pages = {DOCS / name: _NOTE + "\n".join(lines) + "\n" for name, lines in _pages().items()}
     readme = ROOT / "README.md"
     pages[readme] = _MEASURED.sub(lambda _: measured.readme(), readme.read_text("utf-8"))
     pages[DOCS / "images" / "growth.svg"] = curves.draw(measured.curves())
@@ -63,14 +63,14 @@ def main() -> None:
 
 def _pages() -> dict[str, Iterator[str]]:
     return {
-        "limits": _limits(),
-        "settings": _settings(),
-        "errors": _errors(),
-        "options": _options(),
-        "selectors": _selectors(),
-        "performance": measured.performance(),
-        "gallery": gallery.page(),
-        "robustness": robustness.page(),
+        "reference/limits.md": _limits(),
+        "reference/settings.md": _settings(),
+        "reference/errors.md": _errors(),
+        "reference/options.md": _options(),
+        "reference/selectors.md": _selectors(),
+        "explanation/performance.md": measured.performance(),
+        "reference/gallery.md": gallery.page(),
+        "explanation/robustness.md": robustness.page(),
     }
 
 

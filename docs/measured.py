@@ -44,7 +44,7 @@ def readme() -> str:
     lines = "\n".join(table(("model", "eight layers as tensors", "one channel as a picture"), rows))
     return (
         f"{lines}\n\nMeasured on {machine['cores']} cores with Keras {machine['keras']}, by `make bench`."
-        " [Performance](docs/performance.md) has all figures and says what each was compared with.\n"
+        " [Performance](docs/explanation/performance.md) has all figures and says what each was compared with.\n"
     )
 
 

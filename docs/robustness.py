@@ -135,7 +135,7 @@ def _links(found: Iterable[tuple[Path, str, bool]]) -> str:
     for file, _, is_soak in found:
         counts[file, is_soak] = counts.get((file, is_soak), 0) + 1
     return ", ".join(
-        f"[{file.stem}](../{file.relative_to(ROOT).as_posix()}) {count}{' in the soak' if is_soak else ''}"
+        f"[{file.stem}](../../{file.relative_to(ROOT).as_posix()}) {count}{' in the soak' if is_soak else ''}"
         for (file, is_soak), count in counts.items()
     )
 

@@ -92,7 +92,7 @@ def leave_out_measured(pytestconfig: pytest.Config) -> Callable[[str, str], None
 
 @pytest.fixture
 def keep_figures() -> Callable[..., None]:
-    """Writes down what a test of the soak has measured, as its last line: the row of docs/robustness.md, which case of it, and figures."""
+    """Writes down what a test of the soak has measured, as its last line: the row of docs/explanation/robustness.md, which case of it, and figures."""
 
     def keep(row: str, case: str, **figures: float) -> None:
         kept = _measured()

@@ -11,7 +11,7 @@ Reading = Literal["x the time", "x as fast", "x the throughput"]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One row of `docs/performance.md`.
+    """One row of `docs/explanation/performance.md`.
 
     Attributes:
         what: what was measured.

@@ -44,7 +44,7 @@ def save(model: keras.Model, directory: Path, name: str, preset: str = "signed")
         model: what is served.
         directory: the model directory.
         name: what it is served as.
-        preset: its preprocessing; see `docs/options.md`.
+        preset: its preprocessing; see `docs/reference/options.md`.
     """
     folder = directory / name / "1"
     folder.mkdir(parents=True)

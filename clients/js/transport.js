@@ -22,7 +22,7 @@ const STORED_ID = /^sha256-[0-9a-f]{64}$/;
 /** The error that a call rejects with, unless its `signal` is aborted: then it is an `AbortError`. */
 export class LayerscopeError extends Error {
   /**
-   * @param {string} code - A stable name, such as `layer_not_found`, see docs/errors.md. The client itself adds
+   * @param {string} code - A stable name, such as `layer_not_found`, see docs/reference/errors.md. The client itself adds
    *   `connection_failed`, when no answer comes, and `answer_unreadable`, when something else than the service answers.
    * @param {string} message - One sentence that says what to do.
    * @param {{status?: number, details?: Record<string, any>, requestId?: string | null, cause?: unknown}} [context]

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from test_explanation_pages import ROOT, snippets
 
-PAGE = (ROOT / "docs" / "ablations.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "tutorials" / "ablations.md").read_text("utf-8")
 
 
 def test_the_command_draws_bars(address: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from layerscope.demo import MODELS, samples
 from layerscope_api.cli.app import app
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
+TEXT = (ROOT / "docs" / "tutorials" / "ci.md").read_text("utf-8")
 COMMAND = next(line for line in TEXT.splitlines() if line.startswith("layerscope compare"))
 EXAMPLE = "".join(re.findall(r"```\n(\| layer .*?)```", TEXT, re.DOTALL))
 

@@ -10,7 +10,7 @@ from test_explanation_pages import ROOT, snippets
 
 from layerscope.interventions import EditOptions
 
-PAGE = (ROOT / "docs" / "edits.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "edits.md").read_text("utf-8")
 
 
 def test_the_command_answers_about_the_edited_model(address: str) -> None:

@@ -34,7 +34,9 @@ def pixels(file: bytes) -> np.ndarray:
 
 
 def test_the_page_shows_every_picture(gallery: ModuleType) -> None:
-    shown = set(re.findall(r"\]\(images/(.*?)\)", (DOCS / "gallery.md").read_text("utf-8")))
+    shown = set(
+        re.findall(r"\]\(\.\./images/(.*?)\)", (DOCS / "reference" / "gallery.md").read_text("utf-8"))
+    )
     every = (
         *gallery.DEMO,
         *gallery.DEMO_REASONS,

@@ -15,7 +15,7 @@ from layerscope.demo import samples
 from layerscope_api.context.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "kserve.md").read_text("utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "kserve.md").read_text("utf-8")
 SEVEN = "service/layerscope/demo/samples/seven.png"
 
 

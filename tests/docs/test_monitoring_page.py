@@ -10,7 +10,7 @@ from layerscope.demo import samples
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
-TEXT = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md").read_text("utf-8")
 
 
 def test_it_names_every_figure() -> None:

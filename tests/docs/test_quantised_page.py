@@ -21,7 +21,7 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "quantised.md").read_text("utf-8")
+PAGE = (DOCS / "tutorials" / "quantised.md").read_text("utf-8")
 COMMANDS = re.findall(r"^layerscope compare .*$", PAGE, re.MULTILINE)
 ROWS = [row.split(" | ") for row in re.findall(r"^\| (?:conv|dense|prob).*$", PAGE, re.MULTILINE)]
 

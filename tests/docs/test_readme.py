@@ -102,13 +102,6 @@ def test_serve_takes_a_models_directory() -> None:
     assert "--models" in options
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
-
-
 def test_extras_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     for extra in re.findall(r"layerscope\[(\w+)\]", README):

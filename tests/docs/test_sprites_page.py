@@ -11,7 +11,7 @@ from layerscope import demo
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
-PAGE = Path(__file__).parents[2] / "docs" / "sprites.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "sprites.md"
 
 
 def test_the_atlas_is_the_one_of_a_seven() -> None:

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     watch_layers: tuple[WatchedLayer, ...] = Field(
         (),
         description="layers whose statistics `/metrics` gives, over all images that run through a model:"
-        " `model:selector`, where the model is a name, `name@version`, or `*` for all; see docs/monitoring.md",
+        " `model:selector`, where the model is a name, `name@version`, or `*` for all; see docs/how-to/monitoring.md",
     )
     watch_images: int = Field(
         default=256, ge=1, description="number of most recent images that `watch_layers` covers"
@@ -118,7 +118,9 @@ class Settings(BaseSettings):
         ge=0,
         description="time for which clients may cache an answer for an exact version, `name@3`, in seconds",
     )
-    limits: Limits = Field(default_factory=Limits, description="the limits in force, see docs/limits.md")
+    limits: Limits = Field(
+        default_factory=Limits, description="the limits in force, see docs/reference/limits.md"
+    )
 
     @field_validator("models", mode="before")
     @classmethod

@@ -9,7 +9,7 @@ import { coded, fill } from "./elements.js";
 /** @typedef {import("./layers.js").LayerList} LayerList */
 /** @typedef {import("./session.js").Layer} Layer */
 
-/** What makes a text a selector, see docs/selectors.md. */
+/** What makes a text a selector, see docs/reference/selectors.md. */
 const SELECTOR = /[:*?[\],@]|^(outputs|all)$/;
 /** Milliseconds without a key until a selector is sent. */
 const PAUSE = 250;

@@ -1,4 +1,4 @@
-"""Files that are refused, and what each gets from a model directory and from a check: the rows of a table in docs/models.md.
+"""Files that are refused, and what each gets from a model directory and from a check: the rows of a table in docs/how-to/models.md.
 
 Run as a script, it writes the table into the page.
 """

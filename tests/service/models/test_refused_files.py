@@ -1,4 +1,4 @@
-"""Files that are no models, or cannot be opened: the table in docs/models.md has what each is told."""
+"""Files that are no models, or cannot be opened: the table in docs/how-to/models.md has what each is told."""
 
 import pytest
 from refused_files import FILES, PAGE, TABLE, opened, row
