@@ -21,7 +21,7 @@ from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.misplaced import find_misplaced
 
-PAGE = Path(__file__).parents[3] / "docs" / "models.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "models.md"
 TABLE = re.compile(r"(?<=<!-- refused files -->\n).*?(?=<!-- /refused files -->)", re.DOTALL)
 
 
