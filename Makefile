@@ -12,7 +12,7 @@ EDITABLE := $(INSTALL) --no-build-isolation
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate gallery bench bench-peers requirements clean
+.PHONY: help install run test soak check generate docs gallery bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,12 +37,16 @@ check: .venv/.dev clients/js/contract.d.ts ## Lint, check types, imports, genera
 	$(NPM) run check
 	$(BIN)/layerscope openapi | diff -u openapi/openapi.json -
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/build_site.py
 	$(BIN)/pytest --quiet tests/test_project.py
 	$(BIN)/pytest --quiet -m contract tests/api/test_http_schemathesis.py
 
 generate: .venv/.dev ## Write the generated files: openapi/openapi.json and pages of docs/
 	$(BIN)/layerscope openapi > openapi/openapi.json
 	$(BIN)/python docs/generate.py
+
+docs: .venv/.dev ## Build the documentation into build/docs/site, and check its links
+	$(BIN)/python docs/build_site.py
 
 gallery: .venv/.dev ## Draw the pictures of docs/reference/gallery.md (OTHERS=... has models and photos of others)
 	$(BIN)/python docs/gallery.py $(OTHERS)
