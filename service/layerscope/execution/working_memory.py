@@ -9,7 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from layerscope.errors import MemoryBusy, QuotaExceeded
 from layerscope.limits import Limits
@@ -23,10 +23,21 @@ _RESERVE = 8
 """The part of the memory that is kept for small computations: an eighth."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Turn:
+    """A computation that waits for memory.
+
+    Attributes:
+        size: the bytes that it takes.
+        owner: the key in whose share they count; None for a caller without one.
+        from_reserve: how many of them it got of what is kept for small computations.
+        is_granted: set when it has them.
+    """
+
     size: int
     owner: str | None
+    from_reserve: int = 0
+    is_granted: threading.Event = field(default_factory=threading.Event)
 
 
 class WorkingMemory:
@@ -36,6 +47,9 @@ class WorkingMemory:
     otherwise. Those of a key that has its share already are passed by. And an eighth of the memory is for small computations,
     of keys that hold no more than that in all: while there is room in it, they do not wait for large ones. A computation that
     takes more than the other seven eighths waits for all of the memory, and then nobody passes it by.
+
+    Whoever gives memory back hands it to those whose turn it is, and wakes up nobody else. If all who wait looked for themselves,
+    they would take the interpreter from everybody.
 
     Args:
         most_bytes: how many bytes there are for computations and answers.
@@ -55,7 +69,7 @@ class WorkingMemory:
         self._share = most_bytes * key_percent // 100
         self._received_share = received_bytes * key_percent // 100
         self._queue: deque[_Turn] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._taken_by: Counter[str] = Counter()
         self._received_by: Counter[str] = Counter()
         self.taken = 0
@@ -79,20 +93,21 @@ class WorkingMemory:
             MemoryBusy: they were not free within that time.
             QuotaExceeded: requests and answers of this key had its share for all of that time.
         """
-        from_reserve = self._wait(_Turn(size, owner), timeout)
+        turn = self._granted(_Turn(size, owner), timeout)
         try:
             yield
         finally:
-            with self._changed:
-                self._in_reserve -= from_reserve
-                self.add(-size, owner)
+            with self._lock:
+                self._in_reserve -= turn.from_reserve
+                self._count(-size, owner)
+                self._grant()
 
     def add(self, size: int, owner: str | None) -> None:
         """Count so many more bytes of computations and answers. They may be below zero: then they are free again."""
-        with self._changed:
-            self.taken += size
-            _count(self._taken_by, owner, size)
-            self._changed.notify_all()
+        with self._lock:
+            self._count(size, owner)
+            # Also where there are more: a key that has its share now is passed by.
+            self._grant()
 
     def receive(self, size: int, owner: str | None) -> None:
         """Count so many more bytes of bodies. They may be below zero: then they are free again.
@@ -101,7 +116,7 @@ class WorkingMemory:
             MemoryBusy: bodies have no more room.
             QuotaExceeded: those of this key have no more.
         """
-        with self._changed:
+        with self._lock:
             if size > 0:
                 self._require_room(size, owner)
             self.received += size
@@ -124,40 +139,54 @@ class WorkingMemory:
                 limit=self._received_share,
             )
 
-    def _wait(self, turn: _Turn, timeout: float) -> int:
-        """Wait for a turn, and take its bytes; how many of them are taken from what is kept for small computations."""
-        with self._changed:
-            self._queue.append(turn)
-            try:
-                if not self._changed.wait_for(
-                    lambda: self._may_take(turn) or self._may_take_of_reserve(turn), timeout
-                ):
-                    raise self._busy(turn)
-                from_reserve = 0 if self._may_take(turn) else turn.size
-                self._in_reserve += from_reserve
-                self.add(turn.size, turn.owner)
-                return from_reserve
-            finally:
-                self._queue.remove(turn)
-                self._changed.notify_all()
+    def _count(self, size: int, owner: str | None) -> None:
+        self.taken += size
+        _count(self._taken_by, owner, size)
 
-    def _may_take(self, turn: _Turn) -> bool:
-        if next(self._waiting(), None) is not turn:
-            return False
+    def _granted(self, turn: _Turn, timeout: float) -> _Turn:
+        """Wait until a turn has its bytes."""
+        with self._lock:
+            self._queue.append(turn)
+            self._grant()
+        if turn.is_granted.wait(timeout):
+            return turn
+        with self._lock:
+            if turn.is_granted.is_set():
+                return turn
+            error = self._busy(turn)
+            self._queue.remove(turn)
+            # It may have kept others waiting.
+            self._grant()
+            raise error
+
+    def _grant(self) -> None:
+        """Give memory to all whose turn it is."""
+        while (turn := self._next()) is not None:
+            self._queue.remove(turn)
+            self._in_reserve += turn.from_reserve
+            self._count(turn.size, turn.owner)
+            turn.is_granted.set()
+
+    def _next(self) -> _Turn | None:
+        """The turn that can be granted now; `from_reserve` says from where. Those whose keys have their share are passed by."""
+        waiting = [turn for turn in self._queue if self._is_within_share(turn)]
+        if not waiting:
+            return None
+        first = waiting[0]
+        if self._fits(first):
+            return first
+        if any(map(self._needs_all, waiting)):
+            return None
+        small = next(filter(self._is_small, waiting), None)
+        if small is None or small.size > min(self._reserve - self._in_reserve, self._most - self.taken):
+            return None
+        small.from_reserve = small.size
+        return small
+
+    def _fits(self, turn: _Turn) -> bool:
         if self._needs_all(turn):
             return self.taken + turn.size <= self._most
         return self.taken - self._in_reserve + turn.size <= self._most - self._reserve
-
-    def _may_take_of_reserve(self, turn: _Turn) -> bool:
-        if any(map(self._needs_all, self._waiting())):
-            return False
-        first = next(filter(self._is_small, self._waiting()), None)
-        free = min(self._reserve - self._in_reserve, self._most - self.taken)
-        return first is turn and turn.size <= free
-
-    def _waiting(self) -> Iterator[_Turn]:
-        """The turns whose keys have not their share already, in the order in which they came."""
-        return filter(self._is_within_share, self._queue)
 
     def _needs_all(self, turn: _Turn) -> bool:
         return turn.size > self._most - self._reserve
@@ -236,14 +265,16 @@ class Account:
     def sent(self, size: int) -> None:
         """Give back bytes of an answer."""
         with self._lock:
-            given = min(size, self._answer)
-            self._memory.add(-given, self.owner)
-            self._answer -= given
+            if given := min(size, self._answer):
+                self._memory.add(-given, self.owner)
+                self._answer -= given
 
     def close(self) -> None:
         """Give everything back: the request has ended. A thread that goes on for it counts nothing anymore."""
         with self._lock:
-            self._memory.receive(-self._received, self.owner)
-            self._memory.add(-self._answer, self.owner)
+            if self._received:
+                self._memory.receive(-self._received, self.owner)
+            if self._answer:
+                self._memory.add(-self._answer, self.owner)
             self._received = self._answer = 0
             self._is_closed = True

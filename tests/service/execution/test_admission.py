@@ -118,6 +118,18 @@ def test_one_that_needs_nearly_all_is_not_passed_by():
     claims.join()
 
 
+def test_who_gives_memory_back_hands_it_to_the_next():
+    memory = WorkingMemory(10)
+    with ThreadPoolExecutor(2) as pool, memory.reserved(8, 0):
+        waiting = [pool.submit(memory.reserved(size, 30).__enter__) for size in (7, 2)]
+        eventually(lambda: len(memory._queue) == 2)
+        memory.add(-8, None)
+        # Whoever waits needs no turn of the interpreter for it.
+        assert memory.taken == 7 + 2
+        memory.add(8, None)
+        assert [each.result(30) for each in waiting] == [None, None]
+
+
 def test_who_gives_up_waiting_lets_the_next_have_its_turn():
     memory = WorkingMemory(10)
     claims = Claims(memory)
