@@ -22,6 +22,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # The name under which Starlette's TestClient calls.
 os.environ["LAYERSCOPE_ALLOWED_HOSTS"] = '["testserver"]'
+# Each load opens its model, but where a test is about models that are kept.
+os.environ["LAYERSCOPE_KEEP_PREPARED"] = "false"
 
 _FOLDERS = ("tests/ui", "tests/service/attribution", "tests/clients", "tests/docs")
 """Each folder is run by one worker: its session fixtures take seconds. Elsewhere a file is."""

@@ -150,6 +150,11 @@ class Limits:
     model_open_seconds: int = _limit(120, "seconds", "longest time to open an uploaded model")
     model_load_seconds: int = _limit(600, "seconds", "longest time to open a model that was not uploaded")
     model_open_bytes: int = _limit(8192 * MIB, "bytes", "most address space to open an uploaded model")
+    prepared_bytes: int = _limit(
+        10_240 * MIB,
+        "bytes",
+        "most disk space for opened models that are kept for later loads, see the setting `keep_prepared`",
+    )
     model_store_bytes: int = _limit(
         20_480 * MIB,
         "bytes",

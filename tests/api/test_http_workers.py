@@ -88,11 +88,23 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     (models / "digits" / "1").mkdir(parents=True)
     shutil.copy(DEMO, models / "digits" / "1")
     options = ("--models", str(models), "--control", "explicit", "--load", "*", "--allow-upload")
-    with serving("--workers", "2", *options) as service:
+    kept = {
+        "LAYERSCOPE_KEEP_PREPARED": "true",
+        "LAYERSCOPE_MODELS_CACHE": str(tmp_path_factory.mktemp("cache")),
+    }
+    with serving("--workers", "2", *options, **kept) as service:
         workers = Workers(service, models)
         # The second accepts when it has loaded: until then, nobody answers while the first is stopped.
         assert workers.ask(1, "GET", "/v2/health/ready")[0] == 200
         yield workers
+
+
+def test_workers_share_the_memory_of_the_weights(workers: Workers) -> None:
+    mapped = [Path(f"/proc/{each}/maps").read_text().splitlines() for each in workers.processes]
+    files = [{line.split()[-1] for line in lines if line.endswith(".prepared")} for lines in mapped]
+    assert len(files) == 2
+    assert files[0] == files[1]
+    assert len(files[0]) == 1
 
 
 def test_a_model_that_one_worker_loads_is_served_by_the_other(workers: Workers) -> None:

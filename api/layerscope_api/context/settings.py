@@ -1,5 +1,6 @@
 """Every setting of the service. Each is a command line option and an environment variable `LAYERSCOPE_…`."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,8 +35,13 @@ class Settings(BaseSettings):
     )
     models_cache: Path | None = Field(
         default=None,
-        description="directory for fetched models; the default is `layerscope` in the user's cache,"
+        description="directory for fetched and for opened models; the default is `layerscope` in the user's cache,"
         " `$XDG_CACHE_HOME` or `~/.cache`",
+    )
+    keep_prepared: bool = Field(
+        default=True,
+        description="keep opened models in `models_cache`, so that workers and later starts of the service need not open"
+        " them again; their weights are in memory once, whatever the number of workers",
     )
     control: Mode = Field(
         default="none",
@@ -121,6 +127,12 @@ class Settings(BaseSettings):
     limits: Limits = Field(
         default_factory=Limits, description="the limits in force, see docs/reference/limits.md"
     )
+
+    @property
+    def cache(self) -> Path:
+        """The directory for fetched and for opened models."""
+        user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return self.models_cache or Path(user) / "layerscope"
 
     @field_validator("models", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from layerscope import __version__, demo
 from layerscope.execution.interface import Engine
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
+from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.images import ImageStore
 from layerscope.models.control import Control
 from layerscope.models.mirrors import mirror_of
@@ -151,6 +152,7 @@ def local_engine(settings: Settings, shared: SharedState | None = None) -> Local
     return LocalEngine(
         directory,
         settings.limits,
+        prepared_files=_prepared_files(settings),
         refresh=refresh,
         worker_sync=SINGLE_PROCESS if shared is None else shared.sync,
         trusted=settings.trust_savedmodel,
@@ -170,10 +172,17 @@ def local_engine(settings: Settings, shared: SharedState | None = None) -> Local
     )
 
 
+def _prepared_files(settings: Settings) -> PreparedFiles | None:
+    limits = settings.limits
+    if not settings.keep_prepared:
+        return None
+    return PreparedFiles(settings.cache / "prepared", limits.prepared_bytes, limits.model_load_seconds)
+
+
 def _models(settings: Settings) -> tuple[Path, Refresh]:
     """The directory of models, and the function that updates it."""
     if isinstance(settings.models, str):
-        mirror = mirror_of(settings.models, settings.models_cache, settings.limits, settings.weights)
+        mirror = mirror_of(settings.models, settings.cache, settings.limits, settings.weights)
         return mirror.directory, mirror.refresh
     return settings.models or demo.MODELS, nothing_to_fetch
 

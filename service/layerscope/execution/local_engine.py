@@ -22,8 +22,10 @@ from layerscope.execution.query_run import Key
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
 from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
+from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.prepared.devices import has_gpu
+from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.field import ReceptiveField
 from layerscope.graph.remote.remote_executable import RemoteExecutable
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds, RunProcess
@@ -50,6 +52,7 @@ class LocalEngine:
         limits: the bounds in force.
         loader: the process that opens models; left out, one that all engines of this process share.
         run_process: the process of long runs; likewise. It has no GPU: with one, long runs stay in this process.
+        prepared_files: keeps opened models on the disk; left out, each load opens its model.
         trusted: whether the makers of the models are trusted: SavedModels are programs.
         exact: whether each image runs by itself, whatever images come together; see `Executable`.
         graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
@@ -66,6 +69,7 @@ class LocalEngine:
         loader: LoaderProcess = SHARED_LOADER,
         run_process: RunProcess = SHARED_RUN_PROCESS,
         *,
+        prepared_files: PreparedFiles | None = None,
         trusted: bool = False,
         exact: bool = True,
         graph_rewrites: bool = True,
@@ -77,6 +81,7 @@ class LocalEngine:
         self.limits = limits or Limits()
         self._control = control or Control()
         self._loader = loader
+        self._prepared_files = prepared_files
         self._run_process = run_process
         self._long_runs = None if has_gpu() else run_process
         self._holding = ExitStack()
@@ -255,7 +260,7 @@ class LocalEngine:
     def _assembled(self, source: ModelSource) -> LoadedModel:
         model = assemble(
             source,
-            self._loader.load(source, self.limits.model_load_seconds),
+            self._opened(source),
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
             rewrites=self._rewrites,
@@ -265,6 +270,12 @@ class LocalEngine:
         if self._long_runs is not None:
             model.executable.inspection.measure_by(partial(self._measured, self._long_runs, model.executable))
         return model
+
+    def _opened(self, source: ModelSource) -> PreparedModel:
+        def load() -> PreparedModel:
+            return self._loader.load(source, self.limits.model_load_seconds)
+
+        return load() if self._prepared_files is None else self._prepared_files.load(source, load)
 
     def _measured(
         self, process: RunProcess, executable: Executable, inputs: Sequence[Array], taps: Sequence[Tap]

@@ -3,7 +3,6 @@
 This runs code that comes with the model, such as its plugins. A service does it in another process, see `loader`.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +16,11 @@ from layerscope.graph.rewrites.fixed_noise import SEED, is_seeded, noise_warning
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import Trace, trace
-from layerscope.models.architectures import (
-    build_architecture,
-    preset_of,
-    require_no_architecture,
-    weights_file,
-)
+from layerscope.models.architectures import build_architecture, preset_of, require_no_architecture
 from layerscope.models.directory import ModelSource, require_readable
 from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
-from layerscope.models.plugins import plugin_files
+from layerscope.models.model_files import ModelFiles
 from layerscope.models.probing import require_held, run_once, variables_held
 
 _OF_KERAS_FILES = ("shapes", "optional_inputs", "trust_code")
@@ -52,13 +46,10 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     """
     require_readable(source)
     _require_trust(source)
-    manifest = Manifest.read(source.folder)
-    plugins = plugin_files(source.folder, manifest.plugins)
-    weights = weights_file(manifest, source.folder)
-    digest = _digest([source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])])
-    made, parameters = _traced(source, manifest, plugins)
+    files = ModelFiles.of(source)
+    made, parameters = _traced(source, files.manifest, files.plugins)
     made = _without_chance(made)
-    serialize(file, made, digest=digest, manifest=_with_preset(manifest), parameters=parameters)
+    serialize(file, made, digest=files.digest, manifest=_with_preset(files.manifest), parameters=parameters)
 
 
 def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int]:
@@ -122,15 +113,3 @@ def _with_preset(manifest: Manifest) -> Manifest:
     if preset is None or manifest.preprocessing is not None:
         return manifest
     return manifest.model_copy(update={"preprocessing": {"preset": preset}})
-
-
-def _digest(parts: Iterable[Path]) -> str:
-    """SHA-256 over the model's file, declaration, plugins and weights: another declaration is another model."""
-    digest = hashlib.sha256()
-    for path in parts:
-        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if each.is_file():
-                digest.update(each.relative_to(path).as_posix().encode())
-                with each.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-    return f"sha256-{digest.hexdigest()}"

@@ -1,7 +1,6 @@
 """Mirrors of models at remote places, in a directory of models on this machine."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -21,12 +20,12 @@ def is_elsewhere(source: str) -> bool:
     return any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
 
 
-def mirror_of(source: str, cache: Path | None, limits: Limits, weights: Weights = "none") -> Mirror:
+def mirror_of(source: str, cache: Path, limits: Limits, weights: Weights = "none") -> Mirror:
     """The mirror of a place, in a folder that no other place uses.
 
     Args:
         source: a URL that fsspec understands, `keras.applications:NAME`, or a model or a run of MLflow.
-        cache: where mirrors are kept; None for `layerscope` in the user's cache.
+        cache: where mirrors are kept.
         limits: see `Mirror`.
         weights: the weights of an architecture of Keras.
 
@@ -34,7 +33,6 @@ def mirror_of(source: str, cache: Path | None, limits: Limits, weights: Weights 
         OptionInvalid: the package that reaches it is not installed, or there is none.
         StorageFull, ControlRefused: the mirror cannot be made, see `storing`.
     """
-    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
     place = _place(source, weights)
     digest = hashlib.sha256(place.name.encode()).hexdigest()[:16]
     return Mirror(place, cache / f"models-{digest}", limits)
