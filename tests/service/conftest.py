@@ -1,4 +1,4 @@
-"""Being here puts this folder on the path of every test below it: they import `activation_examples`, `graph_models`, `kinds_of_models` and `keras_layers`."""
+"""Being here puts this folder on the path of every test below it: they import `graph_models`, `eager_reference` and others of this folder."""
 
 import subprocess
 import sys

@@ -103,7 +103,40 @@ def mixed():
         keras.mixed_precision.set_global_policy("float32")
 
 
-MODELS = (steps, videos, images, chain, words, mixed)
+def attended():
+    start, other = keras.Input((5, 4), name="start"), keras.Input((6, 4), name="other")
+    hidden = layers.Attention(name="plain")([start, other])
+    hidden = layers.AdditiveAttention(name="additive")([hidden, other])
+    return keras.Model([start, other], layers.MultiHeadAttention(2, 3, name="several")(hidden, other))
+
+
+def pictures():
+    """Layers that prepare pictures, those that change them in training only, and convolutions that nothing else has."""
+    return keras.Sequential(
+        [
+            layers.Rescaling(1 / 127.5, -1, input_shape=(10, 10, 3), name="scaled"),
+            layers.Resizing(9, 9, name="sized"),
+            layers.CenterCrop(8, 8, name="cut"),
+            layers.RandomFlip(name="flipped"),
+            layers.RandomRotation(0.1, name="turned"),
+            layers.RandomZoom(0.1, name="near"),
+            layers.GaussianNoise(0.1, name="noisy"),
+            layers.AlphaDropout(0.1, name="dropped"),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.Conv2DTranspose(4, 3, strides=2, name="larger"),
+            layers.UpSampling2D(interpolation="bilinear", name="blurred"),
+            layers.Conv2D(2, 3, dilation_rate=2, name="wide"),
+        ],
+        name="pictures",
+    )
+
+
+def stateful():
+    start = keras.Input(batch_shape=(2, 5, 3), name="start")
+    return keras.Model(start, layers.Dense(2, name="end")(layers.LSTM(4, stateful=True, name="steps")(start)))
+
+
+MODELS = (steps, videos, images, chain, words, mixed, attended, pictures, stateful)
 AS_ARCHIVE = ("steps", "chain", "words", "mixed")
 AS_SAVED_MODEL = ("steps", "videos", "images", "chain", "mixed")
 

@@ -3,6 +3,7 @@
 Each layer found in the model gets a `call` that notes its results. Nothing here knows how the service records calls.
 """
 
+import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 
@@ -13,7 +14,7 @@ from layerscope.graph.taps.addresses import Address
 
 
 def values_of(model, inputs):
-    """What comes out of every call of a layer, by address, for a batch of one image; and the model's outputs by number.
+    """What comes out of every call of a layer, by address, for a batch; and the model's outputs by number.
 
     Args:
         model: of Keras 2.
@@ -56,13 +57,13 @@ def values_of(model, inputs):
 
 
 def inputs_of(model, seed=0):
-    """A batch of one for each input: numbers from 0 to 1, or whole numbers."""
+    """A batch of one for each input, or of the size that the model has: numbers from 0 to 1, or whole numbers."""
     random = np.random.default_rng(seed)
     return [_input(random, each) for each in model.inputs]
 
 
 def _input(random, spec):
-    shape = [1, *(side or 8 for side in spec.shape[1:])]
+    shape = [spec.shape[0] or 1, *(side or 8 for side in spec.shape[1:])]
     if spec.dtype.is_integer or spec.dtype.is_bool:
         return random.integers(0, 4, shape).astype(spec.dtype.as_numpy_dtype)
     return random.random(shape).astype(spec.dtype.as_numpy_dtype)
@@ -77,3 +78,21 @@ def _name(siblings, layer):
             name = f"{layer.name}_{number}"
         siblings[id(layer)] = name
     return siblings[id(layer)]
+
+
+def main(path, target):
+    """Replace the inputs in a file, those of one image, by what every layer of the model in another file computes from them.
+
+    A model that takes batches of one size only is given a batch of copies.
+    """
+    import tf_keras
+
+    model = tf_keras.models.load_model(path, compile=False)
+    with np.load(target) as file:
+        images = [file[f"arr_{number}"] for number in range(len(file.files))]
+    batch = [np.repeat(each[None], model.inputs[0].shape[0] or 1, axis=0) for each in images]
+    np.savez(target, **values_of(model, batch))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

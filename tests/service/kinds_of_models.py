@@ -277,6 +277,29 @@ def windows_in_the_batch():
     return keras.Model(start, layers.Conv2D(2, 1, name="last")(hidden)), noise(3, 6, 6, 4)
 
 
+def four_bits():
+    start = keras.Input((6,), dtype="int32", name="words")
+    hidden = layers.Embedding(9, 4, name="embedding")(start)
+    return quantized(
+        keras.Model(start, layers.Dense(3, activation="relu", name="dense")(hidden)), "int4"
+    ), WORDS
+
+
+def eight_bits():
+    start = keras.Input((6,), dtype="int32", name="words")
+    hidden = layers.Embedding(9, 4, name="embedding")(start)
+    hidden = layers.EinsumDense("abc,cde->abde", (None, 2, 3), name="heads")(hidden)
+    hidden = layers.Reshape((6, 6), name="row")(hidden)
+    return quantized(
+        keras.Model(start, layers.Dense(3, activation="relu", name="dense")(hidden)), "int8"
+    ), WORDS
+
+
+def quantized(model, mode):
+    model.quantize(mode)
+    return model
+
+
 KINDS = (
     masked_recurrence,
     masked_attention,
@@ -296,4 +319,6 @@ KINDS = (
     time_first,
     three_in_front,
     windows_in_the_batch,
+    four_bits,
+    eight_bits,
 )

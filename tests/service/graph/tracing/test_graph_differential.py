@@ -15,6 +15,7 @@ from kinds_of_models import (
     time_first,
     windows_in_the_batch,
 )
+from kinds_table import KERAS_3, within
 
 from layerscope.errors import InputMismatch
 from layerscope.models.formats import open_model
@@ -24,7 +25,11 @@ from layerscope.models.formats import open_model
 def test_kinds_of_models(kind):
     keras.utils.set_random_seed(1)
     model, inputs = kind()
-    assert_same_as_keras(traced(model), inputs)
+    assert_same_as_keras(traced(model), inputs, within(kind.__name__))
+
+
+def test_the_page_on_models_has_every_kind():
+    assert KERAS_3.keys() == {kind.__name__ for kind in KINDS}
 
 
 @pytest.mark.parametrize(

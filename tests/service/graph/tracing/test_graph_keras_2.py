@@ -1,58 +1,26 @@
 """Files of Keras 2: opened by Keras 2, every layer computes what Keras 2 computes in a process of its own."""
 
 import keras
-import numpy as np
 import pytest
-from graph_models import assert_close, made_ready, noise
+from graph_models import assert_close, noise
+from keras_2_values import opened, relative_errors_to_keras_2
+from kinds_table import KERAS_2, within
 
 from layerscope.graph.loading.loader import SHARED_LOADER
-from layerscope.graph.taps.addresses import encode_path, parse_address
-from layerscope.graph.tracing.signature import signature_of
-from layerscope.graph.tracing.trace import trace
 from layerscope.models.directory import ModelSource
-from layerscope.models.formats import open_model
 
-HDF5 = ("steps", "videos", "images", "chain", "words", "mixed", "cudnn")
 ARCHIVES = ("steps", "chain", "words", "mixed")
 CELLS = {"lstm/lstm_cell", "gru/gru_cell", "both/forward_lstm/lstm_cell", "both/backward_lstm/lstm_cell"}
-NOT_CALLED = ("conv_lstm", "conv_lstm_cell")
-"""Keras 2 runs the code of this cell in a loop, and does not call it as a layer."""
-
-
-def opened(path):
-    model = open_model(path)
-    return made_ready(model, trace(model, signature_of(model)))
-
-
-def reference(folder, name):
-    """The inputs, the values of every call of a layer by address, and the outputs."""
-    with np.load(folder / f"{name}.npz") as file:
-        arrays = dict(file)
-    inputs = [arrays.pop(key) for key in sorted(arrays) if key.startswith("arr_")]
-    outputs = [arrays.pop(key) for key in sorted(arrays) if key.startswith("output ")]
-    return inputs, arrays, outputs
 
 
 def assert_as_keras_2(made, folder, name):
-    """Every call that Keras 2 made has a tap with its values, within 1e-4 of the largest; half precision has fewer digits."""
-    inputs, expected, outputs = reference(folder, name)
-    hidden = [NOT_CALLED, *(parse_address(path).path for path in made.trace.unreachable)]
-    expected = {
-        address: value for address, value in expected.items() if parse_address(address).path not in hidden
-    }
-    actual = made.values("all", on=inputs)
-    assert {encode_path((each.name,)) for each in made.trace.inputs} == actual.keys() - expected.keys()
-    assert expected.keys() <= actual.keys()
-    for (_, tap), value in zip(made.trace.outputs, outputs, strict=True):
-        expected[tap.address] = value
-    for address, value in expected.items():
-        relative = 1e-3 if value.dtype == np.float16 else 1e-4
-        # What a `TimeDistributed` wraps has a row for each step.
-        found = actual[address].reshape(value.shape).astype(np.float64)
-        assert np.abs(found - value).max() <= relative * np.abs(value.astype(np.float64)).max(), address
+    errors = relative_errors_to_keras_2(made, folder, name)
+    assert {address: error for address, error in errors.items() if not error <= within(name)} == {}
 
 
-@pytest.mark.parametrize("file", [*(f"{name}.h5" for name in HDF5), *(f"{name}.keras" for name in ARCHIVES)])
+@pytest.mark.parametrize(
+    "file", [*(f"{name}.h5" for name in KERAS_2), *(f"{name}.keras" for name in ARCHIVES)]
+)
 def test_every_layer_computes_what_keras_2_computes(keras_2_files, file):
     made = opened(keras_2_files / file)
     assert made.trace.opened_with.startswith("tf-keras 2.")

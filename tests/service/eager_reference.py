@@ -1,6 +1,6 @@
 """What every layer of a model computes, as Keras runs it: eagerly, without any graph of ours.
 
-Each layer found in the model gets a `call` that notes its results. Nothing here knows how the service records calls.
+Each layer found in the model gets a `call`, or a `quantized_call`, that notes its results. Nothing here knows how the service records calls.
 """
 
 from collections import Counter
@@ -39,7 +39,8 @@ class EagerReference:
 
     @contextmanager
     def _noting(self, operation):
-        original = operation.call
+        name = "call" if getattr(operation, "quantization_mode", None) is None else "quantized_call"
+        original = getattr(operation, name)
 
         def call(*args, **kwargs):
             path = (*self._path[-1], self._name(operation))
@@ -57,11 +58,11 @@ class EagerReference:
             return result
 
         # Past Keras' own __setattr__, which keeps track of what belongs to a layer.
-        vars(operation)["call"] = call
+        vars(operation)[name] = call
         try:
             yield
         finally:
-            del vars(operation)["call"]
+            del vars(operation)[name]
 
     def _note(self, path, number, site, structure):
         tensors = [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, tf.Tensor)]

@@ -1,1 +1,0 @@
-"""Being here puts this folder on the path of every test below it: they import `eager_reference`."""
