@@ -29,6 +29,8 @@ OFFERED = {
     "compare&normalize=layer": 4,
     "graph": 2,
     "whatif": 2,
+    "why&at=layer&target=7": 2,
+    "why&at=layer&target=7&channel=3": 2,
 }
 
 

@@ -27,11 +27,15 @@ VIEWS = {
     "compare": ".side [role=gridcell]",
     "graph": ".box",
     "whatif": ".bars .effect svg",
+    "why": ".carriers li",
+    "why-channel": ".scores tbody tr",
 }
+CHANNELS = {"channel": "channel=3", "why-channel": "view=why&at=layer&target=7&channel=3"}
+"""The links to views of one channel."""
 
 
 def link_to(view: str) -> str:
-    return "#model=digits@1&layer=conv2&" + ("channel=3" if view == "channel" else f"view={view}")
+    return f"#model=digits@1&layer=conv2&{CHANNELS.get(view, f'view={view}')}"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_the_keyboard_is_enough(visit) -> None:
     keys.press("Escape")
     explorer.page.wait_for_selector(".enlarged", state="hidden")
     assert "channel 13" in explorer.page.evaluate("document.activeElement.ariaLabel")
-    for number, view in enumerate(["maps", "statistics", "heat", "compare", "graph", "whatif"], 1):
+    for number, view in enumerate(["maps", "statistics", "heat", "compare", "graph", "whatif", "why"], 1):
         keys.press(str(number))
         explorer.page.wait_for_selector(f"#view-{view}", state="visible")
     keys.press("3")
@@ -175,8 +175,9 @@ def test_the_keyboard_is_enough(visit) -> None:
     explorer.page.focus("#tab-graph")
     keys.press("ArrowRight")
     explorer.page.wait_for_selector("#view-whatif", state="visible")
-    keys.press("ArrowRight")
-    explorer.page.wait_for_selector("#view-maps", state="visible")
+    for view in ("why", "maps"):
+        keys.press("ArrowRight")
+        explorer.page.wait_for_selector(f"#view-{view}", state="visible")
     keys.press("?")
     explorer.page.wait_for_selector("#keys[open]")
 

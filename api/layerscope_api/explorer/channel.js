@@ -15,10 +15,48 @@ let sources = [];
 
 /** Show the current channel. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
-  const { session, layer, maps, state } = explorer;
+  const { maps, state } = explorer;
+  const tile = tileOf(explorer);
+  const enlarged = await enlargedOf(explorer, tile);
+  if (!enlarged || !maps || explorer.state !== state) return;
+  const beside = (/** @type {number} */ by) => explorer.go({ channel: String(maps.channelOf(explorer.grid.beside(tile, by))) });
+  replace(
+    root,
+    element(
+      "div",
+      { class: "row" },
+      buttonOf("All channels", () => explorer.closeChannel()),
+      element("h3", { id: "channel-title" }, `Channel ${state.channel}`),
+      buttonOf("‹", () => beside(-1), { "aria-label": "channel before" }),
+      buttonOf("›", () => beside(1), { "aria-label": "next channel" }),
+      element("span", { class: "quiet" }, enlarged.figures),
+    ),
+    enlarged.sides,
+  );
+  root.hidden = false;
+  await enlarged.drawOver();
+}
+
+/** The tile of the current channel. @param {Explorer} explorer @throws {RangeError} The layer has no such channel. */
+export function tileOf({ maps, state }) {
   const number = Number(state.channel);
   const tile = maps?.channels?.indexOf(number) ?? number;
-  if (!session || !layer || !maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
+  if (!maps || !Number.isInteger(tile) || tile < 0 || tile >= maps.count) throw new RangeError(`${state.layer} has no channel ${state.channel}.`);
+  return tile;
+}
+
+/**
+ * The enlarged map of a channel, beside the same over the image.
+ *
+ * @param {Explorer} explorer
+ * @param {number} tile
+ * @returns {Promise<{figures: string, sides: HTMLElement, drawOver: () => Promise<void>} | undefined>} The figures of its values;
+ *   the two pictures; and what draws the second one. Undefined if another state is shown meanwhile.
+ */
+export async function enlargedOf(explorer, tile) {
+  const { session, layer, maps, state } = explorer;
+  if (!session || !layer || !maps) return;
+  const number = maps.channelOf(tile);
   const tensor = /** @type {import("./client/layerscope.js").Tensor} */ ((await session.channel(layer, number)).get(layer.address));
   if (explorer.state !== state) return;
   const values = maps.ofMap(/** @type {Float32Array} */ (tensor.data));
@@ -39,25 +77,12 @@ export async function show(explorer, root) {
     explorer.readout(`channel ${number} · row ${row}, column ${column}: ${plain(values[row * width + column])}`);
   });
   canvas.addEventListener("pointerleave", () => explorer.imagePanel.showField(layer, null));
-  const beside = (/** @type {number} */ by) => explorer.go({ channel: String(maps.channelOf(explorer.grid.beside(tile, by))) });
-  const over = element("figure", { class: "over" });
-  replace(
-    root,
-    element(
-      "div",
-      { class: "row" },
-      buttonOf("All channels", () => explorer.closeChannel()),
-      element("h3", { id: "channel-title" }, `Channel ${number}`),
-      buttonOf("‹", () => beside(-1), { "aria-label": "channel before" }),
-      buttonOf("›", () => beside(1), { "aria-label": "next channel" }),
-      element("span", { class: "quiet" }, figuresOf(values)),
-    ),
-    element("div", { class: "side-by-side" }, element("figure", {}, canvas, element("figcaption", { class: "quiet" }, `${painted.width} × ${painted.height} values, a square each`)), over),
-  );
-  root.hidden = false;
   showScale(explorer, span, false);
   explorer.readout("Point at the map: its values, and the part of the image that they see.");
-  await showOver(explorer, over, number);
+  const over = element("figure", { class: "over" });
+  const caption = element("figcaption", { class: "quiet" }, `${painted.width} × ${painted.height} values, a square each`);
+  const sides = element("div", { class: "side-by-side" }, element("figure", {}, canvas, caption), over);
+  return { figures: figuresOf(values), sides, drawOver: () => showOver(explorer, over, number) };
 }
 
 /** Show the map over the image, drawn by the service. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */

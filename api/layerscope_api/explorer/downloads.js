@@ -5,6 +5,7 @@
  */
 
 import { writeNpy } from "./client/layerscope.js";
+import { withoutChannels } from "./effects.js";
 import { buttonOf, element, save } from "./elements.js";
 import { snippetsOf } from "./snippets.js";
 
@@ -65,6 +66,19 @@ const OFFERED = {
       { text: "Effects (JSON)", name: `${name}.json`, make: effects },
     ];
     return { offers, request: { resource: "ablations", python: "ablations", javascript: "ablations", options } };
+  },
+  why: ({ state, imagePanel }, session, layer) => {
+    const output = new URLSearchParams(state.options).get("output");
+    const explained = { ...(state.target !== "best" && { target: state.target }), ...(output && { output }) };
+    const drawn = /** @type {const} */ ({ method: "gradcam", layer, ...explained, on: "original", scale: imagePanel.enlargement });
+    const name = nameOf(session.model.name, layer, "why", state.target);
+    const effects = async () => new Blob([JSON.stringify(await session.model.ablations(session.image, { layer, ...explained }), null, 2)], { type: "application/json" });
+    const offers = [
+      { text: "Heat map (PNG)", name: `${name}.png`, make: async () => (await session.model.attributionPicture(session.image, drawn)).blob },
+      { text: "Effects of channels (JSON)", name: `${name}.json`, make: effects },
+    ];
+    const [resource, options] = state.channel ? ["interventions", { edit: [withoutChannels(layer, [Number(state.channel)])] }] : ["ablations", { layer }];
+    return { offers, request: { resource, python: resource, javascript: resource, options: { ...options, ...explained } } };
   },
   heat: async ({ state, imagePanel }, session) => {
     const { questions, look } = (await import("./heat.js")).shown;

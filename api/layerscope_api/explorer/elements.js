@@ -76,7 +76,7 @@ export function replace(root, ...children) {
   const focused = root.contains(document.activeElement) && nameOf(/** @type {Element} */ (document.activeElement));
   root.replaceChildren(.../** @type {Node[]} */ (children.filter(Boolean)));
   if (!focused) return;
-  const all = /** @type {HTMLElement[]} */ ([...root.querySelectorAll("button, select, input, [tabindex]")]);
+  const all = /** @type {HTMLElement[]} */ ([...root.querySelectorAll("a[href], button, select, input, [tabindex]")]);
   (all.find((each) => nameOf(each) === focused) ?? all.find(({ tabIndex }) => tabIndex >= 0))?.focus({ preventScroll: true });
 }
 
@@ -90,6 +90,24 @@ export function buttonOf(text, pressed, attributes = {}) {
   const button = element("button", { type: "button", ...attributes }, text);
   button.addEventListener("click", pressed);
   return button;
+}
+
+/**
+ * A link to a changed state of the page.
+ *
+ * @param {import("./main.js").Explorer} explorer
+ * @param {Partial<import("./session.js").State>} change
+ * @param {Record<string, string | null>} attributes
+ * @param {...Child} children
+ */
+export function linkOf(explorer, change, attributes, ...children) {
+  const link = element("a", { href: explorer.addressOf(change), ...attributes }, ...children);
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    explorer.go(change);
+  });
+  return link;
 }
 
 /** Save a file with the browser. @param {Blob} blob @param {string} name */

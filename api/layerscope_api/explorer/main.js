@@ -9,13 +9,13 @@ import { Client, LayerscopeError } from "./client/layerscope.js";
 import { described, Grid } from "./grid.js";
 import { ImagePanel } from "./image_panel.js";
 import { handleKey } from "./keyboard.js";
-import { LayerList, shapeOf } from "./layers.js";
+import { bringIntoView, LayerList, shapeOf } from "./layers.js";
 import { paletteNames, takePalettes } from "./maps.js";
 import { jump, showMaps } from "./maps_view.js";
 import { ModelMenu } from "./model_menu.js";
 import { imagesOf } from "./pictures.js";
 import { fadePredictions, showPredictions } from "./predictions.js";
-import { readState, Session, VIEWS, writeState } from "./session.js";
+import { addressOf, readState, Session, VIEWS, writeState } from "./session.js";
 import { followTheme } from "./theme.js";
 
 /** @typedef {import("./session.js").Layer} Layer */
@@ -95,9 +95,20 @@ export class Explorer {
     return this.show();
   }
 
+  /** The address of a changed state. @param {Partial<State>} change */
+  addressOf(change) {
+    return addressOf(this.state, change);
+  }
+
+  /** Change the state in place, so that the browser's back leads to the one before. @param {Partial<State>} change */
+  correct(change) {
+    writeState(this.state, change, false);
+    return this.show();
+  }
+
   /** Show another layer; heat maps then explain this one. @param {string} address */
   choose(address) {
-    return this.go({ layer: address, channel: "", off: "", ...(this.view === "heat" && { at: "layer" }) });
+    return this.go({ layer: address, channel: "", off: "", ...((this.view === "heat" || this.view === "why") && { at: "layer" }) });
   }
 
   /** Show the state of the address. A later call makes an earlier one stop at its next step (`turn`). */
@@ -249,11 +260,12 @@ export class Explorer {
       const tab = find(`tab-${each}`);
       tab.setAttribute("aria-selected", String(each === view));
       tab.tabIndex = each === view ? 0 : -1;
+      if (each === view) bringIntoView(tab, /** @type {HTMLElement} */ (tab.parentElement));
       find(`view-${each}`).hidden = each !== view;
     }
     find("own-range").hidden = state.normalize !== "own";
     document.body.dataset.view = view;
-    document.body.toggleAttribute("data-channel", view === "maps" && state.channel !== "");
+    document.body.toggleAttribute("data-channel", (view === "maps" || view === "why") && state.channel !== "");
   }
 
   /** @returns {import("./maps.js").Coloring} */
@@ -312,7 +324,7 @@ export class Explorer {
   async closeChannel() {
     const tile = this.maps?.channels?.indexOf(Number(this.state.channel)) ?? Number(this.state.channel);
     await this.go({ channel: "" });
-    this.grid.focus(tile);
+    if (this.view === "maps") this.grid.focus(tile);
   }
 }
 

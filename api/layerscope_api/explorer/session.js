@@ -12,9 +12,10 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {import("./client/layerscope.js").Schemas} Schemas */
 /** @typedef {Schemas["LayerRow"]} Layer */
 /** @typedef {typeof DEFAULTS} State */
+/** @typedef {{target: string, output?: string}} Explained - A class, and the output that it belongs to; the first without one. */
 /** @typedef {{method: string, layer?: string, target?: string, output?: string}} Question - What a heat map explains: a method, and its options. */
 
-export const VIEWS = ["maps", "statistics", "heat", "compare", "graph", "whatif"];
+export const VIEWS = ["maps", "statistics", "heat", "compare", "graph", "whatif", "why"];
 const DEFAULTS = { model: "", image: "", input: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", shown: "", with: "", there: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
 /** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
 const NAVIGATION = /** @type {const} */ (["model", "image", "input", "layer", "channel", "view", "with", "there", "method", "target", "options", "at", "off"]);
@@ -32,12 +33,15 @@ export function readState() {
   return { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
 }
 
-/** Write a changed state into the address. @param {State} state @param {Partial<State>} change */
-export function writeState(state, change) {
-  const next = { ...state, ...change };
-  const isNavigation = NAVIGATION.some((name) => next[name] !== state[name]);
-  const changed = Object.entries(next).filter(([name, value]) => value !== DEFAULTS[/** @type {keyof State} */ (name)]);
-  history[isNavigation ? "pushState" : "replaceState"](null, "", `#${new URLSearchParams(changed)}`);
+/** The address of a changed state. @param {State} state @param {Partial<State>} change */
+export function addressOf(state, change) {
+  const changed = Object.entries({ ...state, ...change }).filter(([name, value]) => value !== DEFAULTS[/** @type {keyof State} */ (name)]);
+  return `#${new URLSearchParams(changed)}`;
+}
+
+/** Write a changed state into the address. @param {State} state @param {Partial<State>} change @param {boolean} [isStep] - Whether the browser's back leads to the state before. */
+export function writeState(state, change, isStep = NAVIGATION.some((name) => name in change && change[name] !== state[name])) {
+  history[isStep ? "pushState" : "replaceState"](null, "", addressOf(state, change));
 }
 
 /** The requests about one model and one image. Each is sent once, and its answer is kept. */
@@ -108,18 +112,18 @@ export class Session {
    * What a class loses without each channel of a layer.
    *
    * @param {Layer} layer
-   * @param {string} target
+   * @param {Explained} explained
    * @param {AbortSignal} signal - Ends the computation.
    * @param {(done: number, total: number) => void} onProgress
    * @returns {Promise<Schemas["AblationBody"]>}
    */
-  sweep(layer, target, signal, onProgress) {
-    return this.#once(`sweep ${target} ${layer.address}`, () => this.model.ablations(this.image, { layer: layer.address, target, top: 10_000, signal, onProgress }));
+  sweep(layer, explained, signal, onProgress) {
+    return this.#once(`sweep ${JSON.stringify(explained)} ${layer.address}`, () => this.model.ablations(this.image, { layer: layer.address, ...explained, top: 10_000, signal, onProgress }));
   }
 
-  /** What an edit does to outputs and layers. @param {string} edit @param {string} target @returns {Promise<Schemas["InterventionBody"]>} */
-  intervention(edit, target) {
-    return this.#once(`intervention ${target} ${edit}`, () => this.model.interventions(this.image, { edit: [edit], target, top: BEST_CLASSES, signal: this.#signal }));
+  /** What an edit does to outputs and layers. @param {string} edit @param {Explained} explained @param {number} [top] - Classes of each output. @returns {Promise<Schemas["InterventionBody"]>} */
+  intervention(edit, explained, top = BEST_CLASSES) {
+    return this.#once(`intervention ${JSON.stringify([explained, top])} ${edit}`, () => this.model.interventions(this.image, { edit: [edit], ...explained, top, signal: this.#signal }));
   }
 
   /** Statistics of one layer and its channels, with histograms. @param {Layer} layer @returns {Promise<Schemas["LayerStatistics"]>} */

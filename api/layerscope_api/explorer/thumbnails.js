@@ -24,11 +24,16 @@ export function drawThumbnail(canvas, maps, palette) {
     return null;
   }
   const most = Math.max(0, maps.activity.indexOf(maps.activity.reduce((best, each) => Math.max(best, each), -1)));
+  drawTile(canvas, maps, most, palette);
+  return maps.isMatrix ? null : maps.channelOf(most);
+}
+
+/** Draw one tile, in the range of its own values. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps @param {number} tile @param {string} palette */
+export function drawTile(canvas, maps, tile, palette) {
   canvas.width = maps.width;
   canvas.height = maps.height;
-  canvas.getContext("2d")?.putImageData(maps.paint([most], { palette, normalize: "channel" }), 0, 0);
+  canvas.getContext("2d")?.putImageData(maps.paint([tile], { palette, normalize: "channel" }), 0, 0);
   canvas.classList.toggle("coarse", canvas.width < 2 * SIDE);
-  return maps.isMatrix ? null : maps.channelOf(most);
 }
 
 /** The values of a vector as bars from zero; where they are many, the largest of each few. @param {HTMLCanvasElement} canvas @param {FeatureMaps} maps */

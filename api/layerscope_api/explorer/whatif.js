@@ -4,7 +4,8 @@
  * @module
  */
 
-import { buttonOf, choiceOf, drawn, element, replace } from "./elements.js";
+import { barOf, shown, withoutChannels } from "./effects.js";
+import { buttonOf, choiceOf, element, replace } from "./elements.js";
 import { plain } from "./grid.js";
 import { scoresOf } from "./predictions.js";
 
@@ -47,22 +48,12 @@ export async function show(explorer, root) {
   await Promise.all([shown(explorer, bars, () => showBars(explorer, bars, target, off)), off.length && shown(explorer, result, () => showResult(explorer, result, target, off))]);
 }
 
-/** Do something, and show why it cannot be done in its place. @param {Explorer} explorer @param {HTMLElement} place @param {() => Promise<void>} task */
-async function shown(explorer, place, task) {
-  const { leaveSignal } = explorer;
-  try {
-    await task();
-  } catch (error) {
-    if (!leaveSignal.aborted) place.replaceChildren(element("p", { class: "missing" }, error instanceof Error ? error.message : String(error)));
-  }
-}
-
 /** @param {Explorer} explorer @param {HTMLElement} bars @param {string} target @param {number[]} off */
 async function showBars(explorer, bars, target, off) {
   const { session, layer, state, leaveSignal } = explorer;
   if (!session || !layer) return;
   const progress = bars.querySelector("progress");
-  const swept = await session.sweep(layer, target, leaveSignal, (done, total) => progress && (progress.value = done / total));
+  const swept = await session.sweep(layer, { target }, leaveSignal, (done, total) => progress && (progress.value = done / total));
   if (explorer.state !== state) return;
   const effects = /** @type {(number | null)[]} */ (swept.effects[0]);
   const most = Math.max(...effects.map((effect) => Math.abs(effect ?? 0))) || 1;
@@ -89,19 +80,12 @@ function rowOf(explorer, channel, effect, most, off) {
   return element("label", { class: "effect" }, box, element("span", {}, `channel ${channel}`), barOf(effect ?? 0, most), element("span", { class: "number" }, plain(effect)));
 }
 
-/** A bar to the right for what speaks for the class, to the left for what speaks against it. @param {number} value @param {number} most */
-function barOf(value, most) {
-  const width = (Math.abs(value) / most) * 100;
-  const bar = drawn("rect", { x: value < 0 ? 100 - width : 100, y: 0, width, height: 4, class: value < 0 ? "against" : "for" });
-  return drawn("svg", { viewBox: "0 0 200 4", preserveAspectRatio: "none", "aria-hidden": "true" }, bar);
-}
-
 /** What the network makes of the image without some channels. @param {Explorer} explorer @param {HTMLElement} root @param {string} target @param {number[]} off */
 async function showResult(explorer, root, target, off) {
   const { session, layer, state } = explorer;
   if (!session || !layer) return;
-  const edit = `${layer.address.replaceAll(";", "%3B")};channels=${off.join(",")};set=0`;
-  const found = await session.intervention(edit, target);
+  const edit = withoutChannels(layer.address, off);
+  const found = await session.intervention(edit, { target });
   if (explorer.state !== state) return;
   const { outputs, layers } = found;
   const scores = (/** @type {"clean" | "edited"} */ side) => scoresOf(outputs.slice(0, 1).map(({ name, address, shape, ...both }) => ({ name, address, shape, predictions: both[side] })));
