@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from rig.connection import Connection, activations_path
+from rig.connection import FORM, Connection, activations_path, form_of
 from rig.figures import Figure, ratio
 from rig.load import Request, burst
 from rig.models import MIDDLE, SIDE, bare_call, decode, load, mobilenet, save
@@ -44,7 +44,6 @@ RAISED = {
 }
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Multipart = tuple[bytes, Sequence[bytes]]
 
 
 @dataclass
@@ -131,10 +130,10 @@ def _images(service: Service, models: Path) -> Curve:
     path = activations_path(MODEL, layers=MIDDLE)
     files = pictures(SIDE, SIDE, seed=3)
     with Connection(service.address) as connection:
-        ours = Way.timed(lambda each: connection.post(path, each[0], _FORM), service.cpu)
-        theirs = Way.timed(lambda each: bare(np.stack([decode(file) for file in each[1]])))
+        ours = Way.timed(lambda each: connection.post(path, form_of(each), FORM), service.cpu)
+        theirs = Way.timed(lambda each: bare(np.stack([decode(file) for file in each])))
         for count in IMAGES:
-            requests = [_multipart(list(islice(files, count))) for _ in range(TURNS + WARM_UP)]
+            requests = [list(islice(files, count)) for _ in range(TURNS + WARM_UP)]
             curve.add(
                 count,
                 compare(f"{count} images", ours, theirs, requests, warm_up=WARM_UP),
@@ -255,19 +254,6 @@ _SEEDS = iter(range(1_000_000))
 def _numbered(side: int) -> Iterator[bytes]:
     """Different pictures for every point of a curve, so that no answer comes from a cache."""
     return pictures(side, side, seed=next(_SEEDS))
-
-
-_BOUNDARY = "layerscope-benchmark"
-_FORM = f"multipart/form-data; boundary={_BOUNDARY}"
-
-
-def _multipart(images: Sequence[bytes]) -> Multipart:
-    head = (
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="image.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    ).encode()
-    parts = b"".join(head + image + b"\r\n" for image in images)
-    return parts + f"--{_BOUNDARY}--\r\n".encode(), images
 
 
 def _payload_model() -> keras.Model:

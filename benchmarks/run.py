@@ -32,6 +32,7 @@ GROUPS = {
         "front_door",
         "watching",
         "sweeps",
+        "comparisons",
         "protocol",
         "throughput",
         "breakdown",

@@ -13,6 +13,7 @@ FAMILIES = {
     "front_door": "Keys and logs",
     "watching": "Watched layers",
     "sweeps": "Sweeps",
+    "comparisons": "Comparisons",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
     "servers": "Other model servers",

@@ -3,12 +3,16 @@
 import http.client
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
 _IDLE_SECONDS = 2.0
+_BOUNDARY = "layerscope-benchmark"
+
+FORM = f"multipart/form-data; boundary={_BOUNDARY}"
+"""The content type of `form_of`."""
 
 
 class Connection:
@@ -83,3 +87,13 @@ def activations_path(model: str, **options: object) -> str:
 def feature_map_path(model: str, **options: object) -> str:
     """The path of a request for a picture, with its options."""
     return f"/v1/models/{model}/feature-map.png?{urlencode(options)}"
+
+
+def form_of(images: Iterable[bytes]) -> bytes:
+    """The body of a form with several JPEG files."""
+    head = (
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="image.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    ).encode()
+    parts = b"".join(head + image + b"\r\n" for image in images)
+    return parts + f"--{_BOUNDARY}--\r\n".encode()
