@@ -19,7 +19,7 @@ from rig.service import serve
 
 MODELS = ("reference", "candidate")
 IMAGES = 64
-TURNS, WARM_UP = 3, 1
+TURNS, WARM_UP = 6, 1
 MEASURES = {
     "distance": ("relative L2 and cosine", "relative_l2,cosine", 2.5),
     "all": (

@@ -88,6 +88,18 @@ def test_zeros_have_figures() -> None:
     assert distance(zeros, ones).sqnr_db == -math.inf
 
 
+def test_values_without_squares_in_float64_are_far_apart() -> None:
+    found = distance(np.array([[1e200, 1.0]]), np.array([[2e200, 1.0]]))
+    assert (found.relative_l2, found.is_misplaced, found.cosine) == (math.inf, False, 0.0)
+    assert distance(np.array([[1e200]]), np.array([[1e200]])).relative_l2 == 0
+
+
+def test_a_cosine_of_norms_that_differ_much_is_exact() -> None:
+    one, other = gaussian(2, 500, 500).astype(np.float64), gaussian(2, 500, 500, seed=1) * 1e-4
+    angles = [np.vdot(x, y) / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(one, other, strict=True)]
+    assert distance(one, other).cosine == pytest.approx(np.mean(angles), abs=1e-11)
+
+
 def test_silent_channels_are_zero_in_every_image() -> None:
     one, other = np.zeros((3, 4, 4, 5)), np.zeros((3, 4, 4, 5))
     one[0, 1, 1, 2] = one[2, 0, 0, 3] = other[1, 2, 2, 4] = 1
