@@ -18,6 +18,7 @@ from layerscope_api.observability.console import PlainConsole
 
 if TYPE_CHECKING:
     from layerscope.execution.comparison_query import Comparison
+    from layerscope.graph.lite.model import LiteModel
     from layerscope.graph.model import LoadedModel
 
 _SAME, _DRIFTED, _NOT_COMPARABLE = 0, 1, 2
@@ -29,7 +30,12 @@ _errors = PlainConsole(stderr=True)
 
 def compare(
     reference: Annotated[Path, typer.Argument(exists=True, help=f"the trusted model: {_MODEL}")],
-    candidate: Annotated[Path, typer.Argument(exists=True, help="the model that is compared with it")],
+    candidate: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, help="the model that is compared with it, or a .tflite file converted from it"
+        ),
+    ],
     images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="a folder of image files")],
     layers: Annotated[list[str] | None, typer.Option(help="layer selectors; all layers if left out")] = None,
     most: Annotated[
@@ -94,7 +100,7 @@ def _compared(
     with (
         closing(Lanes(limits)) as lanes,
         closing(_opened(models[0])) as one,
-        closing(_opened(models[1])) as other,
+        closing(_candidate(models[1], one, limits)) as other,
     ):
         plan = ComparisonPlan(one, other, query, limits)
         with ComparisonRun(plan, limits, lanes, WorkingMemory.of(limits)).run() as found:
@@ -116,6 +122,12 @@ def _described(data: bytes, limits: Limits) -> ImageDescription | None:
         return describe(data, limits)
     except LayerscopeError:
         return None
+
+
+def _candidate(path: Path, reference: "LoadedModel", limits: Limits) -> "LoadedModel | LiteModel":
+    from layerscope.graph.lite.model import SUFFIX, LiteModel  # noqa: PLC0415 - see _compared
+
+    return LiteModel(path, reference, limits) if path.suffix == SUFFIX else _opened(path)
 
 
 def _opened(path: Path) -> "LoadedModel":

@@ -1,12 +1,16 @@
 """Comparisons as Markdown, for pull requests, and as JUnit XML, which CI systems show as tests."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     # It imports TensorFlow, which takes seconds.
     from layerscope.execution.comparison_query import Comparison, LayerComparison
+
+_FUSED = "It has no tensor of its own in the file: the converter fused it into another layer."
+_SHOWN = 5
 
 
 def markdown(found: "Comparison", most: float) -> str:
@@ -20,6 +24,10 @@ def markdown(found: "Comparison", most: float) -> str:
         "",
         _summary(found, most),
     ]
+    if found.fused:
+        lines.append(
+            f"{len(found.fused)} further layers have no tensor of their own in the file: {_listed(found.fused)}."
+        )
     for each in found.agreement:
         flips = len(each.flips)
         lines.append(
@@ -44,8 +52,12 @@ def junit_xml(found: "Comparison", most: float) -> bytes:
             failures += 1
             case = ElementTree.SubElement(suite, "testcase", classname="layers", name=address)
             ElementTree.SubElement(case, "failure", message=f"only in the {side}")
+    for address in found.fused:
+        case = ElementTree.SubElement(suite, "testcase", classname="layers", name=address)
+        ElementTree.SubElement(case, "skipped", message=_FUSED)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
+    suite.set("skipped", str(len(found.fused)))
     return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
 
 
@@ -55,6 +67,11 @@ def _row(each: "LayerComparison", *, is_origin: bool) -> str:
     notes = [each.reason or "", "begins here" if is_origin else ""]
     verdict = ", ".join(part for part in (status, *notes) if part)
     return f"| {each.reference} | {_change(each)} | {silent} | {verdict} |"
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    rest = len(addresses) - _SHOWN
+    return ", ".join(addresses[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _change(each: "LayerComparison") -> str:

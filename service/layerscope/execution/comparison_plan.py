@@ -14,6 +14,7 @@ from layerscope.execution.job_stream import MAX_PENDING
 from layerscope.execution.lanes import total_seconds
 from layerscope.execution.loading_memory import loading_bytes
 from layerscope.execution.query_plan import Computation
+from layerscope.graph.lite.model import LiteModel
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.selectors import require_few, split_selectors
 from layerscope.graph.taps.tap import Shape, Tap
@@ -31,12 +32,13 @@ class ComparisonPlan:
 
     Args:
         reference: the trusted model, which must stay leased.
-        candidate: the other one.
+        candidate: the other one, or a `.tflite` file.
         query: what to compare.
         limits: the bounds in force.
 
     Attributes:
         models: both.
+        fused: the reference's layers that have no tensor of their own in a `.tflite` file.
         rows: the images of each model, with its own preprocessing.
         matching: the pairs that are compared place by place; empty for `best` and `matrix`.
         layers: the layers of each model whose features are compared all with all; empty for `address` and `rules`.
@@ -49,7 +51,11 @@ class ComparisonPlan:
     """
 
     def __init__(
-        self, reference: LoadedModel, candidate: LoadedModel, query: ComparisonQuery, limits: Limits
+        self,
+        reference: LoadedModel,
+        candidate: LoadedModel | LiteModel,
+        query: ComparisonQuery,
+        limits: Limits,
     ) -> None:
         self.models = (reference, candidate)
         self.query = query
@@ -63,6 +69,11 @@ class ComparisonPlan:
             _selected(reference, query, limits, is_lenient=False),
             _selected(candidate, query, limits, is_lenient=not self.is_all_pairs),
         ]
+        self.fused: tuple[str, ...] = ()
+        if isinstance(candidate, LiteModel):
+            self.fused = tuple(tap.address for tap in selected[0] if not candidate.has(tap))
+            selected = [[tap for tap in taps if candidate.has(tap)] for taps in selected]
+            _require_any(selected[0], candidate)
         self.layers: tuple[list[Tap], ...] = ([], [])
         self.matching = Matching(())
         if self.is_all_pairs:
@@ -92,7 +103,7 @@ class ComparisonPlan:
     @cached_property
     def noise_rows(self) -> int:
         """How many images the noise floor is measured with: fewer if so many do not fit into one batch."""
-        fitting = self._limits.batch_bytes // max(1, self._run_bytes(0))
+        fitting = self._limits.batch_bytes // max(1, self.run_bytes(0))
         return 0 if self.is_all_pairs else max(2, min(NOISE_IMAGES, fitting))
 
     @cached_property
@@ -100,7 +111,9 @@ class ComparisonPlan:
         """An estimate of the time that all runs take; None where only a run can tell."""
         noise = 0 if self.is_all_pairs else NOISE_IMAGES
         one, other = (
-            model.executable.inspection.run_seconds(self.fetched[side], self._largest_sizes(side))
+            None
+            if isinstance(model, LiteModel)
+            else model.executable.inspection.run_seconds(self.fetched[side], self._largest_sizes(side))
             for side, model in enumerate(self.models)
         )
         return total_seconds((len(self.rows[0]) + noise, one), (len(self.rows[1]), other))
@@ -111,7 +124,7 @@ class ComparisonPlan:
         Raises:
             AnswerTooLarge: it is more than one request may take.
         """
-        runs = [self._run_bytes(side) for side in (0, 1)]
+        runs = [self.run_bytes(side) for side in (0, 1)]
         for needed in runs:
             if (refusal := refusal_of(Computation(0, needed), self._limits)) is not None:
                 raise refusal
@@ -121,10 +134,12 @@ class ComparisonPlan:
         require_workable(needed + _OVERHEAD, self._limits)
         return needed + _OVERHEAD
 
-    def _run_bytes(self, side: int) -> int:
-        """The memory of a run of one image."""
-        inspection = self.models[side].executable.inspection
-        return inspection.peak_bytes(self.fetched[side], self._largest_sizes(side))
+    def run_bytes(self, side: int) -> int:
+        """The memory of a run of one image by the reference, 0, or by the candidate, 1."""
+        model, taps, sizes = self.models[side], self.fetched[side], self._largest_sizes(side)
+        if isinstance(model, LiteModel):
+            return model.run_bytes(taps, sizes)
+        return model.executable.inspection.peak_bytes(taps, sizes)
 
     def _largest_sizes(self, side: int) -> list[Shape]:
         """The shapes of the inputs of the largest image."""
@@ -183,7 +198,18 @@ class ComparisonPlan:
         return Matching(found.pairs, found.only_reference, alone)
 
 
-def _selected(model: LoadedModel, query: ComparisonQuery, limits: Limits, *, is_lenient: bool) -> list[Tap]:
+def _require_any(selected: Sequence[Tap], candidate: LiteModel) -> None:
+    if not selected:
+        raise OptionInvalid(
+            f"None of these layers has a tensor of its own in {candidate.file}: the converter fused them into others. Compare"
+            " all layers, and see which have.",
+            option="layers",
+        )
+
+
+def _selected(
+    model: LoadedModel | LiteModel, query: ComparisonQuery, limits: Limits, *, is_lenient: bool
+) -> list[Tap]:
     """The layers with numbers that the selectors select.
 
     Args:

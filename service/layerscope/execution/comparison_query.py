@@ -122,11 +122,13 @@ class Comparison:
 
     Attributes:
         reference: the trusted model.
-        candidate: the other one.
+        candidate: the other one; a `.tflite` file is described as its reference, with a digest of its own.
         images: the names of the images.
         layers: each pair, in the reference's graph order.
         only_reference: the addresses of the reference's layers without a partner.
         only_candidate: those of the candidate's.
+        fused: the addresses of the reference's layers that have no tensor of their own in a `.tflite` file, because the
+            converter fused them into others. They are not compared.
         origins: where changes begin that rounding does not explain: nothing before them changed. Addresses of the reference.
         first: the first layer beyond the tolerance.
         agreement: of the predictions, one for each output with classes.
@@ -148,6 +150,7 @@ class Comparison:
     layers: tuple[LayerComparison, ...]
     only_reference: tuple[str, ...] = ()
     only_candidate: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     first: str | None = None
     agreement: tuple[Agreement, ...] = ()

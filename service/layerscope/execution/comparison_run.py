@@ -1,7 +1,7 @@
 """The run of a comparison: two models on the same images, image by image, of which only sums and features are kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from layerscope.comparison import FEWEST_IMAGES, Matching, Status, align, cka_ma
 from layerscope.comparison.status import is_rounding
 from layerscope.errors import InputMismatch
 from layerscope.execution.ablation_query import Partial
-from layerscope.execution.batches import Job
+from layerscope.execution.batches import Job, Outcome
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.comparison_layers import Features, LayerPair, similarities
 from layerscope.execution.comparison_plan import ComparisonPlan
@@ -20,8 +20,11 @@ from layerscope.execution.comparison_query import Agreement, Comparison, ImageCh
 from layerscope.execution.inputs import stack
 from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.lanes import Lane, Lanes
+from layerscope.execution.lite_runs import LiteRuns
 from layerscope.execution.progress import Progress
 from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
+from layerscope.graph.lite.model import LiteModel
+from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.timing import Stopwatch
@@ -87,11 +90,9 @@ class ComparisonRun:
     def _compare(self, lane: Lane, progress: Progress | None) -> None:
         noise = self._together(lane)
         # Each model has as many jobs in the queue as there are threads. Only one of them reports the progress.
-        streams = [JobStream(self._budget(lane, report)) for report in (None, progress)]
-        count = len(self._names[0])
         with (
-            closing(streams[0].outcomes(count, lambda rows: self._job(0, rows, lane))) as first,
-            closing(streams[1].outcomes(count, lambda rows: self._job(1, rows, lane))) as second,
+            closing(self._outcomes(0, lane, None)) as first,
+            closing(self._outcomes(1, lane, progress)) as second,
         ):
             for number, outcomes in enumerate(zip(first, second, strict=True)):
                 for outcome in outcomes:
@@ -103,6 +104,17 @@ class ComparisonRun:
                 ]
                 with self._stopwatch.timed("compare"):
                     self._add(values[0], values[1], noise.pop(number, {}))
+
+    def _outcomes(self, side: int, lane: Lane, progress: Progress | None) -> Generator[Outcome, None, None]:
+        """The values of each image in one of the models."""
+        model, count = self.plan.models[side], len(self._names[0])
+        if isinstance(model, LiteModel):
+            runs = LiteRuns(model, self.plan.fetched[side], self.plan.run_bytes(side), self._deadline)
+            return runs.outcomes(
+                count, lambda row: stack([self._load(side, row)]), lane.cancellation, progress
+            )
+        stream = JobStream(self._budget(lane, progress))
+        return stream.outcomes(count, lambda rows: self._job(model, side, rows, lane))
 
     def _add(self, reference: Values, candidate: Values, together: Values) -> None:
         """Add one image: its values in both models, and those of the reference in a batch of another size."""
@@ -127,11 +139,11 @@ class ComparisonRun:
             progress=progress,
         )
 
-    def _job(self, side: int, rows: range, lane: Lane) -> Job:
+    def _job(self, model: LoadedModel, side: int, rows: range, lane: Lane) -> Job:
         """Some images of one model. They are never joined with other requests, so that they always run by the same plan."""
         loaded = [self._load(side, row) for row in rows]
         return Job(
-            executable=self.plan.models[side].executable,
+            executable=model.executable,
             inputs=stack(loaded),
             keys=[f"{self._names[side][row]}#{row}" for row in rows],
             taps=self.plan.fetched[side],
@@ -192,6 +204,7 @@ class ComparisonRun:
             layers=layers,
             only_reference=plan.matching.only_reference,
             only_candidate=plan.matching.only_candidate,
+            fused=plan.fused,
             origins=self._origins(layers),
             first=next((each.reference for each in layers if each.status == "drifted"), None),
             agreement=agreement,

@@ -30,7 +30,8 @@ _STARTS = (
 _GRAPH = "the graph of a SavedModel: it belongs into a folder, as saved_model.pb, with 'variables' beside it"
 _SUFFIXES = {
     ".onnx": "an ONNX model: " + _CONVERT,
-    ".tflite": "a TensorFlow Lite model: " + _CONVERT,
+    ".tflite": "a TensorFlow Lite model, which is compared with the Keras model that it was converted from: see layerscope"
+    " compare",
     ".pt": "a PyTorch model: " + _CONVERT,
     ".pth": "a PyTorch model: " + _CONVERT,
     ".safetensors": "safetensors, which are weights without a model: save the whole model with model.save('model.keras')",
@@ -47,6 +48,11 @@ FOREIGN_SUFFIXES = frozenset(_SUFFIXES) - {".zip", ".tar", ".pb"}
 
 def foreign_kind(path: Path) -> str | None:
     """What a file is if it is neither a `.keras` nor an HDF5 file, with advice; None if nothing tells."""
+    return kind_of_content(path) or _SUFFIXES.get(path.suffix.lower())
+
+
+def kind_of_content(path: Path) -> str | None:
+    """As `foreign_kind`, whatever the file is called."""
     try:
         with open_regular(path, follow=True) as file:
             head = file.read(_HEAD)
@@ -55,8 +61,8 @@ def foreign_kind(path: Path) -> str | None:
     if not head:
         return "empty: copy it again, or save the Keras model again with model.save('model.keras')"
     if head.startswith(b"PK\x03\x04"):
-        return _of_zip(path) or _SUFFIXES.get(path.suffix.lower())
-    return _of_bytes(head) or _of_text(head) or _SUFFIXES.get(path.suffix.lower())
+        return _of_zip(path)
+    return _of_bytes(head) or _of_text(head)
 
 
 def _of_bytes(head: bytes) -> str | None:

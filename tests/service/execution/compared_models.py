@@ -134,8 +134,11 @@ def pictures(count, seed=0):
     return np.random.default_rng(seed).random((count, SIDE, SIDE, 3), np.float32)
 
 
-def compare(lanes, reference, candidate, images=4, *, limits=LIMITS, values=None, run=None, **options):
-    sources = {"image": [TensorSource(pictures(images) if values is None else values)]}
+def compare(
+    lanes, reference, candidate, images=4, *, limits=LIMITS, values=None, inputs=None, run=None, **options
+):
+    inputs = inputs or {"image": pictures(images) if values is None else values}
+    sources = {name: [TensorSource(each)] for name, each in inputs.items()}
     query = ComparisonQuery(reference="a", candidate="b", sources=sources, **options)
     plan = ComparisonPlan(reference, candidate, query, limits)
     running = ComparisonRun(plan, limits, lanes, WorkingMemory.of(limits))

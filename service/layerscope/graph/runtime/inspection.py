@@ -1,7 +1,7 @@
 """Inspection: questions about a traced model that its graph answers without computing an image."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -56,6 +56,11 @@ class GraphInspection:
         self._run = run
         self._flows: LRUCache[str, GradientFlow] = LRUCache(_FLOWS_KEPT)
         self._lock = threading.Lock()
+
+    @property
+    def nodes(self) -> Mapping[str, Any]:
+        """The nodes of the graph by name, each behind those that it computes from."""
+        return self._parts.nodes
 
     def measure_by(self, run: Measure) -> None:
         """Have sizes that only a run can tell measured by another function: such a run may never end."""
