@@ -170,6 +170,13 @@ def _gather(step: Step) -> Reads:
     yield 0, (*step.wanted[:axis], rows, *step.wanted[axis + len(picked) :])
 
 
+def _looked_up(step: Step) -> Reads:
+    """Rows of a table that is a variable: each place takes the row whose number is at the same place."""
+    if step.operation.settings.get("batch_dims"):
+        raise Unclear
+    yield 1, step.wanted[: len(step.operation.taken(1))]
+
+
 def _named(names: str, rule: Rule) -> dict[str, Rule]:
     return dict.fromkeys(names.split(), rule)
 
@@ -210,6 +217,7 @@ _RULES: Mapping[str, Rule] = {
     "BroadcastTo": arrangements.broadcast_to,
     "ReverseV2": arrangements.reverse,
     "GatherV2": _gather,
+    "ResourceGather": _looked_up,
     "DepthToSpace": arrangements.depth_to_space,
     "SpaceToDepth": arrangements.space_to_depth,
     **_named("ResizeBilinear ResizeNearestNeighbor", arrangements.resize),

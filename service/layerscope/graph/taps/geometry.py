@@ -97,10 +97,11 @@ def axes_of_places(tap: Tap) -> dict[str, int]:
 
     Of more than three, the last three have names.
     """
+    features = {"channels", "heads"}
     places = [
         1 + axis
         for axis, name in enumerate(tap.axes)
-        if axis != tap.channel_axis and name not in {"channels", "heads"}
+        if name not in features and (name != "unknown" or axis != tap.channel_axis)
     ][-len(PLACE_NAMES) :]
     return dict(zip(PLACE_NAMES[len(PLACE_NAMES) - len(places) :], places, strict=True))
 

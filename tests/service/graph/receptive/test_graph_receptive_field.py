@@ -178,6 +178,19 @@ def test_steps_slices_and_rows_of_a_batch():
     assert field(made, "causal", {"x": 7}, (12, 3)).inputs[0].box == {"x": (3, 8)}
 
 
+@pytest.mark.parametrize(("length", "dtype"), [(9, "int32"), (None, "float32")])
+def test_three_neighbouring_words_are_three_tokens(length, dtype):
+    words = keras.Input((length,), dtype=dtype, name="words")
+    grams = layers.Conv1D(5, 3, name="grams")(layers.Embedding(20, 4, name="embedded")(words))
+    made = traced(keras.Model(words, layers.GlobalMaxPooling1D(name="any")(grams)))
+    seen = field(made, "grams", {"x": 2}, (9,))
+    assert (seen.is_exact, seen.inputs[0].box, seen.inputs[0].is_whole) == (True, {"x": (2, 5)}, False)
+    assert seen.inputs[0].lines["x"].size == 3
+    assert field(made, "embedded", {"x": 8}, (9,)).inputs[0].box == {"x": (8, 9)}
+    whole = field(made, "any", {}, (9,)).inputs[0]
+    assert (whole.box, whole.is_whole) == ({"x": (0, 9)}, True)
+
+
 def test_an_image_of_any_size_and_two_inputs():
     left, right = keras.Input((None, None, 1), name="left"), keras.Input((6, 6, 1), name="right")
     far = layers.Conv2D(2, 3, dilation_rate=2, padding="same", name="far")(left)

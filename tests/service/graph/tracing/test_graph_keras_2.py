@@ -7,6 +7,7 @@ from keras_2_values import opened, relative_errors_to_keras_2
 from kinds_table import KERAS_2, within
 
 from layerscope.graph.loading.loader import SHARED_LOADER
+from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.models.directory import ModelSource
 
 ARCHIVES = ("steps", "chain", "words", "mixed")
@@ -59,6 +60,12 @@ def test_functions_of_tensorflow_and_shared_models_are_calls(keras_2_files):
         "block/tail/separable:1",
     } <= set(made.addresses)
     assert made.index["block/tail/separable@preactivation"].shape == (6, 6, 4)
+
+
+def test_a_unit_over_words_sees_its_own_word(keras_2_files):
+    made = opened(keras_2_files / "words.h5")
+    seen = ReceptiveFields(made.prepared).of(made.index["joined"], {"x": 4}, [(6,)])
+    assert (seen.is_exact, seen.inputs[0].box) == (True, {"x": (4, 5)})
 
 
 def test_both_versions_of_keras_live_in_one_process(keras_2_files, tmp_path):
