@@ -48,6 +48,9 @@ def compare(
     junit: Annotated[
         Path | None, typer.Option(dir_okay=False, help="a file for JUnit XML, one test a layer")
     ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="of the random numbers of models that draw any")
+    ] = 0,
 ) -> None:
     """Compare two models on the same images, and print a Markdown table of all layers.
 
@@ -55,7 +58,7 @@ def compare(
     cannot be compared.
     """
     try:
-        found = _compared((reference, candidate), images, layers or ["all"], most, rule or [])
+        found = _compared((reference, candidate), images, layers or ["all"], most, rule or [], seed)
         if junit is not None:
             junit.write_bytes(junit_xml(found, most))
     except (LayerscopeError, OSError) as error:
@@ -67,7 +70,7 @@ def compare(
 
 
 def _compared(
-    models: tuple[Path, Path], folder: Path, layers: list[str], most: float, rules: list[str]
+    models: tuple[Path, Path], folder: Path, layers: list[str], most: float, rules: list[str], seed: int
 ) -> "Comparison":
     with without_info_messages():
         # TensorFlow takes seconds to import; --help should not.
@@ -96,6 +99,7 @@ def _compared(
         match="rules" if rules else "address",
         rules=rules,
         tolerance=Tolerance(most),
+        seed=seed,
     )
     with (
         closing(Lanes(limits)) as lanes,

@@ -33,6 +33,8 @@ def markdown(found: "Comparison", most: float) -> str:
         lines.append(
             f"Output {each.output}: {flips} of {len(found.images)} images have another most likely class."
         )
+    if found.seed is not None:
+        lines.append(f"The random numbers that the models draw are of seed {found.seed}.")
     return "\n".join(lines)
 
 
