@@ -138,7 +138,7 @@ def stateful():
 
 MODELS = (steps, videos, images, chain, words, mixed, attended, pictures, stateful)
 AS_ARCHIVE = ("steps", "chain", "words", "mixed")
-AS_SAVED_MODEL = ("steps", "videos", "images", "chain", "mixed")
+AS_SAVED_MODEL = ("steps", "videos", "images", "chain", "words", "mixed")
 
 
 def main(folder):
@@ -191,6 +191,7 @@ def cudnn(folder):
         start, CuDNNGRU(2, name="gru")(CuDNNLSTM(4, return_sequences=True, name="lstm")(start))
     )
     scattered(model).save(folder / "cudnn.h5")
+    save_folder(model, folder / "cudnn.savedmodel", whole=False)
     same = keras.Model(
         start, layers.GRU(2, name="gru")(layers.LSTM(4, return_sequences=True, name="lstm")(start))
     )

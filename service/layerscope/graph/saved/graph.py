@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from layerscope.errors import ModelRefused
 from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.saved.checkpoint import SavedVariable
 from layerscope.graph.saved.custom_gradients import SavedGradients
 from layerscope.graph.saved.flattening import (
@@ -18,6 +19,7 @@ from layerscope.graph.saved.signature import SavedSignature
 from layerscope.graph.taps.tap import Input
 
 _HANDLE = "/layerscope_handle"
+_CUDNN = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
 _LOOPS_OF_TENSORFLOW_1 = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})
 _VARIABLES_OF_TENSORFLOW_1 = frozenset({"Variable", "VariableV2"})
 
@@ -45,7 +47,8 @@ def serving_graph(
     """Extract the part of a graph that a signature needs, and what the gradients read that the model defines itself.
 
     Raises:
-        ModelRefused: it looks things up in tables, loops as TensorFlow 1 did, or wants more than the inputs.
+        ModelRefused: it looks things up in tables, loops as TensorFlow 1 did, wants a GPU that is not there, or more than the
+            inputs.
     """
     entrances = [_entrance(number) for number in range(len(signature.inputs))]
     replaced = dict(zip(signature.entrances, entrances, strict=True))
@@ -92,6 +95,12 @@ def _require_servable(nodes: Iterable[Any]) -> None:
             raise ModelRefused(
                 "The SavedModel looks something up in a table: export it without its lookup layers, and look up"
                 " before the numbers are sent.",
+                operation=node.name,
+            )
+        if node.op in _CUDNN and not has_gpu():
+            raise ModelRefused(
+                "The SavedModel has a CuDNNLSTM or CuDNNGRU, which only a GPU runs: save the model with Keras 2 as model.h5, where"
+                " it is opened as the LSTM or GRU that computes the same everywhere.",
                 operation=node.name,
             )
         if node.op in _LOOPS_OF_TENSORFLOW_1:

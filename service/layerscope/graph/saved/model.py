@@ -16,7 +16,7 @@ from layerscope.graph.axes.inputs import LayoutOf
 from layerscope.graph.saved.checkpoint import saved_variables
 from layerscope.graph.saved.graph import placeholder, serving_graph, variables_in
 from layerscope.graph.saved.importing import imported
-from layerscope.graph.saved.layer_names import names_with_slashes
+from layerscope.graph.saved.keras_metadata import KerasMetadata
 from layerscope.graph.saved.signature import read_meta_graph, saved_signature
 from layerscope.graph.saved.structure import Structure
 from layerscope.graph.saved.taps import SavedLayerCalls
@@ -61,16 +61,17 @@ def _traced(folder: Path, wanted: str | None, layout_of: LayoutOf) -> Trace:
     saved = saved_variables(folder, meta_graph)
     serving = serving_graph(meta_graph, signature, saved)
     variables = variables_in(serving.nodes, saved)
+    metadata = KerasMetadata(folder, meta_graph)
     structure = Structure(
         serving,
         meta_graph.graph_def.library,
         [each.name for each in signature.inputs],
-        names_with_slashes(folder, meta_graph),
+        metadata.names_with_slashes,
     )
     graph_def, described, graph = imported(meta_graph, serving, signature)
     wiring = Wiring(graph_def.node, [structure.made(tensor) for tensor in serving.results], described)
     sizes = {name: variable.size for name, variable in variables.items()}
-    layer_calls = SavedLayerCalls(wiring, structure.fed, sizes)
+    layer_calls = SavedLayerCalls(wiring, structure.fed, sizes, metadata.type_of)
     calls = layer_calls.collect(structure.calls, signature.inputs, serving.entrances)
     outputs, made_by_model = layer_calls.outputs([name for name, _ in signature.outputs])
     del graph_def.node[:]

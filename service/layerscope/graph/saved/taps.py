@@ -3,7 +3,7 @@
 No two taps share a tensor that anything else reads: one of them gets a copy of it, as in `recording`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.analysis.subgraph import node_of
@@ -31,13 +31,21 @@ class SavedLayerCalls:
         wiring: the graph.
         fed: the names of its nodes that depend on the model's inputs.
         sizes: how many numbers each variable is, by the name of its node.
+        declared_type: gives the class of a layer by its path, where the SavedModel tells it.
     """
 
-    def __init__(self, wiring: Wiring, fed: frozenset[str], sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        fed: frozenset[str],
+        sizes: Mapping[str, int],
+        declared_type: Callable[[Sequence[str]], str | None],
+    ) -> None:
         self._wiring = wiring
         self._fed = set(fed)
         self._valued = set(fed)
         self._sizes = sizes
+        self._declared_type = declared_type
         self._indices: dict[str, int] = {}
         self._made_by: dict[str, Tap] = {}
 
@@ -90,7 +98,7 @@ class SavedLayerCalls:
         if activation is not None and activation.argument in self._wiring.described:
             readers, _ = self._wiring.readers(activation.argument, inside=activation.nodes)
             tensors["preactivation"] = [self._own(activation.argument, readers)]
-        kind = "Group" if call.children else layer_type(insides)
+        kind = self._declared_type(call.path) or ("Group" if call.children else layer_type(insides))
         yield _Found(call, kind, tensors, [each for child in call.children for each in self._find(child)])
 
     def _inputs(self, call: ScopeCall) -> list[str]:
