@@ -11,6 +11,7 @@ from layerscope.errors import ModelRefused, ModelUnreadable
 from layerscope.models.file_kinds import foreign_kind
 from layerscope.models.keras2.files import load_keras_2
 from layerscope.models.keras2.versions import is_of_keras_2
+from layerscope.models.lambda_layers import lambda_layers
 from layerscope.models.opening_errors import cannot_open
 from layerscope.models.plugins import run_plugins
 from layerscope.models.validation.kinds import SUFFIXES, kind_of
@@ -50,7 +51,7 @@ def open_model(path: Path, plugins: Sequence[Path] = (), *, trust_code: bool = F
         raise
     except Exception as error:
         logger.warning("cannot open %s: %s", path.name, error)
-        raise cannot_open(error, "tf-keras" if is_old else "keras") from error
+        raise cannot_open(error, "tf-keras" if is_old else "keras", lambda_layers(path)) from error
 
 
 def _require_suffix(path: Path) -> None:

@@ -9,12 +9,21 @@ from layerscope.models.manifest import FILE_NAME
 
 _DAMAGED = "The file is damaged, cut off or not a Keras model: copy it again, or save it again with model.save('model.keras')."
 
+_NAMES_LISTED = 3
+
 _ADVICE: Sequence[tuple[str, str]] = (
     (
-        r"`Lambda` layer|Python `?lambda|identifier: \{'value'|Lambda\.call\(\)",
+        r"`Lambda` layer|Python `?lambda|identifier: \{'value'",
         (
-            f'The model has a Lambda layer, which is code in a data file: declare "trust_code": true in {FILE_NAME} if you'
-            " trust whoever made it, or save it with a layer class of your own and name its plugin."
+            f'The model has code in {{lambdas}}: declare "trust_code": true in {FILE_NAME} if you trust whoever made the file,'
+            " or save the model with a layer class of your own and name its plugin."
+        ),
+    ),
+    (
+        r"Lambda\.call\(\)",
+        (
+            "The code in {lambdas} does not run here, see the log: save the model with a layer class of your own in its"
+            f" place, and name the class's plugin in {FILE_NAME}."
         ),
     ),
     (
@@ -83,18 +92,19 @@ _ADVICE: Sequence[tuple[str, str]] = (
 """Patterns of the messages of Keras, each with what it means."""
 
 
-def cannot_open(error: Exception, package: str = "keras") -> ModelRefused:
+def cannot_open(error: Exception, package: str = "keras", lambdas: Sequence[str] = ()) -> ModelRefused:
     """The refusal of a file that Keras raised an error about. The error itself belongs into the log.
 
     Args:
         error: what was raised.
         package: the distribution that raised it, `keras` or `tf-keras`.
+        lambdas: the names of the Lambda layers whose code is in the file.
     """
     version = f"{package} {importlib.metadata.version(package)}"
-    return ModelRefused(_meaning(error, version), cause=type(error).__name__)
+    return ModelRefused(_meaning(error, version, lambdas), cause=type(error).__name__)
 
 
-def _meaning(error: Exception, version: str) -> str:
+def _meaning(error: Exception, version: str, lambdas: Sequence[str]) -> str:
     if isinstance(error, (OSError, KeyError)):
         return _DAMAGED
     # Keras quotes the configuration before this text, and a configuration could contain any of the patterns.
@@ -102,10 +112,20 @@ def _meaning(error: Exception, version: str) -> str:
     for pattern, meaning in _ADVICE:
         match = re.search(pattern, text)
         if match:
-            return meaning.format(version=version, **_named(match))
+            return meaning.format(version=version, lambdas=_listed(lambdas), **_named(match))
     return (
         f"{version} cannot open the file ({type(error).__name__}, see the log): load it where it was trained,"
         " and save it again."
+    )
+
+
+def _listed(lambdas: Sequence[str]) -> str:
+    if not lambdas:
+        return "a Lambda layer"
+    names = ", ".join(repr(name[:100]) for name in lambdas[:_NAMES_LISTED])
+    more = len(lambdas) - _NAMES_LISTED
+    return (
+        f"the Lambda layer{'s' if len(lambdas) > 1 else ''} {names}{f' and {more} more' if more > 0 else ''}"
     )
 
 

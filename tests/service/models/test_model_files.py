@@ -142,16 +142,25 @@ def test_code_in_a_data_file_is_not_run(tmp_path, suffix):
     marker = tmp_path / "was-run"
     start = keras.Input((4,))
     path = str(marker)
-    code = layers.Lambda(lambda x: (open(path, "w").close(), x)[1])  # noqa: PTH123
+    code = layers.Lambda(lambda x: (open(path, "w").close(), x)[1], name="written")  # noqa: PTH123
     keras.Model(start, code(start)).save(tmp_path / f"code{suffix}")
     marker.unlink()
-    assert "Lambda" in reason(tmp_path)
+    assert "code in the Lambda layer 'written': declare \"trust_code\": true" in reason(tmp_path)
     assert not marker.exists()
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "layerscope.json").write_text('{"trust_code": true}', "utf-8")
     engine = loaded(tmp_path)
     assert marker.exists()
     engine.close()
+
+
+def test_trusted_code_that_does_not_run_is_named(tmp_path):
+    hidden = start = keras.Input((4,))
+    for name in ("first", "second", "third", "fourth"):
+        hidden = layers.Lambda(lambda x: keras.ops.abs(x) + 1, name=name)(hidden)
+    write_version(tmp_path, keras.Model(start, hidden), "code", trust_code=True)
+    why = reason(tmp_path)
+    assert "code in the Lambda layers 'first', 'second', 'third' and 1 more does not run here" in why
 
 
 def test_code_in_an_uploaded_file_is_not_run_whatever_is_declared(tmp_path):

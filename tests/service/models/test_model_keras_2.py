@@ -120,7 +120,7 @@ def test_how_it_was_trained_is_not_read(keras_2_files, tmp_path):
         (called("conv", activation="unheard"), "write it into a plugin"),
         (
             called("flat", "Lambda", function=["4wEAAAA=", None, None], function_type="lambda"),
-            "Lambda layer, which is code",
+            "code in the Lambda layer 'flat': declare \"trust_code\": true",
         ),
     ],
 )
