@@ -19,8 +19,8 @@ help: ## Show this list
 
 install: .venv/.runtime ## Install the service into .venv (PYTHON=... picks the interpreter, 3.11 to 3.13)
 
-run: .venv/.runtime ## Serve the demo model at http://127.0.0.1:8000
-	$(BIN)/layerscope serve
+run: .venv/.runtime ## Serve the demo models at http://127.0.0.1:8000
+	$(BIN)/layerscope demo
 
 # A third of the time a test waits, for a browser, a process or a deadline: three workers keep two cores busy.
 test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
@@ -59,10 +59,10 @@ bench-peers: .venv/.dev ## Measure against other software, each in an environmen
 	$(BIN)/python benchmarks/run.py peers
 
 requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade moves to the newest versions)
-	$(COMPILE) pyproject.toml --extra cpu --extra keras2 --extra tracing -o requirements/runtime.txt
-	$(COMPILE) pyproject.toml --extra gpu --extra keras2 --extra tracing -c requirements/runtime.txt -o requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra keras2 --extra photos --extra tracing -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra gpu --extra keras2 --extra photos --extra tracing -c requirements/runtime.txt -o requirements/gpu.txt
 	$(COMPILE) --group build -c requirements/runtime.txt -o requirements/build.txt
-	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --extra keras2 --group dev \
+	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --extra keras2 --extra photos --group dev \
 		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove .venv, caches and builds

@@ -218,7 +218,7 @@ class Running:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     process = subprocess.Popen(
-        [COMMAND, "serve", "--port", "0"],
+        [COMMAND, "demo", "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
         env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
@@ -238,6 +238,7 @@ def running() -> Iterator[Running]:
 
 def test_it_says_what_it_serves_and_where(running: Running) -> None:
     assert "digits@1: 9 layers" in running.greeting
+    assert "photos@1: 143 layers" in running.greeting
     address = f"http://127.0.0.1:{running.port}"
     assert f"Layerscope serves on {address}\n" in running.greeting
     assert f"{address}/ui/\n" in running.greeting
@@ -245,8 +246,13 @@ def test_it_says_what_it_serves_and_where(running: Running) -> None:
 
 
 def test_it_says_nothing_but_that(running: Running) -> None:
-    said = [line for line in running.greeting.splitlines() if line]
-    assert [line.split()[0] for line in said] == ["✓", "Layerscope", "explorer:", "contract:", "Try", "curl"]
+    said = [
+        line
+        for line in running.greeting.splitlines()
+        if line and not line.startswith("The model photos is made")
+    ]
+    words = ["✓", "✓", "Layerscope", "explorer:", "contract:", "Try", "curl"]
+    assert [line.split()[0] for line in said] == words
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -292,7 +298,7 @@ def test_the_line_it_prints_works_as_it_is_pasted(running: Running) -> None:
     )
 
     best = json.loads(answer.stdout)["outputs"][0]["predictions"][0][0]
-    assert best["name"] == "7"
+    assert best["name"] == "espresso"
 
 
 @pytest.mark.parametrize("is_declared", [True, False])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from explored_models import write_folder
 from explored_service import Served, needs_chromium
+from keras import Input, Sequential, layers
 
 from layerscope.demo import MODELS
 from layerscope_api.context.settings import Settings
@@ -87,6 +88,20 @@ def test_it_opens_by_itself_when_a_model_is_loaded_and_says_why_one_failed(visit
         explorer.until("document.title.includes('late@1')")
         assert page.is_hidden("#problem")
         assert "late 1" in page.locator("#model option").all_inner_texts()
+    finally:
+        served.stop()
+
+
+def test_it_opens_on_a_photograph_if_a_model_declares_how_it_takes_one(visit, tmp_path: Path) -> None:
+    shutil.copytree(MODELS / "digits", tmp_path / "digits")
+    assumed = Sequential([Input((8, 8, 3)), layers.Conv2D(2, 1, name="maps")])
+    for name, declaration in {"assumed": None, "zoo": {"preprocessing": {"preset": "unit"}}}.items():
+        assumed.save(write_folder(tmp_path / name, declaration) / "model.keras")
+    served = Served(create_app(Settings(models=tmp_path)))
+    try:
+        page = visit(address=served.address).shows("maps").page
+        assert page.input_value("#model") == "zoo@1"
+        assert page.get_attribute("#image", "alt") == "cat"
     finally:
         served.stop()
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
+from layerscope.models.mirrors import DEMO, mirror_of
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
 from layerscope_api.cli.compare import compare
@@ -93,7 +94,7 @@ def serve(
         str | None, typer.Option(metavar="text|json", help=_SETUP["log_format"].description)
     ] = None,
 ) -> None:
-    """Serve a directory of models, or the demo model, until interrupted."""
+    """Serve a directory of models, or the demo model digits, until interrupted."""
     given: dict[str, Any] = {
         "models": models,
         "weights": weights,
@@ -111,19 +112,22 @@ def serve(
         "watch_layers": watch_layers,
         "log_format": log_format,
     }
-    settings = _settings(**{name: value for name, value in given.items() if value is not None})
-    _refuse_open_network(settings)
-    try:
-        listener = listen(settings)
-    except CannotListen as error:
-        _console.print(Text(str(error), "red"), soft_wrap=True)
-        raise typer.Exit(2) from error
-    with listener, _friendly_errors():
-        with without_info_messages():
-            # TensorFlow takes seconds to import; --help and a port in use should not.
-            from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
+    _serve(_settings(**{name: value for name, value in given.items() if value is not None}))
 
-        raise typer.Exit(serve_with(settings, _console, listener))
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
+) -> None:
+    """Serve the demo models: digits, and photos, which is made of the weights that the extra `photos` installs.
+
+    This is `serve --models layerscope:demo`.
+    """
+    settings = _settings(models=DEMO, **({} if port is None else {"port": port}))
+    kept = mirror_of(DEMO, settings.cache, settings.limits).directory
+    if not (kept / "photos").exists():
+        _console.print("The model photos is made of its weights, this once. It takes some seconds.")
+    _serve(settings)
 
 
 @app.command()
@@ -169,6 +173,21 @@ def openapi() -> None:
 
     document: dict[str, Any] = create_app(Settings()).openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _serve(settings: Settings) -> NoReturn:
+    _refuse_open_network(settings)
+    try:
+        listener = listen(settings)
+    except CannotListen as error:
+        _console.print(Text(str(error), "red"), soft_wrap=True)
+        raise typer.Exit(2) from error
+    with listener, _friendly_errors():
+        with without_info_messages():
+            # TensorFlow takes seconds to import; --help and a port in use should not.
+            from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
+
+        raise typer.Exit(serve_with(settings, _console, listener))
 
 
 def _settings(**given: Any) -> Settings:

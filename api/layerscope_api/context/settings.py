@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     models: Path | str | None = Field(
         default=None,
         description="model directory, or a source to fetch models from: a URL such as `s3://bucket/models`,"
-        " `models:/NAME` of MLflow, or `keras.applications:NAME`; the default is the demo model",
+        " `models:/NAME` of MLflow, `keras.applications:NAME`, or `layerscope:demo`; the default is the demo model `digits`",
     )
     weights: Weights = Field(
         default="none",

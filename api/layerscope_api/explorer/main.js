@@ -202,9 +202,9 @@ export class Explorer {
   /** Choose a model that is ready, unless the state names one. @param {State} state @throws {LayerscopeError} It is not ready. */
   async #requireModel(state) {
     const { models } = this;
-    state.model ||= models.ready[0]?.key ?? "";
+    state.model ||= models.first?.key ?? "";
     if (this.#isLost || models.areLoading || models.find(state.model)?.state !== "ready") await models.refresh(this.client);
-    state.model ||= models.ready[0]?.key ?? "";
+    state.model ||= models.first?.key ?? "";
     models.select(state.model);
     const version = models.find(state.model);
     if (version?.state === "ready") return;

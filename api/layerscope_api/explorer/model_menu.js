@@ -30,6 +30,12 @@ export class ModelMenu {
     return this.versions.filter(({ state }) => state === "ready");
   }
 
+  /** The version to open: the first that declares how photographs become its input, else the first. */
+  get first() {
+    const { ready } = this;
+    return ready.find(({ key }) => this.imageInputs(key).some(({ preprocessing }) => preprocessing?.color !== "grey" && !preprocessing?.assumed)) ?? ready[0];
+  }
+
   /** The inputs of a model that take images. @param {string} key */
   imageInputs(key) {
     return (this.find(key)?.inputs ?? []).filter(({ preprocessing }) => preprocessing);

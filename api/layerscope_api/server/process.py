@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -219,11 +218,20 @@ def _greet(address: str, engine: LocalEngine, console: PlainConsole) -> None:
     console.print("\nLayerscope serves on", Text(address, "bold"), soft_wrap=True)
     console.print(f"  explorer: {address}/ui/\n  contract: {address}/docs\n", soft_wrap=True)
     ready = [record for record in engine.catalogue() if record.description is not None]
+    # As in the explorer, a model of photographs comes first.
+    ready.sort(key=lambda record: not _takes_photographs(record))
     if ready:
-        sample, name = demo.samples()["seven"], ready[0].name
-        console.print(f"Try it:\n\n{_curl(address, name, sample)}\n", soft_wrap=True)
+        console.print(f"Try it:\n\n{_curl(address, ready[0])}\n", soft_wrap=True)
 
 
-def _curl(address: str, model: str, sample: Path) -> str:
-    url = f"{address}/v1/models/{model}/predictions?top=3"
-    return f"  curl --data-binary {shlex.quote(f'@{sample}')} -H 'Content-Type: image/png' '{url}'"
+def _takes_photographs(record: ModelRecord) -> bool:
+    inputs = record.description.preprocessing.values() if record.description else ()
+    return any(each is not None and each.color != "grey" and not each.assumed for each in inputs)
+
+
+def _curl(address: str, record: ModelRecord) -> str:
+    url = f"{address}/v1/models/{record.name}/predictions?top=3"
+    is_photograph = _takes_photographs(record)
+    sample = demo.photos()["cup"] if is_photograph else demo.samples()["seven"]
+    media_type = "image/jpeg" if is_photograph else "image/png"
+    return f"  curl --data-binary {shlex.quote(f'@{sample}')} -H 'Content-Type: {media_type}' '{url}'"

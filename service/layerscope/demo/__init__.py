@@ -1,12 +1,15 @@
-"""Demo model: a small network that classifies handwritten digits, one sample image of each digit, and three photographs.
+"""Demo models: a small network that classifies handwritten digits, one sample image of each digit, and three photographs.
 
 `MODELS` is an ordinary model directory with one model, `digits` version 1, which maps grey images of 28x28 pixels, white on
 black, to ten probabilities. `examples/train_demo_model.py` made the files; the samples are digits that it was not trained on.
+
+`PHOTO_MODEL` declares the model `photos`, EfficientNet-Lite0, which tells the 1,000 classes of ImageNet. Its weights are in a
+package of their own; `layerscope.models.mirrors.demo` makes the model of them.
 """
 
 from pathlib import Path
 
-__all__ = ["MODELS", "PHOTOS", "SAMPLES", "photos", "samples"]
+__all__ = ["MODELS", "PHOTOS", "PHOTO_MODEL", "SAMPLES", "photos", "samples"]
 
 MODELS: Path = Path(__file__).with_name("models")
 """The model directory: `digits/1/model.keras` and its `layerscope.json`."""
@@ -16,6 +19,9 @@ SAMPLES: Path = Path(__file__).with_name("samples")
 
 PHOTOS: Path = Path(__file__).with_name("photos")
 """The folder of photographs: RGB JPEG of at most 360x360 pixels; its `LICENSE` says who made them."""
+
+PHOTO_MODEL: Path = Path(__file__).with_name("photo_model")
+"""The folder with the `layerscope.json` of the model `photos`."""
 
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

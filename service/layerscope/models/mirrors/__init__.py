@@ -6,10 +6,13 @@ from pathlib import Path
 
 from layerscope.limits import Limits
 from layerscope.models.mirrors.applications import PREFIX, Application, Weights
+from layerscope.models.mirrors.demo import DEMO, Demo
 from layerscope.models.mirrors.filesystems import Filesystem
 from layerscope.models.mirrors.mirror import Mirror
 from layerscope.models.mirrors.mlflow import MLFLOW, Mlflow
 from layerscope.models.mirrors.places import Place
+
+__all__ = ["DEMO", "is_elsewhere", "mirror_of"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)\S")
 _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
@@ -17,14 +20,14 @@ _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
 
 def is_elsewhere(source: str) -> bool:
     """Whether a source is a remote place, and not a directory of this machine."""
-    return any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
+    return source == DEMO or any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
 
 
 def mirror_of(source: str, cache: Path, limits: Limits, weights: Weights = "none") -> Mirror:
     """The mirror of a place, in a folder that no other place uses.
 
     Args:
-        source: a URL that fsspec understands, `keras.applications:NAME`, or a model or a run of MLflow.
+        source: a URL that fsspec understands, `keras.applications:NAME`, a model or a run of MLflow, or `layerscope:demo`.
         cache: where mirrors are kept.
         limits: see `Mirror`.
         weights: the weights of an architecture of Keras.
@@ -39,6 +42,8 @@ def mirror_of(source: str, cache: Path, limits: Limits, weights: Weights = "none
 
 
 def _place(source: str, weights: Weights) -> Place:
+    if source == DEMO:
+        return Demo()
     if _APPLICATION.fullmatch(source):
         return Application(source.removeprefix(PREFIX), weights)
     if MLFLOW.fullmatch(source):
