@@ -77,7 +77,7 @@ class Job:
             never joined with other jobs.
         seed: of the random numbers, if the model samples.
         is_exact: whether each row runs by itself, unless the executable is not exact. Any other job is never joined with
-            other jobs, so that its values do not depend on what else is running.
+            jobs of other rows, so that its values do not depend on what else is running.
         future: gets the result.
         submitted: when the job was made, on the clock of `time.monotonic`.
     """
@@ -162,8 +162,6 @@ class Batch:
         job wait for the others. The values of a batch that need not be exact depend on which rows it has, so no other
         rows may join.
         """
-        if self.edits:
-            return True
         return not (self.is_exact and self.executable.batches(self.taps, self.input_shapes))
 
     @property

@@ -75,7 +75,7 @@ class GradientBatch(Batch):
             or self.derivative.target.tensor.mixed
             or not self.derivative.source.tensor.batched
         )
-        return apart or not self.is_exact or bool(self.edits)
+        return apart or not self.is_exact
 
     @property
     def is_ready(self) -> bool:

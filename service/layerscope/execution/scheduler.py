@@ -178,7 +178,8 @@ class Scheduler:
 
     def _join(self, batch: Batch, other: Batch) -> Batch | None:
         """Both as one; None if they cannot run together, or had better not."""
-        if batch.signature != other.signature:
+        # The same image under edits, or under other ones, has other values.
+        if batch.signature != other.signature or batch.edits or other.edits:
             return None
         rows = len(batch.keys | other.keys)
         if rows > 1 and (batch.is_alone or other.is_alone):

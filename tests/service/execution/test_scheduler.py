@@ -16,6 +16,7 @@ from layerscope.execution.cancellation import CancellationToken
 from layerscope.execution.fair_queue import by_owner
 from layerscope.execution.lanes import Lanes
 from layerscope.execution.scheduler import Scheduler
+from layerscope.graph.edits import Edit
 from layerscope.limits import Limits
 
 
@@ -342,6 +343,19 @@ def test_what_a_layer_makes_of_a_whole_batch_is_told_of_each_image_alone():
         assert queue.finish() == 3
         for seed, future in enumerate(futures):
             np.testing.assert_array_equal(future.result(60).arrays[0], picture(seed))
+
+
+def test_an_image_under_edits_is_not_taken_for_the_same_image_without(plain, queue):
+    tap = plain.description.taps["conv1"]
+    edits = [{}, {tap: Edit(scale=0.0, shift=1.0)}, {tap: Edit(scale=0.0, shift=2.0)}, {}]
+    futures = queue.submit(*(job(plain, picture(1), "conv1", edits=each) for each in edits))
+    queue.finish()
+    clean, ones, twos, again = (future.result(60).arrays[0] for future in futures)
+    (expected,) = plain.executable.run([picture(1)], [tap])
+    np.testing.assert_allclose(clean, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(again, clean)
+    assert (ones == 1).all()
+    assert (twos == 2).all()
 
 
 def finished(jobs, futures):
