@@ -19,6 +19,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope import demo
+from layerscope.models import mirrors
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -117,6 +118,21 @@ DEMO_REASONS = [
         stride=1, baseline="black", **_SEVEN),
 ]  # fmt: skip
 
+_CUP = ("photos", "cup")
+
+PHOTOS = [
+    _maps("gallery/cup-early", "Edges, in the second block of EfficientNet-Lite0.", *_CUP, layer="block2a_expand_activation",
+         channel=20, scale=2),
+    _maps("gallery/cup-middle", "Rims, in the third block.", *_CUP, layer="block3b_expand_activation", channel=109, scale=8),
+    _maps("gallery/cup-late", "Coffee and spoon, in the fifth block.", *_CUP, layer="block5b_expand_activation", channel=203, scale=16),
+    _heat("cup-gradcam", "Grad-CAM: what speaks for espresso.", *_CUP, "gradcam"),
+    _maps("gallery/cup-layer", "The 24 channels of largest mean magnitude of an early layer.", *_CUP,
+         layer="block2a_expand_activation", channels="top:24", columns=8, gap=4, labels="true"),
+]  # fmt: skip
+
+ROW = "photo-layers.png"
+"""The first picture of the README: a photograph, and the first four pictures of it."""
+
 OTHERS = [
     _maps("gallery/mobilenet-early", "An early layer of a MobileNetV2 of 2019, for a photo of a cat.", "mobilenet", "chelsea",
          layer="Conv1_relu", channels="top:8", columns=4, gap=4),
@@ -188,6 +204,9 @@ def page() -> Iterator[str]:
     yield "## Edits of the demo model\n"
     yield "[Edits](../how-to/edits.md) change values inside, and [sweeps](../tutorials/ablations.md) take one unit after the other away.\n"
     yield from _entries(DEMO_EDITS)
+    yield "## Photographs\n"
+    yield "The model is the demo model `photos`, EfficientNet-Lite0 trained on ImageNet.\n"
+    yield from _entries(PHOTOS)
     yield "## Third-party models\n"
     yield f"{_THEIRS}\n"
     yield from _entries(OTHERS)
@@ -205,17 +224,32 @@ def _entries(pictures: Sequence[Drawn]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Draw the pictures of the demo model, and those of third-party models if a directory is given."""
+    """Draw the pictures of the demo models, and those of third-party models if a directory is given."""
     _draw(
-        [*DEMO, *DEMO_REASONS, *DEMO_EDITS],
-        demo.MODELS,
-        {name: path.read_bytes() for name, path in demo.samples().items()},
+        [*DEMO, *DEMO_REASONS, *DEMO_EDITS, *PHOTOS],
+        mirrors.DEMO,
+        {name: path.read_bytes() for name, path in (demo.samples() | demo.photos()).items()},
     )
+    row().save(IMAGES / ROW, optimize=True)
     if len(sys.argv) > 1:
         theirs = Path(sys.argv[1])
         photos = {path.stem: path.read_bytes() for path in (theirs / "images").glob("*.png")}
         with _model_directory(theirs / "models") as models:
             _draw([*OTHERS, *OTHERS_REASONS], models, {**photos, "face": _face(photos["astronaut"])})
+
+
+def row() -> Image.Image:
+    """The photograph and the pictures of it, one beside the other."""
+    side, gap = 224, 8
+    files = [demo.photos()["cup"], *(IMAGES / each.file for each in PHOTOS[:4])]
+    whole = Image.new("RGB", (len(files) * (side + gap) - gap, side), "white")
+    for place, file in enumerate(files):
+        with Image.open(file) as picture:
+            whole.paste(
+                picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS),
+                (place * (side + gap), 0),
+            )
+    return whole
 
 
 def _face(astronaut: bytes) -> bytes:
@@ -225,14 +259,14 @@ def _face(astronaut: bytes) -> bytes:
     return file.getvalue()
 
 
-def _draw(pictures: Sequence[Drawn], models: Path, photos: Mapping[str, bytes]) -> None:
+def _draw(pictures: Sequence[Drawn], models: Path | str, photos: Mapping[str, bytes]) -> None:
     with TestClient(create_app(Settings(models=models)), base_url=LOCAL) as http:
         for each in pictures:
             answer = http.post(
                 f"/v1/models/{each.model}/{each.resource}",
                 params=each.options,
                 content=photos[each.image],
-                headers={"Content-Type": "image/png"},
+                headers={"Content-Type": "application/octet-stream"},
             )
             answer.raise_for_status()
             (IMAGES / each.file).parent.mkdir(exist_ok=True)

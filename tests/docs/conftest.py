@@ -1,4 +1,4 @@
-"""One service over the demo model, as a process of its own, for the commands of all pages."""
+"""One service over the demo models, as a process of its own, for the commands of all pages."""
 
 from collections.abc import Iterator
 
@@ -10,5 +10,5 @@ from served_address import served_address
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """Where it is."""
-    with served_address() as address:
+    with served_address("--models", "layerscope:demo") as address:
         yield address

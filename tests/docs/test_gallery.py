@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from layerscope import demo
+from layerscope.models.mirrors import DEMO
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -41,6 +42,7 @@ def test_the_page_shows_every_picture(gallery: ModuleType) -> None:
         *gallery.DEMO,
         *gallery.DEMO_REASONS,
         *gallery.DEMO_EDITS,
+        *gallery.PHOTOS,
         *gallery.OTHERS,
         *gallery.OTHERS_REASONS,
     )
@@ -51,13 +53,22 @@ def test_the_page_shows_every_picture(gallery: ModuleType) -> None:
 
 def test_the_demo_models_pictures_are_drawn_anew(gallery: ModuleType) -> None:
     """But for rounding, which is another on other processors."""
-    photos = demo.samples()
-    with TestClient(create_app(Settings(models=None)), base_url=gallery.LOCAL) as http:
-        for each in (*gallery.DEMO, *gallery.DEMO_REASONS, *gallery.DEMO_EDITS):
+    photos = demo.samples() | demo.photos()
+    with TestClient(create_app(Settings(models=DEMO)), base_url=gallery.LOCAL) as http:
+        for each in (*gallery.DEMO, *gallery.DEMO_REASONS, *gallery.DEMO_EDITS, *gallery.PHOTOS):
             url, content = f"/v1/models/{each.model}/{each.resource}", photos[each.image].read_bytes()
             answer = http.post(
-                url, params=each.options, content=content, headers={"Content-Type": "image/png"}
+                url,
+                params=each.options,
+                content=content,
+                headers={"Content-Type": "application/octet-stream"},
             )
             drawn, kept = pixels(answer.content), pixels((DOCS / "images" / each.file).read_bytes())
             assert drawn.shape == kept.shape, each.file
             assert np.abs(drawn - kept).mean() < 1, each.file
+
+
+def test_the_first_picture_of_the_readme_is_made_of_those_of_the_gallery(gallery: ModuleType) -> None:
+    kept = pixels((DOCS / "images" / gallery.ROW).read_bytes())
+    np.testing.assert_array_equal(np.asarray(gallery.row()), kept)
+    assert f"docs/images/{gallery.ROW}" in (DOCS.parent / "README.md").read_text("utf-8")

@@ -16,7 +16,7 @@ from layerscope.models.manifest import Manifest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 WRITTEN_ADDRESS = "http://127.0.0.1:8000"
-SAMPLES = "service/layerscope/demo/samples"
+PHOTOS = "service/layerscope/demo/photos"
 
 
 def snippets(language: str) -> list[str]:
@@ -29,7 +29,7 @@ CURLS = [line for block in snippets("sh") for line in block.splitlines() if line
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder that has what the snippets read, and takes what they write."""
-    shutil.copytree(ROOT / SAMPLES, tmp_path / SAMPLES)
+    shutil.copytree(ROOT / PHOTOS, tmp_path / PHOTOS)
     return tmp_path
 
 
@@ -44,13 +44,13 @@ def test_curl(command: str, address: str, clone: Path) -> None:
     output = run(
         ["bash", "-c", command.replace(WRITTEN_ADDRESS, address).replace("curl ", "curl -sSf ")], clone
     )
-    if "-o conv1.npy" in command:
-        assert np.load(clone / "conv1.npy").shape == (1, 28, 28, 16)
-    elif "-o conv1.png" in command:
-        assert Image.open(clone / "conv1.png").format == "PNG"
+    if "-o block2b.npy" in command:
+        assert np.load(clone / "block2b.npy").shape == (1, 56, 56, 24)
+    elif "-o why.png" in command:
+        assert Image.open(clone / "why.png").size == (360, 360)
     else:
         (output_of_model,) = json.loads(output)["outputs"]
-        assert output_of_model["predictions"][0][0]["name"] == "7"
+        assert output_of_model["predictions"][0][0]["name"] == "espresso"
 
 
 def test_the_three_curl_lines_are_there() -> None:
@@ -61,8 +61,8 @@ def test_python(address: str, clone: Path) -> None:
     (snippet,) = snippets("python")
     assert len(snippet.strip().splitlines()) <= 6
     output = run([sys.executable, "-c", snippet.replace(WRITTEN_ADDRESS, address)], clone)
-    assert "'conv1': (1, 28, 28, 16)" in output
-    assert Image.open(clone / "channel.png").size == (28, 28)
+    assert "'block2b_add': (1, 56, 56, 24), 'predictions': (1, 1000)" in output
+    assert Image.open(clone / "channel.png").size == (56, 56)
 
 
 def test_javascript(address: str, clone: Path) -> None:
@@ -71,8 +71,8 @@ def test_javascript(address: str, clone: Path) -> None:
     (clone / "node_modules").mkdir()
     (clone / "node_modules" / "layerscope-client").symlink_to(ROOT / "clients" / "js")
     output = run([str(Path(sys.executable).with_name("node")), "snippet.mjs"], clone)
-    assert "conv1 [ 1, 28, 28, 16 ]" in output
-    assert Image.open(clone / "channel.png").size == (28, 28)
+    assert "block2b_add [ 1, 56, 56, 24 ]" in output
+    assert Image.open(clone / "channel.png").size == (56, 56)
 
 
 def test_make_targets_exist() -> None:
