@@ -8,8 +8,9 @@ from typing import Literal
 from layerscope.graph.axes.sizes import is_free
 from layerscope.graph.taps.tap import AxisName, TokenGrid
 
-DimensionName = AxisName | Literal["batch", "single"]
-"""`single` is an axis of length 1 that an operation has inserted: it takes the meaning of what it is broadcast against."""
+DimensionName = AxisName | Literal["batch", "single", "scattered"]
+"""`single` is an axis of length 1 that an operation has inserted: it takes the meaning of what it is broadcast against.
+`scattered` is one of places that are no longer in order, such as those within windows of an image."""
 
 PLACES = frozenset({"height", "width", "depth", "time", "tokens"})
 """Axes along which neighbours are neighbours in what the model sees."""
@@ -23,16 +24,18 @@ class Dimension:
         name: what it counts.
         parts: the axes that it was flattened from, in row-major order, with their sizes.
         grid: of tokens, the map of height and width that some of them are, in row-major order.
+        within: of scattered places, the axis whose coarse places they are within, if it is one.
     """
 
     name: DimensionName
     parts: tuple[tuple["Dimension", int | None], ...] = ()
     grid: TokenGrid | None = None
+    within: DimensionName | None = None
 
     @property
     def is_vague(self) -> bool:
         """Whether it takes the meaning of what it is combined with."""
-        return self.name in {"single", "unknown"}
+        return self.name in {"single", "unknown", "scattered"}
 
     @property
     def size(self) -> int | None:
@@ -44,10 +47,10 @@ class Dimension:
             else prod(size for size in sizes if size is not None)
         )
 
-    def within(self, size: int | None) -> tuple[tuple["Dimension", int | None], ...]:
+    def taken_apart(self, size: int | None) -> tuple[tuple["Dimension", int | None], ...]:
         """The axes that this one, of a size, can be taken apart into: itself, if it was not flattened."""
         if self.parts:
-            return tuple(inner for part, own in self.parts for inner in part.within(own))
+            return tuple(inner for part, own in self.parts for inner in part.taken_apart(own))
         grid = self.grid
         if grid is not None and grid.offset == 0 and grid.height * grid.width == size:
             return (HEIGHT, grid.height), (WIDTH, grid.width)
@@ -63,7 +66,7 @@ class Dimension:
 
     def resized(self) -> "Dimension":
         """The axis with another number of places."""
-        return Dimension(self.name)
+        return Dimension(self.name, within=self.within)
 
 
 BATCH, SINGLE, UNKNOWN, CHANNELS = (
@@ -91,10 +94,16 @@ def flattened(parts: Sequence[tuple[Dimension, int | None]]) -> Dimension:
     if "channels" in names or "heads" in names:
         return Dimension("channels", own)
     known = [name for name in names if name != "single"]
-    if known and known[0] in PLACES and set(known) <= {known[0], "unknown"}:
+    if known and known[0] in PLACES and all(_refines(part, known[0]) for part, _ in own):
         # An axis that is made finer, as where channels become pixels, or whole again.
         return Dimension(known[0], own)
-    return Dimension("tokens" if len(known) > 1 and PLACES.issuperset(known) else "unknown", own)
+    vague: DimensionName = "scattered" if "scattered" in known else "unknown"
+    return Dimension("tokens" if len(known) > 1 and PLACES.issuperset(known) else vague, own)
+
+
+def _refines(part: Dimension, name: DimensionName) -> bool:
+    """Whether an axis, behind one of coarse places, has the fine places within them."""
+    return part.name in {name, "single", "unknown"} or (part.name == "scattered" and part.within == name)
 
 
 def _grid(rows: int | None, columns: int | None) -> TokenGrid | None:
@@ -118,7 +127,8 @@ def united(dimensions: Iterable[Dimension], *, sizes: Iterable[int | None] = ())
         clear = [each for each, size in pairs if not each.is_vague and size != 1]
     names = {each.name for each in clear}
     if not names:
-        return next((each for each in found if each.name == "unknown"), found[0])
+        vague = (each for name in ("scattered", "unknown") for each in found if each.name == name)
+        return next(vague, found[0])
     if len(names) > 1:
         return BATCH if "batch" in names else UNKNOWN
     grids = {each.grid for each in clear if each.grid is not None}

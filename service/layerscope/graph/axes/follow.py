@@ -266,4 +266,4 @@ def _read_or_not(tensor: Tensor, read: Collection[str]) -> Tensor:
 
 
 def _public(name: str) -> AxisName:
-    return "unknown" if name in {"single", "batch"} else name  # type: ignore[return-value]
+    return "unknown" if name in {"batch", "scattered", "single"} else name  # type: ignore[return-value]

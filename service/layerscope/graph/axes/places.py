@@ -112,7 +112,8 @@ def gather(step: Step) -> Dimensions:
     """Rows of a table by number, as of an embedding; or places of an axis in another order."""
     numbers = step.dimensions(1)
     if step.read[0] is None:
-        return (*numbers, *(UNKNOWN,) * (len(step.given()) - len(numbers) - 1), CHANNELS)
+        rest = len(step.given()) - len(numbers)
+        return (*numbers, *(UNKNOWN,) * (rest - 1), CHANNELS) if rest else numbers
     table = step.dimensions()
     axis = step.numbers(2)[0] % len(table) if step.op == "GatherV2" else 0
     if step.node.attr["batch_dims"].i:

@@ -7,10 +7,13 @@ on, is the same before and after, the axes before were made into those behind.
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from layerscope.graph.axes.dimension import SINGLE, UNKNOWN, Dimension, Dimensions, flattened
+from layerscope.graph.axes.dimension import PLACES, SINGLE, UNKNOWN, Dimension, Dimensions, flattened
 from layerscope.graph.axes.sizes import free_size
 
 Part = tuple[Dimension, int]
+
+_ORDERED = PLACES - {"tokens"}
+"""Axes of places whose parts are scattered where they are taken apart. Tokens may be the rows and columns of a map."""
 
 
 def reshaped(
@@ -43,7 +46,7 @@ def reshaped(
 
 def _parts(dimension: Dimension, size: int | None, axis: int) -> Iterator[tuple[Dimension, int | None]]:
     """The axes that one was flattened from, with a number for each size that only a run tells."""
-    parts = dimension.within(size)
+    parts = dimension.taken_apart(size)
     sizes = [free_size(axis + place) if own is None else own for place, (_, own) in enumerate(parts)]
     if size is not None and None not in sizes and prod(own for own in sizes if own is not None) != size:
         yield dimension, size
@@ -93,10 +96,12 @@ def _remade(taken: Sequence[Part], made: Sequence[int]) -> Iterator[Dimension]:
     for place, size in enumerate(made):
         if size == 1:
             yield SINGLE
-        elif place == wide[0] and names[0] in {"batch", "height", "width", "depth", "time"}:
+        elif place == wide[0] and (names[0] == "batch" or (names[0] in _ORDERED and not taken[0][1] % size)):
             # Taken apart into coarse places, and those within each of them.
             yield Dimension(names[0])
         elif place == last and names[-1] == "channels":
             yield Dimension("channels")
+        elif set(names) & {*_ORDERED, "scattered"}:
+            yield Dimension("scattered", within=names[0] if len(names) == 1 else None)
         else:
             yield UNKNOWN

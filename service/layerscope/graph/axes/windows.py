@@ -15,7 +15,7 @@ from layerscope.graph.axes.dimension import (
 )
 from layerscope.graph.axes.step import Step
 
-_KEPT = PLACES | {"heads", "single"}
+_KEPT = PLACES | {"heads", "scattered", "single"}
 _MAP, _VOLUME = (HEIGHT, WIDTH), (Dimension("depth"), HEIGHT, WIDTH)
 
 

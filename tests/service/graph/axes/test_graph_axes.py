@@ -185,3 +185,52 @@ def test_windows_of_tokens_are_no_map():
     patches = layers.Reshape((4, 48), name="patches")(windows)
     made = traced(keras.Model(image, layers.Dense(5, name="dense")(patches)))
     assert made.taps("dense")[0].tensor.grid == TokenGrid(2, 2, 0)
+
+
+class Windowed(layers.Layer):
+    """Moves the four windows of an 8 x 8 map to where `arranged` wants them, convolves, and puts them together as `joined` does."""
+
+    def __init__(self, arranged, joined=lambda windows: windows, **options):
+        super().__init__(**options)
+        self.arranged, self.joined = arranged, joined
+        self.inside = layers.Conv2D(4, 2, padding="same", name="inside")
+
+    def call(self, maps):
+        windows = ops.transpose(ops.reshape(maps, (-1, 2, 4, 2, 4, 4)), (0, 1, 3, 2, 4, 5))
+        return self.joined(self.inside(ops.reshape(windows, self.arranged)))
+
+
+def whole_again(windows):
+    apart = ops.transpose(ops.reshape(windows, (-1, 2, 2, 4, 4, 4)), (0, 1, 3, 2, 4, 5))
+    return ops.reshape(apart, (-1, 8, 8, 4))
+
+
+@pytest.mark.parametrize(
+    ("arranged", "joined"),
+    [
+        ((-1, 4, 4, 4), whole_again),  # as rows of the batch
+        ((-1, 16, 4, 4), whole_again),  # below each other
+        ((-1, 8, 8, 4), lambda windows: windows),  # as a map with the pixels of the windows one after another
+    ],
+)
+def test_places_within_windows_are_no_map_until_they_are_in_order_again(arranged, joined):
+    image = keras.Input((8, 8, 4), name="image")
+    maps = layers.Conv2D(4, 3, padding="same", name="before")(image)
+    made = traced(
+        keras.Model(
+            image, layers.Conv2D(2, 3, name="after")(Windowed(arranged, joined, name="windows")(maps))
+        )
+    )
+    found = {tap.address: tap for tap in made.index.outputs()}
+    assert map_geometry(found["before"]) is not None
+    assert map_geometry(found["windows/inside"]) is None
+    is_whole = joined is whole_again
+    assert [map_geometry(found[address]) is not None for address in ("windows", "after")] == [is_whole] * 2
+
+
+def test_a_layer_whose_table_holds_single_numbers_has_axes_all_the_same(caplog):
+    words = keras.Input((6,), dtype="int32", name="words")
+    model = keras.Model(words, layers.Embedding(9, 4, name="embedded")(words))
+    model.quantize("int8")
+    assert axes_of(model)["embedded"] == TOKENS
+    assert caplog.messages == []
