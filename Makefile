@@ -52,6 +52,9 @@ gallery: .venv/.dev ## Draw the pictures of docs/reference/gallery.md (OTHERS=..
 	$(BIN)/python docs/gallery.py $(OTHERS)
 	$(BIN)/python docs/generate.py
 
+compare: .venv/.dev ## Compare every tap of the model files in OTHERS=... with Keras, and write the table in docs/how-to/models.md
+	$(BIN)/python -W ignore tests/service/compared_files.py $(OTHERS)
+
 bench: .venv/.dev ## Measure speed and memory
 	$(BIN)/python benchmarks/run.py
 

@@ -167,6 +167,64 @@ def autoencoder():
     )
 
 
+def latents():
+    """The model with which Stable Diffusion 3 makes an image of noise, a step of it: of latent maps, words and a time."""
+    from keras_hub.src.models.stable_diffusion_3.mmdit import MMDiT
+
+    return MMDiT(
+        patch_size=2,
+        hidden_dim=16,
+        num_layers=2,
+        num_heads=2,
+        position_size=6,
+        latent_shape=(8, 8, 4),
+        context_shape=(None, 8),
+        pooled_projection_shape=(6,),
+        qk_norm="rms_norm",
+        dual_attention_indices=(0,),
+    )
+
+
+def t5_encoder():
+    """The third text encoder of Stable Diffusion 3."""
+    from keras_hub.src.models.stable_diffusion_3.t5_encoder import T5Encoder
+
+    return T5Encoder(vocabulary_size=30, **SIZES)
+
+
+def stable_diffusion():
+    """All parts of Stable Diffusion 3 in one model, that takes an image, latent maps, words and a number of steps."""
+    from keras_hub.src.models.vae.vae_backbone import VAEBackbone
+
+    def text(hidden_dim):
+        sizes = SIZES | {"hidden_dim": hidden_dim}
+        return keras_hub.models.CLIPTextEncoder(
+            vocabulary_size=30,
+            embedding_dim=hidden_dim,
+            **sizes,
+            max_sequence_length=7,
+            intermediate_output_index=0,
+            name=f"text_{hidden_dim}",
+        )
+
+    filters = {"encoder_num_filters": [32] * 4, "decoder_num_filters": [32] * 4}
+    blocks = {"encoder_num_blocks": [1] * 4, "decoder_num_blocks": [1] * 4}
+    return keras_hub.models.StableDiffusion3Backbone(
+        mmdit_patch_size=2,
+        mmdit_hidden_dim=16,
+        mmdit_num_layers=2,
+        mmdit_num_heads=2,
+        mmdit_position_size=6,
+        mmdit_qk_norm=None,
+        mmdit_dual_attention_indices=None,
+        vae=VAEBackbone(**filters, **blocks, sample_channels=8, name="vae"),
+        clip_l=text(8),
+        clip_g=text(4),
+        latent_channels=4,
+        image_shape=(32, 32, 3),
+    )
+
+
 def swin():
     return keras_hub.models.SwinTransformerBackbone(
         name="backbone",
@@ -184,6 +242,6 @@ MODELS = {
     each.__name__: each
     for each in (
         *(autoencoder, bert, clip, clip_text, clip_vision, deit, dinov2, efficientnet, gpt2, mit, sam_images),
-        *(segformer, swin, vit, whisper),
+        *(latents, segformer, stable_diffusion, swin, t5_encoder, vit, whisper),
     )
 }

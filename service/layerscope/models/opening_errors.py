@@ -34,6 +34,13 @@ _ADVICE: Sequence[tuple[str, str]] = (
         ),
     ),
     (
+        r"Could not locate (?P<kind>class|function) '(?P<name>[^']+)'.*?object config: \{'module': '(?P<module>(?!__main__|builtins)[^']+)'",
+        (
+            "The model uses the {kind} {name!r} of the module {module}, which Keras does not have: install the module beside"
+            f" Layerscope and import it in a plugin, or write the {{kind}} into a plugin that {FILE_NAME} names."
+        ),
+    ),
+    (
         r"Could not locate (?P<kind>class|function) '(?P<name>[^']+)'",
         (
             "The model uses the {kind} {name!r}, which Keras does not have: write it into a plugin, a .py file beside the model"

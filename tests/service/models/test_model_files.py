@@ -93,7 +93,7 @@ def test_a_subclassed_model_with_its_plugin(tmp_path, plugin):
         (None, "The plugin proposal.py is not a Python file beside the model."),
         ("raise RuntimeError('secret')", "The plugin proposal.py raised RuntimeError: see the log."),
         ("def", "The plugin proposal.py raised SyntaxError in line 1: see the log."),
-        ("", "The model uses the class 'Proposal', which Keras does not have: write it into a plugin"),
+        ("", "The model uses the class 'Proposal' of the module faces, which Keras does not have: install"),
     ],
 )
 def test_plugins_that_do_not_help(tmp_path, tiny, plugin, words):

@@ -1,9 +1,13 @@
 """Files that are no models, or cannot be opened: the table in docs/how-to/models.md has what each is told."""
 
-import pytest
-from refused_files import FILES, PAGE, TABLE, opened, row
+from pathlib import Path
 
-from layerscope.errors import ModelRefused
+import pytest
+from refused_files import FILES, KERAS_FILE, PAGE, TABLE, opened, row
+
+from layerscope.errors import LayerscopeError, ModelRefused
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.models.control import Control
 from layerscope.models.directory import find_models
 from layerscope.models.misplaced import find_misplaced
 
@@ -21,6 +25,28 @@ def test_what_a_refused_file_is_told(tmp_path, number):
     with pytest.raises(ModelRefused) as raised:
         opened(tmp_path)
     assert str(tmp_path) not in raised.value.message
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory):
+    engine = LocalEngine(tmp_path_factory.mktemp("models"), control=Control(uploads=True))
+    yield engine.models
+    engine.close()
+
+
+FILES_ALONE = [name for name, files in FILES.items() if files.keys() <= {KERAS_FILE, "m/1/model.h5"}]
+
+
+@pytest.mark.parametrize("name", FILES_ALONE)
+def test_what_a_directory_and_a_check_refuse_is_refused_as_an_upload_too(tmp_path, uploads, name):
+    """The table has the sentences of the others."""
+    ((path, content),) = FILES[name].items()
+    sent = tmp_path / Path(path).name
+    sent.write_bytes(content)
+    with pytest.raises(LayerscopeError) as raised:
+        uploads.add(sent, "sent", None, load=False)
+    line = next(line for line in LINES if line.startswith(f"| {name}: "))
+    assert line.endswith(f"| {raised.value.message} |")
 
 
 def misplaced(directory):

@@ -28,6 +28,13 @@ def cannot_run(signature: Signature, failed: Call | None, error: Exception) -> M
     may_be_fixed = signature.batch_size is not None and not signature.is_batch_fixed
     level = logging.INFO if may_be_fixed else logging.WARNING
     logger.log(level, "%s cannot be traced on inputs of shape %s: %s", where, shapes, error)
+    if "as a Python `bool`" in str(error):
+        return ModelRefused(
+            f"{where} decides in Python by the value of a tensor, such as in `if x > 0`, which no graph can follow: write"
+            " it with keras.ops.cond or keras.ops.where, or save the parts of the model before and behind it as models of their own.",
+            shapes=shapes,
+            cause=type(error).__name__,
+        )
     open_one = next((each for each in signature.inputs if None in each.shape), None)
     advice = "call the model on such inputs where it was made"
     if open_one is not None:

@@ -171,6 +171,21 @@ def test_a_model_that_cannot_be_called_is_refused():
         traced(model)
 
 
+def test_a_layer_that_decides_in_python_by_a_value_is_refused():
+    class Deciding(layers.Layer):
+        def call(self, inputs):
+            return inputs if inputs[0, 0] > 0 else -inputs
+
+        def compute_output_spec(self, inputs):
+            return inputs
+
+    start = keras.Input((3,), name="start")
+    with pytest.raises(
+        ModelRefused, match=r"^Layer 'by_sign' \(Deciding\) decides in Python .* keras.ops.cond"
+    ):
+        traced(keras.Model(start, Deciding(name="by_sign")(start)))
+
+
 def test_tables_are_refused():
     start = keras.Input((2,), dtype="int32")
     lookup = layers.IntegerLookup(vocabulary=[4, 5, 6])
