@@ -90,7 +90,7 @@ export class Client {
   /**
    * Compare two models on the same images: how each layer changed, where that begins, and whether predictions agree.
    * @param {string} reference - The trusted model, as `name`, `name@version` or `name@label`.
-   * @param {string} candidate - The other one.
+   * @param {string} candidate - The other one, or a `.tflite` file beside one, such as "digits@1/model.tflite".
    * @param {Images} images
    * @param {ComparisonOptions & {onProgress?: (done: number, total: number) => void}} [options] - `onProgress` is called with the
    *   images that are done.

@@ -11,6 +11,7 @@ from layerscope.comparison import Tolerance
 from layerscope.errors import LayerscopeError
 from layerscope.images import ImageDescription, describe
 from layerscope.limits import Limits
+from layerscope.models.lite_files import SUFFIX
 from layerscope_api.cli.comparison_reports import junit_xml, markdown
 from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.context.settings import Settings
@@ -129,7 +130,7 @@ def _described(data: bytes, limits: Limits) -> ImageDescription | None:
 
 
 def _candidate(path: Path, reference: "LoadedModel", limits: Limits) -> "LoadedModel | LiteModel":
-    from layerscope.graph.lite.model import SUFFIX, LiteModel  # noqa: PLC0415 - see _compared
+    from layerscope.graph.lite.model import LiteModel  # noqa: PLC0415 - see _compared
 
     return LiteModel(path, reference, limits) if path.suffix == SUFFIX else _opened(path)
 

@@ -37,7 +37,10 @@ class ComparisonOptions(ImageOptions):
     """The options of a comparison of two models."""
 
     reference: str = Field(max_length=200, description="the trusted model: name, name@version or name@label")
-    candidate: str = Field(max_length=200, description="the model that is compared with it")
+    candidate: str = Field(
+        max_length=200,
+        description="the model that is compared with it, or a `.tflite` file beside one: name@version/model.tflite",
+    )
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
     measures: Measures = Field(
         default=["relative_l2", "max", "cosine", "cka"],

@@ -9,6 +9,12 @@ from layerscope_api.schemas.models import ModelIdentity
 Status = Literal["same", "rounding", "within", "drifted"]
 
 
+class CandidateIdentity(ModelIdentity):
+    """Which version is compared, or which file beside it: its digest is that of the file."""
+
+    file: str | None = Field(default=None, description="the name of a `.tflite` file")
+
+
 class ComparedLayer(BaseModel):
     """A layer of the reference and one of the candidate. null stands for what was not asked for or does not exist."""
 
@@ -71,7 +77,7 @@ class ComparisonBody(BaseModel):
     """A comparison of two models."""
 
     reference: ModelIdentity
-    candidate: ModelIdentity
+    candidate: CandidateIdentity
     images: list[str]
     warnings: list[str]
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
@@ -82,6 +88,9 @@ class ComparisonBody(BaseModel):
     agreement: list[AgreementBody]
     worst_images: list[ChangedImage]
     unmatched: UnmatchedLayers
+    fused: list[str] = Field(
+        description="layers that have no tensor of their own in a `.tflite` file, because they were fused into others"
+    )
     layers: list[ComparedLayer]
     matrix: SimilarityMatrix | None
 

@@ -35,7 +35,8 @@ _TWO = 2
 def comparison_bytes(plan: ComparisonPlan) -> int:
     """The bytes of memory that the JSON of a comparison takes."""
     pairs = len(plan.layers[0]) * len(plan.layers[1])
-    return _BYTES_PER_LAYER * (sum(map(len, plan.fetched)) + len(plan.rows[0])) + _BYTES_PER_PAIR * pairs
+    named = sum(map(len, plan.fetched)) + len(plan.fused) + len(plan.rows[0])
+    return _BYTES_PER_LAYER * named + _BYTES_PER_PAIR * pairs
 
 
 def comparison_json(found: Comparison) -> bytes:
@@ -44,7 +45,10 @@ def comparison_json(found: Comparison) -> bytes:
     return orjson.dumps(
         {
             "reference": identity(found.reference).model_dump(),
-            "candidate": identity(found.candidate).model_dump(),
+            "candidate": {
+                **identity(found.candidate).model_dump(),
+                **({} if found.file is None else {"file": found.file}),
+            },
             "images": found.images,
             "warnings": found.warnings,
             **({} if found.seed is None else {"seed": found.seed}),
@@ -55,6 +59,7 @@ def comparison_json(found: Comparison) -> bytes:
             "agreement": found.agreement,
             "worst_images": found.worst_images,
             "unmatched": {"reference": found.only_reference, "candidate": found.only_candidate},
+            "fused": found.fused,
             "layers": [_layer(each) for each in found.layers],
             "matrix": None if found.matrix is None else matrix,
         }

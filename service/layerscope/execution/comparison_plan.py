@@ -129,8 +129,12 @@ class ComparisonPlan:
             if (refusal := refusal_of(Computation(0, needed), self._limits)) is not None:
                 raise refusal
         loading = sum(max(loading_bytes([row], self._limits) for row in rows) for rows in self.rows)
-        # As many images as may wait or run, and the one whose values are looked at.
-        needed = (MAX_PENDING + 1) * (sum(runs) + loading) + self.noise_rows * runs[0] + self._kept_bytes()
+        # As many images as may wait or run, and the one whose values are looked at. A file runs one image at a time.
+        images = MAX_PENDING + 1
+        waiting = (
+            images * (runs[0] + loading) + (1 if isinstance(self.models[1], LiteModel) else images) * runs[1]
+        )
+        needed = waiting + self.noise_rows * runs[0] + self._kept_bytes()
         require_workable(needed + _OVERHEAD, self._limits)
         return needed + _OVERHEAD
 

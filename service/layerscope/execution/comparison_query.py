@@ -23,7 +23,7 @@ class ComparisonQuery:
 
     Attributes:
         reference: the trusted model, `name`, `name@version` or `name@label`.
-        candidate: the other one.
+        candidate: the other one, or a `.tflite` file beside one, `name@version/file.tflite`.
         sources: images or tensors by input name; both models get all of them.
         layers: selectors of the reference's layers; of both models' layers for `best` and `matrix`.
         measures: what is computed.
@@ -122,7 +122,9 @@ class Comparison:
 
     Attributes:
         reference: the trusted model.
-        candidate: the other one; a `.tflite` file is described as its reference, with a digest of its own.
+        candidate: the other one; a `.tflite` file is described as the reference, with the name of the model that it stands
+            beside, and a digest of its own.
+        file: the name of the `.tflite` file, if the candidate is one.
         images: the names of the images.
         layers: each pair, in the reference's graph order.
         only_reference: the addresses of the reference's layers without a partner.
@@ -148,6 +150,7 @@ class Comparison:
     candidate: ModelDescription
     images: tuple[str, ...]
     layers: tuple[LayerComparison, ...]
+    file: str | None = None
     only_reference: tuple[str, ...] = ()
     only_candidate: tuple[str, ...] = ()
     fused: tuple[str, ...] = ()

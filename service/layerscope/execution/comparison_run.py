@@ -194,6 +194,7 @@ class ComparisonRun:
     def _result(self) -> Comparison:
         plan = self.plan
         reference, candidate = (model.description for model in plan.models)
+        other = plan.models[1]
         images = tuple(item.id for row in plan.rows[0] for item in row[:1])
         layers = tuple(pair.result() for pair in self._pairs)
         agreement = tuple(output.agreement(images) for output in plan.outputs)
@@ -202,6 +203,7 @@ class ComparisonRun:
             candidate=candidate,
             images=images,
             layers=layers,
+            file=other.file if isinstance(other, LiteModel) else None,
             only_reference=plan.matching.only_reference,
             only_candidate=plan.matching.only_candidate,
             fused=plan.fused,

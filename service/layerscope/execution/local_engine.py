@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from layerscope.execution.query_edits import QueryEdits
 from layerscope.execution.query_run import Key
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
 from layerscope.execution.working_memory import WorkingMemory
+from layerscope.graph.lite.model import LiteModel
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
@@ -37,6 +38,7 @@ from layerscope.limits import Limits
 from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
 from layerscope.models.library import Library
+from layerscope.models.lite_files import lite_file
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS, WorkerSync
 
@@ -182,7 +184,7 @@ class LocalEngine:
             ModelNotFound, ModelLoading, ModelNotLoaded: see `Registry.lease`.
             LayerscopeError: whatever is wrong with the query, see `ComparisonPlan`.
         """
-        with self._registry.lease(query.reference) as one, self._registry.lease(query.candidate) as other:
+        with self._registry.lease(query.reference) as one, self._candidate(query.candidate, one) as other:
             plan = ComparisonPlan(one, other, query, self.limits)
             yield ComparisonRun(plan, self.limits, self._lanes, self.memory)
 
@@ -256,6 +258,20 @@ class LocalEngine:
         self._lanes.close()
         self._registry.clear()
         self._holding.close()
+
+    @contextmanager
+    def _candidate(self, candidate: str, reference: LoadedModel) -> Iterator[LoadedModel | LiteModel]:
+        """A version that is leased, or a `.tflite` file beside one."""
+        version, slash, file = candidate.partition("/")
+        if not slash:
+            with self._registry.lease(candidate) as model:
+                yield model
+            return
+        source = self._registry.find(version).source
+        path = lite_file(source, file)
+        lite = LiteModel(path, reference, self.limits, name=source.name, version=source.version)
+        with closing(lite):
+            yield lite
 
     def _assembled(self, source: ModelSource) -> LoadedModel:
         model = assemble(

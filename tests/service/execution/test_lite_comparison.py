@@ -179,3 +179,22 @@ def test_without_the_interpreter_one_sentence_says_how_to_install_it(plain, floa
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(ModelRefused, match=r"pip install 'layerscope\[tflite\]'"):
         plain.compare(floats)
+
+
+@pytest.mark.soak
+def test_every_stage_of_a_deep_network_is_found(tmp_path) -> None:
+    """MobileNetV2, whose 156 layers become 65 tensors: what each block expands, filters, projects and adds."""
+    side = 96
+    network = keras.applications.MobileNetV2(
+        weights=None, input_shape=(side, side, 3), alpha=0.35, classes=20
+    )
+    model = built(lambda: network)
+    images = np.random.default_rng(0).random((8, side, side, 3), np.float32)
+    with closing(Converted(model, tmp_path)) as made:
+        image = made.reference.description.inputs[0].name
+        found = made.compare(converted(model), inputs={image: images[:2]})
+        whole = made.compare(converted(model, images), inputs={image: images[:2]})
+    assert len(found.layers) >= 60
+    assert max(each.relative_l2 for each in found.layers) < 1e-5
+    assert [each.reference for each in whole.layers] == [each.reference for each in found.layers]
+    assert max(each.relative_l2 for each in whole.layers) < 0.2

@@ -111,7 +111,7 @@ class Client:
 
         Args:
             reference: The trusted model, as "name", "name@version" or "name@label".
-            candidate: The other one.
+            candidate: The other one, or a `.tflite` file beside one, such as "digits@1/model.tflite".
             images: As for `Model.activations`.
             progress: Is called with the number of images that are done, and their total.
             **options: See `ComparisonOptions`.

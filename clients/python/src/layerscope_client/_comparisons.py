@@ -65,7 +65,7 @@ class Comparison(TypedDict):
 
     Attributes:
         reference: The trusted model.
-        candidate: The other one.
+        candidate: The other one, with the name of its `file` if it is a `.tflite` file.
         images: The ids of the images.
         warnings: What to know of the figures.
         verdict: The worst status of all layers; None for "best" and "matrix".
@@ -75,6 +75,7 @@ class Comparison(TypedDict):
         agreement: Of the predictions, by output.
         worst_images: The images that changed most.
         unmatched: The layers without a partner, of both models.
+        fused: The layers that have no tensor of their own in a `.tflite` file.
         layers: Each pair of layers.
         matrix: The CKA of all pairs.
     """
@@ -90,6 +91,7 @@ class Comparison(TypedDict):
     agreement: list[dict[str, Any]]
     worst_images: list[dict[str, Any]]
     unmatched: dict[str, list[str]]
+    fused: list[str]
     layers: list[ComparedLayer]
     matrix: dict[str, Any] | None
 

@@ -37,7 +37,7 @@ class LiteGraph:
         outputs: the same of the outputs.
         tensors: those that inputs and operators give, in the order in which they are computed.
         constants: the names of all others.
-        nbytes: the memory of the file and of all its tensors, temporary ones included, at the sizes of the file.
+        nbytes: the memory of all that is computed, temporary values included, at the sizes of the file.
     """
 
     digest: str

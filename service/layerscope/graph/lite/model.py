@@ -26,8 +26,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Run = Callable[[Sequence[Array], Sequence[Tap]], list[Array]]
 """Runs images on one array an input, (images, *input shape), and gives one array a tap, float32."""
 
-SUFFIX = ".tflite"
-
 _IDENTIFIER = b"TFL3"
 
 _LIBRARIES = 1024 * MIB
@@ -73,7 +71,7 @@ class LiteModel:
         self._opened = _opened(path, limits)
         try:
             size = os.fstat(self._opened.fileno()).st_size
-            bounds = OpeningBounds(limits.model_check_seconds, _LIBRARIES + _COPIES * size, 0)
+            bounds = _bounds(limits.model_check_seconds, _COPIES * size)
             with _TURN, LiteProcess(self._opened, bounds) as child:
                 self._graph = child.graph
             self._match(reference)
@@ -135,7 +133,8 @@ class LiteModel:
         Raises:
             ModelRefused: the file changed, cannot run, or crashed the child.
         """
-        bounds = OpeningBounds(max(1, ceil(seconds)), _LIBRARIES + 2 * most_bytes, 0)
+        # An estimate may be too small, and a child that had too little would say that the file is damaged.
+        bounds = _bounds(max(1, ceil(seconds)), 2 * most_bytes)
         with _turn(on_wait):
             child = LiteProcess(self._opened, bounds, on_wait)
         with child:
@@ -160,6 +159,10 @@ class LiteModel:
     def close(self) -> None:
         """Close the file."""
         self._opened.close()
+
+
+def _bounds(seconds: int, nbytes: int) -> OpeningBounds:
+    return OpeningBounds(seconds, _LIBRARIES + nbytes, parameters=0)
 
 
 @contextmanager

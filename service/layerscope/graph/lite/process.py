@@ -30,6 +30,9 @@ _ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "
 """Nothing from the service's own, which may hold secrets."""
 
 _CHECK_SECONDS = 0.05
+_END_SECONDS = 5
+"""How long a child may take to end that has closed its socket."""
+
 _LONGEST_MESSAGE = 64 << 20
 _FLOAT = np.dtype(np.float32)
 
@@ -109,9 +112,9 @@ class LiteProcess:
             [array.reshape(-1).view(np.uint8).data for _, array in arrays],
         )
         shapes = [tuple(map(int, shape)) for shape in self._answer()["shapes"]]
-        if len(shapes) != len(tensors) or _FLOAT.itemsize * sum(map(prod, shapes)) > most_bytes:
+        if _FLOAT.itemsize * sum(map(prod, shapes)) > most_bytes:
             raise ModelTooLarge("The layers of the file are larger than those of the reference.")
-        return [np.frombuffer(self._received(), _FLOAT).reshape(shape) for shape in shapes]
+        return [np.frombuffer(self._received(most_bytes), _FLOAT).reshape(shape) for shape in shapes]
 
     def _send(self, message: dict[str, Any], arrays: Sequence[memoryview] = ()) -> None:
         try:
@@ -134,18 +137,21 @@ class LiteProcess:
             raise model_refusal(message["code"], message["message"], message["details"])
         return message
 
-    def _received(self) -> bytes:
+    def _received(self, longest: int = _LONGEST_MESSAGE) -> bytes:
         try:
             while not self._connection.poll(_CHECK_SECONDS):
                 self._on_wait()
-            return self._connection.recv_bytes(_LONGEST_MESSAGE)
+            return self._connection.recv_bytes(longest)
         except (EOFError, OSError) as error:
             raise self._failure() from error
 
     def _failure(self) -> ModelRefused:
         """Why the child has ended without an answer."""
         self._connection.close()
-        status = self._child.wait()
+        try:
+            status = self._child.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            status = 0
         if status in {-signal.SIGALRM, -signal.SIGXCPU}:
             return ModelTooLarge(
                 f"Running the file takes longer than it may, {self._bounds.seconds} seconds: compare fewer images."

@@ -52,7 +52,7 @@ def read_structure(data: bytes) -> tuple[bytes, LiteGraph]:
     """
     try:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
-        graph = _Graph(model).described(hashlib.sha256(data).hexdigest(), len(data))
+        graph = _Graph(model).described(hashlib.sha256(data).hexdigest())
         builder = flatbuffers.Builder(len(data))
         builder.Finish(model.Pack(builder), _IDENTIFIER)
     except (LayerscopeError, MemoryError):
@@ -83,7 +83,7 @@ class _Graph:
         self._tensors = self._graph.tensors or []
         self._operators = self._graph.operators or []
 
-    def described(self, digest: str, length: int) -> LiteGraph:
+    def described(self, digest: str) -> LiteGraph:
         """What is in it; see `read_structure`."""
         for tensor in self._tensors:
             self._check_tensor(tensor)
@@ -106,7 +106,8 @@ class _Graph:
             outputs=self._called("outputs", outputs),
             tensors=tuple(found.values()),
             constants=tuple(self._name(index) for index in range(len(self._tensors)) if index not in found),
-            nbytes=2 * length + sum(map(_nbytes, self._tensors)) + sum(map(self._scratch, self._operators)),
+            nbytes=sum(_nbytes(self._tensors[index]) for index in found)
+            + sum(map(self._scratch, self._operators)),
         )
 
     def _check_tensor(self, tensor: Any) -> None:
@@ -178,8 +179,9 @@ class _Graph:
         inputs, outputs = _numbers(operator.inputs), _numbers(operator.outputs)
         if self._operator_name(operator) not in _CONVOLUTIONS or len(inputs) < 2 or not outputs:
             return 0
+        # Filters first, then places and channels.
         kernel = _numbers(self._tensors[inputs[1]].shape)
-        return _nbytes(self._tensors[outputs[0]]) * prod(kernel[1:])
+        return _nbytes(self._tensors[outputs[0]]) // max(1, kernel[0]) * prod(kernel[1:])
 
 
 def _activation(operator: Any) -> str:
