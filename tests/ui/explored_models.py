@@ -12,6 +12,9 @@ from layerscope.demo import MODELS
 HOSTILE = "<img src=x onerror=alert(1)>"
 """The name of a class."""
 
+BLOCKS = 14
+"""Blocks of four layers of the model `residual`."""
+
 HOSTILE_LAYERS = (
     """f")and(__import__("pathlib").Path("ran").touch())#""",
     """f")+process.getBuiltinModule("fs").writeFileSync("ran"+"")+(f""",
@@ -33,6 +36,7 @@ def write_models(directory: Path) -> None:
         "siamese": siamese(),
         "vector": vector(),
         "patches": patches(),
+        "residual": residual(),
     }
     for name, model in served.items():
         shapes = [weights.shape for weights in model.get_weights()]
@@ -100,6 +104,19 @@ def siamese() -> Model:
     images = [Input((8, 8, 1), name=name) for name in ("anchor", "positive", "negative")]
     both = layers.Concatenate(name="both")([tower(each) for each in images])
     return Model(images, layers.Dense(2, name="out")(both), name="siamese")
+
+
+def residual() -> Model:
+    """Residual blocks without models of their own: only the names of their layers tell them apart."""
+    image = Input((8, 8, 3), name="image")
+    values = layers.Conv2D(2, 1, name="stem")(image)
+    for number in range(1, BLOCKS + 1):
+        inner = layers.Conv2D(4, 1, name=f"block_{number}_expand")(values)
+        inner = layers.ReLU(name=f"block_{number}_relu")(inner)
+        inner = layers.Conv2D(2, 1, name=f"block_{number}_project")(inner)
+        values = layers.Add(name=f"block_{number}_add")([values, inner])
+    pooled = layers.GlobalAveragePooling2D(name="pool")(values)
+    return Model(image, layers.Dense(3, activation="softmax", name="classes")(pooled), name="residual")
 
 
 def vector() -> Model:

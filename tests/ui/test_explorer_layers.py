@@ -105,11 +105,11 @@ def test_thumbnails_are_in_the_chosen_palette_and_name_their_map(visit) -> None:
 def test_every_call_of_a_shared_model_has_a_box_of_its_own(visit) -> None:
     explorer = visit("#model=siamese@1&layer=out&view=graph").shows("out")
     page = explorer.page
-    assert page.locator(".box.group .name").all_text_contents() == ["tower", "tower:1", "tower:2"]
+    assert page.locator(".box.group .name").all_text_contents() == ["▸ tower", "▸ tower:1", "▸ tower:2"]
     page.click(".box.group[data-address='tower:1']")
-    page.wait_for_selector("text=Fold tower:1")
+    page.wait_for_selector("[aria-label='Fold tower:1']")
     names = page.locator(".box .name").all_text_contents()
-    assert {"tower", "tower:2", "stem:1", "resblock:2", "resblock:3", "pool:1"} <= set(names)
+    assert {"▸ tower", "▸ tower:2", "stem:1", "▸ resblock:2", "▸ resblock:3", "pool:1"} <= set(names)
     page.click(".box.group[data-address='tower/resblock:2']")
     page.click(".box[data-address='tower/resblock/conv:2']")
     explorer.shows("tower/resblock/conv:2")

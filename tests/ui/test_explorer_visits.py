@@ -185,18 +185,17 @@ def test_the_keyboard_is_enough(visit) -> None:
 def test_a_nested_model_opens_in_the_graph(visit) -> None:
     explorer = visit("#model=nested@1&layer=stem&view=graph").shows("stem")
     page = explorer.page
-    boxes = page.locator(".box")
-    folded = boxes.count()
     page.click(".box.group")
-    explorer.until("document.querySelectorAll('.box').length > given", folded)
+    page.wait_for_selector(".box[data-address='block/add']")
     page.click(".box[data-address='block/conv']")
     explorer.shows("block/conv")
     assert page.evaluate(LINES_THROUGH_BOXES) == 0
     page.fill("#view-graph input", "conv_3")
     assert page.locator(".box:not(.dim)").count() == 1
     explorer.picture("graph")
-    page.click("text=Fold block")
-    explorer.until("document.querySelectorAll('.box').length === given", folded)
+    page.click("[aria-label='Fold block']")
+    page.wait_for_selector(".box.group[data-address=block]")
+    assert page.locator(".box[data-address^='block/']").count() == 0
 
 
 def test_two_thousand_channels(visit) -> None:

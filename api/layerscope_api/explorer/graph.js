@@ -1,151 +1,204 @@
 /**
- * View of the model as a graph, from top to bottom. Each call of a nested model is one box until it is opened.
+ * View of the model as a graph, from top to bottom: groups of layers open and fold, and the path of the current layer stands out.
  *
  * @module
  */
 
-import { layOut } from "./layout.js";
-import { buttonOf, drawn, element, replace } from "./elements.js";
+import { buttonOf, element, replace } from "./elements.js";
+import { folded, groupsAround, withBlocks } from "./graph_folding.js";
+import { GraphFrame } from "./graph_frame.js";
+import { GraphPicture } from "./graph_picture.js";
+import { drawThumbnail } from "./thumbnails.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
-/** @typedef {import("./session.js").Schemas["GraphBody"]} Graph */
-/** @typedef {import("./layout.js").Place & {name: string, type: string, isGroup: boolean}} Box */
-/** @typedef {{boxes: Map<string, Box>, lines: import("./layout.js").Line[], width: number, height: number}} Drawing */
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./graph_folding.js").Graph} Graph */
+/** @typedef {import("./graph_folding.js").Box} Box */
 
-const [BOX_WIDTH, BOX_HEIGHT, GAP] = [156, 40, 20];
-const LETTERS = 20;
+/** Scale from which a whole graph is shown at first; a larger graph is shown around the current layer. */
+const LEGIBLE_WHOLE = 0.6;
 
-/** The open groups of each model. @type {Map<string, Set<string>>} */
-const opened = new Map();
+/** The view of the model that was shown last. @type {GraphView | undefined} */
+let view;
 
-/** Show the graph, scrolled to the current layer. @param {Explorer} explorer @param {HTMLElement} root */
+/** Show the graph. @param {Explorer} explorer @param {HTMLElement} root */
 export async function show(explorer, root) {
   const { session, state } = explorer;
   if (!session) return;
   const graph = await session.graph();
   if (explorer.state !== state) return;
-  const open = opened.get(state.model) ?? new Set(groupsAround(graph, state.layer));
-  opened.set(state.model, open);
-  const redraw = () => show(explorer, root);
-  const { boxes, edges } = folded(graph, open);
-  const drawing = { boxes, ...layOut(boxes, edges) };
-  const picture = pictureOf(drawing, state.layer, (box) => {
-    if (!box.isGroup) return void explorer.go({ layer: box.id, channel: "" });
-    open.add(box.id);
-    redraw();
-  });
-  const find = element("input", { type: "search", placeholder: "Find in the graph", "aria-label": "Find in the graph" });
-  find.addEventListener("input", () => mark(picture, drawing, find.value.trim().toLowerCase()));
-  const foldable = graph.groups.filter(({ path }) => open.has(path)).map(({ path }) => buttonOf(`Fold ${path}`, () => (open.delete(path), redraw())));
-  const unfold = graph.groups.length > open.size && buttonOf("Open all", () => (graph.groups.forEach(({ path }) => open.add(path)), redraw()));
-  const frame = element("div", { class: "graph", tabindex: 0, role: "region", "aria-label": "Graph" }, picture);
-  replace(root, element("div", { class: "tools" }, find, unfold, ...foldable), frame);
-  const current = drawing.boxes.get(state.layer);
-  if (current) frame.scrollTo(current.x - frame.clientWidth / 2, current.y - frame.clientHeight / 2);
+  if (view?.model !== session.model.name || view.root !== root) view = new GraphView(explorer, root, graph);
+  view.follow();
 }
 
-/** The groups that a layer is inside of. @param {Graph} graph @param {string} address */
-function groupsAround({ nodes, groups }, address) {
-  const parents = new Map([...nodes.map(({ address, group }) => /** @type {const} */ ([address, group])), ...groups.map(({ path, parent }) => /** @type {const} */ ([path, parent]))]);
-  const around = [];
-  for (let path = parents.get(address); path; path = parents.get(path)) around.push(path);
-  return around;
-}
+/** The graph of one model. */
+class GraphView {
+  /** The open groups. @type {Set<string>} */
+  #open = new Set();
+  #layer = "";
+  /** @type {GraphPicture} */
+  #picture;
+  /** @type {GraphFrame} */
+  #frame;
+  #find = element("input", { type: "search", placeholder: "Find in the graph", "aria-label": "Find in the graph" });
+  #found = element("span", { class: "quiet", role: "status" });
+  #scale = element("output", { class: "quiet zoom-scale" });
+  #scratch = element("canvas", { class: "thumbnail", hidden: true });
+  /** The pictures of the values of layers, for one image and palette. @type {Map<string, {source: string, isCoarse: boolean} | null>} */
+  #sources = new Map();
+  #shows = "";
 
-/** The drawing of a graph in which each closed group is one box. @param {Graph} graph @param {Set<string>} open */
-function folded({ nodes, edges, groups }, open) {
-  const parents = new Map(groups.map(({ path, parent }) => [path, parent]));
-  const kinds = new Map(groups.map(({ path, name, type }) => [path, { name, type }]));
-  /** @type {Map<string, Box>} */
-  const boxes = new Map();
-  const seenAs = new Map();
-  for (const { address, name, type, group } of nodes) {
-    let id = address;
-    for (let path = group; path; path = parents.get(path) ?? null) if (!open.has(path)) id = path;
-    const kind = kinds.get(id);
-    seenAs.set(address, id);
-    if (!boxes.has(id)) boxes.set(id, { id, name: kind?.name ?? name, type: kind?.type ?? type, isGroup: id !== address, rank: 0, width: BOX_WIDTH + GAP, x: 0, y: 0 });
+  /** @param {Explorer} explorer @param {HTMLElement} root @param {Graph} graph */
+  constructor(explorer, root, graph) {
+    this.explorer = explorer;
+    this.root = root;
+    this.model = explorer.session?.model.name;
+    this.graph = withBlocks(graph);
+    this.#layer = explorer.state.layer;
+    this.#openAround(this.#layer);
+    this.#find.addEventListener("input", () => this.#search());
+    this.#find.addEventListener("keydown", (event) => event.key === "Enter" && this.#search()[0] && this.#frame.moveTo(this.#search()[0]));
+    const groups = this.graph.groups.length > 0 && [
+      buttonOf("Open all", () => this.#openOnly(this.graph.groups.map(({ path }) => path))),
+      buttonOf("Fold all", () => this.#openOnly([])),
+    ];
+    const zoom = element(
+      "span",
+      { class: "zoom row", role: "group", "aria-label": "Zoom" },
+      buttonOf("−", () => this.#frame.step(-1), { "aria-label": "Zoom out" }),
+      this.#scale,
+      buttonOf("+", () => this.#frame.step(1), { "aria-label": "Zoom in" }),
+      buttonOf("Fit", () => this.#frame.zoom(this.#frame.fitting), { title: "Show the whole graph" }),
+    );
+    [this.#picture, this.#frame] = this.#drawn();
+    replace(root, element("div", { class: "tools" }, this.#find, this.#found, zoom, ...(groups || [])), this.#scratch, this.#frame.element);
+    const { fitting } = this.#frame;
+    this.#frame.zoom(fitting >= LEGIBLE_WHOLE ? fitting : 1);
+    if (this.#picture.entry) this.#frame.reveal(this.#picture.entry);
   }
-  const seen = edges.map(({ source, target }) => ({ source: seenAs.get(source), target: seenAs.get(target) }));
-  const unique = new Map(seen.filter(({ source, target }) => source !== target).map((edge) => [`${edge.source} ${edge.target}`, edge]));
-  return { boxes, edges: [...unique.values()] };
-}
 
-/** @param {Drawing} drawing @param {string} current @param {(box: Box) => void} choose */
-function pictureOf({ boxes, lines, width, height }, current, choose) {
-  const isNear = (/** @type {{source: string, target: string}} */ { source, target }) => source === current || target === current;
-  const neighbours = new Set(lines.filter(isNear).flatMap(({ source, target }) => [source, target]));
-  const paths = lines.map((line) => drawn("path", { d: curveOf(line.path), class: isNear(line) && "near" }));
-  const shapes = [...boxes.values()].map((box) => shapeOf(box, box.id === current, neighbours.has(box.id), () => choose(box)));
-  const first = shapes.find((shape) => shape.getAttribute("aria-current")) ?? shapes[0];
-  first?.setAttribute("tabindex", "0");
-  const svg = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Layers and what flows between them" }, ...paths, ...shapes);
-  svg.addEventListener("keydown", (event) => {
-    const place = shapes.indexOf(/** @type {SVGGElement} */ (document.activeElement));
-    const target = shapes[place + (/** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 })[event.key] ?? NaN)];
-    if (!target) return;
-    event.preventDefault();
-    shapes[place].setAttribute("tabindex", "-1");
-    target.setAttribute("tabindex", "0");
-    target.focus();
-  });
-  return svg;
-}
+  /** Show the current layer, and the values of the current image. */
+  follow() {
+    const { session, state } = this.explorer;
+    const shows = `${JSON.stringify(session?.image)} ${state.palette}`;
+    if (shows !== this.#shows) this.#sources = new Map();
+    this.#shows = shows;
+    const isOther = state.layer !== this.#layer;
+    this.#layer = state.layer;
+    if (isOther && this.#openAround(state.layer)) this.#redraw();
+    const current = this.#picture.mark(state.layer);
+    this.#frame.drawMap(current);
+    if (current && isOther) this.#frame.reveal(current);
+    else this.#frame.draw();
+  }
 
-/** The path of a line from box to box, straight down beside boxes that it passes. @param {import("./layout.js").Place[]} path */
-function curveOf([from, ...path]) {
-  const half = BOX_HEIGHT / 2;
-  let [x, y] = [from.x, from.y + half];
-  const parts = path.map((to, step) => {
-    const bend = Math.max(12, (to.y - half - y) / 2);
-    const part = `C${x} ${y + bend} ${to.x} ${to.y - half - bend} ${to.x} ${to.y - half}`;
-    [x, y] = [to.x, to.y + half];
-    return step < path.length - 1 ? `${part}V${y}` : part;
-  });
-  return `M${from.x} ${from.y + half}${parts.join("")}`;
-}
+  /** The picture of what is open, in a frame. @returns {[GraphPicture, GraphFrame]} */
+  #drawn() {
+    const open = this.graph.groups.filter(({ path }) => this.#open.has(path));
+    const picture = new GraphPicture(folded(this.graph, this.#open), open, { choose: (box) => this.#choose(box), fold: (path) => this.#turn(path, false) });
+    const frame = new GraphFrame(picture, {
+      moved: () => (this.#scale.value = `${Math.max(1, Math.round(100 * frame.scale))} %`),
+      rested: () => this.#illustrate(),
+    });
+    picture.mark(this.#layer);
+    return [picture, frame];
+  }
 
-/** @param {Box} box @param {boolean} isCurrent @param {boolean} isNear @param {() => void} choose */
-function shapeOf(box, isCurrent, isNear, choose) {
-  const [left, top] = [box.x - BOX_WIDTH / 2, box.y - BOX_HEIGHT / 2];
-  const shape = drawn(
-    "g",
-    { class: ["box", box.isGroup && "group", isNear && "near"].filter(Boolean).join(" "), role: "button", tabindex: -1, "aria-current": isCurrent ? "true" : null, "data-address": box.id, "data-text": `${box.id} ${box.type}`.toLowerCase() },
-    drawn("rect", { x: left, y: top, width: BOX_WIDTH, height: BOX_HEIGHT, rx: 7 }),
-    drawn("text", { x: box.x, y: box.y - 3, class: "name" }, shortened(box.name)),
-    " ",
-    drawn("text", { x: box.x, y: box.y + 12 }, box.isGroup ? `${shortened(box.type)} +` : shortened(box.type)),
-  );
-  shape.addEventListener("click", choose);
-  shape.addEventListener("keydown", (event) => event.key === "Enter" && choose());
-  return shape;
-}
+  /** Draw the graph again after groups were opened or folded, at the same scale. @param {string} [address] - Of a layer that comes into view. */
+  #redraw(address = this.#layer) {
+    const before = this.#frame;
+    const isFocused = before.element.contains(document.activeElement);
+    [this.#picture, this.#frame] = this.#drawn();
+    before.element.replaceWith(this.#frame.element);
+    this.#frame.zoom(before.scale);
+    const { boxes, seenAs } = this.#picture.seen;
+    this.#frame.drawMap(boxes.get(seenAs.get(this.#layer) ?? this.#layer));
+    const box = boxes.get(seenAs.get(address) ?? address);
+    if (this.#find.value) this.#search();
+    if (!box) return;
+    if (isFocused) this.#frame.moveTo(box);
+    else this.#frame.reveal(box);
+  }
 
-/** A shortened name. The end is kept, because names differ there. @param {string} text */
-function shortened(text) {
-  return text.length > LETTERS ? `…${text.slice(1 - LETTERS)}` : text;
-}
+  /** @param {Box} box */
+  #choose(box) {
+    if (box.isGroup) this.#turn(box.id, true);
+    else this.explorer.go({ layer: box.id, channel: "" });
+  }
 
-/** Mark the boxes whose name contains a text, and scroll to the first. @param {SVGElement} picture @param {Drawing} drawing @param {string} wanted */
-function mark(picture, { boxes }, wanted) {
-  const shapes = [...picture.querySelectorAll(".box")];
-  for (const shape of shapes) shape.classList.toggle("dim", !shape.getAttribute("data-text")?.includes(wanted));
-  const first = [...boxes.values()].find(({ id, type }) => `${id} ${type}`.toLowerCase().includes(wanted));
-  const frame = picture.parentElement;
-  if (wanted && first && frame) frame.scrollTo({ left: first.x - frame.clientWidth / 2, top: first.y - frame.clientHeight / 2 });
+  /** Open or fold a group. @param {string} path @param {boolean} isOpen */
+  #turn(path, isOpen) {
+    const [first = path] = [...this.#picture.seen.seenAs].find(([, box]) => box === path) ?? [];
+    this.#open[isOpen ? "add" : "delete"](path);
+    this.#redraw(first);
+  }
+
+  /** @param {string[]} paths */
+  #openOnly(paths) {
+    this.#open = new Set(paths);
+    this.#redraw();
+  }
+
+  /** Open the groups around a layer. @param {string} address @returns {boolean} Whether one was closed. */
+  #openAround(address) {
+    const before = this.#open.size;
+    for (const path of groupsAround(this.graph, address)) this.#open.add(path);
+    return this.#open.size > before;
+  }
+
+  /** Mark what is searched for, and bring the first into view. */
+  #search() {
+    const wanted = this.#find.value.trim();
+    const found = this.#picture.search(wanted);
+    this.#found.textContent = wanted && `${found.length} found`;
+    if (wanted && found.length) this.#frame.reveal(found[0]);
+    return found;
+  }
+
+  /** Show the values of the boxes in view. */
+  async #illustrate() {
+    const { session } = this.explorer;
+    const [picture, frame, sources] = [this.#picture, this.#frame, this.#sources];
+    if (!session?.image || !frame.isDetailed || !frame.scroller.clientWidth) return;
+    await Promise.all(
+      picture.within(frame.area()).map(async (box) => {
+        if (!sources.has(box.shows)) sources.set(box.shows, await this.#sourceOf(session, box.shows));
+        const known = sources.get(box.shows);
+        if (known && picture === this.#picture && sources === this.#sources) picture.illustrate(box, known.source, known.isCoarse);
+      }),
+    );
+  }
+
+  /** The picture of the values of a layer. @param {Session} session @param {string} address */
+  async #sourceOf(session, address) {
+    const layer = this.explorer.layers.find((each) => each.address === address);
+    // Errors are shown when the layer is chosen.
+    const maps = layer && !layer.cannot.picture && (await session.thumbnail(layer).catch(() => null));
+    if (!maps) return null;
+    drawThumbnail(this.#scratch, maps, this.explorer.state.palette);
+    return { source: this.#scratch.toDataURL(), isCoarse: this.#scratch.classList.contains("coarse") };
+  }
+
+  /** The whole graph as an SVG file, in the styles of the page. */
+  file() {
+    const { svg, width, height } = this.#picture;
+    this.#picture.draw({ left: -Infinity, top: 0, right: Infinity, bottom: height }, true);
+    const copy = /** @type {SVGSVGElement} */ (svg.cloneNode(true));
+    const originals = svg.querySelectorAll(STYLED);
+    copy.querySelectorAll(STYLED).forEach((each, place) => {
+      const style = getComputedStyle(originals[place]);
+      for (const property of PROPERTIES) each.setAttribute(property, style.getPropertyValue(property));
+    });
+    for (const [name, value] of Object.entries({ width, height })) copy.setAttribute(name, String(value));
+    this.#frame.draw();
+    return new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" });
+  }
 }
 
 /** The styles of the page that the graph needs in a file. */
-const [STYLED, PROPERTIES] = ["rect, path, text", ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor"]];
+const [STYLED, PROPERTIES] = ["rect, path, text, image", ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "font-weight", "image-rendering"]];
 
-/** The graph as it is shown, as an SVG file. */
+/** The graph as an SVG file. */
 export function picture() {
-  const shown = /** @type {SVGSVGElement} */ (document.querySelector(".graph svg"));
-  const copy = /** @type {SVGSVGElement} */ (shown.cloneNode(true));
-  const originals = shown.querySelectorAll(STYLED);
-  copy.querySelectorAll(STYLED).forEach((each, place) => {
-    const style = getComputedStyle(originals[place]);
-    for (const property of PROPERTIES) each.setAttribute(property, style.getPropertyValue(property));
-  });
-  return new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" });
+  return /** @type {GraphView} */ (view).file();
 }

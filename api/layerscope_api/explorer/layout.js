@@ -1,5 +1,6 @@
 /**
- * Layered layout of a graph: ranks from top to bottom, few crossings, and lines that pass beside boxes.
+ * Layered layout of a graph: ranks from top to bottom, few crossings, and lines that pass beside boxes. It takes time in
+ * proportion to n log n for n boxes and lines.
  *
  * Simplified from Sugiyama, Tagawa & Toda 1981, Methods for Visual Understanding of Hierarchical System Structures.
  *
@@ -9,10 +10,13 @@
 /** @typedef {{id: string, rank: number, width: number, x: number, y: number}} Place - The position of a box, or of a line that passes a rank. */
 /** @typedef {{source: string, target: string, path: Place[]}} Line - A line through places from its source to its target. */
 
-const [DOWN, LINE_WIDTH] = [68, 24];
+export const DOWN = 92;
+const LINE_WIDTH = 24;
 const SWEEPS = 6;
 /** Most passes: closed groups can make cycles, whose ranks would grow without end. */
 const MOST_PASSES = 8;
+/** Lines that pass more ranks than this run beside all boxes, since each rank that a line passes costs time. */
+const MOST_PASSED = 24;
 
 /**
  * Position all boxes.
@@ -25,24 +29,25 @@ const MOST_PASSES = 8;
 export function layOut(boxes, edges) {
   rank(boxes, edges);
   const lines = edges.map((edge) => ({ ...edge, path: pathOf(/** @type {P} */ (boxes.get(edge.source)), /** @type {P} */ (boxes.get(edge.target))) }));
+  const [far, near] = [true, false].map((isFar) => lines.filter(({ path }) => isFarLine(path) === isFar));
   /** @type {Place[][]} */
   const ranks = [];
-  for (const place of new Set([...boxes.values(), ...lines.flatMap(({ path }) => path)])) (ranks[place.rank] ??= []).push(place);
-  const [above, below] = neighboursOf(lines);
+  for (const place of new Set([...boxes.values(), ...near.flatMap(({ path }) => path)])) (ranks[place.rank] ??= []).push(place);
+  const [above, below] = neighboursOf(near);
   for (let sweep = 0; sweep < 2 * SWEEPS; sweep += 1) {
-    const near = sweep % 2 ? below : above;
+    const beside = sweep % 2 ? below : above;
     for (const places of sweep % 2 ? [...ranks].reverse() : ranks) {
-      if (sweep < SWEEPS) order(places, near);
-      spread(places, near);
+      if (sweep < SWEEPS) order(places, beside);
+      spread(places, beside);
     }
   }
   const all = ranks.flat();
-  const left = Math.min(...all.map(({ x, width }) => x - width / 2));
-  for (const place of all) {
-    place.x -= left;
-    place.y = (place.rank + 0.5) * DOWN;
-  }
-  return { lines, width: Math.max(...all.map(({ x, width }) => x + width / 2)), height: ranks.length * DOWN };
+  const left = all.reduce((least, { x, width }) => Math.min(least, x - width / 2), Infinity);
+  for (const place of all) place.x -= left;
+  const right = all.reduce((most, { x, width }) => Math.max(most, x + width / 2), 0);
+  const lanes = layBeside(far, right);
+  for (const place of new Set([...all, ...far.flatMap(({ path }) => path)])) place.y = (place.rank + 0.5) * DOWN;
+  return { lines, width: right + lanes * LINE_WIDTH, height: ranks.length * DOWN };
 }
 
 /** Assign ranks: the length of the longest path from the inputs. @param {Map<string, Place>} boxes @param {{source: string, target: string}[]} edges */
@@ -57,24 +62,49 @@ function rank(boxes, edges) {
     }
   }
   const used = [...new Set([...boxes.values()].map((box) => box.rank))].sort((a, b) => a - b);
-  for (const box of boxes.values()) box.rank = used.indexOf(box.rank);
+  const numbers = new Map(used.map((each, number) => [each, number]));
+  for (const box of boxes.values()) box.rank = numbers.get(box.rank) ?? 0;
 }
 
-/** The places of a line: one in every rank that it passes. @param {Place} from @param {Place} to */
+/** The places of a line: one in every rank that it passes; if it passes many, in the first and the last of them. @param {Place} from @param {Place} to */
 function pathOf(from, to) {
   const passed = Math.max(0, to.rank - from.rank - 1);
-  const places = Array.from({ length: passed }, (_, step) => ({ id: "", rank: from.rank + step + 1, width: LINE_WIDTH, x: 0, y: 0 }));
-  return [from, ...places, to];
+  const steps = passed > MOST_PASSED ? [0, passed - 1] : [...Array(passed).keys()];
+  return [from, ...steps.map((step) => ({ id: "", rank: from.rank + step + 1, width: LINE_WIDTH, x: 0, y: 0 })), to];
+}
+
+/** @param {Place[]} path */
+function isFarLine(path) {
+  return path[path.length - 1].rank - path[0].rank - 1 > MOST_PASSED;
+}
+
+/** Give each line a lane right of all boxes, which is free again where the line ends. @param {Line[]} lines @param {number} right @returns {number} The number of lanes. */
+function layBeside(lines, right) {
+  const ends = lines.flatMap((line) => [1, line.path.length - 2].map((place, isEnd) => ({ line, rank: line.path[place].rank, isEnd })));
+  ends.sort((a, b) => a.rank - b.rank || a.isEnd - b.isEnd);
+  /** @type {number[]} */
+  const free = [];
+  /** @type {Map<Line, number>} */
+  const lanes = new Map();
+  let count = 0;
+  for (const { line, isEnd } of ends) {
+    const lane = lanes.get(line) ?? free.pop() ?? count++;
+    lanes.set(line, lane);
+    if (isEnd) free.push(lane);
+    line.path[1].x = line.path[2].x = right + (lane + 0.5) * LINE_WIDTH;
+  }
+  return count;
 }
 
 /** @param {Line[]} lines @returns {Map<Place, Place[]>[]} */
 function neighboursOf(lines) {
   /** @type {Map<Place, Place[]>[]} */
   const [above, below] = [new Map(), new Map()];
+  const add = (/** @type {Map<Place, Place[]>} */ map, /** @type {Place} */ place, /** @type {Place} */ other) => map.get(place)?.push(other) ?? map.set(place, [other]);
   for (const { path } of lines) {
     for (let step = 1; step < path.length; step += 1) {
-      above.set(path[step], [...(above.get(path[step]) ?? []), path[step - 1]]);
-      below.set(path[step - 1], [...(below.get(path[step - 1]) ?? []), path[step]]);
+      add(above, path[step], path[step - 1]);
+      add(below, path[step - 1], path[step]);
     }
   }
   return [above, below];

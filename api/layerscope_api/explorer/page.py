@@ -22,7 +22,16 @@ PAGE_POLICY = (
 )
 """The Content-Security-Policy of pages: pages load files of the service only, and contain no inline scripts."""
 
-_STYLES = ("base.css", "page.css", "layers.css", "views.css", "effects.css", "charts.css", "narrow.css")
+_STYLES = (
+    "base.css",
+    "page.css",
+    "layers.css",
+    "views.css",
+    "effects.css",
+    "charts.css",
+    "graph.css",
+    "narrow.css",
+)
 _LEVELS = 256
 
 
