@@ -16,6 +16,7 @@ import { ModelMenu } from "./model_menu.js";
 import { imagesOf } from "./pictures.js";
 import { fadePredictions, showPredictions } from "./predictions.js";
 import { addressOf, readState, Session, VIEWS, writeState } from "./session.js";
+import { untilClosed } from "./storage.js";
 import { followTheme } from "./theme.js";
 
 /** @typedef {import("./session.js").Layer} Layer */
@@ -38,7 +39,7 @@ const inputOf = (id) => /** @type {HTMLInputElement} */ (document.getElementById
 
 /** The page. Modules that are loaded when they are first needed get it as an argument. */
 export class Explorer {
-  client = clientWith(sessionStorage.getItem("key"));
+  client = clientWith(untilClosed.getItem("key"));
   state = readState();
   /** @type {Session | undefined} */
   session;
@@ -315,7 +316,7 @@ export class Explorer {
 
   /** Send requests with another API key from now on. @param {string} key */
   #useKey(key) {
-    sessionStorage.setItem("key", key);
+    untilClosed.setItem("key", key);
     this.client = clientWith(key);
     return this.show();
   }

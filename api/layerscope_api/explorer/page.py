@@ -4,8 +4,8 @@ import base64
 import hashlib
 import json
 import string
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
+from functools import cache, cached_property
 
 from layerscope.demo import photos, samples
 from layerscope.images.preprocessing import Preprocessing
@@ -35,49 +35,76 @@ _STYLES = (
 _LEVELS = 256
 
 
-@cache
-def page() -> ExplorerFile:
-    """The page. It names the modules under their revision, and contains the samples and palettes as JSON."""
-    template = string.Template(PACKAGE.joinpath("index.html").read_text("utf-8"))
-    text = template.substitute(files=revision(), style=_style(), shipped=json.dumps(_shipped()))
-    return ExplorerFile(text.encode(), "text/html")
+class Page:
+    """The page as one application serves it.
+
+    Args:
+        images: image files to choose from, by name, in place of the samples that are shipped.
+        framed_by: sources of the Content-Security-Policy of the pages that may show the page in a frame.
+    """
+
+    def __init__(self, images: Mapping[str, bytes] | None = None, framed_by: str = "'none'") -> None:
+        self._images = images
+        self._framed_by = framed_by
+
+    @cached_property
+    def file(self) -> ExplorerFile:
+        """The page. It names the modules under their revision, and contains samples, presets and palettes as JSON."""
+        template = string.Template(PACKAGE.joinpath("index.html").read_text("utf-8"))
+        samples = _shipped_samples() if self._images is None else _given(self._images)
+        shipped = {"samples": samples, "presets": _presets(), "palettes": _palettes()}
+        text = template.substitute(files=revision(), style=_style(), shipped=_json(shipped))
+        return ExplorerFile(text.encode(), "text/html")
+
+    @cached_property
+    def policy(self) -> str:
+        """The Content-Security-Policy of the page: it allows the inline style sheet by its digest."""
+        digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+        styled = PAGE_POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
+        return styled.replace("frame-ancestors 'none'", f"frame-ancestors {self._framed_by}")
+
+
+def _json(value: object) -> str:
+    """JSON that ends no element of HTML, whatever the names in it are."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 @cache
-def page_policy() -> str:
-    """The Content-Security-Policy of the page: it allows the inline style sheet by its digest."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return PAGE_POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
-
-
 def _style() -> str:
     return "\n".join(PACKAGE.joinpath(name).read_text("utf-8") for name in _STYLES)
 
 
-def _shipped() -> dict[str, object]:
-    """The sample images, the presets of preprocessing, and each palette as 256 times red, green and blue in base64.
-
-    The digits are so small that they are in the page, in base64; photographs have the path of their file.
-    """
-    digits = [
-        _sample(name, path, "digits") | {"png": _text(path.read_bytes())} for name, path in samples().items()
-    ]
-    pictures = [
-        _sample(name, path, "photos") | {"path": f"{revision()}/samples/{path.name}"}
-        for name, path in photos().items()
-    ]
+@cache
+def _presets() -> dict[str, object]:
     return {
-        "samples": digits + pictures,
-        "presets": {
-            name: Preprocessing.preset(name).model_dump(include={"color", "scale", "offset"})
-            for name in PRESETS
-        },
-        "palettes": {name: _text(lookup_table(name, _LEVELS).tobytes()) for name in PALETTES},
+        name: Preprocessing.preset(name).model_dump(include={"color", "scale", "offset"}) for name in PRESETS
     }
 
 
-def _sample(name: str, path: Path, kind: str) -> dict[str, str]:
-    return {"name": name, "kind": kind, "id": f"sha256-{hashlib.sha256(path.read_bytes()).hexdigest()}"}
+@cache
+def _palettes() -> dict[str, str]:
+    """Each palette as 256 times red, green and blue in base64."""
+    return {name: _text(lookup_table(name, _LEVELS).tobytes()) for name in PALETTES}
+
+
+@cache
+def _shipped_samples() -> list[dict[str, str]]:
+    """The digits are so small that they are in the page, in base64; photographs have the path of their file."""
+    digits = {name: path.read_bytes() for name, path in samples().items()}
+    pictures = [
+        _sample(name, path.read_bytes(), "photos") | {"path": f"{revision()}/samples/{path.name}"}
+        for name, path in photos().items()
+    ]
+    return [_sample(name, data, "digits") | {"png": _text(data)} for name, data in digits.items()] + pictures
+
+
+def _given(images: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """Images that suit every model, in the page."""
+    return [_sample(name, data, "given") | {"png": _text(data)} for name, data in images.items()]
+
+
+def _sample(name: str, data: bytes, kind: str) -> dict[str, str]:
+    return {"name": name, "kind": kind, "id": f"sha256-{hashlib.sha256(data).hexdigest()}"}
 
 
 def _text(data: bytes) -> str:

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { untilClosed } from "./storage.js";
+
 /** @typedef {import("./session.js").Schemas["InputBody"]} Input */
-/** @typedef {"digits" | "photos" | "opened"} Kind */
+/** @typedef {"digits" | "photos" | "given" | "opened"} Kind - Samples of two kinds, images that whoever started the service gave, and those that a person opened. */
 /** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob}} Picture - An image. A sample has a path; one that is on the service only has neither path nor file. */
 
 /** Where the opened images are remembered by id and name. */
@@ -20,7 +22,7 @@ export class Pictures {
 
   /** Take the samples, and the images that were opened before. @param {(Picture & {png?: string})[]} samples - As they are in the page. */
   constructor(samples) {
-    const opened = /** @type {Picture[]} */ (JSON.parse(sessionStorage.getItem(STORE) ?? "[]"));
+    const opened = /** @type {Picture[]} */ (JSON.parse(untilClosed.getItem(STORE) ?? "[]"));
     for (const { png, ...picture } of samples) this.#all.set(picture.id, { ...picture, file: png ? blobOf(png) : undefined });
     for (const picture of opened) this.#all.set(picture.id, picture);
   }
@@ -47,9 +49,9 @@ export class Pictures {
     return [...this.#all.values()].filter((picture) => this.suits(picture, input));
   }
 
-  /** Whether an image suits an input: digits suit small grey ones, and photographs all others. @param {Picture} picture @param {Input | undefined} input */
+  /** Whether an image suits an input: digits suit small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
   suits({ kind }, input) {
-    if (kind === "opened") return true;
+    if (kind === "opened" || kind === "given") return true;
     const isSmall = Math.max(...(input?.shape ?? []).map((side) => side ?? 0)) <= SMALL;
     return (input?.preprocessing?.color === "grey" && isSmall) === (kind === "digits");
   }
@@ -63,7 +65,7 @@ export class Pictures {
 
   #remember() {
     const opened = [...this.#all.values()].filter(({ kind }) => kind === "opened").map(({ id, name, kind }) => ({ id, name, kind }));
-    sessionStorage.setItem(STORE, JSON.stringify(opened));
+    untilClosed.setItem(STORE, JSON.stringify(opened));
   }
 }
 

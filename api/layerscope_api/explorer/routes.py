@@ -1,11 +1,15 @@
 """The routes of the explorer. They need no key: the files hold no data, and the page calls the API with the user's key."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from layerscope_api.explorer.files import ExplorerFile, explorer_files, revision
-from layerscope_api.explorer.page import page, page_policy
 from layerscope_api.responses.errors import not_found_response
+
+if TYPE_CHECKING:
+    from layerscope_api.explorer.page import Page
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,8 +26,9 @@ async def start() -> Response:
 @router.get("/ui/")
 async def explorer(request: Request) -> Response:
     """The page."""
+    page: Page = request.app.state.page
     return _file_response(
-        request, page(), {"Content-Security-Policy": page_policy(), "Cache-Control": "no-cache"}
+        request, page.file, {"Content-Security-Policy": page.policy, "Cache-Control": "no-cache"}
     )
 
 

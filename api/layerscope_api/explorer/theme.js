@@ -4,13 +4,15 @@
  * @module
  */
 
+import { lasting } from "./storage.js";
+
 /** Show the theme that was chosen before, and switch it by a button. @param {HTMLElement} button */
 export function followTheme(button) {
   const { dataset } = document.documentElement;
-  dataset.theme = localStorage.getItem("theme") ?? "";
+  dataset.theme = lasting.getItem("theme") ?? "";
   button.addEventListener("click", () => {
     const isDark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     dataset.theme = isDark ? "light" : "dark";
-    localStorage.setItem("theme", dataset.theme);
+    lasting.setItem("theme", dataset.theme);
   });
 }

@@ -28,6 +28,7 @@ from layerscope_api.context.shared_state import SharedState
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.explorer import docs_pages
 from layerscope_api.explorer import routes as explorer_routes
+from layerscope_api.explorer.page import Page
 from layerscope_api.inference_protocol.routes import INFERENCE_ROUTER
 from layerscope_api.inference_protocol.routes import ROUTERS as PROTOCOL_ROUTERS
 from layerscope_api.middleware.acceptable import AcceptMiddleware
@@ -62,7 +63,10 @@ _EXPOSED_HEADERS = [
 
 
 def create_app(
-    settings: Settings | None = None, engine: Engine | None = None, shared: SharedState | None = None
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    shared: SharedState | None = None,
+    page: Page | None = None,
 ) -> FastAPI:
     """The application, not yet running.
 
@@ -71,6 +75,7 @@ def create_app(
         engine: runs the models. If left out, the application creates one for the directory in `settings.models`, loads the
             models while it starts, and closes it when it ends.
         shared: the state shared with the other processes that serve the same models.
+        page: the page of the explorer; the usual one if left out.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -91,6 +96,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.lifecycle = Lifecycle()
+    app.state.page = page or Page()
     for router in (INFERENCE_ROUTER, *ROUTERS, docs_pages.router, explorer_routes.router, *PROTOCOL_ROUTERS):
         _summarise(router)
         app.include_router(router)

@@ -22,7 +22,7 @@ from layerscope.execution.query_run import Key
 from layerscope.execution.watched_layers import Watch, WatchedLayer, WatchedLayers
 from layerscope.execution.working_memory import WorkingMemory
 from layerscope.graph.lite.model import LiteModel
-from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
+from layerscope.graph.loading.loader import SHARED_LOADER, Loader
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.graph.model import LoadedModel, ModelDescription, assemble
 from layerscope.graph.prepared.devices import has_gpu
@@ -52,7 +52,7 @@ class LocalEngine:
     Args:
         directory: where the models are; see `layerscope.models.directory`.
         limits: the bounds in force.
-        loader: the process that opens models; left out, one that all engines of this process share.
+        loader: what opens models; left out, a process that all engines of this process share.
         run_process: the process of long runs; likewise. It has no GPU: with one, long runs stay in this process.
         prepared_files: keeps opened models on the disk; left out, each load opens its model.
         trusted: whether the makers of the models are trusted: SavedModels are programs.
@@ -68,7 +68,7 @@ class LocalEngine:
         self,
         directory: Path,
         limits: Limits | None = None,
-        loader: LoaderProcess = SHARED_LOADER,
+        loader: Loader = SHARED_LOADER,
         run_process: RunProcess = SHARED_RUN_PROCESS,
         *,
         prepared_files: PreparedFiles | None = None,

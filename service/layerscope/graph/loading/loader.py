@@ -11,7 +11,7 @@ registrations and damage of a load end with its child. `wire` describes the mess
 import signal
 import socket
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, Self
 
 from layerscope.errors import LoaderFailed, ModelRefused, ModelTooLarge
 from layerscope.graph.loading.wire import REQUEST, STATUS, Request
@@ -24,6 +24,21 @@ _GRACE_SECONDS = 60
 """What the process that opens models may take longer than the opening: it may have to import TensorFlow first."""
 
 _SECONDS = Limits().model_load_seconds
+
+
+class Loader(Protocol):
+    """What prepares models while its context is entered."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def load(self, source: ModelSource, seconds: int = ...) -> PreparedModel:
+        """Prepare a model.
+
+        Raises:
+            ModelRefused: it cannot be opened or traced.
+        """
 
 
 class LoaderProcess(SharedServer):

@@ -48,7 +48,7 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     _require_trust(source)
     files = ModelFiles.of(source)
     made, parameters = _traced(source, files.manifest, files.plugins)
-    made = _without_chance(made)
+    made = without_chance(made)
     serialize(file, made, digest=files.digest, manifest=_with_preset(files.manifest), parameters=parameters)
 
 
@@ -77,7 +77,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     return made, model.count_params()
 
 
-def _without_chance(made: Trace) -> Trace:
+def without_chance(made: Trace) -> Trace:
     """The same trace, in which an image always gives the same values with a seed, and what a caller must know of that."""
     graph_def = with_fixed_noise(made.graph_def)
     tensors = [tap.tensor.name for call in made.calls for tap in call.taps]
