@@ -12,7 +12,7 @@ EDITABLE := $(INSTALL) --no-build-isolation
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate docs gallery bench bench-peers requirements clean
+.PHONY: help install run test soak check generate docs gallery screenshots bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ gallery: .venv/.dev ## Draw the pictures of docs/reference/gallery.md (OTHERS=..
 
 compare: .venv/.dev ## Compare every tap of the model files in OTHERS=... with Keras, and write the table in docs/how-to/models.md
 	$(BIN)/python -W ignore tests/service/compared_files.py $(OTHERS)
+
+screenshots: .venv/.dev ## Take the screenshots of the explorer in docs/images, with Chromium
+	$(BIN)/python docs/screenshots.py
 
 bench: .venv/.dev ## Measure speed and memory
 	$(BIN)/python benchmarks/run.py

@@ -20,7 +20,7 @@ PAGES, SITE = BUILD / "pages", BUILD / "site"
 CONFIG = DOCS / "zensical.toml"
 REPOSITORY = "https://github.com/layerscope/layerscope"
 
-_PROGRAMS = shutil.ignore_patterns("*.py", "*.mjs", "*.toml", "__pycache__")
+_PROGRAMS = shutil.ignore_patterns("*.py", "*.toml", "*.aria.yaml", "__pycache__")
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)\s#]+)")
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=[\"']?((?:https?:)?//[^\"' >]+)"

@@ -202,7 +202,7 @@ def page() -> Iterator[str]:
     yield "[Attributions](../how-to/attributions.md) explains the methods, and how to read their maps.\n"
     yield from _entries(DEMO_REASONS)
     yield "## Edits of the demo model\n"
-    yield "[Edits](../how-to/edits.md) change values inside, and [sweeps](../tutorials/ablations.md) take one unit after the other away.\n"
+    yield "[Edits](../how-to/edits.md) change values inside, and [sweeps](../how-to/sweeps.md) take one unit after the other away.\n"
     yield from _entries(DEMO_EDITS)
     yield "## Photographs\n"
     yield "The model is the demo model `photos`, EfficientNet-Lite0 trained on ImageNet.\n"

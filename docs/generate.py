@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cli_reference
 import curves
 import gallery
 import house
+import http_reference
+import javascript_reference
 import measured
+import python_reference
 import robustness
 from tables import table
 
@@ -68,6 +72,10 @@ def _pages() -> dict[str, Iterator[str]]:
         "reference/errors.md": _errors(),
         "reference/options.md": _options(),
         "reference/selectors.md": _selectors(),
+        "reference/http.md": http_reference.page(),
+        "reference/python.md": python_reference.page(),
+        "reference/javascript.md": javascript_reference.page(),
+        "reference/cli.md": cli_reference.page(),
         "explanation/performance.md": measured.performance(),
         "reference/gallery.md": gallery.page(),
         "explanation/robustness.md": robustness.page(),

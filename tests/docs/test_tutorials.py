@@ -1,11 +1,17 @@
 """The tutorials: their commands and snippets run, one after the other, and print what the page says."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
+from PIL import Image
+
+from served_address import served_address
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ROOT / "docs" / "tutorials"
 
 
 def blocks(page: str, *languages: str) -> list[str]:
@@ -18,17 +24,73 @@ def blocks(page: str, *languages: str) -> list[str]:
     ]
 
 
-def printed(page: str, folder: Path, address: str = "") -> str:
-    """What all Python of a page prints, as one program in a folder."""
-    code = "\n".join(blocks(page, "python")).replace("http://127.0.0.1:8000", address)
+def printed(code: list[str], folder: Path, address: str = "") -> str:
+    """What Python prints in a folder, with a service at an address."""
+    program = "\n".join(code).replace("http://127.0.0.1:8000", address)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def shell(command: str, folder: Path, address: str = "") -> str:
+    """What a command prints in a folder, with the programs of the project on the path."""
+    command = command.replace("http://127.0.0.1:8000", address).replace("curl ", "curl -sSf ")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shown_behind(page: str, command: str) -> str:
+    """The output that a page shows behind a command."""
+    text = (TUTORIALS / page).read_text("utf-8")
+    return text.partition(command)[2].split("```\n")[2]
+
+
+def clone(folder: Path) -> Path:
+    """A folder that has what the snippets read, and takes what they write."""
+    (folder / "service").symlink_to(ROOT / "service")
+    return folder
+
+
+def test_a_first_look(address: str, tmp_path: Path) -> None:
+    page, folder = "first-look.md", clone(tmp_path)
+    assert printed(blocks(page, "python"), folder, address) == "".join(blocks(page, "text"))
+    sizes = {"conv1.png": (924, 228), "why.png": (224, 224)}
+    for command, (name, size) in zip(blocks(page, "sh"), sizes.items(), strict=True):
+        shell(command, folder, address)
+        assert Image.open(folder / name).size == size
+
+
 def test_a_model_in_memory(tmp_path: Path) -> None:
-    first, _, rest = printed("live-model.md", tmp_path).partition("\n")
+    first, _, rest = printed(blocks("live-model.md", "python"), tmp_path).partition("\n")
     assert re.fullmatch(r"Layerscope shows before, after at http://127\.0\.0\.1:\d+/ui/", first)
     assert rest == "".join(blocks("live-model.md", "text"))
+
+
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
+    page, folder = "own-model.md", clone(tmp_path)
+    *saving, asking = blocks(page, "python")
+    assert printed(saving, folder) == ""
+    check, layers = blocks(page, "sh")
+    said = [line.rstrip() for line in shell(check, folder).splitlines()]
+    assert [line for line in shown_behind(page, check).splitlines() if line not in said] == []
+    rows = [line.split() for line in shell(layers, folder).splitlines()]
+    assert rows == [line.split() for line in shown_behind(page, layers).splitlines()]
+    with served_address("--models", str(folder / "models")) as address:
+        assert printed([asking], folder, address) == "".join(blocks(page, "text"))
+
+
+def test_every_tutorial_is_run() -> None:
+    tests = "".join(file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    assert [page.name for page in TUTORIALS.glob("*.md") if f'"{page.name}"' not in tests] == []
