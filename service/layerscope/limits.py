@@ -42,7 +42,7 @@ class Limits:
         1024 * MIB,
         "bytes",
         "most memory for the bodies of all requests together, as far as they have come; each counts twice, as it comes and"
-        " as it is read",
+        " as it is read; an eighth is for keys that have little of it",
     )
     key_percent: int = _limit(
         50,

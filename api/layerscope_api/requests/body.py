@@ -155,7 +155,14 @@ async def read_body(request: Request) -> bytes:
     chunks = [chunk async for chunk in request.stream()]
     if sum(map(len, chunks)) < _LONG_BYTES:
         return b"".join(chunks)
-    return await run_in_threadpool(b"".join, chunks)
+    return await run_in_threadpool(_joined, chunks)
+
+
+def _joined(chunks: list[bytes]) -> bytes:
+    body = b"".join(chunks)
+    # Here, for giving back so much memory takes milliseconds, too.
+    chunks.clear()
+    return body
 
 
 def content_type_of(request: Request) -> str:

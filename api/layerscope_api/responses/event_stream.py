@@ -19,6 +19,7 @@ from layerscope.errors import LayerscopeError
 from layerscope.execution.interface import Progress
 from layerscope_api.context.account import account_of
 from layerscope_api.context.service import Service
+from layerscope_api.context.turns import turn_of
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.responses.content_negotiation import quality_of
 from layerscope_api.responses.disconnect import cancelled_on_disconnect
@@ -84,7 +85,9 @@ class EventStreamResponse(Response):
         self._newest: dict[Event, bytes] = {}
         self._has_news = asyncio.Event()
         self._metrics = request_metrics(request.scope)
-        self._execution = Execution(self._metrics.stopwatch, account_of(request.scope))
+        self._execution = Execution(
+            self._metrics.stopwatch, account_of(request.scope), turn_of(request.scope)
+        )
         super().__init__(media_type=stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from layerscope.execution.interface import CancellationToken
 from layerscope.execution.working_memory import Account
 from layerscope.tensors.timing import Stopwatch, Timing
+from layerscope_api.context.turns import Turn
 
 
 class Execution:
@@ -14,6 +15,7 @@ class Execution:
     Args:
         stopwatch: started with the request.
         account: the memory that the request holds.
+        turn: the turn of the request, if it has one.
 
     Attributes:
         cancellation: cancelled when the client disconnects or the deadline is over. A run of TensorFlow cannot be
@@ -21,16 +23,22 @@ class Execution:
         timings: the time of each stage, from the beginning of the request on.
     """
 
-    def __init__(self, stopwatch: Stopwatch, account: Account) -> None:
+    def __init__(self, stopwatch: Stopwatch, account: Account, turn: Turn | None = None) -> None:
         self.cancellation = CancellationToken()
         self.timings: list[Timing] = []
         self._stopwatch = stopwatch
         self.account = account
+        self._turn = turn
 
     @property
     def seconds(self) -> float:
         """Seconds since the beginning of the request."""
         return self._stopwatch.seconds
+
+    def end_turn(self) -> None:
+        """Let other requests have their turns: this one waits from now on, for memory or for a run."""
+        if self._turn is not None:
+            self._turn.give_back()
 
     def add(self, timings: Sequence[Timing], began: float) -> None:
         """Add the stages of a query that began so many seconds after the request."""

@@ -43,6 +43,7 @@ def answered(
         prepared = leased.enter_context(preparation)
         if not prepared.is_long:
             return finish(prepared)
+        execution.end_turn()
         answer = service.long_pool.submit(lambda: finish(prepared), execution.account.owner)
         # From here on, the models are leased until the answer is made, or until nobody waits for its beginning any more.
         kept = leased.pop_all()

@@ -57,8 +57,10 @@ class QueryHandler(ABC):
             with self.translated_errors():
                 plan = prepared.plan
                 plan.require_computable()
+                answer_bytes = self.admit(plan)
+                execution.end_turn()
                 running = prepared.run(
-                    self.admit(plan),
+                    answer_bytes,
                     cancellation=execution.cancellation,
                     progress=progress,
                     partial=partial,

@@ -18,6 +18,7 @@ from layerscope.tensors.activations import Activations
 from layerscope.tensors.timing import Timing, seconds_by_stage
 from layerscope_api.context.account import account_of
 from layerscope_api.context.service import Service
+from layerscope_api.context.turns import turn_of
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import ParsedRequest
 from layerscope_api.responses.buffers import BuffersResponse
@@ -126,7 +127,7 @@ async def send(
         extra_seconds: the time that it may take beyond the deadline of every request.
     """
     metrics = request_metrics(request.scope)
-    execution = Execution(metrics.stopwatch, account_of(request.scope))
+    execution = Execution(metrics.stopwatch, account_of(request.scope), turn_of(request.scope))
     async with cancelled_on_disconnect(request, execution.cancellation):
         body = await service.computed(lambda: compute(execution), extra_seconds)
     metrics.answered(body.model, body.activations, execution.timings)

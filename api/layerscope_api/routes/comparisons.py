@@ -87,6 +87,7 @@ class _ModelComparison:
 
         def finish(prepared: PreparedComparison) -> ResponseBody:
             answer = self._answer_bytes(prepared.plan, kind)
+            execution.end_turn()
             running = prepared.run(
                 answer, cancellation=execution.cancellation, progress=progress, account=execution.account
             )

@@ -38,6 +38,7 @@ from layerscope_api.middleware.head import HeadMiddleware
 from layerscope_api.middleware.response_headers import ResponseHeadersMiddleware
 from layerscope_api.middleware.route_table import RouteTable
 from layerscope_api.middleware.trusted_hosts import TrustedHostsMiddleware
+from layerscope_api.middleware.turns import TurnsMiddleware
 from layerscope_api.middleware.unexpected_errors import UnexpectedErrorsMiddleware
 from layerscope_api.observability.metrics import Metrics
 from layerscope_api.observability.request_metrics import RequestMetricsMiddleware
@@ -115,6 +116,7 @@ def _summarise(router: APIRouter) -> None:
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, the innermost first: a request passes the last one first."""
     limits = settings.limits
+    app.add_middleware(TurnsMiddleware)
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.body_bytes,

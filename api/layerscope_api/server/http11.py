@@ -8,17 +8,19 @@ incomplete: a long header that arrives in one read is accepted. Both let a clien
 import asyncio
 import re
 import uuid
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import h11
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, SlowSender
 from layerscope.limits import Limits
 from layerscope_api.responses.errors import error_body, status_of
 from layerscope_api.server.connections import Connections
+from layerscope_api.server.large_bodies import LARGE_BYTES, LargeBodies
 from layerscope_api.server.lingering import LingeringTransport, progress_bytes
 
 _TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
@@ -39,18 +41,25 @@ class BoundedProtocol(H11Protocol):
     Args:
         limits: the bounds in force.
         open_connections: the connections of the process.
+        large_bodies: those of them that receive large bodies.
         origins: the origins whose pages may read what is answered here, before there is an application to ask; `*` for all.
         wiring: the arguments of uvicorn's protocol.
     """
 
     def __init__(
-        self, limits: Limits, open_connections: Connections, origins: Container[str] = (), **wiring: Any
+        self,
+        limits: Limits,
+        open_connections: Connections,
+        large_bodies: LargeBodies,
+        origins: Container[str] = (),
+        **wiring: Any,
     ) -> None:
         super().__init__(**wiring)
         self.conn: h11.Connection = _BoundedConnection(limits.header_bytes)
         self._origins = origins
         self._limits = limits
         self._open_connections = open_connections
+        self._large_bodies = large_bodies
         self._deadline: asyncio.TimerHandle | None = None
         self._received = 0
         self._received_before = 0
@@ -62,6 +71,7 @@ class BoundedProtocol(H11Protocol):
             transport, self.loop, self._is_receiving, self._limits.receiver_milliseconds / 1000
         )
         super().connection_made(closing_gently)
+        self.flow = _FairFlow(closing_gently, self._read_on)
         self._start_deadline()
         self._open_connections.add(self)
 
@@ -78,6 +88,7 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse the bytes; start the deadline if the request is not complete, stop it if it is."""
         if self.transport.is_closing():
+            self._discard()
             return
         self._open_connections.note(self)
         self._received += len(data)
@@ -123,6 +134,20 @@ class BoundedProtocol(H11Protocol):
     def give_up(self) -> None:
         """Close the connection at once: its file is needed for another."""
         self.transport.abort()
+
+    def _read_on(self) -> None:
+        """Read on: at once, or, where much of a body has come already, when it is the turn of this connection."""
+        if self._received > LARGE_BYTES:
+            self._large_bodies.read_on(self.transport, self.loop)
+        else:
+            self.transport.resume_reading()
+
+    def _discard(self) -> None:
+        """Read on when it is the turn of this connection: what comes is the rest of a request that is answered already."""
+        transport: Any = self.transport
+        transport.note_discarded()
+        transport.pause_reading()
+        self._large_bodies.read_on(transport, self.loop)
 
     def _is_receiving(self) -> bool:
         return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
@@ -200,6 +225,25 @@ class BoundedProtocol(H11Protocol):
         origin = dict(headers or ()).get(b"origin", b"").decode("latin-1")
         is_known = bool(origin) and origin in self._origins
         return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")] if is_known else []
+
+
+class _FairFlow(FlowControl):
+    """The flow control of a connection, where reading on waits for its turn.
+
+    Args:
+        transport: of the connection.
+        read_on: reads on, now or later.
+    """
+
+    def __init__(self, transport: asyncio.Transport, read_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._read_on = read_on
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+        if self.read_paused:
+            self.read_paused = False
+            self._read_on()
 
 
 class _BoundedConnection(h11.Connection):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 _LINGER_SECONDS = 5
-"""How long a connection is still read after it was closed for sending."""
+_LONGEST_LINGER_SECONDS = 30
+"""How long a connection is still read after it was closed for sending: while something comes, and how long in all."""
 
 _PROGRESS_BYTES = 64 * 1024
 
@@ -46,6 +47,8 @@ class LingeringTransport:
         self._is_sending = is_sending
         self._receiver_seconds = receiver_seconds
         self._end: asyncio.TimerHandle | None = None
+        self._linger_until = 0.0
+        self._has_come = False
         self._deadline: asyncio.TimerHandle | None = None
         self._written = 0
         self._taken_before = 0
@@ -88,7 +91,7 @@ class LingeringTransport:
         return self._end is not None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send the buffered bytes and close: at once, or after `_LINGER_SECONDS` if the client still sends.
+        """Send the buffered bytes and close: at once, or, if the client still sends, when it has ended or the time is over.
 
         A second call closes at once.
         """
@@ -97,7 +100,19 @@ class LingeringTransport:
             return
         self._transport.write_eof()
         self._transport.resume_reading()
-        self._end = self._loop.call_later(_LINGER_SECONDS, self._transport.close)
+        self._linger_until = self._loop.time() + _LONGEST_LINGER_SECONDS
+        self._end = self._loop.call_later(_LINGER_SECONDS, self._linger)
+
+    def note_discarded(self) -> None:
+        """Note that something came while the connection lingers."""
+        self._has_come = True
+
+    def _linger(self) -> None:
+        if self._has_come and self._loop.time() < self._linger_until:
+            self._has_come = False
+            self._end = self._loop.call_later(_LINGER_SECONDS, self._linger)
+        else:
+            self._transport.close()
 
     def close_now(self) -> None:
         """Send the buffered bytes, then close without lingering."""

@@ -31,6 +31,7 @@ from layerscope_api.observability.logs import configure_logs
 from layerscope_api.server.app import create_app, local_engine
 from layerscope_api.server.connections import Connections, ExceptionHandler
 from layerscope_api.server.http11 import BoundedProtocol
+from layerscope_api.server.large_bodies import LargeBodies
 from layerscope_api.server.listening import BACKLOG
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         connections = Connections(settings.limits.connections)
-        protocol = functools.partial(BoundedProtocol, settings.limits, connections, settings.cors_origins)
+        protocol = functools.partial(
+            BoundedProtocol, settings.limits, connections, LargeBodies(), settings.cors_origins
+        )
         config = uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # called like the class
@@ -176,6 +179,10 @@ def _loading(
         try:
             with console.status("Loading models …"):
                 engine.load_all(lambda record: _report(record, console))
+            # The same for what models consist of in Python: a collection stops all threads while it looks at that. Of a model
+            # that is unloaded later, some of it stays.
+            gc.collect()
+            gc.freeze()
         except BaseException as error:
             failures.append(error)
             server.should_exit = True

@@ -1,8 +1,8 @@
 """Working memory: the bytes that all requests share, and the account that each request has of it.
 
 A request holds memory from its first byte to its last: its body as it comes, its computation, and its answer until that is
-sent. Bodies are refused where they find no room, for nobody knows when the rest of one comes. Computations wait for room, in
-the order in which they came.
+sent. Bodies are refused where they find no room, for nobody knows when the rest of one comes; an eighth of their memory is kept
+for keys that have little of it. Computations wait for room, in the order in which they came.
 """
 
 import threading
@@ -20,7 +20,7 @@ memory was taken (503, with Retry-After) before the deadline of the whole reques
 
 
 _RESERVE = 8
-"""The part of the memory that is kept for small computations: an eighth."""
+"""The part of the memory that is kept for small computations, and for keys whose bodies are small: an eighth."""
 
 
 @dataclass(eq=False)
@@ -67,6 +67,7 @@ class WorkingMemory:
         self._reserve = most_bytes // _RESERVE
         self._in_reserve = 0
         self._share = most_bytes * key_percent // 100
+        self._received_reserve = received_bytes // _RESERVE
         self._received_share = received_bytes * key_percent // 100
         self._queue: deque[_Turn] = deque()
         self._lock = threading.Lock()
@@ -109,8 +110,13 @@ class WorkingMemory:
             # Also where there are more: a key that has its share now is passed by.
             self._grant()
 
-    def receive(self, size: int, owner: str | None) -> None:
+    def receive(self, size: int, owner: str | None, held: int = 0) -> None:
         """Count so many more bytes of bodies. They may be below zero: then they are free again.
+
+        Args:
+            size: how many.
+            owner: the key in whose share they count; None for a caller without one.
+            held: what the request has of them already.
 
         Raises:
             MemoryBusy: bodies have no more room.
@@ -118,12 +124,17 @@ class WorkingMemory:
         """
         with self._lock:
             if size > 0:
-                self._require_room(size, owner)
+                self._require_room(size, owner, held)
             self.received += size
             _count(self._received_by, owner, size)
 
-    def _require_room(self, size: int, owner: str | None) -> None:
-        if self.received + size > self._most_received:
+    def _require_room(self, size: int, owner: str | None, held: int) -> None:
+        # Nothing is known of callers without a key but this request.
+        held = held if owner is None else self._received_by[owner]
+        is_alone = held == self.received
+        is_small = held + size <= self._received_reserve // _RESERVE
+        kept = 0 if is_alone or is_small else self._received_reserve
+        if self.received + size > self._most_received - kept:
             raise MemoryBusy(
                 f"Bodies that came take {self.received:,} of {self._most_received:,} bytes: try again in a moment.",
                 bytes=size,
@@ -252,7 +263,7 @@ class Account:
         """
         with self._lock:
             if not self._is_closed:
-                self._memory.receive(size, self.owner)
+                self._memory.receive(size, self.owner, self._received)
                 self._received += size
 
     def keep(self, size: int) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
@@ -20,165 +18,16 @@ from layerscope.errors import (
     InputMismatch,
     LayerNotFound,
     MemoryBusy,
-    QuotaExceeded,
     TooMany,
     UnsupportedImage,
 )
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
-from layerscope.execution.working_memory import WorkingMemory
 from layerscope.limits import Limits
 
 SIZE = 12 * 12 * 8 * 4
 """Bytes of each of the four convolutions of `plain`, for one image."""
-
-
-class Claims:
-    """Threads that reserve memory: each waits for its turn, and then until it is let go."""
-
-    def __init__(self, memory):
-        self.memory, self.order, self._doors, self._threads = memory, [], {}, []
-
-    def claim(self, name, size):
-        self._doors[name] = threading.Event()
-        thread = threading.Thread(target=self._work, args=(name, size))
-        self._threads.append(thread)
-        thread.start()
-
-    def let_go(self, name):
-        self._doors[name].set()
-
-    def join(self):
-        for door in self._doors.values():
-            door.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    def _work(self, name, size):
-        with self.memory.reserved(size, 30):
-            self.order.append(name)
-            assert self._doors[name].wait(30)
-
-
-def eventually(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
-def test_who_asks_first_is_served_first_even_if_the_next_would_fit():
-    claims = Claims(WorkingMemory(10))
-    claims.claim("first", 6)
-    eventually(lambda: claims.order == ["first"])
-    claims.claim("large", 9)
-    eventually(lambda: len(claims.memory._queue) == 1)
-    claims.claim("small", 2)
-    eventually(lambda: len(claims.memory._queue) == 2)
-    assert claims.order == ["first"]
-    claims.let_go("first")
-    eventually(lambda: claims.order == ["first", "large"])
-    claims.let_go("large")
-    eventually(lambda: claims.order == ["first", "large", "small"])
-    claims.join()
-    assert claims.memory.taken == 0
-
-
-def test_small_ones_do_not_wait_for_large_ones_while_an_eighth_has_room():
-    memory = WorkingMemory(80)
-    claims = Claims(memory)
-    claims.claim("first", 50)
-    eventually(lambda: claims.order == ["first"])
-    claims.claim("large", 40)
-    eventually(lambda: len(memory._queue) == 1)
-    for name in ("small", "second"):
-        claims.claim(name, 6)
-    eventually(lambda: claims.order == ["first", "small"])
-    claims.let_go("small")
-    eventually(lambda: claims.order == ["first", "small", "second"])
-    claims.let_go("first")
-    eventually(lambda: claims.order[-1] == "large")
-    claims.join()
-    assert memory.taken == 0
-
-
-def test_one_that_needs_nearly_all_is_not_passed_by():
-    claims = Claims(WorkingMemory(80))
-    claims.claim("first", 5)
-    eventually(lambda: claims.order == ["first"])
-    claims.claim("all", 78)
-    eventually(lambda: len(claims.memory._queue) == 1)
-    claims.claim("small", 5)
-    eventually(lambda: len(claims.memory._queue) == 2)
-    claims.let_go("first")
-    eventually(lambda: claims.order == ["first", "all"])
-    claims.let_go("all")
-    eventually(lambda: claims.order == ["first", "all", "small"])
-    claims.join()
-
-
-def test_who_gives_memory_back_hands_it_to_the_next():
-    memory = WorkingMemory(10)
-    with ThreadPoolExecutor(2) as pool, memory.reserved(8, 0):
-        waiting = [pool.submit(memory.reserved(size, 30).__enter__) for size in (7, 2)]
-        eventually(lambda: len(memory._queue) == 2)
-        memory.add(-8, None)
-        # Whoever waits needs no turn of the interpreter for it.
-        assert memory.taken == 7 + 2
-        memory.add(8, None)
-        assert [each.result(30) for each in waiting] == [None, None]
-
-
-def test_who_gives_up_waiting_lets_the_next_have_its_turn():
-    memory = WorkingMemory(10)
-    claims = Claims(memory)
-    claims.claim("first", 6)
-    eventually(lambda: memory.taken == 6)
-    with ThreadPoolExecutor(1) as pool:
-        refused = pool.submit(lambda: memory.reserved(5, 0.2).__enter__())
-        eventually(lambda: len(memory._queue) == 1)
-        claims.claim("small", 3)
-        with pytest.raises(MemoryBusy, match="6 of 10 bytes, and this one takes 5") as raised:
-            refused.result(30)
-    assert raised.value.details == {"bytes": 5, "taken": 6, "limit": 10}
-    eventually(lambda: claims.order == ["first", "small"])
-    claims.join()
-    assert memory.taken == 0
-
-
-def test_who_has_its_share_is_told_so_and_lets_the_next_have_its_turn():
-    memory = WorkingMemory(10, key_percent=50)
-    with memory.reserved(4, 0, "first"), ThreadPoolExecutor(1) as pool:
-        refused = pool.submit(lambda: memory.reserved(2, 0.2, "first").__enter__())
-        eventually(lambda: len(memory._queue) == 1)
-        with memory.reserved(5, 0, "second"), pytest.raises(QuotaExceeded, match="4 of 5 bytes") as raised:
-            refused.result(30)
-    assert raised.value.details == {"bytes": 2, "taken": 4, "limit": 5}
-    assert memory.taken == 0
-
-
-def test_what_fails_gives_its_memory_back():
-    memory = WorkingMemory(10)
-    with suppress(KeyError), memory.reserved(10, 0):
-        raise KeyError
-    with memory.reserved(10, 0):
-        assert memory.taken == 10
-
-
-def test_many_never_take_more_than_there_is():
-    memory, most = WorkingMemory(100), []
-
-    def work(seed):
-        for size in np.random.default_rng(seed).integers(1, 101, 20).tolist():
-            with memory.reserved(size, 60):
-                most.append(memory.taken)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, range(8)))
-    assert len(most) == 160
-    assert max(most) <= 100
-    assert memory.taken == 0
 
 
 @pytest.fixture(scope="module")
