@@ -10,9 +10,12 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --no-config --no-deps --compile-bytecode --quiet --python $(BIN)/python
 EDITABLE := $(INSTALL) --no-build-isolation
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/js
+DIST := dist
+# The wheel is built from the source distribution, so that both are whole.
+BUILD = $(BIN)/uv build --no-config --no-build-isolation --quiet --python $(BIN)/python --out-dir $(DIST)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate docs gallery screenshots bench bench-peers requirements clean
+.PHONY: help install run test soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +60,13 @@ compare: .venv/.dev ## Compare every tap of the model files in OTHERS=... with K
 
 screenshots: .venv/.dev ## Take the screenshots of the explorer in docs/images, with Chromium
 	$(BIN)/python docs/screenshots.py
+
+dist: .venv/.dev clients/js/contract.d.ts ## Build what is published into dist/: wheels, source distributions, the npm package; check them
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	$(BUILD) .
+	$(BUILD) clients/python
+	$(NPM) pack ./clients/js --pack-destination $(DIST)
+	$(BIN)/twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
 
 bench: .venv/.dev ## Measure speed and memory
 	$(BIN)/python benchmarks/run.py

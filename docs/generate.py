@@ -21,6 +21,7 @@ import javascript_reference
 import measured
 import python_reference
 import robustness
+import versions
 from tables import table
 
 from layerscope import errors
@@ -58,6 +59,7 @@ def main() -> None:
     pages[readme] = _MEASURED.sub(lambda _: measured.readme(), readme.read_text("utf-8"))
     pages[DOCS / "images" / "growth.svg"] = curves.draw(measured.curves())
     pages[DOCS / "images" / "house.svg"] = house.draw()
+    pages |= versions.stamped(ROOT)
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text]
     if "--check" in sys.argv and stale:
         sys.exit(f"Not what the code says: {', '.join(path.name for path in stale)}. Run make generate.")

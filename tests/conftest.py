@@ -29,7 +29,7 @@ _FOLDERS = ("tests/ui", "tests/service/attribution", "tests/clients", "tests/doc
 """Each folder is run by one worker: its session fixtures take seconds. Elsewhere a file is."""
 
 _LONGEST = (
-    "tests/ui/test_explorer_wheel.py",
+    "tests/test_distributions.py",
     *_FOLDERS,
     "tests/api/test_http_uploads.py",
     "tests/service/graph/saved/test_graph_saved_model.py",
