@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -68,12 +69,12 @@ def text_of(page: Path) -> str:
     return _LINK.sub(outside, page.read_text("utf-8"))
 
 
-def listed(nav: list[dict[str, object]]) -> set[str]:
+def listed(nav: list[dict[str, Any]]) -> set[str]:
     """The pages of a navigation."""
     found: set[str] = set()
     for entry in nav:
         for target in entry.values():
-            found |= {target} if isinstance(target, str) else listed(target)  # type: ignore[arg-type]
+            found |= {target} if isinstance(target, str) else listed(target)
     return found
 
 

@@ -22,10 +22,10 @@ def page() -> Iterator[str]:
     yield "`pip install ./clients/python` from a clone; [its README](../../clients/python/README.md) says how to begin.\n"
     yield f"{_text(package)}\n"
     for name in sorted(names, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)):
-        yield from _entry(name, package[name])
+        yield from _entry(name, package[name], names)
 
 
-def _entry(name: str, found: Any) -> Iterator[str]:
+def _entry(name: str, found: Any, names: list[str]) -> Iterator[str]:
     target = found.final_target if found.is_alias else found
     if target.is_module:
         yield f"## `{name}`\n\n{_text(target)}\n"
@@ -43,6 +43,7 @@ def _entry(name: str, found: Any) -> Iterator[str]:
         return
     initialiser = target.all_members.get("__init__")
     yield from _documented(target)
+    yield from _inherited(target, names)
     if initialiser is not None and initialiser.docstring is not None:
         yield from _documented(initialiser)
     members = [each for each in _public(target) if each.docstring is not None]
@@ -56,6 +57,15 @@ def _entry(name: str, found: Any) -> Iterator[str]:
         if each.is_function and "property" not in each.labels:
             yield f"### `{name}.{each.name}`\n\n```python\n{_signature(each)}\n```\n"
             yield from _documented(each)
+
+
+def _inherited(target: Any, names: list[str]) -> Iterator[str]:
+    """The options that a class of options takes over: a link if the class is on the page, else the options."""
+    for base in (each.final_target if each.is_alias else each for each in target.resolved_bases):
+        if base.name in names:
+            yield f"It has those of [`{base.name}`](#{base.name.lower()}), too.\n"
+        elif target.name.endswith("Options") and base.docstring:
+            yield from _documented(base)
 
 
 def _public(target: Any) -> list[Any]:
@@ -72,7 +82,7 @@ def _signature(function: Any) -> str:
     """The call, with the names and defaults of what it takes; types are in the text."""
     parts = []
     for each in function.parameters:
-        if each.name == "self":
+        if each.name in {"self", "cls"}:
             continue
         stars = {"variadic positional": "*", "variadic keyword": "**"}.get(each.kind.value, "")
         is_given = each.default is not None and not stars

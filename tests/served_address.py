@@ -4,15 +4,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
 @contextmanager
-def served_address(*options: str) -> Iterator[str]:
+def served_address(*options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """The address of a service that is started with some options, until the block ends."""
     command = [sys.executable, "-m", "layerscope_api", "serve", "--port", "0", *options]
-    environment = {**os.environ, "COLUMNS": "300"}
+    environment = {**os.environ, "COLUMNS": "300", **(environment or {})}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")

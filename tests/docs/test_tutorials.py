@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from PIL import Image
 
 from served_address import served_address
@@ -89,6 +91,20 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     assert rows == [line.split() for line in shown_behind(page, layers).splitlines()]
     with served_address("--models", str(folder / "models")) as address:
         assert printed([asking], folder, address) == "".join(blocks(page, "text"))
+
+
+def test_watching_a_model(tmp_path: Path) -> None:
+    page, folder = "watch.md", clone(tmp_path)
+    (command,) = blocks(page, "sh")
+    variable, _, *options = shlex.split(command)
+    with served_address(*options[1:], environment=dict([variable.split("=")])) as address:
+        assert printed(blocks(page, "python"), folder, address) == "".join(blocks(page, "text"))
+    (rule,) = yaml.safe_load(*blocks(page, "yaml"))
+    alerts = yaml.safe_load((ROOT / "docker" / "prometheus" / "alerts.yml").read_text("utf-8"))
+    (kept,) = (
+        each for group in alerts["groups"] for each in group["rules"] if each["alert"] == rule["alert"]
+    )
+    assert kept | rule == kept
 
 
 def test_every_tutorial_is_run() -> None:
