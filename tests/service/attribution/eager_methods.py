@@ -63,11 +63,12 @@ def eigencam(example, images):
     return np.stack(result)
 
 
-def scorecam(example, images):
+def scorecam(example, images, top=None):
+    """By the `top` channels that vary most, or by all."""
     result = []
     for image, maps in zip(images, np.asarray(example.before(images)), strict=True):
         kept, scores = [], []
-        for channel in range(maps.shape[-1]):
+        for channel in np.argsort(-maps.std((0, 1), dtype=np.float64), kind="stable")[:top]:
             grown = maps[..., channel]
             if grown.max() == grown.min():
                 continue

@@ -21,6 +21,7 @@ SIZES = (32, 71, 75)
 """Sides of images. The first that an architecture allows is taken."""
 
 FEW = {
+    "scorecam": {"top": 32},
     "smoothgrad": {"samples": 2},
     "integrated-gradients": {"steps": 3, "baseline": "zero"},
     "occlusion": {"patch": 16, "stride": 16, "baseline": "zero"},
@@ -28,6 +29,7 @@ FEW = {
 """Options with which a method takes few runs."""
 
 EAGER = eager_methods.METHODS | {
+    "scorecam": partial(eager_methods.scorecam, top=32),
     "smoothgrad": partial(eager_methods.smoothgrad, samples=2),
     "integrated-gradients": partial(eager_methods.integrated_gradients, steps=3, baseline=0.0),
     "occlusion": lambda example, images: eager_methods.occlusion_of(
@@ -96,13 +98,17 @@ def engine_of(tmp_path):
 def errors_of(engine, model, methods):
     """The largest difference of each map, as a part of the largest magnitude."""
     image = np.random.default_rng(0).uniform(0, 255, (1, *model.input.shape[1:])).astype(np.float32)
-    scores = tf.function(lambda images: model(images, training=False)[:, Application.target], autograph=False)
+    scores = tf.function(
+        lambda images: model(images, training=False)[:, Application.target],
+        input_signature=[tf.TensorSpec(model.input.shape)],
+        autograph=False,
+    )
     errors = {}
     for layer in three_layers(model):
         application = Application(model, layer, scores)
         for method in methods:
             kind = METHODS[method].kind
-            options = {"layer": layer.name} if kind == "layer" else FEW.get(method, {})
+            options = FEW.get(method, {}) | ({"layer": layer.name} if kind == "layer" else {})
             if METHODS[method].has_target:
                 options = options | {"target": str(application.target)}
             where = layer.name if kind == "layer" else "input"
