@@ -107,7 +107,7 @@ def test_a_picture_says_what_it_shows(served: TestClient, image: str) -> None:
 
     said = Image.open(io.BytesIO(answer.content)).text  # type: ignore[attr-defined]
     assert said["method"] == "gradcam"
-    assert said["target"] == "probabilities class 1 1"
+    assert said["target"] == "probabilities class 1 (1)"
     assert said["layer"] == answer.headers["x-layer"] == "conv3"
     assert json.loads(said["options"]) == {"target": "1"}
     assert said["digest"] == answer.headers["x-model-digest"]

@@ -118,7 +118,9 @@ def test_the_matrix_is_symmetric_for_a_model_and_itself(served: TestClient, stor
         ({"match": "some"}, 422, "option_invalid", "match"),
         ({"match": "rules", "rules": "a*=b"}, 422, "option_invalid", "wildcards"),
         ({"most": -1}, 422, "option_invalid", "most"),
-        ({"edit": "conv1;set=0"}, 422, "option_invalid", "edit"),
+        ({"edit": "conv1;set"}, 422, "option_invalid", "edit"),
+        ({"edit": "conv9;set=0"}, 422, "layer_not_found", "conv9"),
+        ({"edit": "conv1;patch=sha256-" + "0" * 64}, 404, "image_not_found", "stored"),
         ({"images": [{"id": "sha256-" + "0" * 64}]}, 404, "image_not_found", "stored"),
         ({"images": []}, 422, "input_mismatch", "no image"),
     ],
@@ -159,3 +161,31 @@ def test_an_edited_model_is_compared_as_edited(served: TestClient, stored: list[
     params = {"image": stored[:2], "edit": "conv1;set=0", "layers": "conv1"}
     body = served.get("/v1/models/digits@1/compare", params=params).json()
     assert body["layers"][0]["relative_l2"] == 0
+
+
+@pytest.mark.parametrize("edit", ["conv2;channels=3;set=0", "conv2;set=mean", "conv2;channels=0-3;patch={}"])
+def test_a_model_and_its_edited_self(served: TestClient, stored: list[str], edit: str) -> None:
+    edit = edit.format(stored[0])
+    answer = compared(served, stored[1:], candidate="digits@1", edit=edit)
+    body = answer.json()
+    assert (body["edits"], body["origins"]) == ([edit], ["conv2"])
+    assert "x-edits" in answer.headers
+    layers = {each["reference"]: each for each in body["layers"]}
+    assert layers["conv1"]["status"] == "same"
+
+    ids = [("image", each) for each in stored[1:]]
+    query = [*ids, ("layers", "conv2,conv3"), ("edit", edit), ("change", "true")]
+    path = "/v1/models/digits@1/activations"
+    change = served.get(path, params=query).json()["layers"]
+    clean = served.get(path, params=[*ids, ("layers", "conv2,conv3")]).json()["layers"]
+    for each, before in zip(change, clean, strict=True):
+        expected = np.linalg.norm(each["values"]) / np.linalg.norm(before["values"])
+        assert layers[each["address"]]["relative_l2"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_edited_candidate_is_compared_with_another_version(served: TestClient, stored: list[str]) -> None:
+    body = compared(served, stored, edit=["conv1;channels=0;set=0"]).json()
+    assert body["origins"] == ["conv1"]
+    picture = compared(served, stored, "/v1/compare.png", edit="conv1;channels=0;set=0")
+    text = Image.open(io.BytesIO(picture.content)).text
+    assert text["edits"] == "conv1;channels=0;set=0"

@@ -67,7 +67,7 @@ def every_call(scope: Client) -> None:
         digits.ablations(image, "conv1", screen=1)
         digits.ablations_picture(image, layers="conv1")
         digits.edited("conv1;set=0").interventions(image)
-    scope.compare("digits", "digits@1", SEVEN)
+    scope.compare("digits", "digits@1", SEVEN, edit="conv2;set=0")
     scope.comparison_picture("digits", "digits@1", SEVEN)
     for pair in ([SEVEN, samples()["three"]], np.zeros((2, 28, 28, 1), np.float32)):
         digits.compare(pair)
@@ -128,4 +128,4 @@ def test_every_option_can_be_given(kind: str, path: str, arguments: set[str]) ->
     offered = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
     taken = set(get_type_hints(getattr(_comparisons if kind.startswith("Comp") else _options, kind)))
     # A model has its edits and its seed; where a method draws random numbers, the call may give a seed, too.
-    assert taken - {"seed"} == offered - arguments - {"edit", "seed", "image", "preprocess"}
+    assert taken - {"edit", "seed"} == offered - arguments - {"edit", "seed", "image", "preprocess"}

@@ -120,6 +120,13 @@ def test_layers_that_went_or_have_another_shape_are_told(folder: Path) -> None:
     assert re.search(r"\| conv1 \|  \|  \| \*\*drifted\*\*, \S+ became 26x26x3", done.stdout)
 
 
+def test_a_model_is_compared_with_its_edited_self(folder: Path) -> None:
+    done = compared(folder, 1, "--edit", "conv2;set=0")
+    assert done.exit_code == 1, done.stderr
+    assert "The change begins in conv2." in done.stdout
+    assert done.stdout.count("| same |") == 1
+
+
 def test_what_cannot_be_compared_is_no_drift(folder: Path) -> None:
     done = compared(folder, 99)
     assert done.exit_code == 2

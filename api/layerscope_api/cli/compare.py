@@ -10,6 +10,7 @@ import typer
 from layerscope.comparison import Tolerance
 from layerscope.errors import LayerscopeError
 from layerscope.images import ImageDescription, describe
+from layerscope.interventions import parse_edit
 from layerscope.limits import Limits
 from layerscope.models.lite_files import SUFFIX
 from layerscope_api.cli.comparison_reports import junit_xml, markdown
@@ -46,6 +47,10 @@ def compare(
         list[str] | None,
         typer.Option(help="reference=candidate, how layers are renamed, as backbone/**=encoder/**"),
     ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(help="a change inside the candidate, such as 'conv2;channels=3;set=0'"),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option(dir_okay=False, help="a file for JUnit XML, one test a layer")
     ] = None,
@@ -59,7 +64,9 @@ def compare(
     cannot be compared.
     """
     try:
-        found = _compared((reference, candidate), images, layers or ["all"], most, rule or [], seed)
+        found = _compared(
+            (reference, candidate), images, layers or ["all"], most, rule or [], edit or [], seed
+        )
         if junit is not None:
             junit.write_bytes(junit_xml(found, most))
     except (LayerscopeError, OSError) as error:
@@ -71,7 +78,13 @@ def compare(
 
 
 def _compared(
-    models: tuple[Path, Path], folder: Path, layers: list[str], most: float, rules: list[str], seed: int
+    models: tuple[Path, Path],
+    folder: Path,
+    layers: list[str],
+    most: float,
+    rules: list[str],
+    edits: list[str],
+    seed: int,
 ) -> "Comparison":
     with without_info_messages():
         # TensorFlow takes seconds to import; --help should not.
@@ -100,6 +113,7 @@ def _compared(
         match="rules" if rules else "address",
         rules=rules,
         tolerance=Tolerance(most),
+        edits=[parse_edit(text) for text in edits],
         seed=seed,
     )
     with (

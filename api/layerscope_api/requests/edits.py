@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from layerscope.execution.comparison_query import ComparisonQuery
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Sources
 from layerscope.execution.interface import AblationOptions, Query
 from layerscope.images import ImageStore
 from layerscope.interventions import parse_edit
 
+Edited = TypeVar("Edited", Query, ComparisonQuery)
 
-def with_edits(query: Query, texts: Sequence[str], store: ImageStore) -> Query:
-    """The query of the edited model. It blocks: call it in a worker thread.
+
+def with_edits(query: Edited, texts: Sequence[str], store: ImageStore) -> Edited:
+    """The query of the edited model, or of a comparison with it. It blocks: call it in a worker thread.
 
     Args:
         query: of the model as it is.

@@ -12,6 +12,7 @@ from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import Service, ServiceDependency
 from layerscope_api.observability.request_metrics import request_metrics
 from layerscope_api.requests.body import ParsedRequest, read_request
+from layerscope_api.requests.edits import with_edits
 from layerscope_api.responses.event_stream import STREAMS, Events, EventStreamResponse, requested_stream
 from layerscope_api.responses.execution import Execution
 from layerscope_api.responses.images import encoded_picture_body, picture_format
@@ -61,7 +62,7 @@ class _ModelComparison:
     def query(self) -> ComparisonQuery:
         """What to compare. It blocks while stored images are fetched."""
         options = self._parsed.options
-        return ComparisonQuery(
+        query = ComparisonQuery(
             reference=options.reference,
             candidate=options.candidate,
             sources=self._parsed.sources(self._service.images, self._service.limits),
@@ -73,6 +74,7 @@ class _ModelComparison:
             tolerance=options.tolerance,
             seed=options.seed,
         )
+        return with_edits(query, options.edit, self._service.images)
 
     def json(self, execution: Execution, events: Events | None = None) -> Answer:
         """The comparison as JSON."""
@@ -107,7 +109,9 @@ class _ModelComparison:
         return comparison_picture_bytes(plan, self._service.limits)
 
     def _encoded(self, found: Comparison, kind: str) -> ResponseBody:
-        activations = Activations({}, found.images, found.warnings, seed=found.seed, timings=found.timings)
+        activations = Activations(
+            {}, found.images, found.warnings, found.edits, found.seed, timings=found.timings
+        )
         if kind == "json":
             return ResponseBody([comparison_json(found)], "application/json", found.reference, activations)
         form = picture_format(self._request.headers.get("accept"))

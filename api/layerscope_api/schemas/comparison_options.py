@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from layerscope.comparison import Rule, Tolerance
 from layerscope.errors import OptionInvalid
 from layerscope.execution.comparison_query import MEASURES, Match
-from layerscope_api.schemas.option_types import Seed, Selectors, as_list
-from layerscope_api.schemas.options import ImageOptions, LayersOptions
+from layerscope_api.schemas.option_types import Edits, Selectors, as_list
+from layerscope_api.schemas.options import LayersOptions, RunOptions
 
 
 def _read_measures(values: Sequence[str]) -> list[str]:
@@ -33,7 +33,7 @@ Measures = Annotated[list[str], BeforeValidator(as_list), AfterValidator(_read_m
 Rules = Annotated[list[str], BeforeValidator(as_list), AfterValidator(_read_rules), Field(max_length=64)]
 
 
-class ComparisonOptions(ImageOptions):
+class ComparisonOptions(RunOptions):
     """The options of a comparison of two models."""
 
     reference: str = Field(max_length=200, description="the trusted model: name, name@version or name@label")
@@ -62,7 +62,10 @@ class ComparisonOptions(ImageOptions):
     least_agreement: float = Field(
         default=0, ge=0, le=1, description="least share of images that keep their most likely class"
     )
-    seed: Seed = 0
+    edit: Edits = Field(
+        default=[],
+        description="a change inside the candidate, such as `conv2;channels=3,5-8;set=0`; repeat it for several",
+    )
 
     @property
     def tolerance(self) -> Tolerance:

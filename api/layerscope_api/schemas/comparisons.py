@@ -80,6 +80,7 @@ class ComparisonBody(BaseModel):
     candidate: CandidateIdentity
     images: list[str]
     warnings: list[str]
+    edits: list[str] | None = Field(default=None, description="those of the candidate, where it is edited")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
     verdict: Status | None
     first: str | None = Field(description="the first layer beyond the tolerance")

@@ -102,7 +102,7 @@ def target_text(target: Target) -> str:
     """What is explained of one image, in words."""
     parts = [target.output.name]
     parts += [] if target.index is None else [f"class {target.index}"]
-    parts += [] if target.name is None else [target.name]
+    parts += [] if target.name is None else [f"({target.name})"]
     parts += [] if target.position is None else [f"at {','.join(map(str, target.position))}"]
     return " ".join(parts)
 

@@ -16,9 +16,12 @@ from layerscope.execution.interface import QueryPlan, Result
 from layerscope.limits import Limits
 from layerscope.render import (
     ComparisonRow,
+    EffectRow,
     PictureFormat,
     comparison_picture,
     comparison_picture_size,
+    effects_picture,
+    effects_picture_size,
     similarity_matrix,
     similarity_matrix_size,
 )
@@ -30,6 +33,7 @@ _BYTES_PER_PIXEL = 8
 _BYTES_PER_PAIR = 32
 _BYTES_PER_VALUE = 48
 _TWO = 2
+_ALIGNMENT = "unbiased CKA, 1 at most: layers of the reference, and their partners in the candidate"
 
 
 def comparison_bytes(plan: ComparisonPlan) -> int:
@@ -51,6 +55,7 @@ def comparison_json(found: Comparison) -> bytes:
             },
             "images": found.images,
             "warnings": found.warnings,
+            **({"edits": found.edits} if found.edits else {}),
             **({} if found.seed is None else {"seed": found.seed}),
             "verdict": found.verdict,
             "first": found.first,
@@ -75,9 +80,11 @@ def comparison_picture_bytes(plan: ComparisonPlan, limits: Limits) -> int:
     if plan.query.match == "matrix":
         rows, columns = ([tap.address for tap in taps] for taps in plan.layers)
         width, height = similarity_matrix_size(rows, columns, limits)
+    elif plan.is_all_pairs:
+        width, height = effects_picture_size([tap.address for tap in plan.layers[0]], limits)
     else:
-        taps = [one for one, _ in plan.matching.pairs] or plan.layers[0]
-        width, height = comparison_picture_size([tap.address for tap in taps], limits)
+        names = [one.address for one, _ in plan.matching.pairs]
+        width, height = comparison_picture_size(names, limits)
     return _BYTES_PER_PIXEL * width * height
 
 
@@ -85,11 +92,15 @@ def render_comparison(found: Comparison, limits: Limits, form: PictureFormat) ->
     """Draw the change of each layer, or the matrix of all pairs."""
     models = {"reference": found.reference, "candidate": found.candidate}
     metadata = {name: f"{each.name}@{each.version} {each.digest}" for name, each in models.items()}
+    if found.edits:
+        metadata["edits"] = "\n".join(found.edits)
     if found.matrix is not None:
         values = np.array(found.matrix, np.float64)
         return similarity_matrix(
             values, found.rows, found.columns, limits=limits, metadata=metadata, form=form
         )
+    if found.verdict is None:
+        return _alignment_picture(found, limits, metadata, form)
     rows = [
         ComparisonRow(
             name=each.reference,
@@ -181,6 +192,17 @@ def _layer(each: LayerComparison) -> dict[str, Any]:
         "status": each.status,
         "reason": each.reason,
     }
+
+
+def _alignment_picture(
+    found: Comparison, limits: Limits, metadata: dict[str, str], form: PictureFormat
+) -> bytes:
+    """The CKA of each pair of the best alignment, whose values have no places in common."""
+    rows = [
+        EffectRow(each.reference, math.nan if each.cka is None else each.cka.value, each.candidate)
+        for each in found.layers
+    ]
+    return effects_picture(rows, _ALIGNMENT, limits=limits, metadata=metadata, form=form)
 
 
 def _note(each: LayerComparison, *, is_origin: bool) -> str:

@@ -7,6 +7,7 @@ from math import prod
 from layerscope.comparison import Matching, Rule, by_rules
 from layerscope.errors import AnswerTooLarge, LayerNotFound, OptionInvalid
 from layerscope.execution.admission import refusal_of, require_workable
+from layerscope.execution.candidate_edits import resolve_candidate_edits
 from layerscope.execution.comparison_outputs import output_pairs
 from layerscope.execution.comparison_query import ComparisonQuery
 from layerscope.execution.inputs import Row, rows_of
@@ -43,11 +44,12 @@ class ComparisonPlan:
         matching: the pairs that are compared place by place; empty for `best` and `matrix`.
         layers: the layers of each model whose features are compared all with all; empty for `address` and `rules`.
         outputs: the outputs whose predictions are compared.
+        edits: what is changed inside the candidate; None for nothing.
 
     Raises:
         LayerNotFound, InvalidSelector: a selector selects nothing, or is none.
         InputMismatch: the images do not fit one of the models.
-        OptionInvalid: a rule is none, or no layer of the one has a partner in the other.
+        OptionInvalid: a rule is none, no layer of the one has a partner in the other, or the candidate cannot be edited so.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ComparisonPlan:
         else:
             self.matching = self._matching(selected[0], selected[1])
         self.outputs = output_pairs(reference.description, candidate.description)
+        self.edits = resolve_candidate_edits(reference, candidate, query, self.fetched[1], limits)
 
     @cached_property
     def fetched(self) -> tuple[tuple[Tap, ...], tuple[Tap, ...]]:
@@ -135,6 +138,8 @@ class ComparisonPlan:
             images * (runs[0] + loading) + (1 if isinstance(self.models[1], LiteModel) else images) * runs[1]
         )
         needed = waiting + self.noise_rows * runs[0] + self._kept_bytes()
+        if self.edits is not None:
+            needed += self.edits.nbytes(self._largest_sizes(1), self._limits)
         require_workable(needed + _OVERHEAD, self._limits)
         return needed + _OVERHEAD
 

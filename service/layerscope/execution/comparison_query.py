@@ -7,6 +7,7 @@ from typing import Literal
 from layerscope.comparison import Similarity, Status, Tolerance
 from layerscope.execution.inputs import Sources
 from layerscope.graph.model import ModelDescription
+from layerscope.interventions import EditOptions
 from layerscope.tensors.timing import Timing
 
 Match = Literal["address", "rules", "best", "matrix"]
@@ -31,6 +32,8 @@ class ComparisonQuery:
         rules: of `match="rules"`, see `layerscope.comparison.Rule`.
         features: what CKA and RSA compare: the `mean` of each channel over its places, or all values (`flat`).
         tolerance: what is no drift.
+        edits: what is changed inside the candidate.
+        patches: the images whose values edits put in place of others, by the id that they name.
         seed: of the random numbers that models draw.
         timeout: the seconds that the caller gives it, if they are fewer than the limits allow.
     """
@@ -44,6 +47,8 @@ class ComparisonQuery:
     rules: Sequence[str] = ()
     features: Literal["mean", "flat"] = "mean"
     tolerance: Tolerance = field(default_factory=Tolerance)
+    edits: Sequence[EditOptions] = ()
+    patches: Mapping[str, Sources] = field(default_factory=dict)
     seed: int = 0
     timeout: float | None = None
 
@@ -142,6 +147,7 @@ class Comparison:
         verdict: the worst status of all layers, `drifted` also if layers have no partner or predictions disagree too often;
             None for `best` and `matrix`, which compare layers that need not mean the same.
         warnings: what to know of the figures.
+        edits: those of the candidate, as texts.
         seed: of the random numbers that the models drew; None if both draw none.
         timings: where the time went.
     """
@@ -164,6 +170,7 @@ class Comparison:
     noise_floor: float = 0.0
     verdict: Status | None = None
     warnings: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
     seed: int | None = None
     timings: Sequence[Timing] = ()
 

@@ -12,8 +12,9 @@ from layerscope.comparison import FEWEST_IMAGES, Matching, Status, align, cka_ma
 from layerscope.comparison.status import is_rounding
 from layerscope.errors import InputMismatch
 from layerscope.execution.ablation_query import Partial
-from layerscope.execution.batches import Job, Outcome
+from layerscope.execution.batches import Outcome
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.comparison_jobs import ComparisonJobs
 from layerscope.execution.comparison_layers import Features, LayerPair, similarities
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Agreement, Comparison, ImageChange, LayerComparison
@@ -24,7 +25,6 @@ from layerscope.execution.lite_runs import LiteRuns
 from layerscope.execution.progress import Progress
 from layerscope.execution.working_memory import MEMORY_WAIT, Account, WorkingMemory
 from layerscope.graph.lite.model import LiteModel
-from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.timing import Stopwatch
@@ -60,7 +60,6 @@ class ComparisonRun:
         self._features = [
             [Features(tap, is_flat=query.features == "flat") for tap in taps] for taps in plan.layers
         ]
-        self._names = [["+".join(item.key for item in row) for row in rows] for rows in plan.rows]
         self._stopwatch = Stopwatch()
 
     @property
@@ -88,11 +87,13 @@ class ComparisonRun:
             yield self._result()
 
     def _compare(self, lane: Lane, progress: Progress | None) -> None:
-        noise = self._together(lane)
+        once = JobStream(self._budget(lane, None))
+        jobs = ComparisonJobs(self.plan, self._limits, self._deadline, lane, once, self._stopwatch)
+        noise = self._together(jobs, once)
         # Each model has as many jobs in the queue as there are threads. Only one of them reports the progress.
         with (
-            closing(self._outcomes(0, lane, None)) as first,
-            closing(self._outcomes(1, lane, progress)) as second,
+            closing(self._outcomes(0, jobs, lane, None)) as first,
+            closing(self._outcomes(1, jobs, lane, progress)) as second,
         ):
             for number, outcomes in enumerate(zip(first, second, strict=True)):
                 for outcome in outcomes:
@@ -105,16 +106,18 @@ class ComparisonRun:
                 with self._stopwatch.timed("compare"):
                     self._add(values[0], values[1], noise.pop(number, {}))
 
-    def _outcomes(self, side: int, lane: Lane, progress: Progress | None) -> Generator[Outcome, None, None]:
+    def _outcomes(
+        self, side: int, jobs: ComparisonJobs, lane: Lane, progress: Progress | None
+    ) -> Generator[Outcome, None, None]:
         """The values of each image in one of the models."""
-        model, count = self.plan.models[side], len(self._names[0])
+        model, images = self.plan.models[side], self.plan.rows[side]
         if isinstance(model, LiteModel):
             runs = LiteRuns(model, self.plan.fetched[side], self.plan.run_bytes(side), self._deadline)
             return runs.outcomes(
-                count, lambda row: stack([self._load(side, row)]), lane.cancellation, progress
+                len(images), lambda row: stack([jobs.load(images[row])]), lane.cancellation, progress
             )
         stream = JobStream(self._budget(lane, progress))
-        return stream.outcomes(count, lambda rows: self._job(model, side, rows, lane))
+        return stream.outcomes(len(images), lambda rows: jobs.image(model, side, rows.start))
 
     def _add(self, reference: Values, candidate: Values, together: Values) -> None:
         """Add one image: its values in both models, and those of the reference in a batch of another size."""
@@ -135,55 +138,22 @@ class ComparisonRun:
             batch_rows=1,
             deadline=self._deadline,
             lane=lane,
-            total=len(self._names[0]),
+            total=len(self.plan.rows[0]),
             progress=progress,
         )
 
-    def _job(self, model: LoadedModel, side: int, rows: range, lane: Lane) -> Job:
-        """Some images of one model. They are never joined with other requests, so that they always run by the same plan."""
-        loaded = [self._load(side, row) for row in rows]
-        return Job(
-            executable=model.executable,
-            inputs=stack(loaded),
-            keys=[f"{self._names[side][row]}#{row}" for row in rows],
-            taps=self.plan.fetched[side],
-            deadline=self._deadline,
-            cancellation=lane.cancellation,
-            owner=lane.owner,
-            seed=self.plan.query.seed,
-            is_exact=False,
-        )
-
-    def _load(self, side: int, row: int) -> list[Array]:
-        with self._stopwatch.timed("decode"):
-            return [item.load(self._limits) for item in self.plan.rows[side][row]]
-
-    def _together(self, lane: Lane) -> dict[int, Values]:
+    def _together(self, jobs: ComparisonJobs, stream: JobStream) -> dict[int, Values]:
         """The reference's values of the first images, by their numbers, computed in one batch, to measure the noise floor.
 
-        A single image is put beside zeros. A model that takes no batches has no such noise.
+        A model that takes no batches has no such noise.
         """
         rows = self.plan.rows[0][: self.plan.noise_rows]
         shapes = [[item.shape(self._limits) for item in row] for row in rows]
         alike = [number for number, each in enumerate(shapes) if each == shapes[0]]
         if not alike:
             return {}
-        loaded = [self._load(0, number) for number in alike]
-        if len(loaded) == 1:
-            loaded.append([np.zeros_like(array) for array in loaded[0]])
-        job = Job(
-            executable=self.plan.models[0].executable,
-            inputs=stack(loaded),
-            keys=[str(number) for number in range(len(loaded))],
-            taps=self.plan.fetched[0],
-            deadline=self._deadline,
-            cancellation=lane.cancellation,
-            owner=lane.owner,
-            seed=self.plan.query.seed,
-            is_exact=False,
-        )
         try:
-            outcome = JobStream(self._budget(lane, None)).run(job)
+            outcome = stream.run(jobs.together(alike))
         except InputMismatch:
             return {}
         arrays = dict(zip(self.plan.fetched[0], outcome.arrays, strict=True))
@@ -214,6 +184,7 @@ class ComparisonRun:
             noise_floor=max((each.noise_floor for each in layers), default=0.0),
             verdict=_verdict(layers, plan.matching, agreement, plan.query.tolerance.agreement),
             warnings=self._warnings(len(images)),
+            edits=() if plan.edits is None else plan.edits.query.texts,
             seed=plan.query.seed if reference.samples or candidate.samples else None,
             timings=self._stopwatch.timings,
         )

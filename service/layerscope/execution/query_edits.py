@@ -9,6 +9,7 @@ from layerscope.errors import OptionInvalid, TooMany
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import require_editable
+from layerscope.graph.taps.selectors import TapIndex
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.interventions import EditOptions, TapEdit, tap_edits
 from layerscope.limits import Limits
@@ -66,6 +67,13 @@ class QueryEdits:
             depends = self._model.executable.inspection.depends
             self._reaching[tap] = tuple(edit for edit in self._edits if depends(tap, edit.tap))
         return self._reaching[tap]
+
+    def neutral(self, index: TapIndex, taps: Iterable[Tap]) -> dict[Tap, Edit]:
+        """Edits that change nothing at the taps of another model of the same digest, where these edits reach some taps.
+
+        A run with them is one by the same plan, so that values before the edits keep all bits.
+        """
+        return {index[edit.tap.address]: Edit() for edit in self._reaching_any(taps)}
 
     def _reaching_any(self, taps: Iterable[Tap]) -> list[TapEdit]:
         """The edits that the values of any of some taps depend on."""

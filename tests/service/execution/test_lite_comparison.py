@@ -14,6 +14,7 @@ from layerscope.errors import DeadlineExceeded, ModelRefused, OptionInvalid
 from layerscope.execution.cancellation import CancellationToken
 from layerscope.graph.lite.model import LiteModel
 from layerscope.graph.lite.quantisation import Quantisation
+from layerscope.interventions import parse_edit
 
 
 class Converted:
@@ -155,6 +156,11 @@ def test_layers_that_were_fused_cannot_be_asked_for_alone(plain, floats) -> None
         plain.compare(floats, layers=["norm"])
     found = plain.compare(floats, layers=["norm", "relu"])
     assert ([each.reference for each in found.layers], found.fused) == (["relu"], ("norm",))
+
+
+def test_a_file_is_not_edited(plain, floats) -> None:
+    with pytest.raises(OptionInvalid, match="cannot be edited"):
+        plain.compare(floats, edits=[parse_edit("relu;set=0")])
 
 
 def test_a_file_of_another_model_is_refused(plain, tmp_path) -> None:

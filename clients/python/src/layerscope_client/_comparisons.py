@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from layerscope_client._error_mapping import failure, unreadable
 from layerscope_client._flows import Flow, Progress, Request, fetch, json_object
@@ -28,6 +28,7 @@ class ComparisonOptions(TypedDict, total=False):
         most: Largest relative L2 of a layer that is no drift.
         most_outputs: The same of the model's outputs.
         least_agreement: Least share of images that keep their most likely class.
+        edit: Changes inside the candidate, such as "conv2;channels=3;set=0": compare a model with its edited self.
         seed: Of the random numbers that the models draw.
     """
 
@@ -39,6 +40,7 @@ class ComparisonOptions(TypedDict, total=False):
     most: float
     most_outputs: float
     least_agreement: float
+    edit: str | Sequence[str]
     seed: int
 
 
@@ -68,6 +70,7 @@ class Comparison(TypedDict):
         candidate: The other one, with the name of its `file` if it is a `.tflite` file.
         images: The ids of the images.
         warnings: What to know of the figures.
+        edits: Those of the candidate, where it is edited.
         verdict: The worst status of all layers; None for "best" and "matrix".
         first: The first layer beyond the tolerance.
         origins: The layers that changed although nothing before them did.
@@ -84,6 +87,7 @@ class Comparison(TypedDict):
     candidate: dict[str, Any]
     images: list[str]
     warnings: list[str]
+    edits: NotRequired[list[str]]
     verdict: Status | None
     first: str | None
     origins: list[str]
@@ -117,7 +121,7 @@ class ImageComparison(TypedDict):
     layers: list[ComparedValues]
 
 
-_LISTS = ("layers", "measures", "rules")
+_LISTS = ("layers", "measures", "rules", "edit")
 
 
 class ComparisonCalls:
