@@ -13,10 +13,11 @@ from rich.text import Text
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
 from layerscope.models.mirrors import DEMO, mirror_of
+from layerscope.start_messages import without_info_messages
+from layerscope_api.cli import extract as extract_commands
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
 from layerscope_api.cli.compare import compare
-from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.cli.tables import print_rows
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Any layer of any Keras model, for any image, over HTTP.",
 )
+app.add_typer(extract_commands.app, name="extract")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(model_commands.app, name="models")
 app.command()(compare)

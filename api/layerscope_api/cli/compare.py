@@ -13,8 +13,8 @@ from layerscope.images import ImageDescription, describe
 from layerscope.interventions import parse_edit
 from layerscope.limits import Limits
 from layerscope.models.lite_files import SUFFIX
+from layerscope.start_messages import without_info_messages
 from layerscope_api.cli.comparison_reports import junit_xml, markdown
-from layerscope_api.cli.start_messages import without_info_messages
 from layerscope_api.context.settings import Settings
 from layerscope_api.observability.console import PlainConsole
 

@@ -13,7 +13,7 @@ from layerscope.models.control import Control
 from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
 from layerscope.models.validation import InputReport, Report, check
-from layerscope_api.cli.start_messages import without_info_messages
+from layerscope.start_messages import without_info_messages
 from layerscope_api.context.settings import Settings
 from layerscope_api.observability.console import PlainConsole
 

@@ -15,13 +15,13 @@ from layerscope import __version__, demo
 from layerscope.execution.interface import Engine
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
-from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.images import ImageStore
 from layerscope.models.control import Control
 from layerscope.models.mirrors import mirror_of
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS
 from layerscope_api.context.api_keys import Keyring
+from layerscope_api.context.kept_models import prepared_files
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
@@ -160,7 +160,7 @@ def local_engine(settings: Settings, shared: SharedState | None = None) -> Local
     return LocalEngine(
         directory,
         settings.limits,
-        prepared_files=_prepared_files(settings),
+        prepared_files=prepared_files(settings),
         refresh=refresh,
         worker_sync=SINGLE_PROCESS if shared is None else shared.sync,
         trusted=settings.trust_savedmodel,
@@ -178,13 +178,6 @@ def local_engine(settings: Settings, shared: SharedState | None = None) -> Local
             most_layers=settings.limits.watched_layers,
         ),
     )
-
-
-def _prepared_files(settings: Settings) -> PreparedFiles | None:
-    limits = settings.limits
-    if not settings.keep_prepared:
-        return None
-    return PreparedFiles(settings.cache / "prepared", limits.prepared_bytes, limits.model_load_seconds)
 
 
 def _models(settings: Settings) -> tuple[Path, Refresh]:

@@ -35,22 +35,29 @@ _DTYPES = {
 
 def encode_safetensors(activations: Activations, metadata: Metadata) -> list[Buffer]:
     """Encode activations, the tensors with the widest items first. The header gives dtype, shape and position of each."""
-    arrays = _widest_first(in_order(named_arrays(activations)))
-    return [_header(arrays, activations, metadata), *map(array_data, arrays.values())]
+    return safetensors_of(named_arrays(activations), _metadata(activations, metadata))
+
+
+def safetensors_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> list[Buffer]:
+    """Encode arrays by name, those with the widest items first, and texts about them."""
+    ordered = _widest_first(in_order(arrays))
+    return [_header(ordered, metadata), *map(array_data, ordered.values())]
 
 
 def safetensors_size(activations: Activations, metadata: Metadata) -> int:
     """The exact number of bytes that `encode_safetensors` returns, without reading the values."""
     arrays = _widest_first(named_arrays(activations))
-    return len(_header(arrays, activations, metadata)) + sum(array.nbytes for array in arrays.values())
+    return len(_header(arrays, _metadata(activations, metadata))) + sum(
+        array.nbytes for array in arrays.values()
+    )
 
 
 def _widest_first(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
 
 
-def _header(arrays: Mapping[str, Array], activations: Activations, metadata: Metadata) -> bytes:
-    header = orjson.dumps({METADATA_KEY: _metadata(activations, metadata), **_entries(arrays)})
+def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    header = orjson.dumps({METADATA_KEY: metadata, **_entries(arrays)})
     # The format allows spaces at the end of the header.
     header += b" " * (-(_LENGTH_BYTES + len(header)) % _ALIGNMENT)
     return len(header).to_bytes(_LENGTH_BYTES, "little") + header

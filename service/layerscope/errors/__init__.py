@@ -25,7 +25,8 @@ tells two codes of a branch apart.
     │   └── ImageNotFound          image_not_found
     ├── Conflict               the request contradicts what is already there
     │   ├── ModelNotLoaded         model_not_loaded
-    │   └── ControlRefused         control_refused
+    │   ├── ControlRefused         control_refused
+    │   └── JobDiffers             job_differs
     ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
     │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
@@ -44,6 +45,8 @@ tells two codes of a branch apart.
     │   ├── ImageUnreadable        image_unreadable
     │   ├── ImageTooComplex        image_too_complex
     │   ├── TensorUnreadable       tensor_unreadable
+    │   ├── InputChanged           input_changed
+    │   ├── TooManyFailed          too_many_failed
     │   ├── InputMismatch          input_mismatch
     │   ├── NotDifferentiable      not_differentiable
     │   └── ModelRefused           model_refused
@@ -116,10 +119,12 @@ from layerscope.errors.request import (
     ImageTooLarge,
     ImageUnreadable,
     Impossible,
+    InputChanged,
     InputMismatch,
     InvalidAddress,
     InvalidRequest,
     InvalidSelector,
+    JobDiffers,
     KeyInvalid,
     LayerNotFound,
     Malformed,
@@ -135,6 +140,7 @@ from layerscope.errors.request import (
     TensorUnreadable,
     TooLarge,
     TooMany,
+    TooManyFailed,
     Unsupported,
     UnsupportedFormat,
     UnsupportedImage,
@@ -157,10 +163,12 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnreadable",
     "Impossible",
+    "InputChanged",
     "InputMismatch",
     "InvalidAddress",
     "InvalidRequest",
     "InvalidSelector",
+    "JobDiffers",
     "KeyInvalid",
     "LayerNotAllowed",
     "LayerNotFound",
@@ -193,6 +201,7 @@ __all__ = [
     "TensorUnreadable",
     "TooLarge",
     "TooMany",
+    "TooManyFailed",
     "Unavailable",
     "Unsupported",
     "UnsupportedFormat",

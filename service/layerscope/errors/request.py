@@ -87,6 +87,12 @@ class ControlRefused(Conflict):
     code = "control_refused"
 
 
+class JobDiffers(Conflict):
+    """The folder has the result of another job, or the model is another than when the job began."""
+
+    code = "job_differs"
+
+
 class TooLarge(LayerscopeError):
     """A bound would be passed.
 
@@ -179,6 +185,18 @@ class NoPicture(Impossible):
     """The activation has no picture: its rank or type cannot be drawn."""
 
     code = "no_picture"
+
+
+class InputChanged(Impossible):
+    """An image of a data set is not there any more, or is another than was listed."""
+
+    code = "input_changed"
+
+
+class TooManyFailed(Impossible):
+    """More images of a job failed than it may have."""
+
+    code = "too_many_failed"
 
 
 class ImageUnreadable(Impossible):

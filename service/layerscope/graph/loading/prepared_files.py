@@ -19,6 +19,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,19 +43,19 @@ _LOOK_SECONDS = 0.05
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
+@dataclass(frozen=True)
 class PreparedFiles:
     """The prepared models in a folder; those unused for longest make way for new ones. Safe to use from many processes.
 
-    Args:
+    Attributes:
         folder: where they are; it is created if it does not exist. Models are opened as without it if it cannot be used.
         most_bytes: how long all files may be together. A longer model is not kept.
         seconds: how long to wait for another process that opens the same model.
     """
 
-    def __init__(self, folder: Path, most_bytes: int, seconds: float) -> None:
-        self._folder = folder
-        self._most_bytes = most_bytes
-        self._seconds = seconds
+    folder: Path
+    most_bytes: int
+    seconds: float
 
     def load(self, source: ModelSource, open_model: Callable[[], PreparedModel]) -> PreparedModel:
         """A prepared model from its file, or else from `open_model`, and kept. One process at a time opens it.
@@ -78,20 +79,20 @@ class PreparedFiles:
         """Exclude other processes that look for the same model; the file to write it to, None if the folder cannot be used."""
         number = int(name[:8], 16) % _LOCKS
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _require_own(self._folder)
-            lock = os.open(self._folder / f"lock-{number}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_own(self.folder)
+            lock = os.open(self.folder / f"lock-{number}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             logger.warning("opened models are not kept: %s", error)
             yield None
             return
         try:
-            yield self._folder / f"new-{number}" if _taken(lock, self._seconds) else None
+            yield self.folder / f"new-{number}" if _taken(lock, self.seconds) else None
         finally:
             os.close(lock)
 
     def _found(self, name: str) -> PreparedModel | None:
-        path = self._folder / f"{name}{_SUFFIX}"
+        path = self.folder / f"{name}{_SUFFIX}"
         try:
             with path.open("rb") as file:
                 if _is_whole(file):
@@ -108,12 +109,12 @@ class PreparedFiles:
         """Write a model that was opened: from its file, where other processes share its pages, if that is possible."""
         size = os.fstat(made.descriptor).st_size + _DIGEST_BYTES
         # The files of the model may have changed since they were looked at.
-        if size > self._most_bytes or _name(source) != name:
+        if size > self.most_bytes or _name(source) != name:
             return made
         try:
             _write(made, written)
-            written.replace(self._folder / f"{name}{_SUFFIX}")
-            synchronise_folder(self._folder)
+            written.replace(self.folder / f"{name}{_SUFFIX}")
+            synchronise_folder(self.folder)
             self._make_way()
         except OSError as error:
             logger.warning("an opened model is not kept: %s", error)
@@ -122,10 +123,10 @@ class PreparedFiles:
         return self._found(name) or made
 
     def _make_way(self) -> None:
-        files = {path: path.stat() for path in self._folder.glob(f"*{_SUFFIX}")}
+        files = {path: path.stat() for path in self.folder.glob(f"*{_SUFFIX}")}
         total = sum(each.st_size for each in files.values())
         for path in sorted(files, key=lambda each: files[each].st_mtime_ns):
-            if total <= self._most_bytes:
+            if total <= self.most_bytes:
                 return
             path.unlink(missing_ok=True)
             total -= files[path].st_size

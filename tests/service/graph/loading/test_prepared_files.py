@@ -81,7 +81,7 @@ def values(source, prepared):
 def test_a_model_is_opened_once(kept, opening, tmp_path):
     source = write(tmp_path / "m", residual_model())
     first = kept.load(source, opening.of(source))
-    again = PreparedFiles(kept._folder, 64 * MIB, 60).load(source, opening.of(source))
+    again = PreparedFiles(kept.folder, 64 * MIB, 60).load(source, opening.of(source))
     assert opening.count == 1
     assert again.metadata == first.metadata == prepare(source).metadata
     for one, other, opened in zip(

@@ -1,0 +1,1 @@
+"""Extraction: layers of every image of a data set, written to disk in parts that survive whatever ends the job."""

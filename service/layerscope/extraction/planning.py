@@ -1,0 +1,138 @@
+"""Planning: from what a caller asks for to a job that any process can do a part of, before anything is computed for it."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerscope.errors import InputMismatch, LayerscopeError, OptionInvalid
+from layerscope.execution.local_engine import LocalEngine
+from layerscope.extraction.data_sets import DataSet, open_data_set
+from layerscope.extraction.extractor import engine_for, query_of
+from layerscope.extraction.formats import writer_of
+from layerscope.extraction.job import Column, Job, PartFormat
+from layerscope.extraction.manifest import all_rows, freeze
+from layerscope.extraction.output import Output, create
+from layerscope.graph.loading.prepared_files import PreparedFiles
+from layerscope.limits import MIB
+from layerscope.models.durable import storing
+from layerscope.tensors.options import TensorOptions
+
+_PART_BYTES = 64 * MIB
+_MOST_SHARD_IMAGES = 500
+_TRIED = 100
+"""How many images may fail before one tells the shapes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a caller asks for.
+
+    Attributes:
+        models: the model directory; None for the demo model's.
+        model: `name`, `name@version` or `name@label`.
+        trusted: whether SavedModels may be opened.
+        layers: selectors.
+        options: what makes the values smaller.
+        data: the data set, see `open_data_set`.
+        format: of the parts.
+        shard_images: how many images a part has at most; None chooses, so that a part has about 64 MiB.
+    """
+
+    models: Path | None
+    model: str
+    trusted: bool = False
+    layers: Sequence[str]
+    options: TensorOptions
+    data: str
+    format: PartFormat
+    shard_images: int | None = None
+
+
+def planned(request: Request, folder: Path, prepared: PreparedFiles | None = None) -> Output:
+    """The folder of a job with everything that doing it takes; the same request finds its job again.
+
+    Raises:
+        LayerscopeError: the model, the layers or the data set are not there, or the folder has another job.
+    """
+    _require_one_meaning(request.options)
+    writer_of(request.format)
+    data = _absolute(request.data)
+    with storing():
+        folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=".planning-", dir=folder) as arriving,
+        engine_for(
+            None if request.models is None else str(request.models),
+            request.model,
+            trusted=request.trusted,
+            prepared=prepared,
+        ) as engine,
+    ):
+        manifest = Path(arriving, "manifest.jsonl")
+        data_set = open_data_set(data)
+        with storing():
+            digest, images = freeze(data_set, manifest)
+        columns = _columns(request, engine, data_set, manifest)
+        model = engine.describe(request.model)
+        job = Job(
+            models=None if request.models is None else str(request.models.absolute()),
+            model=f"{model.name}@{model.version}",
+            digest=model.digest,
+            trusted=request.trusted,
+            columns=columns,
+            options=request.options,
+            data=data,
+            manifest=digest,
+            images=images,
+            shard_images=request.shard_images or _fitting(columns),
+            format=request.format,
+        )
+        return create(folder, job, manifest)
+
+
+def _require_one_meaning(options: TensorOptions) -> None:
+    """Check that values of all images mean the same.
+
+    Raises:
+        OptionInvalid: they would not.
+    """
+    if options.dtype == "uint8":
+        raise OptionInvalid("dtype=uint8 has a scale for each image: use float16.", option="dtype")
+    if options.channels.strip().startswith("top:"):
+        raise OptionInvalid(
+            "channels=top:k chooses other channels for each image: list them.", option="channels"
+        )
+
+
+def _absolute(data: str) -> str:
+    return data if not data or data.startswith("/") else str(Path.cwd() / data)
+
+
+def _columns(request: Request, engine: LocalEngine, data_set: DataSet, manifest: Path) -> tuple[Column, ...]:
+    """The layers, with the shapes that they have for the first image that can be read."""
+    reason: LayerscopeError | None = None
+    for row, _ in zip(all_rows(manifest), range(_TRIED), strict=False):
+        try:
+            source = data_set.read(row, engine.limits.body_bytes)
+            with engine.prepare(query_of(request.model, request.layers, source)) as prepared:
+                specs = [each.reduced(request.options) for each in prepared.plan.specs]
+                prepared.plan.require_computable()
+        except (InputMismatch, OptionInvalid):
+            raise
+        except LayerscopeError as error:
+            if not _is_of_image(error):
+                raise
+            reason = error
+            continue
+        return tuple(Column(each.address, each.shape[1:], each.dtype.name) for each in specs)
+    assert reason is not None  # noqa: S101 - a manifest has an image
+    raise reason
+
+
+def _is_of_image(error: LayerscopeError) -> bool:
+    return error.code.startswith(("image_", "unsupported_image", "input_", "tensor_", "body_"))
+
+
+def _fitting(columns: Sequence[Column]) -> int:
+    return max(1, min(_MOST_SHARD_IMAGES, _PART_BYTES // max(1, sum(each.nbytes for each in columns))))

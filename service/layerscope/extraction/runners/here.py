@@ -1,0 +1,27 @@
+"""The runner that does all in this process."""
+
+from collections.abc import Iterator, Sequence
+
+from layerscope.extraction.extractor import Extractor
+from layerscope.extraction.job import Receipt
+from layerscope.extraction.output import Output
+from layerscope.graph.loading.prepared_files import PreparedFiles
+
+
+class Here:
+    """One shard after the other. An image that ends the process ends the job.
+
+    Args:
+        prepared: where opened models are kept.
+    """
+
+    def __init__(self, prepared: PreparedFiles | None = None) -> None:
+        self._prepared = prepared
+
+    def map(self, output: Output, shards: Sequence[int]) -> Iterator[Receipt]:
+        """Do the shards, in their order."""
+        if not shards:
+            return
+        with Extractor(output, self._prepared) as extractor:
+            for shard in shards:
+                yield extractor.do(shard)

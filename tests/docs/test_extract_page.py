@@ -1,0 +1,42 @@
+"""The page on features of many images: its commands, and the table they give."""
+
+import re
+import shlex
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from layerscope.demo import samples
+from layerscope_api.cli.app import app
+
+TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "extract.md").read_text("utf-8")
+COMMANDS = re.findall(r"^layerscope (extract .*)$", TEXT, re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for name, path in samples().items():
+        shutil.copy(path, tmp_path / "photos" / f"{name}.png")
+    return tmp_path
+
+
+def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
+    first, *shares = COMMANDS
+    assert len(shares) == 2
+    with chdir(folder):
+        assert CliRunner().invoke(app, shlex.split(first)).exit_code == 0
+        table = parquet.read_table("features/parts")
+        assert table.column_names == ["path", "image", "conv1", "conv2", "conv3", "dense"]
+        assert table.num_rows == 10
+        assert [len(table[name][0].as_py()) for name in ("conv1", "dense")] == [16, 32]
+        for share in shares:
+            command = re.sub(r"\$\w+", "0", share).replace("features", "shares")
+            assert CliRunner().invoke(app, shlex.split(command)).exit_code == 0
+        assert CliRunner().invoke(app, ["extract", "status", "shares"]).exit_code == 0
+    known = {path.relative_to(folder / "features").as_posix() for path in (folder / "features").rglob("*.*")}
+    assert known == {"job.json", "manifest.jsonl", "parts/part-00000.parquet"}
