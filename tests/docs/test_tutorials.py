@@ -1,15 +1,17 @@
 """The tutorials: their commands and snippets run, one after the other, and print what the page says."""
 
-import os
+import io
 import re
 import shlex
 import subprocess
-import sys
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
+from layerscope_api.cli.app import app
 from served_address import served_address
 
 ROOT = Path(__file__).parents[2]
@@ -27,30 +29,21 @@ def blocks(page: str, *languages: str) -> list[str]:
 
 
 def printed(code: list[str], folder: Path, address: str = "") -> str:
-    """What Python prints in a folder, with a service at an address."""
+    """What Python prints in a folder, with a service at an address. It runs here: TensorFlow is imported already."""
     program = "\n".join(code).replace("http://127.0.0.1:8000", address)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    with chdir(folder), redirect_stdout(io.StringIO()) as output:
+        exec(program, {"__name__": "__main__"})  # noqa: S102 - what the pages say is tested
+    return output.getvalue()
 
 
-def shell(command: str, folder: Path, address: str = "") -> str:
-    """What a command prints in a folder, with the programs of the project on the path."""
-    command = command.replace("http://127.0.0.1:8000", address).replace("curl ", "curl -sSf ")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def command_line(command: str, folder: Path) -> list[str]:
+    """The lines that a command of the program prints in a folder."""
+    program, *arguments = shlex.split(command)
+    assert program == "layerscope"
+    with chdir(folder):
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, arguments)
+    assert done.exit_code == 0, done.stderr
+    return [line.rstrip() for line in done.stdout.splitlines()]
 
 
 def shown_behind(page: str, command: str) -> str:
@@ -70,7 +63,8 @@ def test_a_first_look(address: str, tmp_path: Path) -> None:
     assert printed(blocks(page, "python"), folder, address) == "".join(blocks(page, "text"))
     sizes = {"conv1.png": (924, 228), "why.png": (224, 224)}
     for command, (name, size) in zip(blocks(page, "sh"), sizes.items(), strict=True):
-        shell(command, folder, address)
+        asked = command.replace("http://127.0.0.1:8000", address).replace("curl ", "curl -sSf ")
+        subprocess.run(["bash", "-c", asked], cwd=folder, timeout=60, check=True)
         assert Image.open(folder / name).size == size
 
 
@@ -85,9 +79,9 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     *saving, asking = blocks(page, "python")
     assert printed(saving, folder) == ""
     check, layers = blocks(page, "sh")
-    said = [line.rstrip() for line in shell(check, folder).splitlines()]
+    said = command_line(check, folder)
     assert [line for line in shown_behind(page, check).splitlines() if line not in said] == []
-    rows = [line.split() for line in shell(layers, folder).splitlines()]
+    rows = [line.split() for line in command_line(layers, folder)]
     assert rows == [line.split() for line in shown_behind(page, layers).splitlines()]
     with served_address("--models", str(folder / "models")) as address:
         assert printed([asking], folder, address) == "".join(blocks(page, "text"))
