@@ -83,9 +83,15 @@ def test_values_of_another_image_and_of_the_same(http: TestClient, seven: str) -
     found = ask(http, seven, layer="conv2", patch=other).json()
     assert (found["set"], found["patch"]) == (None, other)
     assert np.any(found["effects"])
+    whole = ask(http, seven, layers="conv1,dense", patch=other).json()
+    assert whole["recoveries"] == [pytest.approx([1, 1], abs=1e-4)]
+    gap = -whole["effects"][0][0]
+    assert found["recoveries"] == [pytest.approx(np.array(found["effects"][0]) / -gap, abs=1e-4)]
+    assert ask(http, seven, layer="conv2").json()["recoveries"] is None
     same = ask(http, seven, layer="conv2", patch=seven).json()
     assert same["unchanged"] == [list(range(16))]
     assert not np.any(same["effects"])
+    assert same["recoveries"] == [[None] * 16]
 
 
 def test_several_images_and_other_forms(http: TestClient, seven: str) -> None:

@@ -49,6 +49,26 @@ def test_the_summary_has_what_the_single_requests_have(http: TestClient, seven: 
     )
 
 
+def test_the_recovery_is_the_share_of_the_way_to_the_score_of_the_other_image(
+    http: TestClient, seven: str
+) -> None:
+    other = http.post("/v1/images", content=samples()["zero"].read_bytes(), headers=PNG).json()["id"]
+
+    def recovery(edit: str | list[str]) -> float | None:
+        return ask(http, "interventions", seven, edit=edit).json()["effects"][0]["recovery"]
+
+    edit = f"conv2;channels=0-7;patch={other}"
+    logits = [
+        values(http, image, "probabilities@preactivation", edit=given)[0, 7]
+        for image, given in ((seven, []), (other, []), (seven, edit))
+    ]
+    assert recovery(edit) == pytest.approx((logits[2] - logits[0]) / (logits[1] - logits[0]), abs=1e-4)
+    assert recovery(f"conv2;patch={other}") == pytest.approx(1, abs=1e-5)
+    assert recovery(f"conv2;patch={seven}") is None
+    assert recovery([f"conv2;patch={other}", f"dense;patch={seven}"]) is None
+    assert recovery("conv2;set=0") is None
+
+
 def test_the_change_of_a_layer_is_the_distance_of_its_values(http: TestClient, seven: str) -> None:
     (layer,) = ask(http, "interventions", seven, edit=EARLY, layers="conv3").json()["layers"]
     clean, edited = (values(http, seven, "conv3", edit=edit) for edit in ([], [EARLY]))
@@ -67,7 +87,7 @@ def test_layers_before_the_edit_do_not_change_at_all(http: TestClient, seven: st
 
 def test_an_edit_that_changes_nothing_has_an_effect_of_exactly_zero(http: TestClient, seven: str) -> None:
     body = ask(http, "interventions", [seven, seven], edit="conv2;scale=1").json()
-    assert body["effects"] == [{"score": 0, "output": 0}] * 2
+    assert body["effects"] == [{"score": 0, "output": 0, "recovery": None}] * 2
     assert {each["max"] for each in body["layers"]} == {0}
     assert body["outputs"][0]["clean"] == body["outputs"][0]["edited"]
     assert body["outputs"][0]["flipped"] == [False, False]

@@ -55,6 +55,10 @@ class AblationBody(BaseModel):
         description="by how much the score or output is smaller without the unit, or the distance; in `shape`, null for what"
         " was not run or is no number"
     )
+    recoveries: list[Any] | None = Field(
+        description="with `patch`, how much of the way from the score of the image to that of the other each unit goes, in `shape`:"
+        " 1 for all of it; null where both scores are the same"
+    )
     order: list[list[int]] = Field(description="the `top` units with the largest effect, largest first")
     flips: list[list[ClassChange]]
     unchanged: list[list[int]] = Field(

@@ -25,6 +25,10 @@ class EffectRow(BaseModel):
 
     score: float | None
     output: float | None
+    recovery: float | None = Field(
+        description="of edits that patch in values of one other image: how much of the way to its score they go; null where it has"
+        " the same score"
+    )
 
 
 class ChangedLayer(BaseModel):

@@ -70,12 +70,21 @@ def ablation_json(result: Result, metric: Metric, top: int) -> bytes:
                 for image in found.images
             ],
             "effects": [np.ascontiguousarray(each) for each in effects],
+            "recoveries": None
+            if options.patch is None
+            else [_recoveries(plan, each) for each in found.images],
             "order": [_order(image, metric, top) for image in found.images],
             "flips": [_flips(image) for image in found.images],
             "unchanged": [image.unchanged for image in found.images],
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+
+
+def _recoveries(plan: AblationPlan, image: Ablation) -> NDArray[np.float64]:
+    if image.recoveries is None:
+        raise AssertionError("The sweep puts values of another image in place.")
+    return np.ascontiguousarray(image.recoveries.reshape(plan.shape))
 
 
 def partial_json(partial: PartialAblation) -> dict[str, Any]:

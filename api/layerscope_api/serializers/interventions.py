@@ -36,8 +36,14 @@ def intervention_json(result: Result, top: int) -> bytes:
             "outputs": [_output(*both) for both in zip(before, after, strict=True)],
             "targets": [target_row(target) for target in effect.targets],
             "effects": [
-                {"score": number(scores[0] - scores[1]), "output": number(outputs[0] - outputs[1])}
-                for scores, outputs in zip(effect.scores, effect.outputs, strict=True)
+                {
+                    "score": number(scores[0] - scores[1]),
+                    "output": number(outputs[0] - outputs[1]),
+                    "recovery": number(recovery),
+                }
+                for scores, outputs, recovery in zip(
+                    effect.scores, effect.outputs, effect.recoveries, strict=True
+                )
             ],
             "layers": [
                 _layer(effect.pair.clean[tap.address], effect.pair.edited[tap.address])

@@ -72,6 +72,8 @@ class Ablation:
         classes: the most likely class without the unit; -1 where it was not run, or the output has no classes.
         unchanged: the units that have the values already that were put in their place, so that nothing had to be run.
         is_complete: whether all units are known; otherwise those that a screening chose.
+        recoveries: how much of the way to the score of the image whose values are put in place each unit goes, see
+            `layerscope.execution.effect.recovery`; None where values are not those of an image.
     """
 
     target: Target
@@ -81,6 +83,7 @@ class Ablation:
     classes: Array
     unchanged: tuple[int, ...]
     is_complete: bool
+    recoveries: Array | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ from layerscope.execution.ablation_query import (
 )
 from layerscope.execution.ablation_spec import AblationSpec, require_few_units
 from layerscope.execution.batches import Job
+from layerscope.execution.effect import recovery
 from layerscope.execution.job_stream import MAX_PENDING, JobStream, RunBudget
 from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.progress import Progress
@@ -59,7 +60,7 @@ class AblationRun:
         model: the model that runs.
         spec: what is swept.
         query: the images, and at least the values of `spec.taps` for them.
-        patch: the image whose values are put in place, with the values of `spec.layers`; None without one.
+        patch: the image whose values are put in place, with those of `spec.layers` and `spec.measured`; None without one.
         timeout: the seconds within which it must be done.
         limits: the bounds in force.
 
@@ -148,8 +149,9 @@ class AblationRun:
             lambda rows: self._compute(found, {row: targets[row] for row in rows}, lane, progress, partial),
             self._seconds_left,
         )
+        source = None if self._patch is None else self._patch.activations(lane)
         images = [
-            self._ablation(found, number, target, columns)
+            self._ablation(found, number, target, columns, source)
             for number, (target, columns) in enumerate(zip(targets, arrays, strict=True))
         ]
         return Ablations(options=spec.options, plan=self.plan, images=tuple(images), hit=hit and found.hit)
@@ -254,17 +256,22 @@ class AblationRun:
         for start, outcome in zip(starts, outcomes, strict=True):
             yield range(start, min(start + size, count)), outcome.arrays
 
-    def _ablation(self, found: Activations, number: int, target: Target, columns: Array) -> Ablation:
-        class_ = self._class(found, number, target)
+    def _ablation(
+        self, found: Activations, number: int, target: Target, columns: Array, source: Activations | None
+    ) -> Ablation:
+        class_, score = self._class(found, number, target), self._score(found, number, target)
         states, classes = columns[:, STATE], columns[:, CLASS]
         return Ablation(
             target=target,
-            score=self._score(found, number, target),
+            score=score,
             class_=None if class_ == NO_CLASS else class_,
             effects={metric: columns[:, column] for column, metric in enumerate(METRICS)},
             classes=np.where(states == NOT_RUN, NO_CLASS, classes).astype(np.int64),
             unchanged=tuple(np.flatnonzero(states == UNCHANGED).tolist()),
             is_complete=bool((states != NOT_RUN).all()),
+            recoveries=None
+            if source is None
+            else np.asarray(recovery(columns[:, 0], score, self._score(source, 0, target))),
         )
 
     def _seconds_left(self) -> float:

@@ -1,7 +1,10 @@
 """Effects: what edits do to the outputs of a model, with a target of one of them to measure it on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from layerscope.attribution.method import Array, ScoreOptions
 from layerscope.attribution.targets import Output, Target, targets_of
@@ -9,6 +12,9 @@ from layerscope.execution.attribution_spec import resolve_output
 from layerscope.execution.paired_run import Pair
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Tap
+from layerscope.tensors.activations import Activations
+
+_SAME_SCORE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class EffectSpec:
     layers: tuple[Tap, ...]
     taps: tuple[Tap, ...]
 
+    @property
+    def measured(self) -> tuple[Tap, ...]:
+        """Where the score is read."""
+        return (self.output.score_tap,)
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -36,6 +47,8 @@ class Effect:
         targets: what is measured, one an image: chosen by the values without edits.
         scores: the score of each target, without edits and under them.
         outputs: its output, likewise: a probability for most classifiers.
+        recoveries: how much of the way to the score of the image whose values are put in place the edits go, see `recovery`; NaN
+            where there is not one such image.
         layers: those that are compared.
         pair: the values of the layers and of all outputs.
     """
@@ -43,6 +56,7 @@ class Effect:
     targets: tuple[Target, ...]
     scores: tuple[tuple[float, float], ...]
     outputs: tuple[tuple[float, float], ...]
+    recoveries: tuple[float, ...]
     layers: tuple[Tap, ...]
     pair: Pair
 
@@ -59,8 +73,32 @@ def resolve_effect(model: LoadedModel, options: ScoreOptions, layers: Sequence[T
     return EffectSpec(output, options, tuple(layers), tuple(taps))
 
 
-def effect_of(spec: EffectSpec, pair: Pair) -> Effect:
+def recovery(lost: Array | float, clean: float, source: float) -> Array | float:
+    """How much of the way from the score of one image to that of another the values of the other bring it: 1 for all of it.
+
+    Zhang and Nanda 2024, arXiv:2309.16042.
+
+    Args:
+        lost: the score without the other's values less that with them.
+        clean: the score of the image.
+        source: that of the other for the same target.
+
+    Returns:
+        NaN where both scores are the same, to a millionth.
+    """
+    gap = source - clean
+    if not gap or abs(gap) < _SAME_SCORE * abs(source):
+        return np.full_like(lost, np.nan)
+    return (0.0 - lost) / gap
+
+
+def effect_of(spec: EffectSpec, pair: Pair, source: Activations | None) -> Effect:
     """The effect on each image.
+
+    Args:
+        spec: what it is measured on.
+        pair: the values of `spec.taps`.
+        source: the values of `spec.measured` of the one image whose values edits put in place; None where there is not one.
 
     Raises:
         OptionInvalid: there is no such target.
@@ -78,6 +116,11 @@ def effect_of(spec: EffectSpec, pair: Pair) -> Effect:
         return tuple((before, after) for before, after in rows)
 
     scores = both([target.scores for target in targets], scored)
-    return Effect(
-        tuple(targets), scores, both([target.outputs for target in targets], output), spec.layers, pair
-    )
+    outputs = both([target.outputs for target in targets], output)
+    recoveries = [
+        math.nan
+        if source is None
+        else float(recovery(before - after, before, float(target.scores(source[scored].values)[0])))
+        for target, (before, after) in zip(targets, scores, strict=True)
+    ]
+    return Effect(tuple(targets), scores, outputs, tuple(recoveries), spec.layers, pair)

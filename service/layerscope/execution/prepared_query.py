@@ -93,6 +93,7 @@ class LocalPreparedQuery:
         def values_of(rows: list[Row], taps: list[Tap]) -> QueryRun:
             return QueryRun(model, rows, taps, query.seed, seconds, limits, cache, watched)
 
+        scored = () if self._effect is None else self._effect.measured
         is_paired = query.change or query.effect is not None
         if is_paired and not edits:
             raise OptionInvalid("There is no edit whose change could be shown: give edit.", option="edit")
@@ -108,7 +109,7 @@ class LocalPreparedQuery:
             watched,
             edits,
             values_of(rows, edits.own_taps) if edits.own_taps else None,
-            {image: values_of(patches[image], taps) for image, taps in edits.patches.items()},
+            {image: values_of(patches[image], [*own, *scored]) for image, own in edits.patches.items()},
         )
 
         def attribution(name: str) -> AttributionRun:
@@ -120,7 +121,7 @@ class LocalPreparedQuery:
         self._attributions = dict(self._possible(specs, attribution))
         self._ablation: AblationRun | None = None
         if swept is not None:
-            other = None if patch is None else values_of(patches[patch], list(swept.layers))
+            other = None if patch is None else values_of(patches[patch], [*swept.layers, *swept.measured])
             seconds = _at_most(query.timeout, limits.attribution_milliseconds)
             self._ablation = AblationRun(model, swept, self._query, other, seconds, limits)
 
@@ -218,7 +219,8 @@ class LocalPreparedQuery:
                 ablations = self._ablation.ablations(found, lane, progress, partial)
             effect = None
             if self._effect is not None and pair is not None:
-                effect = effect_of(self._effect, pair)
+                sources = list(self._query.patches(lane).values())
+                effect = effect_of(self._effect, pair, sources[0] if len(sources) == 1 else None)
             if self._is_change and pair is not None:
                 found = pair.change
             yield Result(

@@ -291,8 +291,11 @@ class QueryRun:
         if not self.edits:
             return {}
         own = self._own.activations(lane) if self._own is not None else None
-        patches = {image: run.activations(lane) for image, run in self._patches.items()}
-        return self.edits.arrays(taps, self.sizes(), rows, own, patches)
+        return self.edits.arrays(taps, self.sizes(), rows, own, self.patches(lane))
+
+    def patches(self, lane: Lane) -> dict[str, Activations]:
+        """The values of the other images that edits are made of, by id. Raises as `activations`."""
+        return {image: run.activations(lane) for image, run in self._patches.items()}
 
     def load(self, number: int) -> list[Array]:
         """The tensors that go into the model for a row, one for each input. They are decoded once."""

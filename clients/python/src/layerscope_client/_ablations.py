@@ -37,6 +37,8 @@ class Ablations:
         complete: Whether every unit was run; otherwise those that a screening chose.
         targets: What the effects were measured on.
         clean: What the images give without a change.
+        recoveries: With `patch`, how much of the way from the score of the image to that of the other each unit goes, as `effects`: 1
+            for all of it, NaN where both are the same; else None.
         order: The units with the largest effect, largest first; places are numbered row by row.
         flips: The units without which another class is the most likely one.
         unchanged: The units that have the values already that were put in their place, such as dead channels.
@@ -54,6 +56,7 @@ class Ablations:
     complete: bool
     targets: list[Target]
     clean: list[Clean]
+    recoveries: Array | None
     order: list[list[int]]
     flips: list[list[ClassChange]]
     unchanged: list[list[int]]
@@ -75,6 +78,7 @@ class Ablations:
             return cls(
                 effects=np.array(body["effects"], np.float64),
                 layers=tuple(body["layers"]),
+                recoveries=None if body["recoveries"] is None else np.array(body["recoveries"], np.float64),
                 model=f"{model['name']}@{model['version']}",
                 digest=model["digest"],
                 images=tuple(body["images"]),

@@ -17,10 +17,14 @@ class ChangedOutput(TypedDict):
 
 
 class EffectRow(TypedDict):
-    """How much smaller the score and the output of a target are under the edits."""
+    """How much smaller the score and the output of a target are under the edits.
+
+    `recovery` is None unless they patch in values of one other image: how much of the way to its score they go, 1 for all of it.
+    """
 
     score: float | None
     output: float | None
+    recovery: float | None
 
 
 class ChangedLayer(TypedDict):
