@@ -29,7 +29,20 @@ def extract(tmp_path):
 
 
 def asked(data, to, *more):
-    return ["run", "--data", data, "--to", to, "--model", "digits", "--layers", "dense", "--part-images", "4", *more]
+    return [
+        "run",
+        "--data",
+        data,
+        "--to",
+        to,
+        "--model",
+        "digits",
+        "--layers",
+        "dense",
+        "--part-images",
+        "4",
+        *more,
+    ]
 
 
 def test_a_script_reads_progress_result_and_exit_code(extract, digits, tmp_path):

@@ -53,7 +53,9 @@ class ComparisonRun:
         self._memory = memory
         query, outputs = plan.query, {tap for _, tap in plan.models[0].description.outputs}
         seconds = limits.attribution_milliseconds / 1000
-        self._deadline = time.monotonic() + min(seconds, query.timeout or seconds)
+        self._deadline = time.monotonic() + (
+            seconds if query.timeout is None else min(seconds, query.timeout)
+        )
         self._pairs = [
             LayerPair(one, other, query, is_output=one in outputs) for one, other in plan.matching.pairs
         ]

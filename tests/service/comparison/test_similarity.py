@@ -96,6 +96,17 @@ def test_one_minibatch_is_the_whole_and_several_are_summed_before_the_division()
     assert found.deviation > 0
 
 
+@pytest.mark.parametrize("correlation", [0.0, 0.5, -0.8])
+def test_of_two_features_it_is_their_squared_correlation(correlation: float) -> None:
+    """Of two balanced binary features, up to what is expected of so many images."""
+    alike = round(1000 * (1 + correlation))
+    first = np.repeat([1.0, -1.0], 1000)
+    second = first * np.tile(np.where(np.arange(1000) < alike / 2, 1, -1), 2)
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(correlation)
+    found = similarity(first[:, None], second[:, None], minibatch=2000)
+    assert found.value == pytest.approx(correlation**2, abs=2 / len(first))
+
+
 def test_the_order_of_the_images_does_not_matter() -> None:
     first = gaussian(16, 5)
     second = first**2

@@ -135,12 +135,22 @@ def pictures(count, seed=0):
 
 
 def compare(
-    lanes, reference, candidate, images=4, *, limits=LIMITS, values=None, inputs=None, run=None, **options
+    lanes,
+    reference,
+    candidate,
+    images=4,
+    *,
+    limits=LIMITS,
+    memory=None,
+    values=None,
+    inputs=None,
+    run=None,
+    **options,
 ):
     inputs = inputs or {"image": pictures(images) if values is None else values}
     sources = {name: [TensorSource(each)] for name, each in inputs.items()}
     query = ComparisonQuery(reference="a", candidate="b", sources=sources, **options)
     plan = ComparisonPlan(reference, candidate, query, limits)
-    running = ComparisonRun(plan, limits, lanes, WorkingMemory.of(limits))
+    running = ComparisonRun(plan, limits, lanes, memory or WorkingMemory.of(limits))
     with running.run(**(run or {})) as found:
         return found

@@ -5,11 +5,17 @@ import math
 import numpy as np
 import pytest
 from compared_models import ARCHITECTURES, Compared, built, chain, pictures
+from keras.layers import MultiHeadAttention
 
 from layerscope.comparison import Tolerance
 from layerscope.errors import AnswerTooLarge, DeadlineExceeded, LayerNotFound, OptionInvalid
 from layerscope.execution.cancellation import CancellationToken
+from layerscope.execution.inputs import TensorSource
+from layerscope.execution.working_memory import WorkingMemory
+from layerscope.interventions import parse_edit
 from layerscope.limits import Limits
+
+PATCH = {"image": [TensorSource(pictures(1, seed=9))]}
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -47,6 +53,9 @@ def weighted(model):
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from ((f"{layer.name}/{path}", each) for path, each in weighted(layer))
+        elif isinstance(layer, MultiHeadAttention):
+            inside = (layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense)
+            yield from ((f"{layer.name}/{each.name}", each) for each in inside)
         elif layer.weights:
             yield layer.name, layer
 
@@ -56,10 +65,7 @@ def test_exactly_the_layer_that_changed_is_the_origin(network) -> None:
     reference = network.version("reference")
     for path, layer in weighted(network.model):
         found = network.compare(reference, changed(network, layer), images=2, measures=["relative_l2"])
-        origins = found.origins
-        # The attention is a group: the layer inside of it whose weights changed may be the first.
-        assert [each.partition("/")[0] if path == "attention" else each for each in origins][:1] == [path]
-        assert len(origins) == 1 or path == "attention"
+        assert found.origins == (path,)
         before = [each.relative_l2 for each in found.layers if each.status == "same"]
         assert before
         assert before == [0.0] * len(before)
@@ -177,6 +183,24 @@ def test_progress_counts_images_and_a_cancelled_comparison_ends(simple, referenc
     token.cancel()
     with pytest.raises(DeadlineExceeded):
         simple.compare(reference, reference, run={"cancellation": token})
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"limits": Limits(attribution_milliseconds=0)}, DeadlineExceeded),
+        ({"limits": Limits(run_bytes=1000)}, AnswerTooLarge),
+        (
+            {"edits": [parse_edit("relu;patch=other")], "patches": {"other": PATCH}, "timeout": 0.0},
+            DeadlineExceeded,
+        ),
+    ],
+)
+def test_one_that_may_not_go_on_ends_and_gives_its_memory_back(simple, reference, options, error) -> None:
+    memory = WorkingMemory.of(Limits())
+    with pytest.raises(error):
+        simple.compare(reference, reference, memory=memory, **options)
+    assert memory.taken == 0
 
 
 def test_what_is_wrong_with_it_is_said_before_anything_runs(simple, reference) -> None:
