@@ -36,12 +36,23 @@ def transformer(name, head):
     return keras.Model(image, layers.Dense(3, name="kind")(head(end)), name=name)
 
 
+def convolution_within_windows():
+    """The pixels of each window of 4 x 4 come one after another, as in shifted-window transformers."""
+    image = keras.Input((4 * ROWS, 4 * COLUMNS, 3), name="picture")
+    maps = layers.Conv2D(WIDTH, 3, padding="same", name="before")(image)
+    windows = layers.Permute((1, 3, 2, 4, 5))(layers.Reshape((ROWS, 4, COLUMNS, 4, WIDTH))(maps))
+    inside = layers.Conv2D(4, 3, name="inside")(layers.Reshape((4 * ROWS * COLUMNS, 4, WIDTH))(windows))
+    pooled = layers.GlobalAveragePooling2D(name="pool")(inside)
+    return keras.Model(image, layers.Dense(3, name="kind")(pooled), name="in_windows")
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     keras.utils.set_random_seed(5)
     models = {
         "by_class": transformer("by_class", lambda tokens: tokens[:, 0]),
         "by_mean": transformer("by_mean", layers.GlobalAveragePooling1D(name="pool")),
+        "in_windows": convolution_within_windows(),
     }
     directory = tmp_path_factory.mktemp("transformers")
     for name, model in models.items():
@@ -96,7 +107,13 @@ def test_what_is_no_map_or_is_not_read_is_refused_with_the_reason(served, layer,
         explained(served[0], "by_class", "gradcam", layer=layer)
 
 
-@pytest.mark.parametrize("name", ["by_class", "by_mean"])
+def test_the_default_map_is_never_one_of_shuffled_places(served):
+    assert explained(served[0], "in_windows", "gradcam", target="1").target_layer.address == "before"
+    with pytest.raises(NoPicture, match="cannot be told from the graph"):
+        explained(served[0], "in_windows", "gradcam", target="1", layer="inside")
+
+
+@pytest.mark.parametrize("name", ["by_class", "by_mean", "in_windows"])
 @pytest.mark.parametrize("method", ["gradcam", "eigencam"])
 def test_a_layer_is_said_to_have_a_map_exactly_where_it_has_one(served, name, method):
     engine, _ = served
