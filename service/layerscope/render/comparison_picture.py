@@ -116,7 +116,7 @@ def similarity_matrix(
 ) -> bytes:
     """Draw the similarity of all pairs of layers, dark for 0 and less, bright for 1; pale red where there is none.
 
-    Columns have the numbers of the list that is written below.
+    Columns have the numbers of the list that is written beside the matrix.
 
     Args:
         values: (rows, columns); NaN where there is no similarity.
@@ -142,9 +142,9 @@ def similarity_matrix(
         _write(image, str(number), left + number * _CELL, 18)
     for number, name in enumerate(rows):
         _write(image, short_name(name), SPACE // 2, _MATRIX_HEAD + number * _CELL)
-    below = _MATRIX_HEAD + cells.shape[0] + SPACE
+    beside = left + cells.shape[1] + SPACE
     for number, name in enumerate(columns):
-        _write(image, f"{number}  {short_name(name)}", SPACE // 2, below + number * _CELL)
+        _write(image, f"{number}  {short_name(name)}", beside, _MATRIX_HEAD + number * _CELL)
     return image_files.encode_indexed(image, _palette(), metadata or {}, form=form)
 
 
@@ -155,8 +155,9 @@ def similarity_matrix_size(rows: Sequence[str], columns: Sequence[str], limits: 
         AnswerTooLarge: The picture would have more pixels than `limits.picture_pixels`.
     """
     text = font.text_width(_MATRIX_TITLE) + SPACE // 2
-    width = max(width_of_names(rows) + len(columns) * _CELL, text) + SPACE
-    size = width, _MATRIX_HEAD + (len(rows) + len(columns)) * _CELL + 2 * SPACE
+    names = font.text_width(f"{len(columns)}  ") + width_of_names(columns)
+    width = max(width_of_names(rows) + len(columns) * _CELL + names, text) + SPACE
+    size = width, _MATRIX_HEAD + max(len(rows), len(columns)) * _CELL + SPACE
     require_picture_fits(*size, limits)
     return size
 

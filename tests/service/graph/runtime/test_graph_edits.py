@@ -236,6 +236,21 @@ def test_only_what_lies_behind_an_edit_is_run(residual, address, frontier):
     assert_close(found, whole, 1e-5)
 
 
+def test_a_frontier_can_have_several_values():
+    start = keras.Input((6, 6, 3), name="start")
+    edited, one, two = (layers.Conv2D(4, 1, name=name)(start) for name in ("edited", "one", "two"))
+    early = layers.ReLU(name="active")(layers.Add(name="early")([edited, one]))
+    model = keras.Model(start, layers.Flatten(name="flat")(layers.Multiply(name="late")([early, two])))
+    made = traced(model)
+    tap, target = made.index["edited"], made.index["flat"]
+    others = made.executable.inspection.frontier(tap, target)
+    assert len(others) == 2
+    image = noise(1, 6, 6, 3)
+    sources = dict(zip([tap, *others], made.executable.run([image], [tap, *others]), strict=True))
+    (found,) = made.executable.run_between(sources, [target], {tap: Edit(scale=2.0)}, rows=1)
+    assert_close(found, run(made, ["flat"], {"edited": Edit(scale=2.0)}, image)[0], 1e-5)
+
+
 def test_taps_without_a_way_between_have_no_frontier(residual):
     with pytest.raises(InputMismatch, match="stem does not depend on scores"):
         residual.executable.inspection.frontier(residual.index["scores"], residual.index["stem"])
