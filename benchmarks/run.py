@@ -33,6 +33,7 @@ GROUPS = {
         "watching",
         "sweeps",
         "comparisons",
+        "extraction",
         "protocol",
         "throughput",
         "breakdown",

@@ -14,6 +14,7 @@ FAMILIES = {
     "watching": "Watched layers",
     "sweeps": "Sweeps",
     "comparisons": "Comparisons",
+    "extraction": "Features of many images",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
     "servers": "Other model servers",
