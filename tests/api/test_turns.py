@@ -47,6 +47,21 @@ def test_a_key_with_few_requests_does_not_wait_behind_all_of_another() -> None:
     assert set(order[6:]) == {"many"}
 
 
+def test_turns_while_there_was_nobody_else_do_not_count() -> None:
+    async def ordered() -> list[str]:
+        turns, order = Turns(seconds=60), list[str]()
+        for _ in range(10):
+            (await turns.take("alone")).give_back()
+        held = [await begun(turns, owner, order) for owner in ("first", "second")]
+        tasks = [await begun(turns, owner, order) for owner in ("alone", "third")]
+        for task in held:
+            task.result().give_back()
+        await tasks[0]
+        return order
+
+    assert asyncio.run(asyncio.wait_for(ordered(), 60))[:3] == ["first", "second", "alone"]
+
+
 def test_a_turn_ends_by_itself() -> None:
     async def third() -> None:
         turns = Turns(seconds=0.001)

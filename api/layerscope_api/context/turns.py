@@ -83,8 +83,9 @@ class Turns:
         with self._lock:
             start = self._last[owner] = max(self._time, self._last[owner] + 1)
             if self._free:
+                # What a key had while there was nobody else does not count against it.
+                self._time = start + 1 if self._free == _AT_ONCE else start
                 self._free -= 1
-                self._time = start
                 return None
             waiting = loop.create_future()
             heapq.heappush(self._waiting, (start, next(self._numbers), waiting))

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-LARGE_BYTES = 1024 * 1024
+LARGE_BYTES = 256 * 1024
 """Requests of which more has come take turns."""
 
 

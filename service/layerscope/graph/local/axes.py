@@ -60,12 +60,17 @@ class Axis:
         its end. SAME padding depends on the length of its input modulo the stride, so units then lie at the same places
         of the window as of the whole map. Windows of one length run as one batch.
         """
-        seen = [self._seen(self.changed(places)) for places in changes]
-        begins = [each.start - each.start % self.stride for each in seen]
-        longest = max(each.stop - begin for each, begin in zip(seen, begins, strict=True))
+        changes = list(changes)
+        # Boxes in rows and columns have few different places along one axis.
+        seen = {places: self._seen(self.changed(places)) for places in set(changes)}
+        begins = {places: each.start - each.start % self.stride for places, each in seen.items()}
+        longest = max(each.stop - begins[places] for places, each in seen.items())
         length = min(longest + (self.places - longest) % self.stride, self.places)
         last = self.places - length
-        return [range(min(begin, last), min(begin, last) + length) for begin in begins]
+        found = {
+            places: range(min(begin, last), min(begin, last) + length) for places, begin in begins.items()
+        }
+        return [found[places] for places in changes]
 
     def units_from(self, window: range) -> int:
         """The number, in the whole map, of the first unit that is computed from a window."""
