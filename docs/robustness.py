@@ -30,6 +30,7 @@ ROWS = {
     "M12": ("one name uploaded twice, and by eight callers at once", "one version for each different file"),
     "M13": ("a full disk; uploads that announce more than they send; links, pipes, unreadable and damaged files among models", "507 and nothing is left; damaged models are listed as failed, the others are served"),
     "M14": ("files whose opening crashes, hangs or gives no result", "refused in time; no process is left"),
+    "M15": ("`.tflite` files: cut, mutated, of another format, with huge, negative and missing sides, custom operators, several graphs; files that crash their interpreter or claim memory while they run", "422 or 413; the interpreter's process ends at most"),
     "I01": ("bodies that are not images", "415"),
     "I02": ("images with too many pixels, also in small files, and with none", "413 or 422, before decoding"),
     "I03": ("truncated images, wrong checksums, text chunks that unpack to megabytes", "422"),

@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scores = layers.Dense(10, activation="softmax", name="scores")(layers.Flatten(name="flat")(hidden))
     model = keras.Model(image, scores, name="small")
     model.save(folder / "model.keras")
+    model.export(folder / "saved", verbose=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     (folder / "model.tflite").write_bytes(converter.convert())
     return folder
@@ -50,6 +51,15 @@ def test_the_table_has_the_layers_of_the_file_and_counts_the_others(folder: Path
     suite = ElementTree.fromstring((folder / "layers.xml").read_bytes())  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("6", "0", "2")
     assert [case.get("name") for case in suite if case.find("skipped") is not None] == ["conv", "norm"]
+
+
+def test_a_saved_model_has_the_names_of_its_calls_before_those_of_the_file(folder: Path) -> None:
+    paths = [str(folder / name) for name in ("saved", "model.tflite")]
+    done = CliRunner().invoke(app, ["compare", *paths, "--images", str(folder / "images"), "--most", "1e-5"])
+    assert done.exit_code == 0, done.output
+    assert {"relu", "flat", "scores"} <= {
+        line.split(" | ")[0].strip("| ") for line in done.stdout.splitlines()
+    }
 
 
 def test_a_file_is_the_candidate_and_never_the_reference(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Damaged and hostile `.tflite` files are refused in one sentence, and cost the child that reads them at most."""
+"""M15: damaged and hostile `.tflite` files are refused in one sentence, and cost the child that reads them at most."""
 
 import os
 import signal
@@ -96,6 +96,13 @@ def fill(model):
     graph.operators.insert(0, operator)
 
 
+def keeping_sides(model):
+    """Have the mean over places keep their axes, which the file says it leaves out."""
+    kind = schema.BuiltinOptions.ReducerOptions
+    (operator,) = (each for each in graph_of(model).operators if each.builtinOptionsType == kind)
+    operator.builtinOptions.keepDims = True
+
+
 def with_scales_of_two_channels(model):
     found = tensor(model, "/depthwise")
     found.quantization = schema.QuantizationParametersT()
@@ -120,13 +127,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_says_what_cannot_be_is_refused(compare, good, change) -> None:
+def test_m15_a_file_that_says_what_cannot_be_is_refused(compare, good, change) -> None:
     message, change = CHANGES[change]
     with pytest.raises(ModelRefused, match=message):
         compare(changed(good, change))
 
 
-def test_a_file_that_is_none_is_refused(compare, good) -> None:
+def test_m15_a_file_that_is_none_is_refused(compare, good) -> None:
     for data, message in {
         b"": "is empty",
         b"<!DOCTYPE html><html></html>": "is a web page",
@@ -139,35 +146,40 @@ def test_a_file_that_is_none_is_refused(compare, good) -> None:
             compare(data)
 
 
-def test_a_file_that_is_too_large_is_not_read(compare, good) -> None:
+def test_m15_a_file_that_is_too_large_is_not_read(compare, good) -> None:
     with pytest.raises(ModelTooLarge, match="model_file_bytes"):
         compare(good, Limits(model_file_bytes=len(good) - 1))
 
 
-def test_layers_that_are_too_large_are_refused_before_they_run(compare, good) -> None:
+def test_m15_layers_that_are_too_large_are_refused_before_they_run(compare, good) -> None:
     with pytest.raises(AnswerTooLarge):
         compare(changed(good, sides(1, 1 << 30)))
 
 
-def test_a_side_of_nothing_makes_a_layer_another(compare, good) -> None:
+def test_m15_a_side_of_nothing_makes_a_layer_another(compare, good) -> None:
     """The interpreter computes the sizes itself: the file's own tell only which layer a tensor can be."""
     found = compare(changed(good, sides(2, 0)))
     assert "depthwise" in found.fused
 
 
-def test_a_signature_too_many_is_passed_over(compare, good) -> None:
+def test_m15_a_layer_of_another_shape_than_the_file_says_is_refused(compare, good) -> None:
+    with pytest.raises(ModelRefused, match="gives pool another shape than it says"):
+        compare(changed(good, keeping_sides))
+
+
+def test_m15_a_signature_too_many_is_passed_over(compare, good) -> None:
     found = compare(changed(good, lambda model: model.signatureDefs.append(model.signatureDefs[0])))
     assert max(each.relative_l2 for each in found.layers) < 1e-5
 
 
-def test_memory_that_the_file_does_not_tell_costs_the_child(compare, good) -> None:
+def test_m15_memory_that_the_file_does_not_tell_costs_the_child(compare, good) -> None:
     with pytest.raises(ModelRefused, match="TensorFlow Lite"):
         compare(changed(good, fill))
     assert compare(good).layers
 
 
 @pytest.mark.parametrize("end", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_crash_ends_the_child_only(good, tmp_path, end) -> None:
+def test_m15_a_crash_ends_the_child_only(good, tmp_path, end) -> None:
     (tmp_path / "model.tflite").write_bytes(good)
     with (tmp_path / "model.tflite").open("rb") as file:
 
@@ -182,7 +194,7 @@ def test_a_crash_ends_the_child_only(good, tmp_path, end) -> None:
                 child.run([(0, np.zeros((1, 8, 8, 3)))], [0], 1 << 20)
 
 
-def test_a_child_that_takes_too_long_ends(good, tmp_path) -> None:
+def test_m15_a_child_that_takes_too_long_ends(good, tmp_path) -> None:
     (tmp_path / "model.tflite").write_bytes(good)
     with (
         (tmp_path / "model.tflite").open("rb") as file,
@@ -196,7 +208,7 @@ def test_a_child_that_takes_too_long_ends(good, tmp_path) -> None:
             child.run([(0, np.zeros((1, 8, 8, 3)))], [0], 1 << 20)
 
 
-def test_damaged_files_give_our_own_errors(good) -> None:
+def test_m15_damaged_files_give_our_own_errors(good) -> None:
     read = 0
     for data in mutations(good, 500):
         with suppress(LayerscopeError):
@@ -206,12 +218,12 @@ def test_damaged_files_give_our_own_errors(good) -> None:
     assert 0 < read < 250
 
 
-def test_damaged_files_that_can_be_read_cost_the_child_at_most(compare, good) -> None:
+def test_m15_damaged_files_that_can_be_read_cost_the_child_at_most(compare, good) -> None:
     _compare_damaged(compare, good, 60)
 
 
 @pytest.mark.soak
-def test_many_damaged_files_cost_the_child_at_most(compare, good, network, tmp_path) -> None:
+def test_m15_many_damaged_files_cost_the_child_at_most(compare, good, network, tmp_path) -> None:
     _compare_damaged(compare, good, 5_000)
 
 
@@ -223,7 +235,7 @@ def _compare_damaged(compare, good, count):
             compare(data)
 
 
-def test_no_descriptor_stays_open(compare, good) -> None:
+def test_m15_no_descriptor_stays_open(compare, good) -> None:
     compare(good)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for data in (good, good[:100], b""):

@@ -63,7 +63,7 @@ class GraphParts:
         start = node_of(source)
         places: dict[str, int] = {}
         last_reader: dict[str, int] = {}
-        for name in _in_order(self.nodes, node_of(target)):
+        for name in in_order(self.nodes, node_of(target)):
             read = [each for each in map(node_of, self.nodes[name].input) if each in places]
             if read or name == start:
                 places[name] = len(places)
@@ -92,7 +92,7 @@ class GraphParts:
             LookupError: one of the values can be none of `stops`.
         """
         first = node_of(source)
-        order = list(_in_order(self.nodes, node_of(target)))
+        order = list(in_order(self.nodes, node_of(target)))
         behind: set[str] = set()
         varying: set[str] = set()
         for name in order:
@@ -140,10 +140,10 @@ class GraphParts:
         return part
 
 
-def _in_order(nodes: Mapping[str, Any], target: str) -> Iterator[str]:
-    """The names of the nodes that a node needs and its own, each after those it reads."""
+def in_order(nodes: Mapping[str, Any], *targets: str) -> Iterator[str]:
+    """The names of the nodes that some nodes need and their own, each after those it reads."""
     begun: set[str] = set()
-    waiting = [(target, False)]
+    waiting = [(target, False) for target in targets]
     while waiting:
         name, is_read = waiting.pop()
         if is_read:

@@ -16,7 +16,7 @@ from layerscope.graph.lite.lite_graph import LiteGraph, LiteTensor
 from layerscope.graph.taps.tap import Shape, Tap
 
 Nodes = Mapping[str, Any]
-"""The operations of the model's graph by name, in graph order."""
+"""The operations of the model's graph by name, each behind those that it computes from."""
 
 _ACTIVATIONS = {"Relu": "RELU", "Relu6": "RELU6", "Tanh": "TANH"}
 """Operations that may be fused into the operator before them, by what they are called in a file."""
@@ -25,6 +25,7 @@ _UNCHANGED = frozenset({"Identity", "StopGradient"})
 _COPIES = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that give again what has a tensor already."""
 
+_CALLS = re.compile(r"^(?:(?:Stateful)?PartitionedCall(?:_\d+)?/)+")
 _NUMBERED = re.compile(r"output_(\d+)")
 _EXPORTED = re.compile(r"^serving_default_|:\d+$")
 
@@ -78,6 +79,14 @@ def pair(
     return fitting
 
 
+def has_sizes(sizes: Sequence[int], shape: Shape) -> bool:
+    """Whether values are those of one image, of a shape without batch axis."""
+    wanted = (1, *shape)
+    return len(sizes) == len(wanted) and all(
+        each in {None, size} for each, size in zip(wanted, sizes, strict=True)
+    )
+
+
 def fits(tensor: LiteTensor, shape: Shape) -> bool:
     """Whether a tensor can have the values of one image, of a shape without batch axis."""
     sizes = (1, *shape)
@@ -100,21 +109,22 @@ class _Operations:
     """
 
     def __init__(self, graph: LiteGraph, nodes: Nodes) -> None:
-        self._nodes = nodes
-        self._places = {name: place for place, name in enumerate(nodes)}
+        counts = Counter(map(_inlined, nodes))
+        self._nodes = {name: node for each, node in nodes.items() if counts[name := _inlined(each)] == 1}
+        self._places = {name: place for place, name in enumerate(self._nodes)}
         self._names = {*graph.constants, *(tensor.name for tensor in graph.tensors)}
 
     @property
     def are_known(self) -> bool:
         """Whether any tensor is named like an operation of the model."""
-        return any(each in self._places for name in self._names for each in name.split(";"))
+        return any(_inlined(each) in self._places for name in self._names for each in name.split(";"))
 
     def of(self, tensor: LiteTensor) -> str | None:
         """The operation whose value a tensor has; None if nothing tells."""
         if tensor.operator in _COPIES:
             return None
-        *names, last = tensor.name.split(";")
-        plain = self._without_number(tensor.name).rpartition(";")[2]
+        *names, last = map(_inlined, tensor.name.split(";"))
+        plain = _inlined(self._without_number(tensor.name).rpartition(";")[2])
         if plain != last and {plain, last} <= self._places.keys():
             return None
         known = [name for name in (*names, last, plain) if name in self._places]
@@ -156,7 +166,12 @@ def _source(tensor: str, nodes: Nodes) -> str | None:
         return None
     while nodes[name].op in _UNCHANGED:
         name = node_of(nodes[name].input[0])
-    return name
+    return _inlined(name)
+
+
+def _inlined(name: str) -> str:
+    """The name of an operation without those of the calls that it was inlined from, as in the graph of a SavedModel."""
+    return _CALLS.sub("", name)
 
 
 def _listed(tensors: Iterable[tuple[str, LiteTensor]]) -> str:

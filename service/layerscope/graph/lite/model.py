@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from layerscope.errors import ModelRefused, ModelTooLarge, ModelUnreadable
-from layerscope.graph.lite.matching import match, pair
+from layerscope.graph.lite.matching import has_sizes, match, pair
 from layerscope.graph.lite.process import LiteProcess, OnWait
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.taps.tap import Shape, Tap
@@ -96,7 +96,7 @@ class LiteModel:
         given = pair(graph.outputs, outputs, graph, "outputs")
         taps = [tap for call in model.taps.calls for tap in call.taps if tap.tensor.batched]
         self._tensors = {
-            **match(graph, taps, self._inspection.nodes),
+            **match(graph, taps, self._inspection.nodes_in_order()),
             **dict(zip(model.taps.select(["input"]), self._inputs, strict=True)),
             **dict(zip((tap for _, tap in model.outputs), given, strict=True)),
         }
@@ -154,7 +154,13 @@ class LiteModel:
             (tensor.index, values[np.newaxis]) for tensor, values in zip(self._inputs, row, strict=True)
         ]
         with _turn(on_wait):
-            return child.run(inputs, [self._tensors[tap].index for tap in taps], most_bytes)
+            found = child.run(inputs, [self._tensors[tap].index for tap in taps], most_bytes)
+        for tap, values in zip(taps, found, strict=True):
+            if not has_sizes(values.shape, tap.shape):
+                raise ModelRefused(
+                    f"{self.file} gives {tap.address} another shape than it says: convert the model again."
+                )
+        return found
 
     def close(self) -> None:
         """Close the file."""

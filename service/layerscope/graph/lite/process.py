@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -34,6 +35,9 @@ _END_SECONDS = 5
 """How long a child may take to end that has closed its socket."""
 
 _LONGEST_MESSAGE = 64 << 20
+_LOGGED = 2_000
+"""The most bytes of what a child wrote before it ended that are logged."""
+
 _FLOAT = np.dtype(np.float32)
 
 
@@ -56,6 +60,7 @@ class LiteProcess:
     def __init__(self, file: BinaryIO, bounds: OpeningBounds, on_wait: OnWait = lambda: None) -> None:
         self._on_wait = on_wait
         self._bounds = bounds
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self._connection, other = Pipe()
         with other:
             descriptors = (file.fileno(), other.fileno())
@@ -64,7 +69,7 @@ class LiteProcess:
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._errors,
                 env=_ENVIRONMENT,
                 process_group=0,
             )
@@ -87,6 +92,7 @@ class LiteProcess:
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        self._errors.close()
 
     def run(
         self, inputs: Sequence[tuple[int, Array]], tensors: Sequence[int], most_bytes: int
@@ -152,6 +158,10 @@ class LiteProcess:
             status = self._child.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             status = 0
+        self._errors.seek(0)
+        logger.warning(
+            "a .tflite file ended its process: %s", self._errors.read()[-_LOGGED:].decode(errors="replace")
+        )
         if status in {-signal.SIGALRM, -signal.SIGXCPU}:
             return ModelTooLarge(
                 f"Running the file takes longer than it may, {self._bounds.seconds} seconds: compare fewer images."

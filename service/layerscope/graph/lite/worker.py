@@ -6,6 +6,7 @@ values: float32, rows first.
 
 import json
 import os
+import resource
 import sys
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -15,6 +16,8 @@ from layerscope.errors import LayerscopeError, ModelTooLarge
 from layerscope.models.bounds import OpeningBounds, confine, end_with
 
 _LONGEST_REQUEST = 1 << 20
+_LONGEST_LOG = 1 << 20
+"""It writes messages of its libraries only."""
 
 
 def main() -> None:
@@ -22,6 +25,7 @@ def main() -> None:
     file, connection = int(sys.argv[1]), Connection(int(sys.argv[2]))
     request = json.loads(connection.recv_bytes(_LONGEST_REQUEST))
     end_with(request["parent"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LONGEST_LOG, _LONGEST_LOG))
     confine(OpeningBounds(**request["bounds"]))
     try:
         _serve(file, connection)

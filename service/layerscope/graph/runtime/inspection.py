@@ -15,7 +15,7 @@ from layerscope.graph.analysis.logits import Logits, find_logits
 from layerscope.graph.analysis.random_operations import drawing_anew
 from layerscope.graph.analysis.run_cost import RunCost
 from layerscope.graph.analysis.shapes import TapShapes
-from layerscope.graph.analysis.subgraph import GraphParts, node_of
+from layerscope.graph.analysis.subgraph import GraphParts, in_order, node_of
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.rewrites.guided_relu import RECTIFIERS
 from layerscope.graph.taps.tap import Shape, Tap
@@ -57,10 +57,10 @@ class GraphInspection:
         self._flows: LRUCache[str, GradientFlow] = LRUCache(_FLOWS_KEPT)
         self._lock = threading.Lock()
 
-    @property
-    def nodes(self) -> Mapping[str, Any]:
+    def nodes_in_order(self) -> Mapping[str, Any]:
         """The nodes of the graph by name, each behind those that it computes from."""
-        return self._parts.nodes
+        nodes = self._parts.nodes
+        return {name: nodes[name] for name in in_order(nodes, *nodes)}
 
     def measure_by(self, run: Measure) -> None:
         """Have sizes that only a run can tell measured by another function: such a run may never end."""
