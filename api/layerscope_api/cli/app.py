@@ -12,7 +12,7 @@ from rich.text import Text
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
-from layerscope.models.mirrors import DEMO, mirror_of
+from layerscope.models.mirrors import DEMO
 from layerscope.start_messages import without_info_messages
 from layerscope_api.cli import extract as extract_commands
 from layerscope_api.cli import keys as key_commands
@@ -121,15 +121,11 @@ def serve(
 def demo(
     port: Annotated[int | None, typer.Option(help=_SETUP["port"].description)] = None,
 ) -> None:
-    """Serve the demo models: digits, and photos, which is made of the weights that the extra `photos` installs.
+    """Serve the demo models: digits, and photos, whose weights the extra `photos` installs.
 
     This is `serve --models layerscope:demo`.
     """
-    settings = _settings(models=DEMO, **({} if port is None else {"port": port}))
-    kept = mirror_of(DEMO, settings.cache, settings.limits).directory
-    if not (kept / "photos").exists():
-        _console.print("The model photos is made of its weights, this once. It takes some seconds.")
-    _serve(settings)
+    _serve(_settings(models=DEMO, **({} if port is None else {"port": port})))
 
 
 @app.command()

@@ -4,7 +4,7 @@
 black, to ten probabilities. `examples/train_demo_model.py` made the files; the samples are digits that it was not trained on.
 
 `PHOTO_MODEL` declares the model `photos`, EfficientNet-Lite0, which tells the 1,000 classes of ImageNet. Its weights are in a
-package of their own; `layerscope.models.mirrors.demo` makes the model of them.
+package of their own, where `layerscope.models.mirrors.demo` finds them.
 """
 
 from pathlib import Path

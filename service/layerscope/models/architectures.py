@@ -1,4 +1,4 @@
-"""The architectures of `keras.applications`: declared by name in `layerscope.json` where no model file is."""
+"""The architectures of `keras.applications`, and EfficientNet-Lite0: declared by name in `layerscope.json` where no model file is."""
 
 import inspect
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from layerscope.errors import ModelRefused
+from layerscope.models import efficientnet_lite
 from layerscope.models.manifest import FILE_NAME, Manifest
 
 logger = logging.getLogger(__name__)
@@ -81,9 +82,13 @@ def build_architecture(manifest: Manifest, folder: Path) -> Any:
     name = manifest.architecture
     if name is None:
         raise ModelRefused(f"There is no model file beside {FILE_NAME}, and it names no architecture either.")
+    path = weights_file(manifest, folder)
+    if name == efficientnet_lite.NAME:
+        if manifest.options:
+            raise ModelRefused(f"{name} has no options.", field="options")
+        return efficientnet_lite.build(path)
     make = architecture(name)
     _require_options(name, make, manifest.options)
-    path = weights_file(manifest, folder)
     # Keras numbers layers without a name for as long as the session lasts: a second build would get other names.
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(SEED)
@@ -121,9 +126,10 @@ def weights_file(manifest: Manifest, folder: Path) -> Path | None:
     if manifest.architecture is None or name == RANDOM:
         return None
     path = folder / (name or "")
-    if not name or Path(name).name != name or path.suffix not in {".h5", ".hdf5"} or not path.is_file():
+    suffixes = (".pth",) if manifest.architecture == efficientnet_lite.NAME else (".h5", ".hdf5")
+    if not name or Path(name).name != name or path.suffix not in suffixes or not path.is_file():
         raise ModelRefused(
-            f"{FILE_NAME} must say which weights {manifest.architecture} has: {RANDOM!r}, or the name of an .h5 file"
+            f"{FILE_NAME} must say which weights {manifest.architecture} has: {RANDOM!r}, or the name of an {suffixes[0]} file"
             " beside it. Nothing is downloaded.",
             field="weights",
         )

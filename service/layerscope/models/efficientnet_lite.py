@@ -1,11 +1,10 @@
-"""EfficientNet-Lite0 with the weights of a PyTorch file, as a file of Keras. Run as `python -m layerscope.models.mirrors.efficientnet_lite FROM TO`.
+"""EfficientNet-Lite0 with the weights of a PyTorch file: an architecture that `keras.applications` lacks.
 
 The network is that of Tan and Le (2019), https://arxiv.org/abs/1905.11946, in the variant for small devices: without
 squeeze-and-excitation, and with ReLU6. It takes colours in -1 to 1, 224x224 pixels, and tells the 1,000 classes of ImageNet.
 The layers have the names that `keras.applications.EfficientNetB0` gives them.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +14,12 @@ from keras import layers
 from numpy.typing import NDArray
 
 from layerscope.errors import ModelUnreadable
-from layerscope.models.mirrors.programs import exit_code
-from layerscope.models.mirrors.torch_file import read_tensors
+from layerscope.models.torch_file import read_tensors
 
 Tensors = Mapping[str, NDArray[Any]]
+
+NAME = "EfficientNetLite0"
+"""What a declaration calls it."""
 
 _SIDE = 224
 _CLASSES = 1000
@@ -53,8 +54,22 @@ _STAGES = (
 )
 
 
-def build() -> keras.Model:
-    """The network with random weights: `(n, 224, 224, 3)` to `(n, 1000)` probabilities."""
+def build(weights: Path | None) -> keras.Model:
+    """The network: `(n, 224, 224, 3)` to `(n, 1000)` probabilities.
+
+    Args:
+        weights: a file that PyTorch wrote; None for random weights.
+
+    Raises:
+        ModelUnreadable: the file has no tensors, or those of another network.
+    """
+    model = _untrained()
+    if weights is not None:
+        _pour(read_tensors(weights), model)
+    return model
+
+
+def _untrained() -> keras.Model:
     image = keras.Input((_SIDE, _SIDE, 3), name="image")
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(image)
     x = _normalized(x, "stem_")
@@ -68,12 +83,8 @@ def build() -> keras.Model:
     return keras.Model(image, probabilities, name="efficientnet-lite0")
 
 
-def pour(tensors: Tensors, model: keras.Model) -> None:
-    """Set the weights of `model`, as `build` makes it, to those of the PyTorch model.
-
-    Raises:
-        ModelUnreadable: the tensors are those of another network.
-    """
+def _pour(tensors: Tensors, model: keras.Model) -> None:
+    """Set the weights of `model` to those of the PyTorch model: all of them, and all of these."""
     known = {name for name in tensors if not name.endswith(".num_batches_tracked")}
     try:
         for name, source in _sources():
@@ -140,18 +151,3 @@ def _weights(layer: Any, module: str, tensors: Tensors) -> tuple[set[str], list[
     elif isinstance(layer, layers.Dense):
         values[0] = values[0].T
     return set(names), values
-
-
-def main(source: str, target: str) -> int:
-    """Write the file of Keras; the exit code."""
-    return exit_code(lambda: _convert(Path(source), Path(target)))
-
-
-def _convert(source: Path, target: Path) -> None:
-    model = build()
-    pour(read_tensors(source), model)
-    model.save(target)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

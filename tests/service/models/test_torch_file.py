@@ -8,11 +8,13 @@ import types
 from collections import OrderedDict
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from layerscope.errors import ModelUnreadable
-from layerscope.models.mirrors.torch_file import read_tensors
+from layerscope.models import efficientnet_lite
+from layerscope.models.torch_file import read_tensors
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 
@@ -180,3 +182,18 @@ def test_a_file_that_is_cut_is_refused(torch, tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ModelUnreadable):
             read_tensors(path)
+
+
+@pytest.mark.parametrize("shape", [(32, 3, 5, 5), (32, 3, 3, 3)], ids=["another shape", "one of many"])
+def test_weights_of_another_network_are_refused(torch, tmp_path, shape):
+    storage = Storage(torch.FloatStorage, np.zeros(32 * 3 * 25, "<f4"))
+    strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(4))
+    tensors = {"_conv_stem.weight": Rebuilt(storage, 0, shape, strides)}
+    with pytest.raises(ModelUnreadable, match="not the weights of EfficientNet-Lite0"):
+        efficientnet_lite.build(written(tmp_path / "weights.pth", tensors, [storage]))
+
+
+def test_the_layers_of_efficientnet_lite_have_the_names_that_keras_gives_those_of_efficientnet():
+    known = {layer.name for layer in keras.applications.EfficientNetB0(weights=None).layers}
+    own = [layer.name for layer in efficientnet_lite.build(None).layers]
+    assert [name for name in own if name not in known] == ["image"]
