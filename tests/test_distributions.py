@@ -28,7 +28,7 @@ from layerscope_api.context.settings import Settings
 settings = Settings()
 http = TestClient(create_app(settings, local_engine(settings)))
 page = http.get("/ui/")
-revision = re.search(r'src="(\\w+)/main.js"', page.text)[1]
+revision = re.search(r'src="(\\w+)/joined.js"', page.text)[1]
 answers = {
     name: http.get(f"/{name}" if name.startswith("docs/") else f"/ui/{revision}/{name}") for name in sys.argv[1:]
 }

@@ -5,6 +5,8 @@ from urllib.request import urlopen
 
 from explored_service import Served, needs_chromium
 
+from layerscope_api.explorer.files import joined
+
 pytestmark = needs_chromium
 
 
@@ -49,3 +51,17 @@ def test_a_second_visit_to_a_layer_runs_nothing(visit, served: Served) -> None:
     another_person = visit("#model=photos@1&layer=maps").shows("maps")
     assert another_person.requests_for("/activations")
     assert runs(served, "photos") == ran
+
+
+def test_a_first_visit_sends_few_requests_and_later_views_load_only_what_is_their_own(visit) -> None:
+    explorer = visit().shows("conv1")
+    assert len(explorer.requests) <= 12
+    _, together = joined()
+    for view in ("statistics", "heat", "compare", "graph", "whatif", "why"):
+        explorer.page.click(f"#tab-{view}")
+        explorer.page.wait_for_selector(f"#view-{view} > *")
+        explorer.settled()
+    modules = [url.split("/", 3)[3] for url in explorer.requests_for(".js") if url.startswith("/ui/")]
+    assert {"graph.js", "heat.js", "why.js"} < set(modules)
+    assert not set(modules) & set(together)
+    assert len(set(modules)) == len(modules)

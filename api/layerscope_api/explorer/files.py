@@ -9,10 +9,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from layerscope.demo import photos
+from layerscope_api.explorer.joined import joined_modules
 
 PACKAGE = files("layerscope_api.explorer")
 
+JOINED = "joined.js"
+"""The path of the modules that the page needs first, in one file."""
+
 _DOCS = "docs/"
+_FIRST = "main.js"
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,19 @@ class ExplorerFile:
 
 @cache
 def explorer_files() -> dict[str, ExplorerFile]:
-    """Every module and photograph, by its path relative to the page."""
+    """Every module, the joined ones and every photograph, by its path relative to the page."""
     pictures = {
         f"samples/{path.name}": ExplorerFile(path.read_bytes(), "image/jpeg") for path in photos().values()
     }
-    return pictures | {
-        path: ExplorerFile(file.read_bytes(), "text/javascript")
-        for path, file in _modules(PACKAGE, "")
-        if not path.startswith(_DOCS)
-    }
+    modules = {path: ExplorerFile(text.encode(), "text/javascript") for path, text in _modules().items()}
+    text, _ = joined()
+    return pictures | modules | {JOINED: ExplorerFile(text.encode(), "text/javascript")}
+
+
+@cache
+def joined() -> tuple[str, list[str]]:
+    """The modules that the page needs first in one file, and their paths."""
+    return joined_modules(_modules(), _FIRST)
 
 
 @cache
@@ -50,10 +59,15 @@ def revision() -> str:
     return digest.hexdigest()[:12]
 
 
-def _modules(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+@cache
+def _modules() -> dict[str, str]:
+    return {path: file.read_text("utf-8") for path, file in _found(PACKAGE, "") if not path.startswith(_DOCS)}
+
+
+def _found(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _modules(entry, f"{prefix}{entry.name}/")
+            yield from _found(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(".js"):
             yield prefix + entry.name, entry
 

@@ -11,7 +11,7 @@ from layerscope.demo import photos, samples
 from layerscope.images.preprocessing import Preprocessing
 from layerscope.images.presets import PRESETS
 from layerscope.render import lookup_table
-from layerscope_api.explorer.files import PACKAGE, ExplorerFile, revision
+from layerscope_api.explorer.files import JOINED, PACKAGE, ExplorerFile, joined, revision
 
 PALETTES = ("viridis", "magma", "inferno", "cividis", "gray", "turbo", "vik", "RdBu_r", "PiYG")
 """The colormaps with which the page draws maps in the browser; those from `vik` on are diverging."""
@@ -49,19 +49,21 @@ class Page:
 
     @cached_property
     def file(self) -> ExplorerFile:
-        """The page. It names the modules under their revision, and contains samples, presets and palettes as JSON."""
+        """The page. It names the joined modules under their revision, and contains samples, presets and palettes as JSON."""
         template = string.Template(PACKAGE.joinpath("index.html").read_text("utf-8"))
         samples = _shipped_samples() if self._images is None else _given(self._images)
         shipped = {"samples": samples, "presets": _presets(), "palettes": _palettes()}
-        text = template.substitute(files=revision(), style=_style(), shipped=_json(shipped))
+        text = template.substitute(
+            files=revision(), joined=JOINED, style=_style(), imports=_imports(), shipped=_json(shipped)
+        )
         return ExplorerFile(text.encode(), "text/html")
 
     @cached_property
     def policy(self) -> str:
-        """The Content-Security-Policy of the page: it allows the inline style sheet by its digest."""
-        digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-        styled = PAGE_POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
-        return styled.replace("frame-ancestors 'none'", f"frame-ancestors {self._framed_by}")
+        """The Content-Security-Policy of the page: it allows the inline style sheet and import map by their digests."""
+        policy = PAGE_POLICY.replace("style-src 'self'", f"style-src {_digest(_style())}")
+        policy = policy.replace("script-src 'self'", f"script-src 'self' {_digest(_imports())}")
+        return policy.replace("frame-ancestors 'none'", f"frame-ancestors {self._framed_by}")
 
 
 def _json(value: object) -> str:
@@ -70,6 +72,16 @@ def _json(value: object) -> str:
 
 
 @cache
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _imports() -> str:
+    """The import map: modules that are loaded later find those that are joined."""
+    _, paths = joined()
+    return json.dumps({"imports": {f"./{revision()}/{path}": f"./{revision()}/{JOINED}" for path in paths}})
+
+
 def _style() -> str:
     return "\n".join(PACKAGE.joinpath(name).read_text("utf-8") for name in _STYLES)
 
