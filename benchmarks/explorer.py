@@ -4,6 +4,9 @@ Chromium shows a layer of 64 maps of 112x112 pixels, all of it in view, timed fr
 once from raw values drawn on one canvas, and once as 64 `<img>`. Images differ from turn to turn. The values of the layer
 are in the service's cache beforehand, so neither way waits for the model. The other palette is drawn from values that the
 page already has.
+
+Then the page of today is visited in turns with the page of an earlier commit, each from its own service: the first picture, other
+layers, 2,048 channels, and graphs of 155 and of 1,000 layers.
 """
 
 import json
@@ -16,7 +19,8 @@ from shutil import which
 from urllib.request import Request, urlopen
 
 import keras
-from playwright.sync_api import Page, sync_playwright
+from explorer_visits import visits, write_models
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from rig.figures import Figure, ratio
 from rig.models import save
 from rig.paired import Way, compare
@@ -26,7 +30,7 @@ from rig.service import Service, serve
 MODEL, LAYER = "photos", "maps"
 SIDE = 224
 CHANNELS = 64
-WINDOW = {"width": 1200, "height": 1300}
+WINDOW: ViewportSize = {"width": 1200, "height": 1300}
 """Pixels in which all maps are seen at once."""
 
 TURNS = 25
@@ -34,16 +38,20 @@ WAYS = Path(__file__).with_suffix(".js")
 
 
 def measure() -> dict[str, Figure]:
-    """A layer that is shown for the first time, and another palette for it."""
+    """A layer and another palette for it, and visits beside those to an earlier state."""
     with tempfile.TemporaryDirectory() as folder:
-        save(_model(), Path(folder), MODEL)
-        with serve(Path(folder)) as service, _page(service) as page:
-            return {
-                "layer": _figure(
-                    page, service, "shown", "a layer of 64 maps of 112x112 on a canvas", least=5
-                ),
-                "palette": _figure(page, service, "recoloured", "the same in another palette"),
-            }
+        drawn, visited = Path(folder, "drawn"), Path(folder, "visited")
+        save(_model(), drawn, MODEL)
+        write_models(visited)
+        with _browser() as browser:
+            with serve(drawn) as service, _page(browser, service) as page:
+                figures = {
+                    "layer": _figure(
+                        page, service, "shown", "a layer of 64 maps of 112x112 on a canvas", least=5
+                    ),
+                    "palette": _figure(page, service, "recoloured", "the same in another palette"),
+                }
+            return figures | visits(visited, browser)
 
 
 def _figure(page: Page, service: Service, way: str, what: str, least: float | None = None) -> Figure:
@@ -72,20 +80,26 @@ def _model() -> keras.Model:
 
 
 @contextmanager
-def _page(service: Service) -> Iterator[Page]:
-    """An empty page of the service's origin with both ways to draw a layer."""
+def _browser() -> Iterator[Browser]:
     browser_path = which("chromium") or which("chromium-browser") or which("google-chrome")
     if browser_path is None:
         raise SystemExit("There is no Chromium here. Install it: apt install chromium.")
     with sync_playwright() as playwright:
         # The sandbox of Chromium does not start as root.
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(viewport=WINDOW)
-        page.route("**/empty", lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"))
-        page.goto(f"{service.address}/empty")
-        page.evaluate(WAYS.read_text("utf-8"), [MODEL, LAYER])
-        yield page
+        yield browser
         browser.close()
+
+
+@contextmanager
+def _page(browser: Browser, service: Service) -> Iterator[Page]:
+    """An empty page of the service's origin with both ways to draw a layer."""
+    page = browser.new_page(viewport=WINDOW)
+    page.route("**/empty", lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"))
+    page.goto(f"{service.address}/empty")
+    page.evaluate(WAYS.read_text("utf-8"), [MODEL, LAYER])
+    yield page
+    page.context.close()
 
 
 def _computed(image: bytes, address: str) -> str:

@@ -42,6 +42,7 @@ def serve(
     limits: Mapping[str, int] | None = None,
     settings: Mapping[str, str] | None = None,
     within: Sequence[str] = (),
+    source: Path | None = None,
 ) -> Iterator[Service]:
     """Run `layerscope serve` until the block ends; its output is shown if the block fails.
 
@@ -50,6 +51,7 @@ def serve(
         limits: limits that differ from the defaults, by name.
         settings: the same of other settings.
         within: a command that runs the one it is given, in surroundings of its own.
+        source: the sources that are run, see `rig.earlier`; those of today without it.
 
     Returns:
         The service, once it is ready.
@@ -58,7 +60,12 @@ def serve(
     command = [*within, sys.executable, "-m", "layerscope_api", "serve", "--port", "0", *chosen]
     raised = {f"LAYERSCOPE_LIMITS__{name.upper()}": str(value) for name, value in (limits or {}).items()}
     others = {f"LAYERSCOPE_{name.upper()}": value for name, value in (settings or {}).items()}
-    environment = {**os.environ, "COLUMNS": "200", **raised, **others}
+    paths = (
+        {}
+        if source is None
+        else {"PYTHONPATH": os.pathsep.join(str(source / part) for part in ("service", "api"))}
+    )
+    environment = {**os.environ, "COLUMNS": "200", **raised, **others, **paths}
     said: deque[str] = deque(maxlen=_LINES)
     started = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
