@@ -154,6 +154,15 @@ class Batch:
         """Bytes of the values of all taps and rows."""
         return len(self.keys) * self.executable.inspection.value_bytes(self.taps, self.input_shapes)
 
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes of its inputs and of its results, which another process would receive and send."""
+        return self._input_bytes + self.nbytes
+
+    @property
+    def _input_bytes(self) -> int:
+        return sum(array.nbytes for job in self.jobs for array in job.inputs)
+
     @cached_property
     def is_alone(self) -> bool:
         """Whether it must run without other batches.

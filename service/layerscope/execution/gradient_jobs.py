@@ -63,6 +63,13 @@ class GradientBatch(Batch):
             self.derivative.target, self.input_shapes
         )
 
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes of its inputs, and of its gradients."""
+        return self._input_bytes + len(self.keys) * self.executable.inspection.value_bytes(
+            [self.derivative.source], self.input_shapes
+        )
+
     @cached_property
     def is_alone(self) -> bool:
         """Whether it must run without other batches.

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+_MOVED_BYTES_PER_SECOND = 1 << 30
+_MOST_MOVING = 0.1
+"""The share of a run's time that moving its inputs and values between processes may take."""
+
+
 class Scheduler:
     """Queues of jobs, and the threads that run them.
 
@@ -38,7 +43,8 @@ class Scheduler:
         pending_jobs: most jobs that wait.
         turn: whose turn it must be for a batch to run.
         on_run: is called after every run.
-        run_process: where batches run that may take longer than `short_seconds`; left out, all run in this process.
+        run_process: where batches run that may take longer than `short_seconds`, and those whose values are moved between processes
+            in a small part of their time: it leaves the processors to short work. Left out, all run in this process.
         short_seconds: the longest estimate of a run in this process, if there is a run process.
 
     Attributes:
@@ -145,7 +151,10 @@ class Scheduler:
         if self._run_process is None:
             return None
         seconds = batch.run_seconds
-        return None if seconds is not None and seconds <= self._short_seconds else self._run_process
+        if seconds is None or seconds > self._short_seconds:
+            return self._run_process
+        moving = batch.moved_bytes / _MOVED_BYTES_PER_SECOND
+        return self._run_process if moving <= _MOST_MOVING * seconds else None
 
     def _run(self, batch: Batch, jobs: Sequence[Job]) -> None:
         run_process = self._process_of(batch)
