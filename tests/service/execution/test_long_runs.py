@@ -108,3 +108,17 @@ def test_the_run_that_measures_a_size_ends_too(tmp_path):
     with engine.prepare(query) as prepared, pytest.raises(DeadlineExceeded):
         _ = prepared.plan
     engine.close()
+
+
+@pytest.mark.parametrize(("address", "is_there"), [("number", True), ("maps", False)])
+def test_a_quick_run_of_long_work_is_made_there_if_its_values_are_moved_quickly(schedulers, address, is_there):
+    """Large maps take longer to move than to compute, and one number of each image does not."""
+    start = keras.Input((64, 64, 3), name="start")
+    maps = layers.Conv2D(64, 3, name="maps")(start)
+    number = layers.GlobalAveragePooling2D(name="number")(layers.Conv2D(64, 5, name="deeper")(maps))
+    with ready(keras.Model(start, number)) as model:
+        before, asked = model.executable.plans.nbytes, job(model, tensor(1, 64, 64, 3), address)
+        (found,) = schedulers[0].submit(asked).result(60).arrays
+        assert (model.executable.plans.nbytes == before) is is_there
+        (expected,) = model.executable.run(asked.inputs, asked.taps)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
