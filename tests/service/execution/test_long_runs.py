@@ -111,7 +111,9 @@ def test_the_run_that_measures_a_size_ends_too(tmp_path):
 
 
 @pytest.mark.parametrize(("address", "is_there"), [("number", True), ("maps", False)])
-def test_a_quick_run_of_long_work_is_made_there_if_its_values_are_moved_quickly(schedulers, address, is_there):
+def test_a_quick_run_of_long_work_is_made_there_if_its_values_are_moved_quickly(
+    schedulers, address, is_there
+):
     """Large maps take longer to move than to compute, and one number of each image does not."""
     start = keras.Input((64, 64, 3), name="start")
     maps = layers.Conv2D(64, 3, name="maps")(start)

@@ -77,7 +77,7 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.mark.parametrize("form", ["safetensors", "npy", "parquet"])
+@pytest.mark.parametrize("form", ["safetensors", "npy"])
 def test_a_part_is_whole_or_not_there_whenever_its_process_is_killed(plan, digits, form):
     before = plan(digits, "before", format=form).folder
     subprocess.run([sys.executable, "-c", STEPS, str(before)], check=True)

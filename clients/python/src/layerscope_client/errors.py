@@ -11,11 +11,12 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── Denied                 401, 403: KeyInvalid, ScopeMissing, OriginRefused
     ├── NotFound               404: ModelNotFound, ImageNotFound
     ├── SlowSender             408
-    ├── Conflict               409: ModelNotLoaded, ControlRefused
+    ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers
     ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
     ├── Unsupported            415: UnsupportedImage, UnsupportedFormat; 406: NotAcceptable
     ├── Impossible             422: LayerNotFound, ChannelNotFound, OptionInvalid, NoPicture, ImageUnreadable,
-    │   │                      ImageTooComplex, TensorUnreadable, InputMismatch, NotDifferentiable
+    │   │                      ImageTooComplex, TensorUnreadable, InputChanged, TooManyFailed, InputMismatch,
+    │   │                      NotDifferentiable
     │   └── ModelRefused       ModelUnreadable, ModelTooLarge, ConfigInvalid, LayerNotAllowed,
     │                          WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
@@ -138,6 +139,10 @@ class ControlRefused(Conflict):
     """The service does not let requests change its models."""
 
 
+class JobDiffers(Conflict):
+    """The folder has the result of another job, or the model is another than when the job began."""
+
+
 class TooLarge(LayerscopeError):
     """A limit would be exceeded. `details` have the requested size and the limit."""
 
@@ -200,6 +205,14 @@ class NoPicture(Impossible):
 
 class ImageUnreadable(Impossible):
     """The image is damaged or truncated."""
+
+
+class InputChanged(Impossible):
+    """An image of a data set is not there any more, or is another than was listed."""
+
+
+class TooManyFailed(Impossible):
+    """More images of a job failed than it may have."""
 
 
 class ImageTooComplex(Impossible):

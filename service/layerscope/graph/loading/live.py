@@ -75,7 +75,7 @@ def prepare_live(model: Any, manifest: Manifest) -> PreparedModel:
 def _states_kept(model: Any) -> Iterator[None]:
     """Keep the states of stateful layers, which a trace resets."""
     states = [
-        (state, np.array(state))
+        (state, keras.ops.convert_to_numpy(state))
         for layer in model._flatten_layers()  # noqa: SLF001 - as Keras itself finds them
         if getattr(layer, "stateful", False)
         for state in keras.tree.flatten(getattr(layer, "states", None))

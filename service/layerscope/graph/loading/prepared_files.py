@@ -96,7 +96,7 @@ class PreparedFiles:
         try:
             with path.open("rb") as file:
                 if _is_whole(file):
-                    os.utime(path)
+                    _touch(path)
                     return read(file, is_writable=False)
             logger.warning("%s is damaged, and made again", path.name)
         except FileNotFoundError:
@@ -113,6 +113,7 @@ class PreparedFiles:
             return made
         try:
             _write(made, written)
+            _touch(written)
             written.replace(self.folder / f"{name}{_SUFFIX}")
             synchronise_folder(self.folder)
             self._make_way()
@@ -173,6 +174,12 @@ def _require_own(folder: Path) -> None:
         raise PermissionError(
             f"{folder} belongs to another user, or others may write there: choose another models_cache"
         )
+
+
+def _touch(path: Path) -> None:
+    """Make a file the most recently used one. The system's own stamps are too coarse to tell two in a row apart."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
 
 
 def _taken(lock: int, seconds: float) -> bool:

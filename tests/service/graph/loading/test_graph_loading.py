@@ -242,7 +242,7 @@ def test_what_a_plugin_registers_is_gone_with_the_load(tmp_path):
     assert keras.saving.get_custom_objects() == {}
     assert "layerscope_plugin_plugin" not in sys.modules
     (tmp_path / "layerscope.json").unlink()
-    with pytest.raises(ModelRefused, match="write it into a plugin"):
+    with pytest.raises(ModelRefused, match="write the class into a plugin"):
         SHARED_LOADER.load(source)
 
 

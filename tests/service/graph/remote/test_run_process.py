@@ -16,7 +16,7 @@ from keras import layers
 
 from layerscope.errors import DeadlineExceeded, InputMismatch, RunCutOff, RunFailed
 from layerscope.graph.edits import Edit
-from layerscope.graph.loading.prepare import _without_chance
+from layerscope.graph.loading.prepare import without_chance
 from layerscope.graph.remote import run_process
 from layerscope.graph.remote.remote_executable import RemoteExecutable
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds
@@ -100,7 +100,7 @@ class Noisy(layers.Layer):
 def test_random_numbers_are_those_of_the_seed(process):
     start = keras.Input((4,), name="start")
     model = keras.Model(start, Noisy(name="noisy")(start))
-    noisy, values = made_ready(model, _without_chance(trace(model, signature_of(model)))), noise(2, 4)
+    noisy, values = made_ready(model, without_chance(trace(model, signature_of(model)))), noise(2, 4)
     taps = noisy.taps("noisy")
     (there,), (here,) = (
         each.run([values], taps, seed=3) for each in (remote(process, noisy), noisy.executable)
