@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
+AXE = Path(__file__).parents[2] / "clients" / "js" / "node_modules" / "axe-core" / "axe.min.js"
+
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None and "CI" not in os.environ,
     reason="no Chromium here: the explorer was NOT tested. Install it (apt install chromium) and run make test again.",
@@ -119,6 +121,14 @@ class Visit:
     def draws_other_than(self, drawing: int, selector: str) -> None:
         """Wait until a canvas shows something else."""
         self.until(f"({DRAWING})('{selector}') !== given", drawing)
+
+    def axe_failures(self) -> list[tuple[str, str, list[str]]]:
+        """What axe finds wrong: rule, help, and the first elements."""
+        self.page.evaluate(AXE.read_text("utf-8"))
+        found = self.page.evaluate("() => axe.run({ resultTypes: ['violations'] })")["violations"]
+        return [
+            (each["id"], each["help"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found
+        ]
 
     def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,12 @@ def test_recolouring_asks_for_nothing(visit) -> None:
     assert explorer.settled().requests == sent
 
 
+def test_the_layers_are_listed_while_the_image_is_stored(visit) -> None:
+    sent = [url for _, url in visit("#model=digits@1").shows("conv1").requests]
+    listed = next(place for place, url in enumerate(sent) if "/digits@1/layers" in url)
+    assert listed < sent.index("/v1/images")
+
+
 def test_a_second_visit_to_a_layer_runs_nothing(visit, served: Served) -> None:
     explorer = visit("#model=photos@1&layer=maps").shows("maps")
     explorer.page.click("#layers li[data-address=pool]")

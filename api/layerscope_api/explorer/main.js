@@ -186,12 +186,12 @@ export class Explorer {
     this.session?.close();
     this.session = undefined;
     this.#shownSession = "";
-    await this.imagePanel.store(state.image, inputs);
+    const session = this.sessionFor(state.model, state.image);
+    // The layers do not depend on the image: they are listed while it is stored.
+    const [{ layers, unreachable }] = await Promise.all([session.layers(), this.imagePanel.store(state.image, inputs)]);
     if (turn !== this.#shown) return;
     fadePredictions();
     await this.imagePanel.show(state.image, inputs);
-    const session = this.sessionFor(state.model, state.image);
-    const { layers, unreachable } = await session.layers();
     if (turn !== this.#shown) return;
     this.session = session;
     this.layers = layers;
@@ -262,7 +262,10 @@ export class Explorer {
       tab.setAttribute("aria-selected", String(each === view));
       tab.tabIndex = each === view ? 0 : -1;
       if (each === view) bringIntoView(tab, /** @type {HTMLElement} */ (tab.parentElement));
-      find(`view-${each}`).hidden = each !== view;
+      const panel = find(`view-${each}`);
+      // The focus is not lost with the view that it is in.
+      if (each !== view && panel.contains(document.activeElement)) find(`tab-${view}`).focus();
+      panel.hidden = each !== view;
     }
     find("own-range").hidden = state.normalize !== "own";
     document.body.dataset.view = view;
