@@ -1,5 +1,7 @@
 /** What a person does in the explorer, and the seconds until it is painted. It is run in every page before the page's own code. */
 (() => {
+  /** Milliseconds without an open request after which a page has all it wants. */
+  const QUIET = 200;
   const painted = () =>
     new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
@@ -13,6 +15,12 @@
       observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
       look();
     });
+  let open = 0;
+  const { fetch } = globalThis;
+  globalThis.fetch = (...request) => {
+    open += 1;
+    return fetch(...request).finally(() => (open -= 1));
+  };
   const timed = async (act, condition) => {
     await painted();
     const started = performance.now();
@@ -26,6 +34,9 @@
   const press = (element) => element.dispatchEvent(new MouseEvent("click", { bubbles: true }));
 
   globalThis.visit = {
+    quiet: async () => {
+      for (let since = performance.now(); performance.now() - since < QUIET; await painted()) if (open) since = performance.now();
+    },
     first: (address) => until(() => isShown(address)).then(painted).then(() => performance.now() / 1000),
     layer: (address) => timed(() => find(`#layers li[data-address="${address}"]`).click(), () => isShown(address)),
     image: (link, image) =>
