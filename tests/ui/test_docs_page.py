@@ -4,8 +4,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from explored_service import Visit, needs_chromium
-from test_explorer_looks import AXE
+from explored_service import AXE, Visit, needs_chromium
 
 from layerscope.demo import samples
 

@@ -128,6 +128,7 @@ def test_processes_give_the_same_bytes_although_workers_are_killed(plan, prepare
     assert not children()
 
 
+@pytest.mark.soak
 def test_the_image_that_ends_processes_is_listed(plan, prepared, digits, whole, tmp_path, monkeypatch):
     clean = Output(tmp_path / "whole")
     (digits / "deadly.png").write_bytes(demo.samples()["one"].read_bytes())
@@ -183,6 +184,7 @@ def command(digits, to, *more, cache):
     )
 
 
+@pytest.mark.soak
 def test_the_command_that_is_killed_leaves_no_process_and_goes_on(digits, whole, tmp_path):
     with command(digits, tmp_path / "out", "--on", "processes:1", cache=tmp_path / "cache") as first:
         for line in first.stdout:
