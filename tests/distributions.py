@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from checkout import ROOT
 
 
 def build_distributions(folder: Path) -> Path:

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from distributions import ROOT, build_distributions
+from checkout import ROOT, files_below
+from distributions import build_distributions
 from layerscope import __version__
 
 EXPLORER = ROOT / "api" / "layerscope_api" / "explorer"
@@ -47,23 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sources(*roots: str) -> set[str]:
     """The files below some folders that git does not ignore, relative to them."""
-    command = [
-        "git",
-        "-c",
-        "safe.directory=*",
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]
-    found = set()
-    for root in roots:
-        listed = subprocess.run(
-            [*command], cwd=ROOT / root, check=True, capture_output=True, text=True
-        ).stdout
-        found |= {name for name in listed.split("\0") if name and (ROOT / root / name).is_file()}
-    return found
+    return {str(name) for root in roots for name in files_below(ROOT / root)}
 
 
 def test_everything_has_the_one_version(built: Path) -> None:

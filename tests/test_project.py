@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import subprocess
 import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import layerscope
+from checkout import files_below
 
 ROOT = Path(__file__).parents[1]
 SOURCE = {".css", ".html", ".js", ".mjs", ".py", ".sh"}
@@ -24,19 +24,7 @@ Pins = dict[str, set[Version]]
 @pytest.fixture(scope="module")
 def files() -> list[PurePosixPath]:
     """Every file of the checkout that git does not ignore, relative to its root."""
-    # A checkout mounted into a container belongs to somebody else there, which git would refuse.
-    command = [
-        "git",
-        "-c",
-        "safe.directory=*",
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    found = [PurePosixPath(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    found = files_below()
     assert PurePosixPath("pyproject.toml") in found
     return found
 

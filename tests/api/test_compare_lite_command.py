@@ -1,6 +1,5 @@
 """`layerscope compare` with a `.tflite` file as the candidate."""
 
-import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +8,7 @@ import pytest
 from keras import layers
 from typer.testing import CliRunner
 
-from layerscope.demo import samples
+from digit_images import write_digits
 from layerscope_api.cli.app import app
 
 
@@ -19,9 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tensorflow as tf
 
     folder = tmp_path_factory.mktemp("lite")
-    (folder / "images").mkdir()
-    for name, path in samples().items():
-        shutil.copy(path, folder / "images" / f"{name}.png")
+    write_digits(folder / "images")
     keras.utils.set_random_seed(1)
     image = keras.Input((28, 28, 1), name="image")
     hidden = layers.Conv2D(4, 3, name="conv")(image)

@@ -5,17 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from layerscope import demo
+from digit_images import write_digits
 from layerscope_api.cli.app import app
 
 
 @pytest.fixture
 def digits(tmp_path):
-    folder = tmp_path / "digits"
-    folder.mkdir()
-    for name, path in demo.samples().items():
-        (folder / f"{name}.png").write_bytes(path.read_bytes())
-    return folder
+    return write_digits(tmp_path / "digits")
 
 
 @pytest.fixture

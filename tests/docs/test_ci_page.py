@@ -16,7 +16,8 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from layerscope.demo import MODELS, samples
+from digit_images import write_digits
+from layerscope.demo import MODELS
 from layerscope_api.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -61,9 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the page says there is."""
     folder = tmp_path_factory.mktemp("project")
     write_versions(folder / "models")
-    (folder / "images").mkdir()
-    for name, path in samples().items():
-        shutil.copy(path, folder / "images" / f"{name}.png")
+    write_digits(folder / "images")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from contextlib import chdir
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from layerscope.demo import samples
+from digit_images import write_digits
 from layerscope_api.cli.app import app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "extract.md").read_text("utf-8")
@@ -19,9 +18,7 @@ COMMANDS = re.findall(r"^layerscope (extract .*)$", TEXT, re.MULTILINE)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "photos").mkdir()
-    for name, path in samples().items():
-        shutil.copy(path, tmp_path / "photos" / f"{name}.png")
+    write_digits(tmp_path / "photos")
     return tmp_path
 
 

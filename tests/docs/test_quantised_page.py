@@ -15,7 +15,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from layerscope.demo import MODELS, samples
+from digit_images import write_digits
+from layerscope.demo import MODELS
 from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
@@ -32,9 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the page says there is, and the twins."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(MODELS / "digits" / "1", folder / "models" / "digits" / "1")
-    (folder / "images").mkdir()
-    for name, path in samples().items():
-        shutil.copy(path, folder / "images" / f"{name}.png")
+    write_digits(folder / "images")
     code = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=120, capture_output=True)
     return folder

@@ -5,19 +5,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from layerscope.errors import LayerscopeError, OptionInvalid
+from layerscope.extraction.job import PartFormat
 from layerscope.start_messages import without_info_messages
 from layerscope.tensors.options import Reduction, TensorOptions
 from layerscope_api.context.settings import Settings
 from layerscope_api.observability.console import PlainConsole
 
 if TYPE_CHECKING:
-    from layerscope.extraction.job import PartFormat
     from layerscope.extraction.output import Output, Status
     from layerscope.graph.loading.prepared_files import PreparedFiles
 
@@ -202,9 +202,9 @@ def _exit_code(found: "Status") -> int:
     return _SOME_FAILED if found.failed else 0
 
 
-def _format(text: str) -> "PartFormat":
-    if text not in {"parquet", "safetensors", "npy"}:
-        raise OptionInvalid("format must be one of parquet, safetensors, npy.", option="format")
+def _format(text: str) -> PartFormat:
+    if text not in get_args(PartFormat):
+        raise OptionInvalid(f"format must be one of {', '.join(get_args(PartFormat))}.", option="format")
     return cast("PartFormat", text)
 
 

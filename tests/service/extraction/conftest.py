@@ -2,7 +2,7 @@
 
 import pytest
 
-from layerscope import demo
+from digit_images import write_digits
 from layerscope.extraction.extractor import engine_for
 from layerscope.extraction.planning import Request, planned
 from layerscope.graph.loading.prepared_files import PreparedFiles
@@ -27,11 +27,7 @@ def engine(prepared):
 @pytest.fixture
 def digits(tmp_path):
     """A folder of ten digits."""
-    folder = tmp_path / "digits"
-    folder.mkdir()
-    for name, path in demo.samples().items():
-        (folder / f"{name}.png").write_bytes(path.read_bytes())
-    return folder
+    return write_digits(tmp_path / "digits")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from extraction_content import content
 
+from killed_steps import run_script
 from layerscope import demo
 from layerscope.errors import JobDiffers
 from layerscope.extraction.output import Output
@@ -22,24 +23,15 @@ from layerscope.extraction.running import run
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
 
 STEPS = """
-import itertools, os, shutil, signal, sys
+import shutil, sys
 from pathlib import Path
 import numpy as np
+from killed_steps import killed_at_every_step
 from layerscope.extraction.formats import Part, writer_of
 from layerscope.extraction.job import Failure
 from layerscope.extraction.output import Output
 
 before = Path(sys.argv[1])
-CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.truncate", "shutil.rmtree"}
-step, last = 0, 0
-
-def watch(event, args):
-    global step
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    if last and (writes or event in CHANGING) and str(folder) in str(args[0]):
-        step += 1
-        if step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 def write(folder):
     output = Output(folder)
@@ -48,19 +40,9 @@ def write(folder):
     with output.writing(1, [Failure("c.png", "input_changed", "c.png has changed.")]) as path:
         writer_of(job.format)(path, Part(job, names, ["0", "1"], values))
 
-sys.addaudithook(watch)
-for number in itertools.count(1):
-    folder = before.with_name(f"step {number}")
-    shutil.copytree(before, folder)
-    child = os.fork()
-    if not child:
-        last = number
-        write(folder)
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        break
+for folder in killed_at_every_step(before, "step", write):
     # Whoever comes next does it again, over what was left.
-    again = before.with_name(f"again {number}")
+    again = folder.with_name(folder.name.replace("step", "again"))
     shutil.copytree(folder, again)
     Output(again).sweep()
     write(again)
@@ -80,7 +62,7 @@ sys.addaudithook(watch)
 @pytest.mark.parametrize("form", ["safetensors", "npy"])
 def test_a_part_is_whole_or_not_there_whenever_its_process_is_killed(plan, digits, form):
     before = plan(digits, "before", format=form).folder
-    subprocess.run([sys.executable, "-c", STEPS, str(before)], check=True)
+    run_script(STEPS, before)
     steps = sorted(before.parent.glob("step *"), key=lambda each: int(each.name.split()[1]))
     *killed, unharmed = steps
     assert len(killed) > 4

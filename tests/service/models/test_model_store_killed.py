@@ -1,55 +1,39 @@
 """R04: a process that is killed at any step of a change of the store leaves the state before it, or the one after it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from model_files import tiny_model
 
+from killed_steps import run_script
 from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.ledger import Ledger
 from layerscope.models.store import ModelStore
 
 KILLED = """
-import itertools, os, shutil, signal, sys
+import sys
 from pathlib import Path
+from killed_steps import killed_at_every_step
 from layerscope.limits import Limits
 from layerscope.models.ledger import Ledger
 from layerscope.models.store import ModelStore
 
 before, change = Path(sys.argv[1]), sys.argv[2]
-CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.truncate"}
-step, last = 0, 0
 
-def watch(event, args):
-    global step
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    if last and (writes or event in CHANGING) and str(directory) in str(args[0]):
-        step += 1
-        if step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
+def make(directory):
+    if change == "add":
+        ModelStore(directory, Limits()).add(before.with_name("2.keras"), "model")
+    elif change == "share":
+        ModelStore(directory, Limits()).add(before.with_name("1.keras"), "twin")
+    elif change == "remove":
+        ModelStore(directory, Limits()).remove("model", 1)
+    else:
+        Ledger(labels={"stable": 1}).write(directory, "model")
 
-sys.addaudithook(watch)
-for number in itertools.count(1):
-    directory = before.with_name(f"{change} {number}")
-    shutil.copytree(before, directory)
-    child = os.fork()
-    if not child:
-        last = number
-        if change == "add":
-            ModelStore(directory, Limits()).add(before.with_name("2.keras"), "model")
-        elif change == "share":
-            ModelStore(directory, Limits()).add(before.with_name("1.keras"), "twin")
-        elif change == "remove":
-            ModelStore(directory, Limits()).remove("model", 1)
-        else:
-            Ledger(labels={"stable": 1}).write(directory, "model")
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        break
+for _ in killed_at_every_step(before, change, make):
+    pass
 """
 
 BEFORE, AFTER = {"model": [1]}, {"add": {"model": [1, 2]}, "share": {"model": [1], "twin": [1]}, "remove": {}}
@@ -66,7 +50,7 @@ def before(tmp_path_factory):
 
 def killed_at_every_step(before, change):
     """The directories that are left, in the order of the steps; in the last one nobody was killed."""
-    subprocess.run([sys.executable, "-c", KILLED, str(before), change], check=True)
+    run_script(KILLED, before, change)
     left = sorted(before.parent.glob(f"{change} *"), key=lambda each: int(each.name.split()[1]))
     assert len(left) > 2
     return left
