@@ -1,6 +1,5 @@
 """The jobs of a comparison: its images in one of its models, the candidate's under its edits."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from layerscope.execution.batches import Job
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.inputs import Row, stack
-from layerscope.execution.job_stream import JobStream
+from layerscope.execution.job_stream import JobStream, of_one_request
 from layerscope.execution.lanes import Lane
 from layerscope.graph.edits import Edit
 from layerscope.graph.model import LoadedModel
@@ -19,8 +18,6 @@ from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.timing import Stopwatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_image_numbers = itertools.count()
 
 
 class ComparisonJobs:
@@ -104,15 +101,10 @@ class ComparisonJobs:
         edits: Mapping[Tap, Edit],
     ) -> Job:
         """A run of images."""
+        seed = self._plan.query.seed
         return Job(
-            executable=model.executable,
+            **of_one_request(model.executable, len(loaded), seed, self._deadline, self._lane),
             inputs=stack(loaded),
-            keys=[f"compared {next(_image_numbers)}" for _ in loaded],
             taps=tuple(taps),
-            deadline=self._deadline,
-            cancellation=self._lane.cancellation,
-            owner=self._lane.owner,
             edits=edits,
-            seed=self._plan.query.seed,
-            is_exact=False,
         )

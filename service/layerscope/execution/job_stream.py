@@ -1,15 +1,18 @@
 """Job streams: many rows of one request, run as small jobs of which only a few wait at a time."""
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from layerscope.errors import DeadlineExceeded, QueueFull
 from layerscope.execution.batches import Job, Outcome
 from layerscope.execution.lanes import Lane
 from layerscope.execution.progress import Progress
+from layerscope.graph.runtime.executable import Executable
 
 MAX_PENDING = 2
 """Jobs of one attribution that wait or run at a time: as many as there are threads that run jobs.
@@ -18,6 +21,35 @@ With more, an attribution would fill the queue, and its versions would take memo
 """
 
 _LATE = "The work took longer than it may, or nobody waits for it: ask for less, or try again."
+
+
+_row_numbers = itertools.count()
+
+
+def of_one_request(
+    executable: Executable, count: int, seed: int, deadline: float, lane: Lane
+) -> dict[str, Any]:
+    """What jobs have in common whose rows belong to one request: versions of its images, or images that it compares.
+
+    Each row has a unique name, so that it is never taken for another. Values need not be exact, see `Job.is_exact`: which rows run
+    together does not depend on other requests.
+
+    Args:
+        executable: runs them.
+        count: of the rows.
+        seed: of the random numbers that the model draws.
+        deadline: when the results are of no use any more, on the clock of `time.monotonic`.
+        lane: where they run, and for whom.
+    """
+    return {
+        "executable": executable,
+        "keys": [f"row {next(_row_numbers)}" for _ in range(count)],
+        "seed": seed,
+        "deadline": deadline,
+        "cancellation": lane.cancellation,
+        "owner": lane.owner,
+        "is_exact": False,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

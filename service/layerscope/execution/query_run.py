@@ -1,6 +1,5 @@
 """One query: from rows and taps to activations, of which only those are computed that are not in the cache."""
 
-import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -12,6 +11,7 @@ from layerscope.execution.admission import Workload
 from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row, require_one_size, stack
+from layerscope.execution.job_stream import of_one_request
 from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.loading_memory import loading_bytes
 from layerscope.execution.query_edits import QueryEdits
@@ -27,8 +27,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
 """The key of a cached activation: the model's digest, the row (image, preprocessing and seed), and the tap's address with the name of
 the edits that it depends on."""
-
-_version_numbers = itertools.count()
 
 
 class QueryRun:
@@ -179,23 +177,12 @@ class QueryRun:
     def versions(self, count: int, deadline: float, lane: Lane) -> dict[str, Any]:
         """What all jobs have in common that run changed versions of its rows.
 
-        Versions belong to one request: each has a unique name, so that it is never taken for another row. Their values need
-        not be exact, see `Job.is_exact`: which versions run together does not depend on other requests.
-
         Args:
             count: of the versions.
             deadline: when their results are of no use any more, on the clock of `time.monotonic`.
             lane: where they run, and for whom.
         """
-        return {
-            "executable": self._model.executable,
-            "keys": [f"version {next(_version_numbers)}" for _ in range(count)],
-            "deadline": deadline,
-            "cancellation": lane.cancellation,
-            "owner": lane.owner,
-            "seed": self.seed,
-            "is_exact": False,
-        }
+        return of_one_request(self._model.executable, count, self.seed, deadline, lane)
 
     def sizes(self) -> list[Shape]:
         """The shape of each input, without batch axis. Headers are read only if the model takes inputs of any size."""

@@ -111,5 +111,4 @@ class Failure:
 
 
 JOB = TypeAdapter(Job)
-RECEIPT = TypeAdapter(Receipt)
 FAILURE = TypeAdapter(Failure)

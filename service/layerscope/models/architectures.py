@@ -83,15 +83,15 @@ def build_architecture(manifest: Manifest, folder: Path) -> Any:
     if name is None:
         raise ModelRefused(f"There is no model file beside {FILE_NAME}, and it names no architecture either.")
     path = weights_file(manifest, folder)
+    # Keras numbers layers without a name for as long as the session lasts: a second build would get other names.
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(SEED)
     if name == efficientnet_lite.NAME:
         if manifest.options:
             raise ModelRefused(f"{name} has no options.", field="options")
         return efficientnet_lite.build(path)
     make = architecture(name)
     _require_options(name, make, manifest.options)
-    # Keras numbers layers without a name for as long as the session lasts: a second build would get other names.
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(SEED)
     try:
         model = make(weights=None, **manifest.options)
     except Exception as error:
