@@ -64,6 +64,13 @@ def test_an_architecture_with_random_weights_is_served_and_is_the_same_each_time
     engine.close()
 
 
+def test_random_weights_of_efficientnet_lite_are_the_same_each_time(tmp_path):
+    manifest = Manifest(architecture="EfficientNetLite0", weights="random")
+    first, second = (build_architecture(manifest, tmp_path).get_weights() for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", ["mine.weights.h5", "mine.h5"])
 def test_weights_from_a_file(tmp_path, name):
     model = keras.applications.MobileNet(**{**SMALL, "input_shape": (32, 32, 3)}, weights=None)
