@@ -11,10 +11,13 @@ from layerscope.limits import Limits
 from layerscope.models.control import Mode
 from layerscope.models.mirrors import is_elsewhere
 from layerscope.models.mirrors.applications import Weights
+from layerscope_api.context.places import PLACE_NAME, RESERVED
 from layerscope_api.observability.logs import LogFormat
 
 WatchedLayer = Annotated[str, Field(pattern=r"^[^:]+:.", max_length=512)]
 """`model:selector`."""
+
+PlaceName = Annotated[str, Field(pattern=PLACE_NAME)]
 
 
 class Settings(BaseSettings):
@@ -72,6 +75,14 @@ class Settings(BaseSettings):
         default=True,
         description="fuse convolutions with the normalization behind them, which is faster; each model is compared with the"
         " graph as it was saved when it is loaded, and runs as saved if a value differs by more than rounding",
+    )
+    places: dict[PlaceName, str] = Field(
+        default={},
+        description='folders that requests may name, by name: `{"photos": "/data/photos"}` lets `photos:2026/` be read;'
+        " nothing else of this machine can be named",
+    )
+    writable_places: tuple[str, ...] = Field(
+        default=(), description="names of those `places` in which folders with results may be made"
     )
     workers: int = Field(
         default=1,
@@ -142,6 +153,25 @@ class Settings(BaseSettings):
         if models is not None and not Path(models).is_dir():
             raise ValueError(f"there is no directory {models}")
         return None if models is None else Path(models)
+
+    @field_validator("places")
+    @classmethod
+    def _are_there(cls, places: dict[str, str]) -> dict[str, str]:
+        if RESERVED in places:
+            raise ValueError(f"a place cannot be named {RESERVED}")
+        for where in places.values():
+            if "://" not in where and not Path(where).is_dir():
+                raise ValueError(f"there is no directory {where}")
+        return {
+            name: where if "://" in where else str(Path(where).absolute()) for name, where in places.items()
+        }
+
+    @field_validator("writable_places")
+    @classmethod
+    def _are_places(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if missing := set(names) - set(info.data.get("places", ())):
+            raise ValueError(f"places has no {', '.join(sorted(missing))}")
+        return names
 
     @field_validator("cors_origins")
     @classmethod

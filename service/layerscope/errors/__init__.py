@@ -22,7 +22,8 @@ tells two codes of a branch apart.
     │   └── OriginRefused          origin_refused
     ├── NotFound               what the request names does not exist
     │   ├── ModelNotFound          model_not_found
-    │   └── ImageNotFound          image_not_found
+    │   ├── ImageNotFound          image_not_found
+    │   └── PlaceNotFound          place_not_found
     ├── Conflict               the request contradicts what is already there
     │   ├── ModelNotLoaded         model_not_loaded
     │   ├── ControlRefused         control_refused
@@ -136,6 +137,7 @@ from layerscope.errors.request import (
     NotFound,
     OptionInvalid,
     OriginRefused,
+    PlaceNotFound,
     ScopeMissing,
     TensorUnreadable,
     TooLarge,
@@ -189,6 +191,7 @@ __all__ = [
     "OptionInvalid",
     "OriginRefused",
     "Overloaded",
+    "PlaceNotFound",
     "QueueFull",
     "QuotaExceeded",
     "RunCutOff",

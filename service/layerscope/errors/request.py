@@ -71,6 +71,12 @@ class ImageNotFound(NotFound):
     code = "image_not_found"
 
 
+class PlaceNotFound(NotFound):
+    """No place of that name: `details["places"]` has those that the operator has named."""
+
+    code = "place_not_found"
+
+
 class Conflict(LayerscopeError):
     """The request contradicts what is already there."""
 

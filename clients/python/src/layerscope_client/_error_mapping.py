@@ -12,6 +12,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "invalid_selector": errors.InvalidSelector,
     "model_not_found": errors.ModelNotFound,
     "image_not_found": errors.ImageNotFound,
+    "place_not_found": errors.PlaceNotFound,
     "model_not_loaded": errors.ModelNotLoaded,
     "control_refused": errors.ControlRefused,
     "job_differs": errors.JobDiffers,

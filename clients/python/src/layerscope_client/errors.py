@@ -9,7 +9,7 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── AnswerUnreadable       something else than a Layerscope service answered
     ├── Malformed              400: InvalidRequest, InvalidAddress, InvalidSelector, HostRefused
     ├── Denied                 401, 403: KeyInvalid, ScopeMissing, OriginRefused
-    ├── NotFound               404: ModelNotFound, ImageNotFound
+    ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound
     ├── SlowSender             408
     ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers
     ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
@@ -125,6 +125,10 @@ class ModelNotFound(NotFound):
 
 class ImageNotFound(NotFound):
     """No stored image of that id: never stored, expired or evicted."""
+
+
+class PlaceNotFound(NotFound):
+    """No place of that name: `details["places"]` has those that the operator has named."""
 
 
 class Conflict(LayerscopeError):

@@ -1,0 +1,72 @@
+"""Places: the folders and addresses that an operator has named, which are all that a request can name."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from layerscope.errors import ControlRefused, OptionInvalid, PlaceNotFound
+
+PLACE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+"""The names that a place may have."""
+
+RESERVED = "dataset"
+"""The one name that no place may have: `dataset:…` names data sets."""
+
+_REFERENCE = re.compile(r"([a-z0-9][a-z0-9_-]{0,63}):([^\\\x00-\x1f\x7f]{0,1000})")
+
+
+class Places:
+    """What the setting `places` names.
+
+    Args:
+        places: a folder of this machine, or the URL of one elsewhere, by name.
+        writable: the names of those that may be written to.
+    """
+
+    def __init__(self, places: Mapping[str, str], writable: Collection[str]) -> None:
+        self._places = places
+        self._writable = writable
+
+    def data(self, reference: str) -> str:
+        """The path or URL of data that is read.
+
+        Args:
+            reference: `photos:2026/`, the name of a place and what is meant below it.
+
+        Raises:
+            OptionInvalid: it is not written like that, or leads out of its place.
+            PlaceNotFound: there is no such place.
+        """
+        return self._find("data", reference)[1]
+
+    def output(self, reference: str) -> str:
+        """The path or URL of a folder that is written to; see `data`.
+
+        Raises:
+            ControlRefused: nothing may be written to that place.
+        """
+        name, found = self._find("to", reference)
+        if name not in self._writable:
+            raise ControlRefused(
+                f"Nothing may be written to the place {name}.", writable=sorted(self._writable)
+            )
+        return found
+
+    def _find(self, option: str, reference: str) -> tuple[str, str]:
+        written = _REFERENCE.fullmatch(reference)
+        if written is None:
+            raise OptionInvalid(
+                f"{option} must name a place and a path below it, such as photos:2026/.", option=option
+            )
+        name, path = written.groups()
+        if name not in self._places:
+            raise PlaceNotFound(f"There is no place {name}.", places=sorted(self._places))
+        if path.startswith("/") or ".." in path.split("/") or "://" in path:
+            raise OptionInvalid(f"{option} must be below the place {name}.", option=option)
+        root = self._places[name]
+        if "://" in root:
+            return name, f"{root.rstrip('/')}/{path}"
+        found = Path(root, path)
+        if not found.resolve().is_relative_to(Path(root).resolve()):
+            raise OptionInvalid(f"{option} leads out of the place {name} by a link.", option=option)
+        return name, str(found)
