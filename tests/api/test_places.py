@@ -32,7 +32,7 @@ def test_a_reference_names_what_is_below_a_place(places: Places, tmp_path: Path)
     "reference",
     [
         "photos:../features", "photos:a/../../b", "photos:/etc", "photos:out", "photos:out/passwd", "bucket:../other",
-        "photos", "", "/etc", "s3://bucket/all", "file:///etc", "photos:s3://bucket", "photos:a\\b", "photos:a\x00", "photos:\n",
+        "photos", "", "/etc", "s3://bucket/all", "photos:s3://bucket", "photos:a\\b", "photos:a\x00", "photos:\n",
         "PHOTOS:a", "photos:" + "a" * 1001,
     ],
 )  # fmt: skip
