@@ -23,11 +23,14 @@ tells two codes of a branch apart.
     ├── NotFound               what the request names does not exist
     │   ├── ModelNotFound          model_not_found
     │   ├── ImageNotFound          image_not_found
-    │   └── PlaceNotFound          place_not_found
+    │   ├── PlaceNotFound          place_not_found
+    │   └── DataSetNotFound        data_set_not_found
     ├── Conflict               the request contradicts what is already there
     │   ├── ModelNotLoaded         model_not_loaded
     │   ├── ControlRefused         control_refused
-    │   └── JobDiffers             job_differs
+    │   ├── JobDiffers             job_differs
+    │   ├── InputChanged           input_changed
+    │   └── DataSetExists          data_set_exists
     ├── TooLarge               a bound would be passed; details carry both numbers and ways to stay below
     │   ├── HeadersTooLarge        headers_too_large
     │   ├── BodyTooLarge           body_too_large
@@ -46,7 +49,7 @@ tells two codes of a branch apart.
     │   ├── ImageUnreadable        image_unreadable
     │   ├── ImageTooComplex        image_too_complex
     │   ├── TensorUnreadable       tensor_unreadable
-    │   ├── InputChanged           input_changed
+    │   ├── DataSetUnreadable      data_set_unreadable
     │   ├── TooManyFailed          too_many_failed
     │   ├── InputMismatch          input_mismatch
     │   ├── NotDifferentiable      not_differentiable
@@ -112,6 +115,9 @@ from layerscope.errors.request import (
     ChannelNotFound,
     Conflict,
     ControlRefused,
+    DataSetExists,
+    DataSetNotFound,
+    DataSetUnreadable,
     Denied,
     HeadersTooLarge,
     HostRefused,
@@ -155,6 +161,9 @@ __all__ = [
     "ConfigInvalid",
     "Conflict",
     "ControlRefused",
+    "DataSetExists",
+    "DataSetNotFound",
+    "DataSetUnreadable",
     "DeadlineExceeded",
     "Denied",
     "Draining",

@@ -77,6 +77,12 @@ class PlaceNotFound(NotFound):
     code = "place_not_found"
 
 
+class DataSetNotFound(NotFound):
+    """No data set of that name, or no row of that number in it."""
+
+    code = "data_set_not_found"
+
+
 class Conflict(LayerscopeError):
     """The request contradicts what is already there."""
 
@@ -97,6 +103,18 @@ class JobDiffers(Conflict):
     """The folder has the result of another job, or the model is another than when the job began."""
 
     code = "job_differs"
+
+
+class InputChanged(Conflict):
+    """An image of a data set is not there any more, or is another than was listed."""
+
+    code = "input_changed"
+
+
+class DataSetExists(Conflict):
+    """There is another data set of that name."""
+
+    code = "data_set_exists"
 
 
 class TooLarge(LayerscopeError):
@@ -193,10 +211,10 @@ class NoPicture(Impossible):
     code = "no_picture"
 
 
-class InputChanged(Impossible):
-    """An image of a data set is not there any more, or is another than was listed."""
+class DataSetUnreadable(Impossible):
+    """There are no images where a data set is to be, or they cannot be listed."""
 
-    code = "input_changed"
+    code = "data_set_unreadable"
 
 
 class TooManyFailed(Impossible):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from layerscope.errors import SourceUnreachable
+from layerscope.errors import DataSetUnreadable
 from layerscope.extraction.data_sets import ROW, DataSet, Row
 
 
@@ -13,7 +13,7 @@ def freeze(data_set: DataSet, path: Path) -> tuple[str, int]:
     """Write the list of a data set's images; its SHA-256, and how many there are.
 
     Raises:
-        SourceUnreachable: the data set cannot be read, or has no image.
+        DataSetUnreadable: the data set cannot be read, or has no image.
     """
     digest, count = hashlib.sha256(), 0
     with path.open("wb") as file:
@@ -23,7 +23,7 @@ def freeze(data_set: DataSet, path: Path) -> tuple[str, int]:
             digest.update(line)
             count += 1
     if not count:
-        raise SourceUnreachable("The data set has no image: files are taken by their suffix, such as .jpg.")
+        raise DataSetUnreadable("The data set has no image: files are taken by their suffix, such as .jpg.")
     return digest.hexdigest(), count
 
 

@@ -17,13 +17,13 @@ from safetensors import safe_open
 
 from layerscope import demo
 from layerscope.errors import (
+    DataSetUnreadable,
     InputMismatch,
     JobDiffers,
     LayerNotFound,
     LayerscopeError,
     ModelNotFound,
     OptionInvalid,
-    SourceUnreachable,
     TooManyFailed,
 )
 from layerscope.execution.inputs import ImageSource
@@ -330,8 +330,8 @@ def test_a_model_that_was_replaced_ends_the_job(plan, digits, tmp_path):
         ({"options": TensorOptions(dtype="uint8")}, OptionInvalid),
         ({"options": TensorOptions(channels="top:2")}, OptionInvalid),
         ({"options": TensorOptions(channels="99")}, LayerscopeError),
-        ({"data": "nowhere"}, SourceUnreachable),
-        ({"data": "nothing/*.png"}, SourceUnreachable),
+        ({"data": "nowhere"}, DataSetUnreadable),
+        ({"data": "nothing/*.png"}, DataSetUnreadable),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is(plan, digits, changed, error, tmp_path):

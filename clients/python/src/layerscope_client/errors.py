@@ -9,14 +9,14 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── AnswerUnreadable       something else than a Layerscope service answered
     ├── Malformed              400: InvalidRequest, InvalidAddress, InvalidSelector, HostRefused
     ├── Denied                 401, 403: KeyInvalid, ScopeMissing, OriginRefused
-    ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound
+    ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound, DataSetNotFound
     ├── SlowSender             408
-    ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers
+    ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers, InputChanged, DataSetExists
     ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
     ├── Unsupported            415: UnsupportedImage, UnsupportedFormat; 406: NotAcceptable
     ├── Impossible             422: LayerNotFound, ChannelNotFound, OptionInvalid, NoPicture, ImageUnreadable,
-    │   │                      ImageTooComplex, TensorUnreadable, InputChanged, TooManyFailed, InputMismatch,
-    │   │                      NotDifferentiable
+    │   │                      ImageTooComplex, TensorUnreadable, DataSetUnreadable, TooManyFailed,
+    │   │                      InputMismatch, NotDifferentiable
     │   └── ModelRefused       ModelUnreadable, ModelTooLarge, ConfigInvalid, LayerNotAllowed,
     │                          WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
@@ -131,6 +131,10 @@ class PlaceNotFound(NotFound):
     """No place of that name: `details["places"]` has those that the operator has named."""
 
 
+class DataSetNotFound(NotFound):
+    """No data set of that name, or no row of that number in it."""
+
+
 class Conflict(LayerscopeError):
     """The request contradicts what is already there."""
 
@@ -145,6 +149,14 @@ class ControlRefused(Conflict):
 
 class JobDiffers(Conflict):
     """The folder has the result of another job, or the model is another than when the job began."""
+
+
+class InputChanged(Conflict):
+    """An image of a data set is not there any more, or is another than was listed."""
+
+
+class DataSetExists(Conflict):
+    """There is another data set of that name."""
 
 
 class TooLarge(LayerscopeError):
@@ -211,8 +223,8 @@ class ImageUnreadable(Impossible):
     """The image is damaged or truncated."""
 
 
-class InputChanged(Impossible):
-    """An image of a data set is not there any more, or is another than was listed."""
+class DataSetUnreadable(Impossible):
+    """There are no images where a data set is to be, or they cannot be listed."""
 
 
 class TooManyFailed(Impossible):

@@ -1,5 +1,6 @@
 """Data sets in one file: images in a .tar or .zip archive, which is never unpacked, and the rows of a .npy array."""
 
+import os
 import tarfile
 import threading
 import zipfile
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputChanged, SourceUnreachable
+from layerscope.errors import DataSetUnreadable, InputChanged
 from layerscope.execution.inputs import Source, TensorSource
 from layerscope.extraction.data_sets.data_set import Row
-from layerscope.extraction.data_sets.files import SUFFIXES, require_short, source_of
+from layerscope.extraction.data_sets.files import SUFFIXES, printable, require_short, source_of
 
 
 class Tar:
@@ -25,10 +26,11 @@ class Tar:
     def rows(self) -> Iterator[Row]:
         """The regular files with the suffix of an image, in the order of the archive."""
         try:
-            with tarfile.open(self._path, "r:") as archive:
+            with self._path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+                changed = os.fstat(file.fileno()).st_mtime_ns
                 for member in archive:
                     if member.isreg() and _is_image(member.name):
-                        yield Row(member.name, member.size, place=member.offset_data)
+                        yield Row(printable(member.name), member.size, changed, member.offset_data)
         except (tarfile.TarError, OSError) as error:
             raise _unreadable(self._path, error) from error
 
@@ -36,9 +38,10 @@ class Tar:
         """One member."""
         require_short(row, most_bytes)
         with _reading(self._path, row) as file:
+            changed = os.fstat(file.fileno()).st_mtime_ns
             file.seek(row.place or 0)
             data = file.read(row.nbytes)
-        if len(data) != row.nbytes:
+        if len(data) != row.nbytes or changed != row.changed:
             raise _changed(row)
         return source_of(row.path, data)
 
@@ -57,7 +60,7 @@ class Zip:
             with zipfile.ZipFile(self._path) as archive:
                 for member in archive.infolist():
                     if not member.is_dir() and _is_image(member.filename):
-                        yield Row(member.filename, member.file_size)
+                        yield Row(member.filename, member.file_size, member.CRC)
         except (zipfile.BadZipFile, OSError) as error:
             raise _unreadable(self._path, error) from error
 
@@ -65,7 +68,9 @@ class Zip:
         """One member. A member that unpacks to more than it says is refused."""
         require_short(row, most_bytes)
         try:
-            with self._archive().open(row.path) as file:
+            archive = self._archive()
+            checksum = archive.getinfo(row.path).CRC
+            with archive.open(row.path) as file:
                 # `zipfile` ends at the length that the archive gives, and compares the checksum there.
                 data = file.read(row.nbytes + 1)
         except (
@@ -77,7 +82,7 @@ class Zip:
             NotImplementedError,
         ) as error:
             raise InputChanged(f"{row.path} cannot be unpacked: {error}.", path=row.path) from error
-        if len(data) != row.nbytes:
+        if len(data) != row.nbytes or checksum != row.changed:
             raise _changed(row)
         return source_of(row.path, data)
 
@@ -98,7 +103,7 @@ class Array:
         except (ValueError, OSError, EOFError) as error:
             raise _unreadable(path, error) from error
         if not self._values.ndim:
-            raise SourceUnreachable(f"{path.name} holds a single number: the first axis must count images.")
+            raise DataSetUnreadable(f"{path.name} holds a single number: the first axis must count images.")
 
     def rows(self) -> Iterator[Row]:
         """One row for each index of the first axis; its path is the index."""
@@ -131,5 +136,5 @@ def _changed(row: Row) -> InputChanged:
     return InputChanged(f"{row.path} has changed since the images were listed.", path=row.path)
 
 
-def _unreadable(path: Path, error: Exception) -> SourceUnreachable:
-    return SourceUnreachable(f"{path.name} cannot be read as what its name says: {error}.")
+def _unreadable(path: Path, error: Exception) -> DataSetUnreadable:
+    return DataSetUnreadable(f"{path.name} cannot be read as what its name says: {error}.")

@@ -16,7 +16,7 @@ class Row:
     Attributes:
         path: its name within the data set.
         nbytes: its length; another one later means that the data set has changed.
-        changed: when its file was changed last, in nanoseconds; None within an archive.
+        changed: what is another number after a change: the time of its file or archive in nanoseconds, or a checksum.
         place: where it is within a file of many; None for a file of its own.
     """
 
@@ -36,7 +36,7 @@ class DataSet(Protocol):
         """All images, always in the same order.
 
         Raises:
-            SourceUnreachable: the data set cannot be read.
+            DataSetUnreadable: the data set cannot be read.
         """
 
     def read(self, row: Row, most_bytes: int) -> Source:
