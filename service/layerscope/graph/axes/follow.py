@@ -25,7 +25,7 @@ from layerscope.graph.axes.dimension import (
 )
 from layerscope.graph.axes.graph import FollowedGraph, full_name
 from layerscope.graph.axes.inputs import LayoutOf, input_dimensions
-from layerscope.graph.axes.layers import declared_outputs, with_heads
+from layerscope.graph.axes.layers import axes_of_scores, declared_outputs, with_heads
 from layerscope.graph.axes.reads import maps_read
 from layerscope.graph.axes.rules import COMBINING, PASSING, RULES, Rule
 from layerscope.graph.axes.step import Step, Unclear
@@ -72,7 +72,9 @@ def with_axes(
             call,
             tensors={
                 site: tuple(
-                    _read_or_not(_described(tensor, found.get(tensor.name), call, kinds), read)
+                    _scores(tensor, found.get(tensor.name))
+                    if site == "scores"
+                    else _read_or_not(_described(tensor, found.get(tensor.name), call, kinds), read)
                     for tensor in tensors
                 )
                 for site, tensors in call.tensors.items()
@@ -257,6 +259,12 @@ def _described(
     axes = tuple(with_heads(call, kinds, names))
     grids = [each.grid for each in own if each.name == "tokens"]
     return replace(tensor, axes=axes, grid=grids[0] if len(grids) == 1 else None)
+
+
+def _scores(tensor: Tensor, dimensions: Dimensions | None) -> Tensor:
+    own = (dimensions or ())[1:] if tensor.batched else dimensions or ()
+    followed = [_public(each.name) for each in own] if len(own) == len(tensor.shape) else []
+    return replace(tensor, axes=tuple(axes_of_scores(followed or ["unknown"] * len(tensor.shape))))
 
 
 def _read_or_not(tensor: Tensor, read: Collection[str]) -> Tensor:

@@ -65,6 +65,20 @@ def _convolutional(kind: str) -> Declared:
     return axes
 
 
+def axes_of_scores(axes: Sequence[AxisName]) -> Sequence[AxisName]:
+    """The axes of attention scores: a softmax is over the keys, which are last, and beside heads the queries are left.
+
+    Args:
+        axes: of the scores, as followed. More than three, as of attention within windows, stay as they are.
+    """
+    if len(axes) == 2:
+        return "query", "key"
+    if len(axes) == 3:
+        is_query_first = axes[0] not in {"channels", "heads", "unknown"}
+        return ("query", "heads", "key") if is_query_first else ("heads", "query", "key")
+    return axes
+
+
 def with_heads(
     call: LayerCall, kinds: Mapping[tuple[str, ...], str], axes: Sequence[AxisName]
 ) -> Iterator[AxisName]:

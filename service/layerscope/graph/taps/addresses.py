@@ -1,7 +1,8 @@
 """Addresses: the names of values inside a network, `path[:call][.output][@site]`.
 
 `backbone/block1/conv` is the output of the first call of that layer, `encoder/conv1:1` of its second call,
-`lstm:0.1` the second output of the first call, `conv1@preactivation` the value before its fused activation.
+`lstm:0.1` the second output of the first call, `conv1@preactivation` the value before its fused activation,
+`attention@scores` what an attention layer multiplies its values by.
 Layer names may contain any character: those with a meaning here are percent-encoded in an address.
 """
 
@@ -12,8 +13,8 @@ from urllib.parse import quote, unquote
 
 from layerscope.errors import InvalidAddress
 
-Site = Literal["output", "input", "preactivation"]
-"""Where at a layer's call a value is: its output, its input, or the input of its activation function."""
+Site = Literal["output", "input", "preactivation", "scores"]
+"""Where at a layer's call a value is: its output, its input, the input of its activation function, or its attention scores."""
 
 SITES: tuple[Site, ...] = get_args(Site)
 

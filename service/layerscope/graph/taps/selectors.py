@@ -11,7 +11,10 @@ The grammar, one selector at a time; what several select is united, in graph ord
     last:conv                       the last layer with rows and columns whose class has that word in its name
     input, outputs, all             what went in, what comes out, every layer's output
 
-A site may follow all but `re:` (`type:Conv2D@preactivation`). An exact address wins over every other reading.
+A site may follow all but `re:` (`type:Conv2D@preactivation`, `all@scores`). An exact address wins over every other reading.
+
+The sites are `output`, which is left out; `input`, what went in; `preactivation`, what a fused activation function gets; and
+`scores` of a layer of attention, what it multiplies its values by: (heads, query, key), or (query, key), behind the softmax.
 """
 
 import difflib

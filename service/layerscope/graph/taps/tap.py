@@ -12,8 +12,10 @@ from layerscope.graph.taps.addresses import Address, Site
 Shape = tuple[int | None, ...]
 """Axes after the batch axis; None where the size depends on the input."""
 
-AxisName = Literal["height", "width", "depth", "time", "tokens", "heads", "channels", "unknown"]
-"""What an axis counts. It is followed through the graph from the inputs, and `unknown` where that tells nothing."""
+AxisName = Literal[
+    "height", "width", "depth", "time", "tokens", "query", "key", "heads", "channels", "unknown"
+]
+"""What an axis counts. `query` and `key` are those of attention scores: which token attends, and to which. It is followed through the graph from the inputs, and `unknown` where that tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import keras
 import tensorflow as tf
 
 from layerscope.graph.taps.addresses import Site
+from layerscope.graph.tracing.attention_scores import attention_scores_recorded
 from layerscope.graph.tracing.keras_versions import version_of
 from layerscope.graph.tracing.layer_patches import (
     activation_input_recorded,
@@ -103,7 +104,7 @@ class Recorder:
         call = self._open(operation)
         if self._stack:
             args, kwargs = self._own((args, kwargs))
-        with self._inside(call) as preactivations:
+        with attention_scores_recorded(operation) as scores, self._inside(call) as preactivations:
             try:
                 result = original(operation, *args, **kwargs)
             except Exception:
@@ -118,6 +119,8 @@ class Recorder:
         call.tensors["input"] = _tensors((args, {k: v for k, v in kwargs.items() if "mask" not in k}))
         if len(preactivations) == 1:
             call.tensors["preactivation"] = preactivations
+        if scores and not self._attends_inside(call):
+            call.tensors["scores"] = scores
         self.calls.append(call)
         return result
 
@@ -177,6 +180,11 @@ class Recorder:
         number = self._counts[path]
         self._counts[path] += 1
         return Call(path, number, operation)
+
+    def _attends_inside(self, call: Call) -> bool:
+        """Whether attention scores are those of a layer inside."""
+        depth = len(call.path)
+        return any("scores" in each.tensors and each.path[:depth] == call.path for each in self.calls)
 
     def _unique_name(self, parent: tuple[str, ...], identity: int, wanted: str) -> str:
         """Two layers of one name under one parent become `name` and `name_1`, as Keras does it elsewhere."""
