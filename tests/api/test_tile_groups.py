@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerscope.graph.taps.addresses import Address
-from layerscope.graph.taps.tap import LayerCall, Tap, Tensor
+from layerscope.graph.taps.tap import AxisName, LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
 from layerscope_api.serializers.feature_map import tile_contents, tile_group
 
@@ -44,3 +44,40 @@ def test_a_label_is_the_channel_or_the_image_of_what_has_none() -> None:
     assert names_of(activation(3, 7)) == ["0", "1", "2"]
     assert names_of(activation(2, 7, 5)) == ["0", "1"]
     assert names_of(activation(2, 7, 5).select("2,4")) == ["2", "4"] * 2
+
+
+def attended(*shape: int, axes: tuple[AxisName, ...]) -> Activation:
+    tensor = Tensor("layer/Softmax:0", shape[1:], "float32", axes=axes)
+    call = LayerCall(("layer",), 0, "MultiHeadAttention", 0, 0, False, (), {"scores": (tensor,)})
+    values = np.zeros(shape, np.float32)
+    return Activation.of(Tap(Address(("layer",), 0, 0, "scores"), call, tensor), values)
+
+
+def test_rows_and_columns_of_tokens_have_their_names_and_those_of_others_their_numbers() -> None:
+    scores = attended(2, 3, 2, 4, axes=("heads", "query", "key"))
+    texts = [["a", "film"], ["the", "end"]]
+
+    group = tile_group(scores, labelled=True, tokens=texts)
+
+    assert group.sides is not None
+    assert len(group.sides) == len(group.maps) == 6
+    assert [each.rows for each in group.sides] == [texts[0]] * 3 + [texts[1]] * 3
+    assert {tuple(each.columns) for each in group.sides} == {("0", "1", "2", "3")}
+    assert tile_group(scores, labelled=False, tokens=texts).sides is None
+
+
+@pytest.mark.parametrize(
+    ("channels", "rows", "columns"),
+    [("all", ["a", "film"], []), ("2", [], ["a", "film"])],
+    ids=["tokens x features", "one feature"],
+)
+def test_features_of_tokens_have_no_names(channels: str, rows: list[str], columns: list[str]) -> None:
+    features = attended(1, 2, 5, axes=("tokens", "channels")).select(channels)
+
+    (sides,) = tile_group(features, labelled=True, tokens=[["a", "film"]]).sides or ()
+
+    assert (list(sides.rows), list(sides.columns)) == (rows, columns)
+
+
+def test_what_counts_no_tokens_has_no_names_at_its_sides() -> None:
+    assert tile_group(activation(2, 3, 3, 4), labelled=True, tokens=[["a", "b", "c"]] * 2).sides is None

@@ -13,7 +13,9 @@ class ModelIdentity(BaseModel):
     digest: str
 
 
-AXES = "height, width, depth, time, tokens, query, key, heads or channels; unknown where the graph does not tell"
+AXES = (
+    "height, width, depth, time, tokens, query, key, heads or channels; unknown where the graph does not tell"
+)
 
 
 class InputBody(BaseModel):

@@ -10,6 +10,9 @@ from layerscope.render import PictureOptions
 from layerscope_api.schemas.option_types import Channels, Pair, Selector
 from layerscope_api.schemas.options import ChangeOptions, RunOptions
 
+_SCALE_OF_NAMES = 12
+"""The height of a row whose name is drawn: that of a letter, and a pixel between it and the next."""
+
 
 class ColorOptions(RunOptions):
     """The options of every picture: the colormap, the range of values and the scale."""
@@ -58,10 +61,25 @@ class FeatureMapOptions(ColorOptions, ChangeOptions):
     )
     columns: int | None = Field(default=None, ge=1, description="tiles in a row; left out, nearly square")
     gap: int = Field(default=1, ge=0, description="pixels between tiles")
-    labels: bool = Field(default=False, description="draw each channel's number")
+    scale: int | None = Field(  # type: ignore[assignment]
+        default=None,
+        ge=1,
+        description="integer enlargement, nearest neighbour; left out, 12 where `labels` names tokens, else 1",
+    )
+    labels: bool = Field(
+        default=False,
+        description="draw each channel's number, and beside rows and columns of tokens what these are, or their numbers",
+    )
 
-    def picture_options(self) -> PictureOptions:
-        """The options of `layerscope.render`."""
+    def picture_options(self, *, has_names: bool = False) -> PictureOptions:
+        """The options of `layerscope.render`.
+
+        Args:
+            has_names: whether rows or columns of the maps have names.
+        """
+        if self.scale is None:
+            scale = _SCALE_OF_NAMES if has_names and self.labels else 1
+            return self.model_copy(update={"scale": scale}).picture_options()
         if self.range != "shared":
             return super().picture_options()
         return self.model_copy(update={"range": None, "normalize": "picture"}).picture_options()

@@ -22,6 +22,7 @@ from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.models import layers_metadata
+from layerscope_api.serializers.token_names import names_of_tokens, sides_of, widest_names
 
 
 class TileContent(NamedTuple):
@@ -54,7 +55,8 @@ def feature_map_layout(
     """
     channels = options.selected_channels()
     groups = [_blank_group(spec, channels) for spec in specs]
-    layout = picture_layout([group for group, _ in groups], options.picture_options())
+    drawn = [group for group, _ in groups]
+    layout = picture_layout(drawn, options.picture_options(has_names=have_names(drawn)))
     require_fits(layout, limits.picture_pixels)
     return layout, sum(values for _, values in groups)
 
@@ -75,20 +77,34 @@ def render_feature_map(
     options: FeatureMapOptions,
     limits: Limits,
     form: PictureFormat = "png",
+    tokens: Sequence[Sequence[str]] | None = None,
 ) -> Picture:
-    """Draw the selected channels of layers, one layer below the other.
+    """Draw the selected channels of layers, one layer below the other. For `tokens`, see `tile_group`.
 
     Raises:
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
     channels = options.selected_channels()
-    groups = [tile_group(each.select(channels), labelled=options.labels) for each in layers]
+    groups = [tile_group(each.select(channels), labelled=options.labels, tokens=tokens) for each in layers]
     metadata = layers_metadata(model, [each.tap.address for each in layers])
-    return render_groups(groups, options.picture_options(), limits=limits, metadata=metadata, form=form)
+    drawn = options.picture_options(has_names=have_names(groups))
+    return render_groups(groups, drawn, limits=limits, metadata=metadata, form=form)
 
 
-def tile_group(activation: Activation, *, labelled: bool) -> TileGroup:
+def have_names(groups: Sequence[TileGroup]) -> bool:
+    """Whether rows or columns of any tile have names."""
+    return any(group.sides for group in groups)
+
+
+def tile_group(
+    activation: Activation, *, labelled: bool, tokens: Sequence[Sequence[str]] | None = None
+) -> TileGroup:
     """The maps of a layer as tiles, ordered by image and then by channel; with their names if they are labelled.
+
+    Args:
+        activation: the values.
+        labelled: whether tiles have names.
+        tokens: the tokens of each image, if it is a text; else tokens have their numbers as names.
 
     Raises:
         NoPicture: see `tiles`.
@@ -96,8 +112,15 @@ def tile_group(activation: Activation, *, labelled: bool) -> TileGroup:
     folded = activation.folded()
     axis = _axis_of(folded)
     maps = np.concatenate([tiles(image, axis) for image in folded.values])
-    names = [each.name for each in tile_contents(activation)] if labelled else None
-    return TileGroup(maps=maps, names=names, heading=activation.tap.address)
+    heading = activation.tap.address
+    if not labelled:
+        return TileGroup(maps=maps, heading=heading)
+    contents = tile_contents(activation)
+    texts = tokens or [()] * len(folded.values)
+    found = [sides_of(folded.spec, axis, names_of_tokens(each)) for each in texts]
+    by_image = [each for each in found if each is not None]
+    sides = [by_image[each.image] for each in contents] if by_image else None
+    return TileGroup(maps=maps, names=[each.name for each in contents], heading=heading, sides=sides)
 
 
 def tile_contents(activation: Activation) -> list[TileContent]:
@@ -136,7 +159,9 @@ def _blank_group(whole: TensorSpec, channels: str) -> tuple[TileGroup, int]:
     if axis is not None and len(shape) > 1:
         channel = max(selection.listed, default=whole.channels - 1)
         last = TileContent(images - 1, channel, count // shape[axis] - 1 if len(shape) > 3 else None)
-    return TileGroup(maps=blank, names=[last.name], heading=whole.address), values
+    sides = sides_of(drawn, axis, widest_names)
+    group = TileGroup(maps=blank, names=[last.name], heading=whole.address, sides=[sides] if sides else None)
+    return group, values
 
 
 def _axis_of(activation: Activation) -> int | None:

@@ -13,7 +13,13 @@ from layerscope.render import TileBox, building_bytes, sprite_atlas
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
-from layerscope_api.serializers.feature_map import TileContent, feature_map_layout, tile_contents, tile_group
+from layerscope_api.serializers.feature_map import (
+    TileContent,
+    feature_map_layout,
+    have_names,
+    tile_contents,
+    tile_group,
+)
 from layerscope_api.serializers.models import identity
 
 _NUMBERS_PER_TILE = 9
@@ -45,7 +51,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
     groups = [tile_group(each, labelled=options.labels) for each in chosen]
-    drawn = sprite_atlas(groups, options.picture_options(), limits=limits)
+    drawn = sprite_atlas(groups, options.picture_options(has_names=have_names(groups)), limits=limits)
     document = {
         "model": identity(result.model).model_dump(),
         "images": found.images,

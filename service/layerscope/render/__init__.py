@@ -20,11 +20,12 @@ from layerscope.render.statistics_picture import (
     statistics_picture,
     statistics_picture_size,
 )
-from layerscope.render.tile_group import TileGroup
+from layerscope.render.tile_group import LONGEST_NAME, Sides, TileGroup
 from layerscope.render.tiles import tiles
 
 __all__ = [
     "HISTOGRAM_WIDTH",
+    "LONGEST_NAME",
     "MEDIA_TYPES",
     "ComparisonRow",
     "EffectRow",
@@ -33,6 +34,7 @@ __all__ = [
     "Picture",
     "PictureFormat",
     "PictureOptions",
+    "Sides",
     "SpriteAtlas",
     "TileBox",
     "TileGroup",

@@ -9,7 +9,7 @@ from PIL import Image
 from layerscope.render import font
 from layerscope.render.layout import BAR_TEXT_MARGIN, BAR_WIDTH, LABEL_HEIGHT, LABEL_MARGIN, Grid, Layout
 from layerscope.render.palette import Palette
-from layerscope.render.tile_group import TileGroup
+from layerscope.render.tile_group import LONGEST_NAME, Sides, TileGroup
 
 
 def compose(
@@ -59,7 +59,8 @@ def _place(canvas: NDArray[np.uint8], tiles: NDArray[np.uint8], grid: Grid, back
         top = grid.tile_top(row)
         in_row = tiles[row * grid.columns : (row + 1) * grid.columns]
         line = np.full((grid.tile_height, len(in_row), across), background, dtype=np.uint8)
-        line[:, :, : grid.tile_width] = in_row.swapaxes(0, 1)
+        left = grid.row_names_width
+        line[:, :, left : left + grid.tile_width] = in_row.swapaxes(0, 1)
         width = len(in_row) * across - grid.gap
         canvas[top : top + grid.tile_height, :width] = line.reshape(grid.tile_height, -1)[:, :width]
 
@@ -79,8 +80,29 @@ def _write_ends(image: Image.Image, layout: Layout, ends: tuple[str, str], color
 def _write_labels(image: Image.Image, grid: Grid, group: TileGroup, color: int) -> None:
     if grid.heading_height:
         _write_line(image, group.heading, left=0, bottom=grid.top + grid.heading_height, color=color)
-    for (left, top), label in zip(grid.corners(), group.labels, strict=True):
-        _write_line(image, label, left=left, bottom=top, color=color)
+    corners = list(grid.corners())
+    for (left, top), label in zip(corners, group.labels, strict=True):
+        bottom = top - grid.column_names_height
+        _write_line(image, label, left=left - grid.row_names_width, bottom=bottom, color=color)
+    for (left, top), sides in zip(corners, group.sides or (), strict=False):
+        _write_sides(image, grid, sides, left, top, color)
+
+
+def _write_sides(image: Image.Image, grid: Grid, sides: Sides, left: int, top: int, color: int) -> None:
+    """The names of rows and columns, as far as the layout has room for them."""
+    if grid.row_names_width:
+        height = grid.tile_height // max(1, len(sides.rows))
+        for number, name in enumerate(sides.rows):
+            shown = font.shortened(name, LONGEST_NAME)
+            beside = left - LABEL_MARGIN - font.text_width(shown)
+            middle = top + number * height + (height - font.LINE_HEIGHT) // 2
+            font.draw_text(image, shown, left=beside, top=middle, color=color)
+    if grid.column_names_height:
+        width = grid.tile_width // max(1, len(sides.columns))
+        for number, name in enumerate(sides.columns):
+            middle = left + number * width + (width - font.LINE_HEIGHT) // 2
+            shown = font.shortened(name, LONGEST_NAME)
+            font.draw_upwards(image, shown, left=middle, bottom=top - LABEL_MARGIN, color=color)
 
 
 def _write_line(image: Image.Image, text: str, *, left: int, bottom: int, color: int) -> None:

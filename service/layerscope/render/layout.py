@@ -4,13 +4,13 @@ The layout is known before anything is drawn, so that a picture that would be to
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import AnswerTooLarge
 from layerscope.render import font
 from layerscope.render.options import PictureOptions
-from layerscope.render.tile_group import TileGroup
+from layerscope.render.tile_group import LONGEST_NAME, TileGroup
 
 LABEL_HEIGHT = font.LINE_HEIGHT + 2
 LABEL_MARGIN = 2
@@ -24,6 +24,8 @@ SHORTEST_BAR = 4 * font.LINE_HEIGHT
 class Grid:
     """The geometry of a tile group: a grid of cells, each with an optional label above a tile, and an optional heading.
 
+    Rows and columns of a tile may have names, at its left and above it, if every value has at least the height of a letter.
+
     Attributes:
         top: First row of the grid in the picture.
         tiles: Number of tiles.
@@ -31,11 +33,13 @@ class Grid:
         columns: Columns of the grid.
         tile_height: Height of a tile as drawn, multiplied by `scale`.
         tile_width: Width of a tile as drawn, multiplied by `scale`.
-        cell_width: Width of a tile, or of the widest label if that is wider.
+        cell_width: Width of a tile with the names of its rows, or of the widest label if that is wider.
         label_height: Height of the strip above each tile; 0 without labels.
         heading_height: Height of the strip above the grid; 0 without a heading.
         heading_width: Width of the heading.
         gap: Pixels between cells.
+        row_names_width: Width of the names at the left of each tile; 0 without.
+        column_names_height: Height of the names between the label and the tile; 0 without.
     """
 
     top: int
@@ -49,11 +53,13 @@ class Grid:
     heading_height: int
     heading_width: int
     gap: int
+    row_names_width: int = 0
+    column_names_height: int = 0
 
     @property
     def cell_height(self) -> int:
-        """Height of a label and its tile."""
-        return self.label_height + self.tile_height
+        """Height of a label, the names of columns and their tile."""
+        return self.label_height + self.column_names_height + self.tile_height
 
     @property
     def width(self) -> int:
@@ -67,13 +73,14 @@ class Grid:
 
     def tile_top(self, row: int) -> int:
         """The row of the picture in which the tiles of a grid row begin."""
-        return self.top + self.heading_height + row * (self.cell_height + self.gap) + self.label_height
+        above = self.label_height + self.column_names_height
+        return self.top + self.heading_height + row * (self.cell_height + self.gap) + above
 
     def corners(self) -> Iterator[tuple[int, int]]:
         """Column and row of the upper left pixel of each tile, in reading order."""
         for number in range(self.tiles):
             row, column = divmod(number, self.columns)
-            yield column * (self.cell_width + self.gap), self.tile_top(row)
+            yield column * (self.cell_width + self.gap) + self.row_names_width, self.tile_top(row)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +151,8 @@ def _grid(group: TileGroup, options: PictureOptions, top: int, *, has_heading: b
     # Without `columns` the grid is nearly square: the square root of the number of tiles, rounded up.
     columns = min(tiles, options.columns or math.isqrt(tiles - 1) + 1)
     label_width = max(map(_text_width, group.labels)) if options.labels else 0
+    names = _width_of(each.rows for each in group.sides or ()) if options.names_fit else 0
+    above = _width_of(each.columns for each in group.sides or ()) if options.names_fit else 0
     return Grid(
         top=top,
         tiles=tiles,
@@ -151,12 +160,21 @@ def _grid(group: TileGroup, options: PictureOptions, top: int, *, has_heading: b
         columns=columns,
         tile_height=height * options.scale,
         tile_width=width * options.scale,
-        cell_width=max(width * options.scale, label_width),
+        cell_width=max(names + width * options.scale, label_width),
         label_height=LABEL_HEIGHT if options.labels else 0,
         heading_height=LABEL_HEIGHT if has_heading else 0,
         heading_width=_text_width(group.heading) if has_heading else 0,
         gap=options.gap,
+        row_names_width=names,
+        column_names_height=above,
     )
+
+
+def _width_of(sides: Iterable[Sequence[str]]) -> int:
+    """The width of the widest of several names as they are drawn; 0 without any."""
+    several = {tuple(names) for names in sides}
+    shown = {font.shortened(name, LONGEST_NAME) for names in several for name in names}
+    return max(map(_text_width, shown), default=0)
 
 
 def _text_width(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from layerscope.errors import OptionInvalid
-from layerscope.render import colormaps
+from layerscope.render import colormaps, font
 
 Centered = Literal["auto", "true", "false"]
 Normalize = Literal["channel", "layer", "picture", "none"]
@@ -35,7 +35,8 @@ class PictureOptions:
         gap: Pixels between tiles, 0 to 64.
         scale: Pixels per value in each direction, 1 to 64, without interpolation.
         colorbar: Whether to add a bar of the colours, with the values at its ends.
-        labels: Whether to write the name of each tile above it.
+        labels: Whether to write the name of each tile above it, and those of its rows and columns, if they have names, and
+            `scale` gives them the height of a letter.
 
     Raises:
         OptionInvalid: An option is outside its bounds or contradicts another.
@@ -63,6 +64,11 @@ class PictureOptions:
         _check_integer("gap", self.gap, 0, MAX_GAP)
         if self.columns is not None and self.columns < 1:
             raise _invalid("columns", self.columns, "columns must be at least 1")
+
+    @property
+    def names_fit(self) -> bool:
+        """Whether the names of rows and columns are written."""
+        return self.labels and self.scale >= font.LINE_HEIGHT
 
     def _check_range(self) -> None:
         if self.range is None:

@@ -19,6 +19,8 @@ from layerscope.render.tile_group import TileGroup
 _BYTES_A_VALUE, _BYTES_A_PIXEL = 32, 8
 """Memory: copies of the maps, at the width of float64; and of the picture as indices, as rows of a file, compressed."""
 
+LETTERS_AS_ESCAPES = "Letters that are not ASCII are drawn as their code points, such as \\u05e9."
+
 _LONGEST_NUMBER = "-1.23e-308"
 _LONGEST_WORD = "-max"
 """The widest texts beside a colour bar, so that the layout does not depend on the values."""
@@ -115,8 +117,15 @@ def render_groups(
         value_max=highest,
         colormap=scale.colormap,
         nonfinite=scale.nonfinite,
-        notes=scale.notes(palette),
+        notes=(*scale.notes(palette), *notes_on_names(groups, options)),
     )
+
+
+def notes_on_names(groups: Sequence[TileGroup], options: PictureOptions) -> Sequence[str]:
+    """A sentence if the font lacks letters of the names of rows and columns."""
+    sides = [each for group in groups for each in group.sides or ()] if options.names_fit else []
+    names = {name for each in sides for name in (*each.rows, *each.columns)}
+    return [] if all(map(font.has_all, names)) else [LETTERS_AS_ESCAPES]
 
 
 def picture_layout(groups: Sequence[TileGroup], options: PictureOptions) -> Layout:

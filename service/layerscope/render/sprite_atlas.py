@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.limits import Limits
 from layerscope.render.options import PictureOptions
-from layerscope.render.picture import checked_layout, maps_of_one_type
+from layerscope.render.picture import checked_layout, maps_of_one_type, notes_on_names
 from layerscope.render.scale import Scale
 from layerscope.render.tile_group import TileGroup
 
@@ -81,5 +81,5 @@ def sprite_atlas(groups: Sequence[TileGroup], options: PictureOptions, *, limits
         value_max=highest,
         nonfinite=scale.nonfinite,
         boxes=tuple(boxes),
-        notes=scale.notes(palette),
+        notes=(*scale.notes(palette), *notes_on_names(groups, options)),
     )

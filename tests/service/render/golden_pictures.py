@@ -15,6 +15,7 @@ from layerscope.render import (
     HISTOGRAM_WIDTH,
     LayerRow,
     PictureOptions,
+    Sides,
     TileGroup,
     overlay,
     render,
@@ -50,6 +51,14 @@ def _two_layers() -> bytes:
         TileGroup(maps=waves(2, 12, 16) / 4, names=["1", "2"], heading="block2/conv"),
     ]
     options = PictureOptions(normalize="picture", labels=True, colorbar=True, columns=3, gap=4, scale=2)
+    return render_groups(groups, options, limits=Limits()).data
+
+
+def _attended() -> bytes:
+    """Two heads over four tokens, of which two are drawn as code points, and one is cut; queries at the left, keys above."""
+    tokens = ["a", "shalom \u05e9\u05dc\u05d5\u05dd", "antidisestablishment", "\U0001f600"]
+    groups = [TileGroup(maps=waves(2, 4, 4), sides=[Sides(rows=tokens, columns=tokens)] * 2)]
+    options = PictureOptions(labels=True, scale=14, normalize="layer")
     return render_groups(groups, options, limits=Limits()).data
 
 
@@ -105,6 +114,7 @@ _DRAWN = {
         tiles(waves(6, 9, 9).reshape(2, 3, 9, 9), 0), columns=3, gap=4, scale=4
     ),
     "two_layers": _two_layers,
+    "attended": _attended,
     "damaged": _damaged,
     "overlay_crop": _overlay,
     "network": _network,
