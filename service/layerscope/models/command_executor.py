@@ -7,7 +7,7 @@ from layerscope.errors import ModelNotFound
 from layerscope.models.directory import Key
 from layerscope.models.directory_sync import DirectorySync, Found
 from layerscope.models.entry import Model
-from layerscope.models.labels import LabelLedgers
+from layerscope.models.ledgers import Ledgers
 from layerscope.models.registry import Registry
 from layerscope.models.worker_sync import Command, WorkerSync
 
@@ -18,7 +18,7 @@ class CommandExecutor(Generic[Model]):
     Args:
         registry: the models that they are about.
         directory: where the files of the models are.
-        labels: what the ledgers say about labels.
+        ledgers: what callers asked for, labels among it.
         sync: publishes the commands of this process.
         follows_directory: whether the models are always those in the directory: what is gone from it is not served.
     """
@@ -27,14 +27,14 @@ class CommandExecutor(Generic[Model]):
         self,
         registry: Registry[Model],
         directory: DirectorySync[Model],
-        labels: LabelLedgers,
+        ledgers: Ledgers,
         sync: WorkerSync,
         *,
         follows_directory: bool,
     ) -> None:
         self._registry = registry
         self._directory = directory
-        self._labels = labels
+        self._ledgers = ledgers
         self._sync = sync
         self._follows_directory = follows_directory
 
@@ -70,11 +70,13 @@ class CommandExecutor(Generic[Model]):
             case "load" | "remove":
                 self._registry.remove(command.key)
             case "unload":
+                if command.key in found:
+                    self._directory.list_unloaded(found[command.key])
                 # Another worker may have removed it.
                 with suppress(ModelNotFound):
                     self._registry.unload(reference_of(command.key))
             case "labels":
-                self._registry.relabel(command.name, self._labels.assigned(command.name))
+                self._registry.relabel(command.name, self._ledgers.labels(command.name))
 
     def _ready(self) -> set[Key]:
         return {each.source.key for each in self._registry.entries() if each.state == "ready"}

@@ -18,7 +18,7 @@ class Control:
 
     Attributes:
         mode: `none`: all models of the directory are loaded at the start, and none later. `explicit`: those that callers
-            load. `poll`: all, as the directory is now.
+            load. `poll`: all, as the directory is now, but for those that callers unloaded.
         start: with `explicit`, what is loaded at the start: names, `name@version`, or `*`.
         seconds: with `poll`, the time from one look at the directory to the next.
         uploads: whether models may be uploaded, and removed again, in every mode.
@@ -29,16 +29,16 @@ class Control:
     seconds: float = 5.0
     uploads: bool = False
 
-    def require_explicit(self) -> None:
+    def require_orders(self) -> None:
         """Check that callers may say which models are in memory.
 
         Raises:
-            ControlRefused: the mode is not `explicit`.
+            ControlRefused: the mode is `none`, or it is `poll` and models may not be uploaded.
         """
-        if self.mode != "explicit":
+        if self.mode == "none" or (self.follows_directory and not self.uploads):
             raise ControlRefused(
                 f"The service was started with control={self.mode}, and takes no orders about its models: start it"
-                " with --control explicit.",
+                " with --control explicit, or with --control poll and --allow-upload.",
                 control=self.mode,
             )
 
@@ -49,7 +49,12 @@ class Control:
             ControlRefused: the mode is not `explicit`, and models may not be uploaded.
         """
         if not self.uploads:
-            self.require_explicit()
+            self.require_orders()
+
+    @property
+    def follows_directory(self) -> bool:
+        """Whether the models are always those in the directory, as its ledgers say."""
+        return self.mode == "poll"
 
     @property
     def is_changing(self) -> bool:

@@ -80,6 +80,12 @@ class DirectorySync(Generic[Model]):
             self._registry.announce(found[key], "unloaded")
         return found
 
+    def list_unloaded(self, source: ModelSource) -> None:
+        """List a version that is not to be loaded, as its files are now."""
+        self.take(source)
+        if source.key not in self._listed():
+            self._registry.announce(source, "unloaded")
+
     def unlist_gone(self, found: Found, *, loaded: bool) -> None:
         """List versions no more whose files are gone, and with `loaded` unload those that are in memory."""
         for entry in self._registry.entries():

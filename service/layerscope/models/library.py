@@ -15,15 +15,15 @@ from layerscope.models.command_executor import CommandExecutor, reference_of
 from layerscope.models.commit import Commit
 from layerscope.models.control import Control
 from layerscope.models.directory import ModelSource
-from layerscope.models.directory_sync import DirectorySync
+from layerscope.models.directory_sync import DirectorySync, Found
 from layerscope.models.entry import Entry, Model
-from layerscope.models.labels import LabelLedgers
+from layerscope.models.ledgers import Ledgers
 from layerscope.models.manifest import Manifest
 from layerscope.models.registry import Registry
 from layerscope.models.source_sync import Refresh, SourceSync, nothing_to_fetch
 from layerscope.models.store import IncomingFile
 from layerscope.models.uploads import Uploads
-from layerscope.models.worker_sync import SINGLE_PROCESS, Command, WorkerSync
+from layerscope.models.worker_sync import SINGLE_PROCESS, Command, Kind, WorkerSync
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class Library(Generic[Model]):
         refresh: Refresh = nothing_to_fetch,
         worker_sync: WorkerSync = SINGLE_PROCESS,
     ) -> None:
-        self._labels = LabelLedgers(directory)
-        self.registry: Registry[Model] = Registry(load, self._labels.of_version, limits.models_bytes)
+        self._ledgers = Ledgers(directory)
+        self.registry: Registry[Model] = Registry(load, self._ledgers.labels, limits.models_bytes)
         self._control = control
         self._sync = worker_sync
         self._changing = threading.Lock()
@@ -70,9 +70,9 @@ class Library(Generic[Model]):
         self._commands = CommandExecutor(
             self.registry,
             self._directory,
-            self._labels,
+            self._ledgers,
             worker_sync,
-            follows_directory=control.mode == "poll",
+            follows_directory=control.follows_directory,
         )
         self._uploads = Uploads(directory, limits, load_for_trial or load, are_allowed=control.uploads)
         self._poller = threading.Thread(target=self._keep_polling, name="layerscope-poll", daemon=True)
@@ -103,9 +103,16 @@ class Library(Generic[Model]):
             if not self._directory.find():
                 raise
         found = self._directory.find()
-        wanted = [each for each in found.values() if self._control.starts(each)]
+        for name in {each.name for each in found.values()}:
+            self._ledgers.look(name)
+        wanted = [
+            each for each in found.values() if self._control.starts(each) and not self._is_unloaded(each)
+        ]
         for source in found.values():
-            self.registry.announce(source, "loading" if source in wanted else "unloaded")
+            if source in wanted:
+                self.registry.announce(source)
+            else:
+                self._directory.list_unloaded(source)
         # What changed after the last leader ended, the other workers do not know.
         is_news = self._polls and self._sync.is_late
         carry_out = self._commands.change if is_news else self._commands.apply
@@ -128,18 +135,19 @@ class Library(Generic[Model]):
             reference: `name@version` or `name@label`; of a plain `name` the highest version.
 
         Raises:
-            ControlRefused: the service was not started with `control=explicit`.
+            ControlRefused: see `Control.require_orders`.
             ModelNotFound: there is no such model in the directory.
             ModelRefused: it cannot be loaded; one that was loaded goes on.
             SourceUnreachable: the models are elsewhere, and that cannot be read.
         """
-        self._control.require_explicit()
+        self._control.require_orders()
         with self._changes():
             self._source.refresh()
             self._source.list_refused()
             found = self._directory.list_new()
             self._directory.unlist_gone(found, loaded=False)
             key = self._directory.resolve(reference, found).key
+            self._note_unloaded(*key, unloaded=False)
             self._commands.change(Command("load", *key), found)
             entry = self.registry.find(reference_of(key))
         self._sync.wait_for_peers()
@@ -151,14 +159,16 @@ class Library(Generic[Model]):
         """Take a version out of memory: now, or when the last request that uses it has ended.
 
         Raises:
-            ControlRefused: the service was not started with `control=explicit`.
+            ControlRefused: see `Control.require_orders`.
             ModelNotFound, ModelLoading: see `Registry.unload`.
         """
-        self._control.require_explicit()
+        self._control.require_orders()
         # A single process need not wait for a load of another model. Several must apply commands in the order in which
-        # they publish them.
-        with self._changing if self._sync.has_peers else nullcontext():
+        # they publish them, or write them down.
+        is_shared = self._sync.has_peers or self._control.follows_directory
+        with self._changing if is_shared else nullcontext():
             entry = self.registry.find(reference)
+            self._note_unloaded(*entry.source.key, unloaded=True)
             self._commands.change(Command("unload", *entry.source.key))
         self._sync.wait_for_peers()
         return entry
@@ -175,7 +185,7 @@ class Library(Generic[Model]):
         self._control.require_labels()
         with self._changing, self.registry.lease(reference):
             entry = self.registry.find(reference)
-            self._labels.assign(entry.source.name, label, entry.source.version)
+            self._ledgers.assign(entry.source.name, label, entry.source.version)
             self._commands.change(Command("labels", entry.source.name))
         self._sync.wait_for_peers()
         return entry
@@ -190,7 +200,7 @@ class Library(Generic[Model]):
         self._control.require_labels()
         with self._changing:
             self.registry.find(f"{name}@{label}")
-            self._labels.assign(name, label, None)
+            self._ledgers.assign(name, label, None)
             self._commands.change(Command("labels", name))
         self._sync.wait_for_peers()
 
@@ -231,6 +241,7 @@ class Library(Generic[Model]):
             found = self._directory.list_new()
             entry = self.registry.find(reference_of(key))
             if entry.state != "ready":
+                self._note_unloaded(*key, unloaded=not load)
                 # What is not to be loaded is listed by the others, too.
                 self._commands.change(Command("load" if load else "unload", *key), found)
                 entry = self.registry.find(reference_of(key))
@@ -256,7 +267,7 @@ class Library(Generic[Model]):
         self._sync.wait_for_peers()
 
     def poll(self) -> None:
-        """Load what was added or changed in the directory since the last poll, and remove what is gone."""
+        """Do what changed in the directory since the last poll: load what is new, remove what is gone, follow the ledgers."""
         with self._changing:
             if self._closed.is_set():
                 return
@@ -264,10 +275,14 @@ class Library(Generic[Model]):
                 self._source.refresh()
             found = self._directory.find()
             changes = self._directory.changes(found)
-            for source in changes.changed:
-                self._commands.change(Command("load", *source.key), found)
             for source in changes.gone:
                 self._commands.change(Command("remove", *source.key))
+            self._directory.unlist_gone(found, loaded=False)
+            for name in sorted({each.name for each in found.values()}):
+                self._follow_ledger(name, found)
+            for source in changes.changed:
+                kind: Kind = "unload" if self._is_unloaded(source) else "load"
+                self._commands.change(Command(kind, *source.key), found)
             self._source.list_refused()
 
     def close(self) -> None:
@@ -279,7 +294,31 @@ class Library(Generic[Model]):
 
     @property
     def _polls(self) -> bool:
-        return self._control.mode == "poll" and self._sync.is_leader
+        return self._control.follows_directory and self._sync.is_leader
+
+    def _is_unloaded(self, source: ModelSource) -> bool:
+        """Whether a version is not to be in memory, by an order to one of the services that follow the directory."""
+        return self._control.follows_directory and source.version in self._ledgers.read(source.name).unloaded
+
+    def _note_unloaded(self, name: str, version: int, *, unloaded: bool) -> None:
+        """Write down an order for the other services, where they follow the directory."""
+        if self._control.follows_directory:
+            self._ledgers.note_unloaded(name, version, unloaded=unloaded)
+
+    def _follow_ledger(self, name: str, found: Found) -> None:
+        """Carry out what another service over the directory was asked for."""
+        before, now = self._ledgers.look(name)
+        for entry in self.registry.entries():
+            key = entry.source.key
+            if key not in found or key[0] != name:
+                continue
+            is_out = entry.state in {"unloaded", "unloading"}
+            if key[1] in now.unloaded and not is_out:
+                self._commands.change(Command("unload", *key), found)
+            elif key[1] in before.unloaded - now.unloaded and is_out:
+                self._commands.change(Command("load", *key), found)
+        if now.labels != self.registry.assigned(name):
+            self._commands.change(Command("labels", name))
 
     @contextmanager
     def _changes(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from layerscope.models.directory import (
     model_folders,
 )
 from layerscope.models.file_kinds import FOREIGN_SUFFIXES, foreign_kind
+from layerscope.models.ledger import LEDGER
 from layerscope.models.manifest import FILE_NAME
 
 _EXPECTED = (
@@ -40,7 +41,9 @@ def _problems(directory: Path, found: Collection[Key]) -> Iterator[tuple[Key, st
         versions = [each for each in entries if is_version(each.name) and is_folder(each)]
         for version in versions:
             yield (folder.name, int(version.name)), _of_version(folder.name, version)
-        if not versions and folder.name not in names:
+        # A ledger alone is what is left of a model whose versions were all removed.
+        is_removed = [each.name for each in entries] == [LEDGER]
+        if not versions and folder.name not in names and not is_removed:
             yield (folder.name, 1), _of_name(folder.name, entries)
     for file in directory.iterdir():
         if file.suffix.lower() in FOREIGN_SUFFIXES and is_model_name(file.stem):

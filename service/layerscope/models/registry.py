@@ -22,15 +22,19 @@ from layerscope.errors import (
     ModelRefused,
 )
 from layerscope.models.directory import Key, ModelSource
-from layerscope.models.entry import Entry, Loaded, Model
+from layerscope.models.entry import Entry, Model
 from layerscope.models.memory_budget import MemoryBudget
 
 logger = logging.getLogger(__name__)
 
 
-def declared_labels(_: ModelSource, model: Loaded) -> Iterable[str]:
-    """The labels of a model's own declaration."""
-    return model.labels
+Assigned = Mapping[str, int | None]
+"""The version that each label was assigned to; None for a label that was deleted."""
+
+
+def nothing_assigned(_name: str) -> Assigned:
+    """The labels of a model that has only those of its declaration."""
+    return {}
 
 
 class Registry(Generic[Model]):
@@ -38,18 +42,20 @@ class Registry(Generic[Model]):
 
     Args:
         load: makes a model from its source.
-        labels_of: which labels point at a version once it is loaded.
+        assigned: the labels that were assigned to versions of a model; they override those of declarations. It is asked
+            when a version is loaded; see also `relabel`.
         most_bytes: the memory that all loaded models may take together; the least recently used make way.
     """
 
     def __init__(
         self,
         load: Callable[[ModelSource], Model],
-        labels_of: Callable[[ModelSource, Model], Iterable[str]] = declared_labels,
+        assigned: Callable[[str], Assigned] = nothing_assigned,
         most_bytes: int | None = None,
     ) -> None:
         self._load = load
-        self._labels_of = labels_of
+        self._assigned_to = assigned
+        self._assigned: dict[str, Assigned] = {}
         self._memory = MemoryBudget(most_bytes)
         self._entries: dict[str, dict[int, Entry[Model]]] = {}
         self._labels: dict[str, dict[str, int]] = {}
@@ -80,11 +86,11 @@ class Registry(Generic[Model]):
                 before.cause = cause
                 return entry
             versions[source.version] = entry
-            for label in () if model is None else self._labels_of(source, model):
-                self._labels.setdefault(source.name, {})[label] = source.version
+            self._assigned[source.name] = self._assigned_to(source.name)
             leaving = [] if before is None else [before]
             leaving += self._memory.making_way(entry, self.entries())
             self._retire(leaving)
+            self._point_labels(source.name)
         self._close_unused(leaving)
         return entry
 
@@ -182,15 +188,36 @@ class Registry(Generic[Model]):
         with self._changed:
             return dict(self._labels.get(name, {}))
 
-    def relabel(self, name: str, labels: Mapping[str, int | None]) -> None:
-        """Let labels point at versions, where these are ready, and at nothing for None. Other labels stay."""
+    def assigned(self, name: str) -> Assigned:
+        """The versions that the labels of a model are assigned to, as far as the registry was told."""
         with self._changed:
-            versions, own = self._entries.get(name, {}), self._labels.setdefault(name, {})
-            for label, version in labels.items():
-                if version is None:
-                    own.pop(label, None)
-                elif version in versions and versions[version].state == "ready":
-                    own[label] = version
+            return self._assigned.get(name, {})
+
+    def relabel(self, name: str, assigned: Assigned) -> None:
+        """Let labels point at the versions that they are assigned to now.
+
+        A label points at nothing while its version is not in memory. Where that is still to come, the label stays where it
+        was until then, so that requests which use it go on.
+        """
+        with self._changed:
+            self._assigned[name] = assigned
+            self._point_labels(name)
+
+    def _point_labels(self, name: str) -> None:
+        """Derive the labels of a model from its versions in memory; of those that declare the same label, the highest has it."""
+        versions, before = self._entries.get(name, {}), self._labels.get(name, {})
+        models = {number: each.model for number, each in sorted(versions.items()) if each.state == "ready"}
+        labels = {label: number for number, model in models.items() if model for label in model.labels}
+        for label, version in self._assigned.get(name, {}).items():
+            is_to_come = version is not None and (
+                version not in versions or versions[version].state == "loading"
+            )
+            target = before.get(label) if is_to_come else version
+            if target is not None and target in models:
+                labels[label] = target
+            else:
+                labels.pop(label, None)
+        self._labels[name] = labels
 
     def _try(self, source: ModelSource) -> tuple[Model | None, LayerscopeError | None]:
         try:
@@ -217,16 +244,12 @@ class Registry(Generic[Model]):
         return entries
 
     def _retire(self, entries: Iterable[Entry[Model]]) -> None:
-        """Let no new lease begin on these entries, and delete the labels that point at them.
-
-        Where another entry has taken the place of a version, its labels stay.
-        """
-        for entry in entries:
-            name, version = entry.source.name, entry.source.version
+        """Let no new lease begin on these entries, and no label point at them."""
+        retired = list(entries)
+        for entry in retired:
             entry.state = "unloaded" if entry.model is None else "unloading"
-            if self._entries.get(name, {}).get(version) in {entry, None}:
-                labels = self._labels.get(name, {})
-                self._labels[name] = {label: other for label, other in labels.items() if other != version}
+        for name in {each.source.name for each in retired}:
+            self._point_labels(name)
 
     def _close_unused(self, entries: Iterable[Entry[Model]]) -> None:
         """Close the models that are being unloaded and have no lease."""

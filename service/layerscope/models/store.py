@@ -184,7 +184,7 @@ class ModelStore:
                     model=name,
                     version=version,
                 )
-            Ledger.read_to_change(self._directory, name).without(version).write(self._directory, name)
+            Ledger.change(self._directory, name, lambda ledger: ledger.without(version))
             taken.rename(folder / "removed")
             synchronise_folder(taken.parent)
 

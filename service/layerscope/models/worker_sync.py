@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 
 from layerscope.models.directory import Key
 
+Kind = Literal["load", "unload", "remove", "labels"]
+
 Subject = tuple[bool, Key]
 """What a command is about: a version, or the labels of a model. Only the last command about a subject counts."""
 
@@ -25,7 +27,7 @@ class Command:
         version: its version; 0 for labels.
     """
 
-    kind: Literal["load", "unload", "remove", "labels"]
+    kind: Kind
     name: str
     version: int = 0
 

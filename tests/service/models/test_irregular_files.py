@@ -28,7 +28,7 @@ import json, sys
 from pathlib import Path
 from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
-from layerscope.models.ledger import Ledger
+from layerscope.models.ledgers import Ledgers
 from layerscope.models.mirrors.fetched import Fetched
 from layerscope.models.store import ModelStore
 from layerscope.models.watching import DirectoryWatch
@@ -36,7 +36,7 @@ from layerscope.models.directory import find_models
 
 file = Path(sys.argv[1])
 for models in map(Path, sys.argv[2:]):
-    said = [Ledger.read(models, "model").last, len(Fetched.read(models / "model" / "1").files)]
+    said = [Ledgers(models).read("model").last, len(Fetched.read(models / "model" / "1").files)]
     for source in find_models(models):
         DirectoryWatch().take(source)
     store = ModelStore(models, Limits())

@@ -159,13 +159,26 @@ def test_a_label_points_at_a_loaded_version_or_at_nothing():
     made.relabel("m", {"stable": 1})
     made.relabel("m", {"stable": 2})
     assert version_of(made, "m@stable") == 2
-    made.relabel("m", {"stable": 3, "unknown": 4})
+    made.relabel("m", {"stable": 4, "unknown": 4})
+    assert made.labels("m") == {"stable": 2}, "version 4 may still come"
+    made.relabel("m", {"stable": 3})
+    assert made.labels("m") == {}
+    made.relabel("m", {"stable": 2})
     assert made.labels("m") == {"stable": 2}
     made.unload("m@2")
     assert made.labels("m") == {}
     made.relabel("m", {"default": 1})
     made.relabel("m", {"default": None, "stable": None})
     assert made.labels("m") == {}
+
+
+def test_labels_do_not_depend_on_the_order_in_which_versions_were_loaded():
+    declared = {1: ("stable",), 2: ("stable",)}
+    for order in ((1, 2), (2, 1)):
+        made = registry(*(source("m", number) for number in order), labels=declared)
+        assert made.labels("m") == {"stable": 2}
+        made.remove(("m", 2))
+        assert made.labels("m") == {"stable": 1}
 
 
 def test_those_unused_for_longest_make_way():

@@ -23,7 +23,8 @@ class DescribedModel:
         """Load the version from its files, and replace it if it is loaded. A name without a version means the highest one.
 
         Raises:
-            ControlRefused: The service does not allow it: it must run with `--control explicit`.
+            ControlRefused: The service does not allow it: it must run with `--control explicit`, or with `--control poll` and
+                `--allow-upload`.
             ModelRefused: The model cannot be loaded; the message gives the reason.
         """
         return self._transport.run(self._calls.load())
@@ -32,7 +33,8 @@ class DescribedModel:
         """Unload the version from memory, after the requests that use it.
 
         Raises:
-            ControlRefused: The service does not allow it: it must run with `--control explicit`.
+            ControlRefused: The service does not allow it: it must run with `--control explicit`, or with `--control poll` and
+                `--allow-upload`.
         """
         return self._transport.run(self._calls.unload())
 
