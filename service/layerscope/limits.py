@@ -97,6 +97,12 @@ class Limits:
     )
     long_requests: int = _limit(32, "requests", "most long requests that run or wait, besides the others")
     requests_per_key: int = _limit(32, "requests", "most concurrent requests of one API key")
+    refusals_per_second: int = _limit(
+        20,
+        "refusals",
+        "most refusals of one API key each second; a key that has more waits before its next requests are read, at most 5"
+        " seconds. A refused body counts once more for each MiB",
+    )
     batch_rows: int = _limit(
         32,
         "images",

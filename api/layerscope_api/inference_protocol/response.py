@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
-from layerscope.encode import Buffer
+from layerscope.encode import Buffer, json_pieces
 from layerscope.encode.arrays import array_data
 from layerscope.errors import UnsupportedFormat
 from layerscope_api.inference_protocol import byte_strings
@@ -63,9 +62,9 @@ def write_inference_response(head: Mapping[str, Any], outputs: Sequence[OutputTe
         else:
             entry["data"] = _flat(output)
         entries.append(entry)
-    text = orjson.dumps({**head, "outputs": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = json_pieces({**head, "outputs": entries})
     has_tensors = any(output.binary for output in outputs)
-    return InferenceResponse([text, *binary_data], len(text) if has_tensors else None)
+    return InferenceResponse([*text, *binary_data], sum(map(len, text)) if has_tensors else None)
 
 
 def _described(output: OutputTensor) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from layerscope_api.middleware.acceptable import AcceptMiddleware
 from layerscope_api.middleware.authorization import AuthorizationMiddleware, scopes_of
 from layerscope_api.middleware.body_limit import BodyLimitMiddleware
 from layerscope_api.middleware.head import HeadMiddleware
+from layerscope_api.middleware.refusals import RefusalsMiddleware
 from layerscope_api.middleware.response_headers import ResponseHeadersMiddleware
 from layerscope_api.middleware.route_table import RouteTable
 from layerscope_api.middleware.trusted_hosts import TrustedHostsMiddleware
@@ -124,6 +125,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     )
     app.add_middleware(AcceptMiddleware, routes=app.routes)
     if settings.api_keys is not None:
+        app.add_middleware(RefusalsMiddleware, per_second=limits.refusals_per_second)
         app.add_middleware(
             AuthorizationMiddleware,
             keys=Keyring(settings.api_keys),

@@ -4,6 +4,7 @@ import numpy as np
 import orjson
 
 from layerscope.encode.arrays import Buffer
+from layerscope.encode.json_pieces import json_pieces
 from layerscope.encode.metadata import Metadata, document
 from layerscope.encode.size_check import json_bytes
 from layerscope.tensors.activations import Activations
@@ -21,7 +22,7 @@ def encode_json(activations: Activations, metadata: Metadata) -> list[Buffer]:
             row["offset"] = activation.quantization.offset
         if metadata.values:
             row["values"] = np.asarray(activation.values, order="C")
-    return [orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)]
+    return json_pieces(answer)
 
 
 def json_size(activations: Activations, metadata: Metadata) -> int:

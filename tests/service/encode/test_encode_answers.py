@@ -7,13 +7,14 @@ import sys
 import zipfile
 
 import numpy as np
+import orjson
 import pytest
 from activation_examples import arrays, make_activation, make_activations, several_activations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
-from layerscope.encode import FORMATS, Metadata, encode, estimate
+from layerscope.encode import FORMATS, Metadata, encode, estimate, json_pieces
 from layerscope.errors import UnsupportedFormat
 from layerscope.limits import Limits
 from layerscope.tensors.options import TensorOptions
@@ -60,6 +61,21 @@ def test_json_is_valid_and_carries_every_finite_value_exactly(activations):
         assert same_bits(
             np.where(missing, 0, read).astype(values.dtype), np.where(missing, values.dtype.type(0), values)
         )
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(20_000,), (3, 16_384), (2, 16_385), (40_000, 1), (2, 3, 9_000), (1, 130, 130, 1), (0, 5), (2, 2)],
+)
+def test_json_in_pieces_is_the_json_of_the_whole(shape):
+    document = {
+        "before": "\0 [",
+        "values": np.random.default_rng(1).normal(size=shape).astype(np.float32),
+        "after": [1],
+    }
+    pieces = json_pieces(document)
+    assert b"".join(pieces) == orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    assert max(map(len, pieces)) < 400_000
 
 
 @given(arrays())
