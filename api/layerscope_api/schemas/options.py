@@ -120,6 +120,9 @@ class StatisticsOptions(LayersOptions, ChangeOptions):
     histograms: Literal["layer", "channel", "none"] = Field(
         default="layer", description="a histogram of each layer, of each of its channels too, or none"
     )
+    positions: bool = Field(
+        default=False, description="also the figures of each token or time step, of layers that have such"
+    )
 
 
 class ReceptiveFieldOptions(ImageOptions):

@@ -139,6 +139,11 @@ class LayerStatistics(BaseModel):
         default=None, description="`edges` of the bins and `counts` in them"
     )
     channels: dict[str, Any] | None
+    positions: dict[str, Any] | None = Field(
+        default=None,
+        description="with `positions`: as `channels`, with a number for each token or time step, and `axis`, what they are;"
+        " null for layers that have no such axis, or several",
+    )
 
 
 class StatisticsBody(BaseModel):

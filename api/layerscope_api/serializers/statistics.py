@@ -1,6 +1,7 @@
 """Statistics of layers as JSON, and as one picture of the whole network."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ from layerscope.tensors.activations import Activation
 from layerscope.tensors.asinh_axis import AsinhAxis
 from layerscope.tensors.report import Report, report_of
 from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.statistics import positions_of
 from layerscope_api.schemas.options import StatisticsOptions
 from layerscope_api.serializers.models import result_origin
 
@@ -41,6 +43,8 @@ def statistics_bytes(specs: Sequence[TensorSpec], options: StatisticsOptions, li
     numbers = len(specs) * (_NUMBERS_PER_CHANNEL + 2 * options.bins) + channels * (
         _NUMBERS_PER_CHANNEL + bins
     )
+    if options.positions:
+        numbers += _NUMBERS_PER_CHANNEL * sum(max(spec.shape[1:], default=0) for spec in specs)
     if numbers > limits.json_elements:
         raise AnswerTooLarge(
             f"The statistics would be up to {numbers:,} figures, more than {limits.json_elements:,}",
@@ -59,10 +63,16 @@ def statistics_json(result: Result, options: StatisticsOptions) -> bytes:
             "type": each.tap.layer.type,
             "shape": each.values.shape,
             **report_of(each, options.bins).as_json(options.histograms),
+            **(_positions(each) if options.positions else {}),
         }
         for address, each in result.activations.items()
     ]
     return orjson.dumps({**result_origin(result), "layers": layers})
+
+
+def _positions(activation: Activation) -> dict[str, Any]:
+    found = positions_of(activation)
+    return {"positions": None if found is None else {"axis": found[0], **found[1].as_json()}}
 
 
 def statistics_picture_bytes(specs: Sequence[TensorSpec], limits: Limits) -> int:

@@ -67,6 +67,19 @@ def statistics_of(activation: Activation) -> Statistics:
     return Statistics(_pooled(channels), None if activation.channel_axis is None else channels)
 
 
+def positions_of(activation: Activation) -> tuple[str, Summary] | None:
+    """Compute the statistics of each token or time step, over all images and channels.
+
+    Returns:
+        What the positions are, and their statistics, with a number for each; None for values that have not one axis of places,
+        of which it is known what they are.
+    """
+    places = [axis for axis in activation.spatial_axes if activation.axes[axis] != "unknown"]
+    if len(places) != 1 or len(activation.spatial_axes) != 1:
+        return None
+    return activation.axes[places[0]], _by_channel(np.moveaxis(activation.values, places[0], -1))
+
+
 def channels_last(activation: Activation) -> NDArray[Any]:
     """The values with the channel axis last, as a view; one channel is added where there is none."""
     if activation.channel_axis is None:

@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from activation_examples import arrays, make_activation
+from activation_examples import arrays, make_activation, make_tap
 from hypothesis import example, given
 
+from layerscope.tensors.activations import Activation
 from layerscope.tensors.report import report_of
-from layerscope.tensors.statistics import statistics_of
+from layerscope.tensors.statistics import positions_of, statistics_of
 from layerscope.tensors.totals import totals_of
 
 FIGURES = ("min", "max", "mean", "std", "fraction_zero")
@@ -105,3 +107,29 @@ def test_channels_first_values_have_the_same_figures():
 def test_values_of_any_shape_have_a_report(values):
     report = report_of(make_activation(values), 4).as_json("channel")
     assert sum(report["histogram"]["counts"]) == np.isfinite(values).sum()
+
+
+@pytest.mark.parametrize("axes", [("tokens", "channels"), ("channels", "time")])
+def test_positions_are_over_all_images_and_channels(axes):
+    shape = (3, 4, 5)
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    values[1, 2, 3] = np.nan
+
+    name, found = positions_of(with_axes(values, *axes))
+
+    place = 1 + axes.index(name)
+    assert name in {"tokens", "time"}
+    figures = found.as_json()
+    for number in range(shape[place]):
+        one = {key: each[number] for key, each in figures.items()}
+        agree(one, np.take(values, number, axis=place))
+
+
+@pytest.mark.parametrize("axes", [("height", "width", "channels"), ("channels",), ("unknown", "channels")])
+def test_what_has_not_one_axis_of_known_places_has_no_positions(axes):
+    assert positions_of(with_axes(np.ones((2, *range(3, 3 + len(axes)))), *axes)) is None
+
+
+def with_axes(values, *axes):
+    tap = make_tap(values.shape[1:])
+    return Activation.of(replace(tap, tensor=replace(tap.tensor, axes=axes)), values)

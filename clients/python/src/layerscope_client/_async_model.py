@@ -205,10 +205,11 @@ class AsyncModel:
         layers: str | Sequence[str] = "all",
         bins: int = 32,
         histograms: Literal["layer", "channel", "none"] = "layer",
+        positions: bool = False,
     ) -> Statistics:
         """See `Model.statistics`."""
         inputs = await asyncio.to_thread(read_images, images)
-        options = {"bins": bins, "histograms": histograms}
+        options = {"bins": bins, "histograms": histograms, "positions": positions}
         return await self._transport.run(self._calls.statistics(inputs, layers, options))
 
     async def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:

@@ -253,6 +253,7 @@ class Model(DescribedModel):
         layers: str | Sequence[str] = "all",
         bins: int = 32,
         histograms: Literal["layer", "channel", "none"] = "layer",
+        positions: bool = False,
     ) -> Statistics:
         """Compute statistics and histograms of layers and of their channels, over all images together.
 
@@ -261,9 +262,10 @@ class Model(DescribedModel):
             layers: One selector or several.
             bins: Number of bins of each histogram.
             histograms: "layer" for one histogram per layer, "channel" for those of channels, too, or "none".
+            positions: Whether to give the figures of each token or time step, too.
         """
         inputs = read_images(images)
-        options = {"bins": bins, "histograms": histograms}
+        options = {"bins": bins, "histograms": histograms, "positions": positions}
         return self._transport.run(self._calls.statistics(inputs, layers, options))
 
     def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:

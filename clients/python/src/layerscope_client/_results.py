@@ -235,6 +235,8 @@ class LayerStatistics(TypedDict):
         saturated: Channels of which nearly all values lie near one end of the layer's range.
         histogram: The `edges` of the bins, and the `counts` in them.
         channels: The same names, each with a list of one item per channel; None without channels.
+        positions: If it was asked for: the same names with a list of one item per token or time step, and `axis`, what they are;
+            None for layers without one such axis.
     """
 
     address: str
@@ -250,6 +252,7 @@ class LayerStatistics(TypedDict):
     saturated: list[int]
     histogram: NotRequired[dict[str, list[float]]]
     channels: dict[str, list[Any]] | None
+    positions: NotRequired[dict[str, Any] | None]
 
 
 class Statistics(TypedDict):
