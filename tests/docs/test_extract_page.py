@@ -6,6 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 from typer.testing import CliRunner
 
@@ -23,8 +24,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
-    first, *shares = COMMANDS
+    first, bucket, *shares = COMMANDS
     assert len(shares) == 2
+    MemoryFileSystem().put(f"{folder}/photos/", "/photos/2026", recursive=True)
+    command = shlex.split(bucket.replace("s3://", "memory://"))
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert MemoryFileSystem().exists("/features/2026/parts/part-00000.safetensors")
+    MemoryFileSystem.store.clear()
     with chdir(folder):
         assert CliRunner().invoke(app, shlex.split(first)).exit_code == 0
         table = parquet.read_table("features/parts")

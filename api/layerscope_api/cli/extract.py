@@ -30,6 +30,7 @@ _NOT_DONE, _SOME_FAILED = 1, 3
 
 _errors = PlainConsole(stderr=True)
 
+_Folder = Annotated[str, typer.Argument(help="the folder of a job, or its URL")]
 _On = Annotated[str, typer.Option("--on", metavar="here|processes:N", help="where it is done")]
 _Share = Annotated[
     str | None,
@@ -54,7 +55,7 @@ def run_job(
             help="a folder of images, a pattern such as 'photos/**/*.jpg', a .tar or .zip archive, a .npy array, or a .txt list"
         ),
     ],
-    to: Annotated[Path, typer.Option(file_okay=False, help="the folder for the result")],
+    to: Annotated[str, typer.Option(help="the folder for the result, or the URL of one")],
     model: Annotated[str, typer.Option(help="`name`, `name@version` or `name@label`")],
     layers: Annotated[list[str], typer.Option(help="layer selectors")],
     models: Annotated[
@@ -109,22 +110,23 @@ def run_job(
 
 @app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the folder of a job")],
+    folder: _Folder,
     as_json: _Json = False,
 ) -> None:
     """Say how far a job is, from what lies in its folder, whoever does it."""
     with _telling(as_json):
         with without_info_messages():
             from layerscope.extraction.output import Output  # noqa: PLC0415 - see run_job
+            from layerscope.extraction.places import absolute  # noqa: PLC0415
 
-        found = Output(folder).status()
+        found = Output(absolute(folder)).status()
         _tell("result" if found.is_complete else "progress", found, as_json=as_json)
         raise typer.Exit(_exit_code(found))
 
 
 @app.command()
 def retry(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the folder of a job")],
+    folder: _Folder,
     on: _On = "here",
     max_failed: _MostFailed = "100%",
     as_json: _Json = False,
@@ -133,8 +135,9 @@ def retry(
     with _telling(as_json):
         with without_info_messages():
             from layerscope.extraction.output import Output  # noqa: PLC0415 - see run_job
+            from layerscope.extraction.places import absolute  # noqa: PLC0415
 
-        output = Output(folder)
+        output = Output(absolute(folder))
         output.forget_failed()
         _do(output, on, None, max_failed, as_json=as_json)
 

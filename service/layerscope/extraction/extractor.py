@@ -27,7 +27,6 @@ from layerscope.execution.local_engine import LocalEngine
 from layerscope.extraction.data_sets import Row, open_data_set
 from layerscope.extraction.formats import Part, writer_of
 from layerscope.extraction.job import Failure, Receipt
-from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.output import Output
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.limits import Limits
@@ -84,7 +83,7 @@ class Extractor:
         self._prepared = prepared
         self._job = output.job
         self._write = writer_of(output.job.format)
-        self._manifest = Manifest(output.manifest, output.job.shard_images)
+        self._manifest = output.manifest()
         self._data_set = open_data_set(output.job.data)
         self._holding = ExitStack()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from layerscope.errors import DataSetUnreadable
 from layerscope.extraction.data_sets import ROW, DataSet, Row
+from layerscope.extraction.places import Place
 
 
 def freeze(data_set: DataSet, path: Path) -> tuple[str, int]:
@@ -38,16 +39,18 @@ class Manifest:
     """A frozen list of images, of which one shard at a time is in memory.
 
     Args:
-        path: of the list.
+        place: that has the list.
+        path: of the list in it.
         shard_images: how many images a shard has.
     """
 
-    def __init__(self, path: Path, shard_images: int) -> None:
+    def __init__(self, place: Place, path: str, shard_images: int) -> None:
+        self._place = place
         self._path = path
         self._shard_images = shard_images
         self._starts: list[int] = []
         position = 0
-        with path.open("rb") as file:
+        with place.open(path) as file:
             for number, line in enumerate(file):
                 if number % shard_images == 0:
                     self._starts.append(position)
@@ -55,6 +58,6 @@ class Manifest:
 
     def rows(self, shard: int) -> list[Row]:
         """The images of a shard."""
-        with self._path.open("rb") as file:
+        with self._place.open(self._path) as file:
             file.seek(self._starts[shard])
             return [ROW.validate_json(line) for line in islice(file, self._shard_images)]

@@ -13,6 +13,7 @@ from layerscope.extraction.formats import writer_of
 from layerscope.extraction.job import Column, Job, PartFormat
 from layerscope.extraction.manifest import all_rows, freeze
 from layerscope.extraction.output import Output, create
+from layerscope.extraction.places import absolute, place_at
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.limits import MIB
 from layerscope.models.durable import storing
@@ -49,19 +50,24 @@ class Request:
     shard_images: int | None = None
 
 
-def planned(request: Request, folder: Path, prepared: PreparedFiles | None = None) -> Output:
-    """The folder of a job with everything that doing it takes; the same request finds its job again.
+def planned(request: Request, to: str, prepared: PreparedFiles | None = None) -> Output:
+    """The result of a job with everything that doing it takes; the same request finds its job again.
+
+    Args:
+        request: what is asked for.
+        to: the place for the result, a directory or a URL.
+        prepared: where opened models are kept.
 
     Raises:
-        LayerscopeError: the model, the layers or the data set are not there, or the folder has another job.
+        LayerscopeError: the model, the layers or the data set are not there, or the place has another job.
     """
     _require_one_meaning(request.options)
     writer_of(request.format)
-    data = _absolute(request.data)
-    with storing():
-        folder.mkdir(parents=True, exist_ok=True)
+    data, to = absolute(request.data), absolute(to)
+    with storing("The folder of the result"):
+        place_at(to, "to").make()
     with (
-        tempfile.TemporaryDirectory(prefix=".planning-", dir=folder) as arriving,
+        tempfile.TemporaryDirectory(prefix="layerscope-") as arriving,
         engine_for(
             None if request.models is None else str(request.models),
             request.model,
@@ -71,7 +77,7 @@ def planned(request: Request, folder: Path, prepared: PreparedFiles | None = Non
     ):
         manifest = Path(arriving, "manifest.jsonl")
         data_set = open_data_set(data)
-        with storing():
+        with storing("The folder for temporary files"):
             digest, images = freeze(data_set, manifest)
         columns = _columns(request, engine, data_set, manifest)
         model = engine.describe(request.model)
@@ -88,7 +94,7 @@ def planned(request: Request, folder: Path, prepared: PreparedFiles | None = Non
             shard_images=request.shard_images or _fitting(columns),
             format=request.format,
         )
-        return create(folder, job, manifest)
+        return create(to, job, manifest)
 
 
 def _require_one_meaning(options: TensorOptions) -> None:
@@ -103,10 +109,6 @@ def _require_one_meaning(options: TensorOptions) -> None:
         raise OptionInvalid(
             "channels=top:k chooses other channels for each image: list them.", option="channels"
         )
-
-
-def _absolute(data: str) -> str:
-    return data if not data or data.startswith("/") else str(Path.cwd() / data)
 
 
 def _columns(request: Request, engine: LocalEngine, data_set: DataSet, manifest: Path) -> tuple[Column, ...]:

@@ -56,7 +56,7 @@ def run(
             if status.failed > most_failed * status.images:
                 raise TooManyFailed(
                     f"{status.failed:,} of {status.done + status.failed:,} images failed, more than {most_failed:.3g} of all:"
-                    f" see {output.folder / 'failed'}.",
+                    f" see {output.address}/failed.",
                     failed=status.failed,
                     images=status.images,
                 )

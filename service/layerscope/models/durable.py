@@ -28,8 +28,11 @@ _NOT_THERE = frozenset(
 
 
 @contextmanager
-def storing() -> Iterator[None]:
-    """Turn errors of the disk into errors for the caller, while the directory of models is read or written.
+def storing(what: str = "The directory of models") -> Iterator[None]:
+    """Turn errors of the disk into errors for the caller, while a directory is read or written.
+
+    Args:
+        what: the directory, as a sentence about it begins.
 
     Raises:
         SourceUnreachable: the directory, or a part of it, is not there, or its disk fails.
@@ -43,12 +46,12 @@ def storing() -> Iterator[None]:
             raise no_room() from error
         if error.errno in _NO_RIGHT:
             raise ControlRefused(
-                "The directory of models may not be written: give the service's user the right to."
+                f"{what} may not be written: give the service's user the right to."
             ) from error
         if error.errno in _NOT_THERE:
-            logger.warning("the directory of models cannot be used: %s", error)
+            logger.warning("%s cannot be used: %s", what, error)
             raise SourceUnreachable(
-                "The directory of models is not there or its disk fails: an operator must mount or make it again."
+                f"{what} is not there or its disk fails: an operator must mount or make it again."
             ) from error
         raise
 

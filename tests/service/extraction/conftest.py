@@ -43,6 +43,7 @@ def plan(prepared, tmp_path):
             "format": "safetensors",
             "shard_images": 4,
         }
-        return planned(Request(data=str(data), **(asked | changed)), tmp_path / to, prepared)
+        where = to if "://" in to else str(tmp_path / to)
+        return planned(Request(data=str(data), **(asked | changed)), where, prepared)
 
     return make

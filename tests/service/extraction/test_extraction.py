@@ -5,6 +5,7 @@ import json
 import os
 import tarfile
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -71,7 +72,7 @@ READERS = {"parquet": read_parquet, "safetensors": read_safetensors, "npy": read
 def rows(output):
     """All values of a result by path, and the paths in order."""
     paths, values = [], {}
-    for part in sorted((output.folder / "parts").iterdir()):
+    for part in sorted((Path(output.address) / "parts").iterdir()):
         names, columns = READERS[output.job.format](part)
         paths += names
         values |= {
@@ -108,24 +109,24 @@ def test_a_job_that_was_stopped_ends_with_the_same_bytes(plan, digits):
         assert not output.status().is_complete
         output = plan(digits)
     assert run(output, Here()).is_complete
-    assert content(output.folder) == content(whole.folder)
+    assert content(output.address) == content(whole.address)
 
 
 def test_a_job_that_is_done_runs_nothing(plan, digits):
     output = plan(digits)
     run(output, Here())
-    before = {path: path.stat().st_mtime_ns for path in output.folder.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in Path(output.address).rglob("*")}
     seen = []
     run(output, Here(), progress=seen.append)
     assert len(seen) == 1
-    assert before == {path: path.stat().st_mtime_ns for path in output.folder.rglob("*")}
+    assert before == {path: path.stat().st_mtime_ns for path in Path(output.address).rglob("*")}
 
 
 def test_shares_make_the_whole(plan, digits):
     whole, output = plan(digits, "whole"), plan(digits)
     run(whole, Here())
     assert [run(output, Here(), share=(k, 2)).parts for k in range(2)] == [2, 3]
-    assert content(output.folder) == content(whole.folder)
+    assert content(output.address) == content(whole.address)
 
 
 def archive_of(kind, folder, path, extra=()):
@@ -276,7 +277,7 @@ def test_failed_images_can_be_tried_again(plan, digits):
     assert (found.failed, found.done) == (0, 10)
     clean = plan(digits, "clean")
     run(clean, Here())
-    assert content(output.folder) == content(clean.folder)
+    assert content(output.address) == content(clean.address)
 
 
 def test_a_job_that_is_wrong_as_a_whole_ends(plan, digits):
@@ -298,7 +299,7 @@ def test_another_job_does_not_write_into_the_folder(plan, digits):
     ):
         with pytest.raises(JobDiffers, match="another job"):
             plan(digits, **changed)
-    assert Output(output.folder).job == output.job
+    assert Output(output.address).job == output.job
 
 
 def test_a_folder_with_something_else_is_left_alone(plan, digits, tmp_path):

@@ -34,7 +34,7 @@ from layerscope.extraction.output import Output
 before = Path(sys.argv[1])
 
 def write(folder):
-    output = Output(folder)
+    output = Output(str(folder))
     names, job = ["a.png", "b.png"], output.job
     values = {each.address: np.ones((2, *each.shape), each.dtype) for each in job.columns}
     with output.writing(1, [Failure("c.png", "input_changed", "c.png has changed.")]) as path:
@@ -44,7 +44,7 @@ for folder in killed_at_every_step(before, "step", write):
     # Whoever comes next does it again, over what was left.
     again = folder.with_name(folder.name.replace("step", "again"))
     shutil.copytree(folder, again)
-    Output(again).sweep()
+    Output(str(again)).sweep()
     write(again)
 """
 
@@ -61,7 +61,7 @@ sys.addaudithook(watch)
 
 @pytest.mark.parametrize("form", ["safetensors", "npy"])
 def test_a_part_is_whole_or_not_there_whenever_its_process_is_killed(plan, digits, form):
-    before = plan(digits, "before", format=form).folder
+    before = Path(plan(digits, "before", format=form).address)
     run_script(STEPS, before)
     steps = sorted(before.parent.glob("step *"), key=lambda each: int(each.name.split()[1]))
     *killed, unharmed = steps
@@ -82,7 +82,7 @@ def whole(plan, digits):
     """The result of the same job without any interruption."""
     output = plan(digits, "whole")
     run(output, Here())
-    return content(output.folder)
+    return content(output.address)
 
 
 def children():
@@ -106,13 +106,13 @@ def test_processes_give_the_same_bytes_although_workers_are_killed(plan, prepare
 
     assert run(output, Processes(2, prepared), progress=kill_one).is_complete
     assert killed
-    assert content(output.folder) == whole
+    assert content(output.address) == whole
     assert not children()
 
 
 @pytest.mark.soak
 def test_the_image_that_ends_processes_is_listed(plan, prepared, digits, whole, tmp_path, monkeypatch):
-    clean = Output(tmp_path / "whole")
+    clean = Output(str(tmp_path / "whole"))
     (digits / "deadly.png").write_bytes(demo.samples()["one"].read_bytes())
     output = plan(digits)
     (tmp_path / "sitecustomize.py").write_text(DEADLY, "utf-8")
@@ -129,7 +129,7 @@ def rows_of(output):
     from safetensors import safe_open
 
     found = {}
-    for part in sorted((output.folder / "parts").iterdir()):
+    for part in sorted((Path(output.address) / "parts").iterdir()):
         with safe_open(part, "np") as file:
             for place, path in enumerate(json.loads(file.metadata()["paths"])):
                 found[path] = [file.get_tensor(name)[place].tobytes() for name in sorted(file.keys())]
@@ -138,10 +138,10 @@ def rows_of(output):
 
 def test_an_error_of_a_worker_ends_the_job_as_itself(plan, prepared, digits):
     output = plan(digits)
-    path = output.folder / "job.json"
+    path = Path(output.address) / "job.json"
     path.write_text(path.read_text("utf-8").replace(output.job.digest, "sha256-0"), "utf-8")
     with pytest.raises(JobDiffers, match="another model"):
-        run(Output(output.folder), Processes(1, prepared))
+        run(Output(output.address), Processes(1, prepared))
     assert not children()
 
 
@@ -191,7 +191,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(digits, whole, tmp_pat
             process.kill()
         if number == 200:
             break
-        if (tmp_path / "out" / "job.json").exists() and Output(tmp_path / "out").status().is_complete:
+        if (tmp_path / "out" / "job.json").exists() and Output(str(tmp_path / "out")).status().is_complete:
             assert content(tmp_path / "out") == whole
             (tmp_path / "out").rename(tmp_path / f"out{number}")
 

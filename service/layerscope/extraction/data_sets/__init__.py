@@ -1,45 +1,69 @@
 """Data sets: where the images of a job come from."""
 
+import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from layerscope.errors import DataSetUnreadable
-from layerscope.extraction.data_sets.archives import Array, Tar, Zip
+from layerscope.extraction.data_sets.archives import Tar, Zip
+from layerscope.extraction.data_sets.arrays import Array
 from layerscope.extraction.data_sets.data_set import ROW, DataSet, Row
-from layerscope.extraction.data_sets.files import Files, files_listed, files_matching, is_within
+from layerscope.extraction.data_sets.files import Files, files_listed, files_matching
+from layerscope.extraction.places import Place, place_at, split
+
+_VARIES = "*?["
 
 __all__ = ["ROW", "DataSet", "Row", "open_data_set"]
 
-_ARCHIVES: Mapping[str, Callable[[Path], DataSet]] = {".tar": Tar, ".zip": Zip, ".npy": Array}
-_LIST = ".txt"
+_KINDS: Mapping[str, Callable[[Place, str], DataSet]] = {
+    ".tar": Tar,
+    ".zip": Zip,
+    ".npy": Array,
+    ".txt": files_listed,
+}
 
 
-def open_data_set(text: str, within: Path | None = None) -> DataSet:
-    """The data set that a text names.
+def open_data_set(address: str, within: Path | None = None) -> DataSet:
+    """The data set at an address: a path of this machine, or a URL that fsspec understands.
 
     Args:
-        text: a folder, of which all images below it are taken; a .tar or .zip archive of images; a .npy array whose first axis
+        address: a folder, of which all images below it are taken; a .tar or .zip archive of images; a .npy array whose first axis
             counts tensors; a .txt file with a path a line; or a pattern such as `photos/**/*.jpg`.
-        within: the folder that no file may be outside of, also behind links; None for no such bound.
+        within: the folder of this machine that no file may be outside of, also behind links; None for no such bound.
 
     Raises:
         DataSetUnreadable: there is nothing of that name, or it is none of these.
+        SourceUnreachable: its place cannot be reached.
+        OptionInvalid: see `place_at`.
     """
-    path = Path(text)
-    if not is_within(path, within):
-        raise DataSetUnreadable(f"{path.name} is a link to another place.")
-    if path.is_dir():
-        return Files(path, within=within)
-    if path.is_file():
-        suffix = path.suffix.lower()
-        if suffix == _LIST:
-            return files_listed(path, within)
-        if suffix not in _ARCHIVES:
-            known = ", ".join((*_ARCHIVES, _LIST))
-            raise DataSetUnreadable(
-                f"{path.name} is no data set: name a folder, a pattern, or one of {known}."
-            )
-        return _ARCHIVES[suffix](path)
-    if not any(sign in text for sign in "*?["):
-        raise DataSetUnreadable(f"There is no data set at {text}.")
-    return files_matching(text, within)
+    folder = place_at(address, "data", within)
+    if folder.exists():
+        return Files(folder)
+    folder_address, name = split(address)
+    place = place_at(folder_address, "data", within)
+    if not _has(place, name):
+        if any(sign in address for sign in _VARIES):
+            return _matching(address, within)
+        raise DataSetUnreadable(f"There is no data set at {address}.")
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise DataSetUnreadable(f"{name} is no data set: name a folder, a pattern, or one of {known}.")
+    return _KINDS[suffix](place, name)
+
+
+def _has(place: Place, name: str) -> bool:
+    try:
+        place.stamp(name)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _matching(pattern: str, within: Path | None) -> Files:
+    """The files that a pattern matches, by path from the first folder on whose name varies."""
+    fixed = re.split(f"[{re.escape(_VARIES)}]", pattern, maxsplit=1)[0]
+    folder, _ = split(f"{fixed}_")
+    return files_matching(
+        place_at(folder, "data", within), pattern[len(fixed.rpartition("/")[0]) :].lstrip("/")
+    )

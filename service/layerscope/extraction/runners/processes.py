@@ -15,7 +15,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -39,9 +38,9 @@ class Order:
 
 @dataclass(frozen=True)
 class Setup:
-    """The first line for a worker: the folder of the job, and where opened models are kept."""
+    """The first line for a worker: the address of the job's result, and where opened models are kept."""
 
-    folder: Path
+    address: str
     prepared: PreparedFiles | None
 
 
@@ -159,7 +158,7 @@ class Processes:
 
     def map(self, output: Output, shards: Sequence[int]) -> Iterator[Receipt]:
         """Do the shards. They end in any order."""
-        setup = Setup(output.folder, self._prepared)
+        setup = Setup(output.address, self._prepared)
         work = _Work(deque(map(Order, shards)))
         workers: set[_Worker] = set()
         try:

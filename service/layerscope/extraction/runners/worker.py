@@ -24,7 +24,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
     setup = SETUP.validate_json(orders.readline())
-    with _telling_errors(say), Extractor(Output(setup.folder), setup.prepared) as extractor:
+    with _telling_errors(say), Extractor(Output(setup.address), setup.prepared) as extractor:
         for line in orders:
             order = ORDER.validate_json(line)
             began = (lambda position: say(Message(began=position))) if order.one_by_one else None

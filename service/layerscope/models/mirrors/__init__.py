@@ -7,20 +7,19 @@ from pathlib import Path
 from layerscope.limits import Limits
 from layerscope.models.mirrors.applications import PREFIX, Application, Weights
 from layerscope.models.mirrors.demo import DEMO, Demo
-from layerscope.models.mirrors.filesystems import Filesystem
+from layerscope.models.mirrors.filesystems import Filesystem, is_url
 from layerscope.models.mirrors.mirror import Mirror
 from layerscope.models.mirrors.mlflow import MLFLOW, Mlflow
 from layerscope.models.mirrors.places import Place
 
 __all__ = ["DEMO", "is_elsewhere", "mirror_of"]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)\S")
 _APPLICATION = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9]{{1,64}}")
 
 
 def is_elsewhere(source: str) -> bool:
     """Whether a source is a remote place, and not a directory of this machine."""
-    return source == DEMO or any(kind.match(source) for kind in (_URL, _APPLICATION, MLFLOW))
+    return source == DEMO or is_url(source) or any(kind.match(source) for kind in (_APPLICATION, MLFLOW))
 
 
 def mirror_of(source: str, cache: Path, limits: Limits, weights: Weights = "none") -> Mirror:

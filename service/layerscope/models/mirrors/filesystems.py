@@ -7,20 +7,50 @@ documentation and fsspec's describe (`FSSPEC_S3_ENDPOINT_URL`, for example).
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from layerscope.errors import ModelRefused, OptionInvalid, SourceUnreachable
 from layerscope.limits import MIB
 from layerscope.models.directory import Key
-from layerscope.models.mirrors.places import File, Files, reading, versions_among
+from layerscope.models.mirrors.places import File, Files, reaching, versions_among
 from layerscope.models.regular_files import NotRegular, open_regular
 
 _CHUNK = 4 * MIB
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)\S")
 _ACCESS = re.compile(r"//[^/@]*@")
 
 _CONTENT = ("ETag", "etag", "md5Hash", "crc32c", "generation", "checksum", "sha256")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ino")
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a URL, and not a path of this machine."""
+    return _URL.match(text) is not None
+
+
+def filesystem_at(url: str, option: str) -> tuple[Any, str, str]:
+    """The file system of a URL, the path in it, and a name for messages, without secrets.
+
+    Args:
+        url: as fsspec understands it.
+        option: that the URL was given for.
+
+    Raises:
+        OptionInvalid: fsspec, or the driver of the protocol, is not installed, or there is no such protocol.
+    """
+    name = _ACCESS.sub("//", url)
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
+
+        filesystem, path = url_to_fs(url, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise OptionInvalid(
+            f"{name} needs layerscope[remote] and the driver of its protocol to be installed: {error}.",
+            option=option,
+        ) from error
+    return filesystem, path, name
 
 
 class Filesystem:
@@ -34,16 +64,7 @@ class Filesystem:
     """
 
     def __init__(self, url: str) -> None:
-        self.name = _ACCESS.sub("//", url)
-        try:
-            from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
-
-            self._filesystem, self._root = url_to_fs(url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise OptionInvalid(
-                f"{self.name} needs layerscope[remote] and the driver of its protocol to be installed: {error}.",
-                option="models",
-            ) from error
+        self._filesystem, self._root, self.name = filesystem_at(url, "models")
 
     def versions(self) -> dict[Key, Files]:
         """All versions below the URL.
@@ -51,7 +72,7 @@ class Filesystem:
         Raises:
             SourceUnreachable: it cannot be read, or nothing is there.
         """
-        with reading(self.name):
+        with reaching(self.name):
             self._filesystem.invalidate_cache()
             listed = self._listed()
             if not listed and not self._filesystem.exists(self._root):
@@ -79,7 +100,7 @@ class Filesystem:
             SourceUnreachable: it cannot be read.
             ModelRefused: it is a file of this machine and none that ends, such as a pipe or a device.
         """
-        with reading(self.name), self._opened(file.address) as opened:
+        with reaching(self.name), self._opened(file.address) as opened:
             while chunk := opened.read(_CHUNK):
                 yield chunk
 
@@ -92,6 +113,15 @@ class Filesystem:
             raise ModelRefused(
                 f"{PurePosixPath(address).name} is no regular file: it is not fetched."
             ) from error
+
+
+def first_tag_of(about: Mapping[str, Any]) -> str | None:
+    """The best tag alone: a driver may tell more of a file that is asked for by its name than of one that it lists."""
+    for name in (*_CONTENT, *_TIMES):
+        value = about.get(name)
+        if value is not None and value != "":
+            return f"{name}={value.timestamp() if isinstance(value, datetime) else value}"
+    return None
 
 
 def _tag(about: Mapping[str, Any]) -> str | None:

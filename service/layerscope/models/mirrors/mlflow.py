@@ -13,7 +13,7 @@ from typing import Any
 from layerscope.errors import OptionInvalid
 from layerscope.limits import MIB
 from layerscope.models.directory import Key, is_model_name, model_among
-from layerscope.models.mirrors.places import File, Files, reading, tops
+from layerscope.models.mirrors.places import File, Files, reaching, tops
 
 MLFLOW = re.compile(
     r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/]+))?|runs:/[^/]+/(?P<path>.+)"
@@ -54,7 +54,7 @@ class Mlflow:
         Raises:
             SourceUnreachable: MLflow cannot be read, or has no such model or run.
         """
-        with reading(self.name):
+        with reaching(self.name):
             found = {(self._model, number): _model_files(uri) for number, uri in self._uris().items()}
         return {key: files for key, files in found.items() if files}
 
@@ -65,7 +65,7 @@ class Mlflow:
             SourceUnreachable: MLflow cannot read it.
         """
         uri, _, path = file.address.partition("#")
-        with reading(self.name), tempfile.TemporaryDirectory() as folder:
+        with reaching(self.name), tempfile.TemporaryDirectory() as folder:
             fetched = Path(_artefacts(uri).download_artifacts(path, folder))
             with fetched.open("rb") as opened:
                 while chunk := opened.read(MIB):

@@ -89,16 +89,20 @@ def tops(files: Files) -> set[str]:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reaching(name: str, verb: str = "read") -> Iterator[None]:
     """Turn every error of a driver into one, except for a missing file.
 
+    Args:
+        name: of the place, without secrets.
+        verb: what is being done with it: `read` or `written`.
+
     Raises:
-        SourceUnreachable: the place cannot be read.
+        SourceUnreachable: it cannot be done.
     """
     try:
         yield
     except (LayerscopeError, FileNotFoundError):
         raise
     except Exception as error:
-        logger.warning("%s cannot be read", name, exc_info=True)
-        raise SourceUnreachable(f"{name} cannot be read: {type(error).__name__}, see the log.") from error
+        logger.warning("%s cannot be %s", name, verb, exc_info=True)
+        raise SourceUnreachable(f"{name} cannot be {verb}: {type(error).__name__}, see the log.") from error

@@ -1,9 +1,7 @@
 """A real S3: models in a bucket, fetched and followed by an engine."""
 
-import boto3
 import pytest
 from model_files import tiny_model
-from moto.server import ThreadedMotoServer
 
 from layerscope.errors import SourceUnreachable
 from layerscope.graph.loading.prepare import prepare
@@ -14,29 +12,6 @@ from layerscope.models.library import Library
 from layerscope.models.mirrors import mirror_of
 
 POLL = Control(mode="poll", seconds=3600)
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server, monkeypatch):
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": server,
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = boto3.resource("s3").create_bucket(Bucket="house")
-    yield bucket
-    bucket.objects.delete()
-    bucket.delete()
 
 
 @pytest.fixture(scope="module")
