@@ -104,7 +104,7 @@ def test_the_layer_can_be_another_one(visit) -> None:
     assert explorer.text("#layer-title") == "conv1"
     explorer.page.click("#layers li[data-address=dense]")
     explorer.until("document.querySelector('.carriers li')?.innerText.startsWith('unit 3')")
-    explorer.page.wait_for_selector("#view-why .missing >> text=it is no map over an image")
+    explorer.page.wait_for_selector("#view-why .missing >> text=it has no places")
     explorer.page.click(".carriers a >> nth=0")
     explorer.page.wait_for_selector("#view-why h3 >> text=Predictions without channel 3")
     explorer.page.click("text=Why 7?")

@@ -7,7 +7,7 @@ from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import why_no_attribution
 from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
-from layerscope.graph.taps.geometry import why_no_geometry
+from layerscope.graph.taps.geometry import why_not_over_image
 from layerscope.graph.taps.tap import Tap
 from layerscope.models.changes import Addition
 from layerscope_api.schemas.models import (
@@ -150,7 +150,7 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
 
 def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
     layer = tap.layer
-    no_map = why_no_geometry(tap.axes, tap.tensor.grid)
+    no_map = why_not_over_image(tap.axes, tap.tensor.grid)
     picture = _PICTURES.get(len(tap.shape)) if no_map else "map"
     grid = tap.tensor.grid
     reasons = {method.name: why_no_attribution(model, method, tap) for method in _LAYER_METHODS}

@@ -23,7 +23,7 @@ def baseline_description(default: Color) -> str:
 
 
 def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, default: Color) -> Array:
-    """The baseline of an image, in its shape: (height, width, channels), float32.
+    """The baseline of an image, in its shape: (*places, channels), float32.
 
     Args:
         probe: has the image.
@@ -38,7 +38,7 @@ def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, de
     if baseline == "zero":
         return np.zeros_like(image)
     level = (
-        image.mean(axis=(0, 1), dtype=np.float64)
+        image.mean(axis=tuple(range(image.ndim - 1)), dtype=np.float64)
         if baseline == "mean"
         else probe.grey_values(_PIXELS[baseline or default])
     )

@@ -1,6 +1,6 @@
 """EigenCAM: feature maps, projected on the direction in which they are largest. It needs no class and no gradient.
 
-    A   = U S V'      the singular value decomposition of a layer's maps, (height width) x channels
+    A   = U S V'      the singular value decomposition of a layer's maps, places x channels
     map = A V[:, 0]
 
 Muhammad & Yeasin 2020, Eigen-CAM: Class Activation Map using Principal Components. The sign of V is free: it is chosen
@@ -27,17 +27,17 @@ def _explain(probe: ModelProbe, options: _Options) -> Array:  # noqa: ARG001
 
 
 def _projected(maps: Array) -> Array:
-    height, width, channels = maps.shape
+    *places, channels = maps.shape
     rows = maps.reshape(-1, channels).astype(np.float64)
     if not np.isfinite(rows).all():
-        return np.full((height, width), np.nan)
+        return np.full(places, np.nan)
     # The first singular vector, by the smaller of the two matrices of products.
     if channels <= len(rows):
         projection = rows @ np.linalg.eigh(rows.T @ rows)[1][:, -1]
     else:
         strengths, vectors = np.linalg.eigh(rows @ rows.T)
         projection = vectors[:, -1] * np.sqrt(max(strengths[-1], 0))
-    return np.reshape(-projection if projection.sum() < 0 else projection, (height, width))
+    return np.reshape(-projection if projection.sum() < 0 else projection, places)
 
 
 EIGENCAM = Method(

@@ -16,6 +16,7 @@ from layerscope.attribution.baselines import Baseline, baseline_description, bas
 from layerscope.attribution.maps import mean_gradients
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
+from layerscope.graph.taps.tap import AxisName
 
 
 class _Options(InputOptions):
@@ -43,7 +44,7 @@ def _integrated(probe: ModelProbe, number: int, options: _Options) -> Array:
     return shares
 
 
-def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
+def _runs(options: _Options, shape: Sequence[int], places: Sequence[AxisName]) -> int:  # noqa: ARG001
     return options.steps
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from layerscope.attribution.model_probe import ModelProbe
+from layerscope.graph.taps.tap import AxisName
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,7 +26,7 @@ def _text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
-def _numbers(value: object) -> object:
+def numbers(value: object) -> object:
     """A list of numbers: `2,3` in a query string is [2, 3] in JSON."""
     if isinstance(value, str):
         return value.split(",")
@@ -42,7 +43,7 @@ Score = Literal["logit", "log_probability", "probability"]
 """What of a class is differentiated, if the caller says it."""
 
 TargetName = Annotated[str, BeforeValidator(_text)]
-Position = Annotated[tuple[int, ...], BeforeValidator(_numbers), AfterValidator(_at_least_zero)]
+Position = Annotated[tuple[int, ...], BeforeValidator(numbers), AfterValidator(_at_least_zero)]
 
 
 class MethodOptions(BaseModel):
@@ -104,7 +105,7 @@ class InputOptions(ScoreOptions, VariedInputOptions):
     """The options of methods whose map is made of the gradient of an input."""
 
 
-def one_run(options: MethodOptions, shape: Sequence[int]) -> int:  # noqa: ARG001
+def one_run(options: MethodOptions, shape: Sequence[int], places: Sequence[AxisName]) -> int:  # noqa: ARG001
     """How many runs one image takes with a method that needs a single one."""
     return 1
 
@@ -122,9 +123,9 @@ class Method:
         cost: the runs that it takes, in words.
         paper: its source: authors, year, title, address.
         options: the class of its options, with defaults and bounds.
-        explain: computes one map for each image, (images, height, width), with a probe and the options.
+        explain: computes one map for each image, (images, *places), with a probe and the options.
         runs: the most runs of the model, or of its gradient, that one image takes, computed from the options and the
-            shape (height, width, channels) of the target layer or input.
+            shape (*places, channels) of the target layer or input, and what its places count.
         fewer_runs: what a caller can change so that it takes fewer runs.
         is_guided: whether gradients pass rectifiers only where they are positive (guided backpropagation).
         is_gradient: whether it takes gradients. Otherwise it only runs the model forwards.
@@ -139,7 +140,7 @@ class Method:
     paper: str
     options: type[MethodOptions]
     explain: Callable[[ModelProbe, Any], Array]
-    runs: Callable[[Any, Sequence[int]], int] = one_run
+    runs: Callable[[Any, Sequence[int], Sequence[AxisName]], int] = one_run
     fewer_runs: tuple[str, ...] = ()
     is_guided: bool = False
     is_gradient: bool = True

@@ -5,10 +5,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from layerscope.graph.taps.tap import AxisName
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 Box = tuple[range, ...]
-"""Rows and columns."""
+"""The places along each axis of an image: its rows and columns, or the steps of a series."""
 
 
 class ModelProbe(Protocol):
@@ -23,14 +25,24 @@ class ModelProbe(Protocol):
     def images(self) -> int:
         """How many images there are."""
 
+    @property
+    def places(self) -> tuple[AxisName, ...]:
+        """What the axes of an image's places count: rows and columns, or the steps of a series."""
+
     def activations(self) -> Array:
-        """The values of the target layer, or of the input: (images, height, width, channels)."""
+        """The values of the target layer, or of the input: (images, *places, channels)."""
 
     def gradients(self) -> Array:
         """The gradient of each image's score with respect to `activations()`, in the same shape."""
 
     def image(self, number: int) -> Array:
-        """The model's input for an image: (height, width, channels)."""
+        """The model's input for an image: (*places, channels)."""
+
+    def over_image(self, values: Array) -> Array:
+        """One map over the target layer, (*places), resized to the places of the image.
+
+        Along axes of the image that the layer does not have, it is the same everywhere.
+        """
 
     def grey_values(self, pixel: float) -> Array | None:
         """The values that a grey pixel of 0 to 255 has in the model's input, (channels,).
@@ -55,7 +67,7 @@ class ModelProbe(Protocol):
 
         Args:
             number: the number of the image.
-            boxes: the rows and columns that are covered, all of about one size.
+            boxes: the places that are covered, all of about one size.
             cover: what covers them, in the shape of the image.
         """
 

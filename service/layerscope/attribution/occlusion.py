@@ -8,56 +8,41 @@ that no patch covers, as with a stride longer than the patch, are zero.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from layerscope.attribution.baselines import Baseline, baseline_description, baseline_image
-from layerscope.attribution.method import Array, Method, VariedInputOptions
+from layerscope.attribution.method import Array, Method, VariedInputOptions, numbers
 from layerscope.attribution.model_probe import Box, ModelProbe
+from layerscope.errors import OptionInvalid
+from layerscope.graph.taps.geometry import PLANE
+from layerscope.graph.taps.tap import AxisName
 
 _PATCHES_A_SIDE = 8
 _LONGEST = 2**31 - 1
 """The largest side or step. Longer ones than the image are as good as its side, and the answer repeats them as numbers."""
 
+_Side = Annotated[int, Field(ge=1, le=_LONGEST)]
+_Sides = _Side | Annotated[tuple[_Side, ...], Field(min_length=1, max_length=3), BeforeValidator(numbers)]
+
 
 class _Options(VariedInputOptions):
-    patch: int | None = Field(
+    patch: _Sides | None = Field(
         default=None,
-        ge=1,
-        le=_LONGEST,
-        description="side of the patch in pixels of the input; left out, an eighth of the shorter side",
+        description="side of the patch in pixels of the input, or one for each of its axes of places: `2,14,14`; left out, an"
+        " eighth of the shorter side of an image, an eighth of each axis of a series or volume, and one feature of a vector",
     )
-    stride: int | None = Field(
+    stride: _Sides | None = Field(
         default=None,
-        ge=1,
-        le=_LONGEST,
-        description="pixels from one patch to the next; left out, as long as the patch",
+        description="pixels from one patch to the next, or one number for each axis; left out, as long as the patch",
     )
     baseline: Baseline | None = Field(
         default=None, description=f"what covers: {baseline_description('grey')}"
     )
-
-
-@dataclass(frozen=True)
-class _Patches:
-    """Squares over an image, in reading order; the last of each row and column reach its border."""
-
-    side: int
-    tops: Sequence[int]
-    lefts: Sequence[int]
-
-    @property
-    def count(self) -> int:
-        return len(self.tops) * len(self.lefts)
-
-    def boxes(self, height: int, width: int) -> list[Box]:
-        return [
-            (range(top, min(top + self.side, height)), range(left, min(left + self.side, width)))
-            for top in self.tops
-            for left in self.lefts
-        ]
 
 
 def _explain(probe: ModelProbe, options: _Options) -> Array:
@@ -68,22 +53,48 @@ def _explain(probe: ModelProbe, options: _Options) -> Array:
 
 def _occluded(probe: ModelProbe, number: int, whole: float, options: _Options) -> Array:
     image, cover = probe.image(number), baseline_image(probe, number, options.baseline, "grey")
-    height, width = image.shape[:2]
-    boxes = _patches(options, image.shape).boxes(height, width)
+    boxes: Sequence[Box] = list(product(*_patches(options, image.shape[:-1], probe.places)))
     outputs = probe.occluded_outputs(number, boxes, cover)
-    drops, covers = np.zeros((height, width)), np.zeros((height, width))
-    for (rows, columns), output in zip(boxes, outputs, strict=True):
-        patch = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+    drops, covers = np.zeros(image.shape[:-1]), np.zeros(image.shape[:-1])
+    for box, output in zip(boxes, outputs, strict=True):
+        patch = tuple(slice(each.start, each.stop) for each in box)
         drops[patch] += whole - output
         covers[patch] += 1
     return drops / np.maximum(covers, 1)
 
 
-def _patches(options: _Options, shape: Sequence[int]) -> _Patches:
-    height, width = shape[:2]
-    side = options.patch or max(1, -(-min(height, width) // _PATCHES_A_SIDE))
-    stride = options.stride or side
-    return _Patches(side, _starts(height, side, stride), _starts(width, side, stride))
+def _patches(options: _Options, sizes: Sequence[int], places: Sequence[AxisName]) -> list[list[range]]:
+    """Where patches lie along each axis, in order; the last of each axis reach its end."""
+    sides = _of_each_axis("patch", options.patch, places) or _default_sides(sizes, places)
+    strides = _of_each_axis("stride", options.stride, places) or sides
+    return [
+        [range(start, min(start + side, size)) for start in _starts(size, side, stride)]
+        for size, side, stride in zip(sizes, sides, strides, strict=True)
+    ]
+
+
+def _of_each_axis(
+    option: str, given: int | tuple[int, ...] | None, places: Sequence[AxisName]
+) -> Sequence[int] | None:
+    """The number of each axis, of which a single one is that of all; None if none are given.
+
+    Raises:
+        OptionInvalid: there are as many numbers as the image has no axes.
+    """
+    if given is None:
+        return None
+    numbers_of_axes = (given,) * len(places) if isinstance(given, int) else given
+    if len(numbers_of_axes) != len(places):
+        message = f"{option} needs one number, or one for each axis of the input ({', '.join(places)})."
+        raise OptionInvalid(message, option=option, axes=list(places))
+    return numbers_of_axes
+
+
+def _default_sides(sizes: Sequence[int], places: Sequence[AxisName]) -> Sequence[int]:
+    if tuple(places) == ("channels",):
+        return [1]  # Features that are beside each other have nothing to do with each other.
+    eighths = [max(1, -(-size // _PATCHES_A_SIDE)) for size in sizes]
+    return [min(eighths)] * len(sizes) if tuple(places) == PLANE else eighths
 
 
 def _starts(size: int, side: int, stride: int) -> Sequence[int]:
@@ -91,8 +102,8 @@ def _starts(size: int, side: int, stride: int) -> Sequence[int]:
     return range(0, min(size, max(size - side, 0) + stride), stride)
 
 
-def _runs(options: _Options, shape: Sequence[int]) -> int:
-    return _patches(options, shape).count
+def _runs(options: _Options, shape: Sequence[int], places: Sequence[AxisName]) -> int:
+    return prod(map(len, _patches(options, shape[:-1], places)))
 
 
 OCCLUSION = Method(

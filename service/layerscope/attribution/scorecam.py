@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.maps import relu, resized
+from layerscope.attribution.maps import relu
 from layerscope.attribution.method import Array, LayerOptions, Method, VariedInputOptions
 from layerscope.attribution.model_probe import ModelProbe
+from layerscope.graph.taps.tap import AxisName
 
 
 class _Options(LayerOptions, VariedInputOptions):
@@ -35,19 +36,20 @@ def _explain(probe: ModelProbe, options: _Options) -> Array:
 
 
 def _weighted(probe: ModelProbe, number: int, maps: Array, top: int | None) -> Array:
-    low, high = maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
+    places = tuple(range(maps.ndim - 1))
+    low, high = maps.min(axis=places), maps.max(axis=places)
     channels = np.flatnonzero(high > low)
     if top is not None and top < len(channels):
-        order = np.argsort(-maps[..., channels].std(axis=(0, 1), dtype=np.float64), kind="stable")
+        order = np.argsort(-maps[..., channels].std(axis=places, dtype=np.float64), kind="stable")
         channels = np.sort(channels[order[:top]])
     if not len(channels):
-        return np.zeros(maps.shape[:2], np.float32)
+        return np.zeros(maps.shape[:-1], np.float32)
     image = probe.image(number)
 
     def masked(number: int) -> Array:
         channel = channels[number]
         mask = (maps[..., channel] - low[channel]) / (high[channel] - low[channel])
-        return image * resized(mask, image.shape[:2])[..., np.newaxis]
+        return image * probe.over_image(mask)[..., np.newaxis]
 
     scores = np.fromiter(probe.scores_of(number, len(channels), masked), np.float64)
     weights = np.exp(scores - scores.max())
@@ -55,8 +57,8 @@ def _weighted(probe: ModelProbe, number: int, maps: Array, top: int | None) -> A
     return relu(maps[..., channels] @ weights)
 
 
-def _runs(options: _Options, shape: Sequence[int]) -> int:
-    return min(options.top or shape[2], shape[2])
+def _runs(options: _Options, shape: Sequence[int], places: Sequence[AxisName]) -> int:  # noqa: ARG001
+    return min(options.top or shape[-1], shape[-1])
 
 
 SCORECAM = Method(

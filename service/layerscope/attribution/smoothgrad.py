@@ -14,6 +14,7 @@ from pydantic import Field
 from layerscope.attribution.maps import max_magnitude, mean_gradients
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
+from layerscope.graph.taps.tap import AxisName
 
 
 class _Options(InputOptions):
@@ -43,7 +44,7 @@ def _smooth(probe: ModelProbe, number: int, options: _Options) -> Array:
     return max_magnitude(mean_gradients(probe, number, options.samples, noisy))
 
 
-def _runs(options: _Options, shape: Sequence[int]) -> int:  # noqa: ARG001
+def _runs(options: _Options, shape: Sequence[int], places: Sequence[AxisName]) -> int:  # noqa: ARG001
     return options.samples
 
 

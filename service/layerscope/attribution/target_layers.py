@@ -5,11 +5,9 @@ from collections.abc import Callable
 from layerscope.attribution.method import Method
 from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
 from layerscope.graph.model import ModelDescription
-from layerscope.graph.taps.geometry import MapGeometry, has_extent, map_geometry, why_no_geometry
+from layerscope.graph.taps.geometry import PLANE, MapGeometry, has_extent, map_geometry, why_no_geometry
 from layerscope.graph.taps.selectors import read_selectors, require_one
-from layerscope.graph.taps.tap import AxisName, Tap
-
-_MATRIX: tuple[AxisName, ...] = ("height", "width")
+from layerscope.graph.taps.tap import Tap
 
 
 def why_no_map(tap: Tap) -> str | None:
@@ -47,6 +45,21 @@ def layer_geometry(tap: Tap) -> MapGeometry:
     return geometry
 
 
+def require_places_of_input(layer: Tap, given: Tap) -> None:
+    """Check that a map over a layer can be resized to an input.
+
+    Raises:
+        NoPicture: the layer has places that the input does not have.
+    """
+    places, of_input = layer_geometry(layer).places, input_geometry(given).places
+    if not set(places) <= set(of_input):
+        message = (
+            f"The map of {layer.address} counts {', '.join(places)}, and input {given.address!r} counts"
+            f" {', '.join(of_input)}: nobody knows which part of the input a part of the map is."
+        )
+        raise NoPicture(message, layer=layer.address, input=given.address)
+
+
 def why_no_attribution(model: ModelDescription, method: Method, tap: Tap) -> str | None:
     """Why a method that makes maps of layers cannot make one of a tap; None if it can, for one output at least."""
     obstacles = model.obstacles
@@ -72,8 +85,8 @@ def select_layer(model: ModelDescription, selector: str) -> Tap:
     return taps[0]
 
 
-def last_spatial_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap], bool]) -> Tap:
-    """The last layer with map geometry that a target is computed from.
+def default_layer(model: ModelDescription, target: Tap, depends: Callable[[Tap, Tap], bool]) -> Tap:
+    """The last layer with map geometry that a target is computed from; of those with the places of the input, if there are any.
 
     Args:
         model: the model.
@@ -85,24 +98,30 @@ def last_spatial_layer(model: ModelDescription, target: Tap, depends: Callable[[
     """
     ends = {target.tensor.name, *(tap.tensor.name for _, tap in model.outputs)}
     ends |= {tap.tensor.name for tap in model.taps.select(["input"])}
-    for tap in reversed(model.taps.outputs()):
-        if (
-            why_no_map(tap) is None
-            and why_unread(tap) is None
-            and has_extent(tap)
-            and tap.tensor.name not in ends
-            and depends(target, tap)
-        ):
-            return tap
-    message = f"{target.address} is computed from no layer that is a map over an image; name a layer, or explain the input."
-    raise NotDifferentiable(message, target=target.address)
+    found = [
+        tap
+        for tap in reversed(model.taps.outputs())
+        if why_no_map(tap) is None
+        and why_unread(tap) is None
+        and has_extent(tap)
+        and tap.tensor.name not in ends
+        and depends(target, tap)
+    ]
+    if not found:
+        message = (
+            f"{target.address} is computed from no layer that has places, such as pixels or steps of time."
+        )
+        raise NotDifferentiable(message, target=target.address)
+    over_input = map_geometry(model.taps.select(["input"])[_default_input(model)])
+    places = PLANE if over_input is None else over_input.places
+    return next((tap for tap in found if layer_geometry(tap).places == places), found[0])
 
 
 def select_input(model: ModelDescription, name: str | None) -> int:
-    """The number of the input with this name; without a name, the first that takes images, or has rows and columns.
+    """The number of the input with this name; without a name, the first that takes images, or has places.
 
     Raises:
-        NoPicture: the input has no rows and columns.
+        NoPicture: the input is nothing for a map to lie over.
         OptionInvalid: there is no such input.
     """
     names = [each.name for each in model.inputs]
@@ -115,22 +134,36 @@ def select_input(model: ModelDescription, name: str | None) -> int:
 
 
 def input_geometry(tap: Tap) -> MapGeometry:
-    """How the values of an input are a map. An input of two axes is one itself, whatever these count.
+    """How the values of an input are a map.
+
+    A vector is one itself: a number for each feature. So is an input of two axes of which nobody knows what they count: a number
+    for each value.
 
     Raises:
         NoPicture: they are none.
     """
-    if len(tap.shape) == len(_MATRIX):
-        return MapGeometry(_MATRIX, None)
-    geometry = map_geometry(tap)
-    if geometry is None:
-        message = f"Input {tap.address!r} is nothing for a map to lie over. {why_no_geometry(tap.axes, tap.tensor.grid)}"
+    reason = _why_no_input(tap)
+    if reason is not None:
+        message = f"Input {tap.address!r} is nothing for a map to lie over. {reason}"
         raise NoPicture(message, input=tap.address, shape=list(tap.shape), axes=list(tap.axes))
-    return geometry
+    geometry = map_geometry(tap)
+    if geometry is not None:
+        return geometry
+    return (
+        MapGeometry(("channels",), None, ("channels",)) if len(tap.shape) == 1 else MapGeometry(PLANE, None)
+    )
+
+
+def _why_no_input(tap: Tap) -> str | None:
+    if "tokens" in tap.axes and tap.dtype.kind in "iu":
+        return "Its values are the numbers of tokens, which are names and no amounts."
+    is_plain = tap.axes == ("channels",) or len(tap.shape) == len(PLANE)
+    return None if is_plain else why_no_geometry(tap.axes, tap.tensor.grid)
 
 
 def _default_input(model: ModelDescription) -> int:
     taps = list(enumerate(model.taps.select(["input"])))
     images = [index for index, each in enumerate(model.inputs) if model.preprocessing[each.name] is not None]
-    maps = [index for index, tap in taps if map_geometry(tap) is not None]
-    return next(iter([*images, *maps]), 0)
+    maps = [index for index, tap in taps if map_geometry(tap) is not None and _why_no_input(tap) is None]
+    others = [index for index, tap in taps if _why_no_input(tap) is None]
+    return next(iter([*images, *maps, *others]), 0)

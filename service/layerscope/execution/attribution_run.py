@@ -16,7 +16,7 @@ from layerscope.execution.attribution_spec import (
     resolve_targets,
 )
 from layerscope.execution.batched_probe import BatchedProbe
-from layerscope.execution.interface import MAP_AXES, Attribution, Progress
+from layerscope.execution.interface import Attribution, Progress
 from layerscope.execution.job_stream import MAX_PENDING, RunBudget
 from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.query_run import QueryRun
@@ -25,7 +25,7 @@ from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.taps.tap import Shape
 from layerscope.limits import MIB, Limits
 from layerscope.tensors.activations import Activations
-from layerscope.tensors.spec import TensorSpec
+from layerscope.tensors.spec import AxisOfBatch, TensorSpec
 
 _PROCESSOR_CACHE_BYTES = 8 * MIB
 """Without a GPU, the values of versions that run together must fit into the caches of a processor.
@@ -74,9 +74,9 @@ class AttributionRun:
         _ = self._runs
 
     def maps(self) -> TensorSpec:
-        """The shape and dtype of the maps, (images, height, width)."""
-        shape = (self._query.count, *self._shape[:2])
-        return TensorSpec(self._spec.target_layer.address, shape, np.dtype(np.float32), None, MAP_AXES)
+        """The shape and dtype of the maps, (images, *places)."""
+        shape = (self._query.count, *self._shape[:-1])
+        return TensorSpec(self._spec.target_layer.address, shape, np.dtype(np.float32), None, self._axes)
 
     def building_bytes(self) -> int:
         """The bytes of memory that making the maps takes, besides themselves and the values that they are made from.
@@ -119,6 +119,7 @@ class AttributionRun:
             target_layer=spec.target_layer,
             targets=targets,
             maps=np.stack(maps),
+            axes=self._axes,
             images=found.images,
             edits=found.edits,
             seed=found.seed,
@@ -158,8 +159,8 @@ class AttributionRun:
         return self._query.sizes()
 
     @cached_property
-    def _shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the target layer or input."""
+    def _shape(self) -> tuple[int, ...]:
+        """The sizes of the places, and the channels, of the target layer or input."""
         spec = self._spec
         if spec.method.kind == "input":
             shape = self._sizes[spec.input]
@@ -167,6 +168,11 @@ class AttributionRun:
             (shape,) = self._model.executable.inspection.shapes([spec.target_layer], self._sizes)
         sizes = [size or 1 for size in shape[-len(spec.target_layer.shape) :]]
         return spec.geometry.folded_shape(sizes)
+
+    @property
+    def _axes(self) -> tuple[AxisOfBatch, ...]:
+        """What the axes of the maps of a batch count."""
+        return ("batch", *self._spec.geometry.places)
 
     @cached_property
     def _runs(self) -> int:

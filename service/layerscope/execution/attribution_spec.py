@@ -8,9 +8,10 @@ import numpy as np
 
 from layerscope.attribution import Method, MethodOptions, TargetOptions
 from layerscope.attribution.target_layers import (
+    default_layer,
     input_geometry,
-    last_spatial_layer,
     layer_geometry,
+    require_places_of_input,
     select_input,
     select_layer,
     why_unread,
@@ -104,6 +105,8 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
             f"{score_tap.address} is not computed from {target_layer.address}, so nothing there explains it."
         )
         raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
+    if method.kind == "layer" and _varies_input(options):
+        require_places_of_input(target_layer, described.taps.select(["input"])[varied])
     unread = why_unread(target_layer)
     if method.has_target and unread is not None:
         message = f"Nothing in the map of {target_layer.address} explains {score_tap.address}: {unread}"
@@ -137,7 +140,7 @@ def _target_layer(
         is_refused = method.is_gradient and inspection.gradient_obstacle(target, layer) is not None
         return inspection.depends(target, layer) and not is_refused
 
-    return last_spatial_layer(described, score_tap, is_explained_by)
+    return default_layer(described, score_tap, is_explained_by)
 
 
 def require_few_runs(spec: AttributionSpec, shape: Sequence[int], images: int, limits: Limits) -> int:
@@ -145,7 +148,7 @@ def require_few_runs(spec: AttributionSpec, shape: Sequence[int], images: int, l
 
     Args:
         spec: what is attributed.
-        shape: (height, width, channels) of the target layer or input.
+        shape: (*places, channels) of the target layer or input.
         images: the number of images.
         limits: the bounds in force.
 
@@ -155,7 +158,7 @@ def require_few_runs(spec: AttributionSpec, shape: Sequence[int], images: int, l
     Raises:
         TooMany: all images together take more than `limits.attribution_runs`.
     """
-    runs = spec.method.runs(spec.options, shape)
+    runs = spec.method.runs(spec.options, shape, spec.geometry.places)
     if runs * images > limits.attribution_runs:
         raise TooMany(
             f"{spec.method.title} takes {runs * images:,} runs here, more than the {limits.attribution_runs:,} one"

@@ -1,10 +1,12 @@
 """The batched probe: runs the versions of images that an attribution needs, as jobs in turn with all other requests."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from layerscope.attribution.maps import resized
 from layerscope.attribution.model_probe import Box
 from layerscope.attribution.target_layers import input_geometry
 from layerscope.attribution.targets import Target
@@ -22,7 +24,7 @@ from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.batch_arrays import same_but_for_rounding
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.taps.geometry import MapGeometry
-from layerscope.graph.taps.tap import Tap
+from layerscope.graph.taps.tap import AxisName, Tap
 from layerscope.tensors.activations import Activations
 
 _LOCAL_CHANGE_FACTOR = 4
@@ -65,16 +67,24 @@ class BatchedProbe:
         self._jobs = JobStream(budget)
         self._inputs = model.description.taps.select(["input"])
         self._input = self._inputs[spec.input]
-        self._geometry = input_geometry(self._input)
-        self._axis = self._geometry.channel_axis
+
+    @cached_property
+    def _geometry(self) -> MapGeometry:
+        """How the values of the input that is varied are maps. Methods that only look at a layer need none."""
+        return input_geometry(self._input)
 
     @property
     def images(self) -> int:
         """How many images there are."""
         return len(self._rows)
 
+    @property
+    def places(self) -> tuple[AxisName, ...]:
+        """What the axes of an image's places count."""
+        return self._geometry.places
+
     def activations(self) -> Array:
-        """The values of the target layer, or of the input: (images, height, width, channels)."""
+        """The values of the target layer, or of the input: (images, *places, channels)."""
         if self._spec.method.kind == "input":
             return np.stack([self.image(number) for number in range(self.images)])
         return _maps(self._spec.geometry, self._values(self._spec.target_layer))
@@ -92,10 +102,18 @@ class BatchedProbe:
         return _maps(spec.geometry, gradients)
 
     def image(self, number: int) -> Array:
-        """The model's input for an image: (height, width, channels)."""
+        """The model's input for an image: (*places, channels)."""
         values = self._query.load(self._rows[number])[self._spec.input]
         (image,) = _maps(self._geometry, values[np.newaxis])
         return np.asarray(image)
+
+    def over_image(self, values: Array) -> Array:
+        """One map over the target layer resized to the places of the image; see `ModelProbe.over_image`."""
+        geometry, sizes = self._geometry, self.image(0).shape[:-1]
+        own = self._spec.geometry.places
+        known = [size for name, size in zip(geometry.places, sizes, strict=True) if name in own]
+        missing = [axis for axis, name in enumerate(geometry.places) if name not in own]
+        return np.broadcast_to(np.expand_dims(resized(values, known), missing), sizes)
 
     def grey_values(self, pixel: float) -> Array | None:
         """The values that a grey pixel of 0 to 255 has in the model's input; None if the input takes no images."""
@@ -121,9 +139,9 @@ class BatchedProbe:
         target, image = self._targets[number], self.image(number)
 
         def version(index: int) -> Array:
-            rows, columns = (slice(each.start, each.stop) for each in boxes[index])
+            box = tuple(slice(each.start, each.stop) for each in boxes[index])
             covered = image.copy()
-            covered[rows, columns] = cover[rows, columns]
+            covered[box] = cover[box]
             return covered
 
         changes = self._local_changes(number, boxes, cover, version)
@@ -164,7 +182,7 @@ class BatchedProbe:
         self, number: int, boxes: Sequence[Box], cover: Array, version: Version
     ) -> LocalChanges | None:
         """A way to run only the part of the model that the boxes change; None if there is none with the same values."""
-        if self._query.edits or self._model.description.samples:
+        if not self._geometry.is_upright or self._query.edits or self._model.description.samples:
             # A part of an image would get the edits, and the random numbers, of the whole.
             return None
         own, tap = self._query.load(self._rows[number]), self._targets[number].output.tap
@@ -179,7 +197,7 @@ class BatchedProbe:
         others = {
             each: array for each, array in zip(self._inputs, own, strict=True) if each is not self._input
         }
-        arranged = as_input(cover[np.newaxis], self._axis, own[self._spec.input].dtype)[0]
+        arranged = as_input(cover[np.newaxis], self._geometry, own[self._spec.input].dtype)[0]
         changes = LocalChanges(self._model.executable, path, values, others, boxes, arranged)
         if path.is_trusted is None:
             # Nothing in a graph tells whether its layers compute a part of an image as they compute the whole: a layer
@@ -255,7 +273,7 @@ class BatchedProbe:
         own = self._query.load(self._rows[number])
         varied = self._spec.input
         inputs = [np.broadcast_to(array, (len(indices), *array.shape)) for array in own]
-        inputs[varied] = as_input(stacked_versions(indices, version), self._axis, own[varied].dtype)
+        inputs[varied] = as_input(stacked_versions(indices, version), self._geometry, own[varied].dtype)
         return inputs
 
     def _values(self, tap: Tap) -> Array:
@@ -263,5 +281,5 @@ class BatchedProbe:
 
 
 def _maps(geometry: MapGeometry, values: Array) -> Array:
-    """Values, (rows, *shape), as float32 of shape (rows, height, width, channels)."""
+    """Values, (rows, *shape), as float32 of shape (rows, *places, channels)."""
     return geometry.folded(values).astype(np.float32, copy=False)

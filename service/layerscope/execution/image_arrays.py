@@ -1,25 +1,27 @@
-"""Image arrays: conversions between a model's input and (rows, height, width, channels), which attributions use."""
+"""Image arrays: conversions between a model's input and (rows, *places, channels), which attributions use."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from layerscope.graph.taps.geometry import MapGeometry
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 Version = Callable[[int], Array]
-"""Makes a version of an image from its number, (height, width, channels)."""
+"""Makes a version of an image from its number, (*places, channels)."""
 
 
-def as_input(versions: Array, axis: int | None, dtype: np.dtype[Any]) -> Array:
-    """(rows, height, width, channels) in the layout and dtype of a model's input.
+def as_input(versions: Array, geometry: MapGeometry, dtype: np.dtype[Any]) -> Array:
+    """(rows, *places, channels) in the layout and dtype of a model's input.
 
     Args:
         versions: images.
-        axis: the axis of channels in one row of the input; None if it has only rows and columns.
+        geometry: how the values of the input are maps.
         dtype: of the input; for whole numbers, values are rounded and clipped to its range.
     """
-    arranged = versions[..., 0] if axis is None else np.moveaxis(versions, -1, 1 + axis)
+    arranged = geometry.unfolded(versions)
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         arranged = np.rint(arranged).clip(bounds.min, bounds.max)
@@ -27,7 +29,7 @@ def as_input(versions: Array, axis: int | None, dtype: np.dtype[Any]) -> Array:
 
 
 def stacked_versions(numbers: range, version: Version) -> Array:
-    """Versions of an image in one array, (versions, height, width, channels)."""
+    """Versions of an image in one array, (versions, *places, channels)."""
     first = version(numbers[0])
     versions = np.empty((len(numbers), *first.shape), first.dtype)
     versions[0] = first

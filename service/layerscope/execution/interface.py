@@ -98,7 +98,7 @@ class Query:
 
 
 MAP_AXES: tuple[AxisOfBatch, ...] = ("batch", "height", "width")
-"""What the axes of the heat maps of a batch count."""
+"""What the axes of the heat maps of a batch of images count."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ class Attribution:
         options: the options that were in force.
         target_layer: the layer that the maps lie over, or the input if the method explains inputs.
         targets: what is explained, one an image; empty for methods that look at no target.
-        maps: float32 of shape (images, height, width), as the method's paper defines them, not scaled. They cover the
+        axes: what the axes of the maps count, `batch` first.
+        maps: float32 of shape (images, *places), as the method's paper defines them, not scaled. They cover the
             whole input, whatever their own size. A sum beyond float32 is infinite.
         images: the names of the images.
         edits: those of the model that was explained, as texts.
@@ -125,6 +126,7 @@ class Attribution:
     options: MethodOptions
     target_layer: Tap
     targets: tuple[Target, ...]
+    axes: tuple[AxisOfBatch, ...]
     maps: np.ndarray[Any, np.dtype[Any]] = field(repr=False)
     images: tuple[str, ...]
     edits: tuple[str, ...]
@@ -135,7 +137,7 @@ class Attribution:
     @property
     def activations(self) -> Activations:
         """The maps as values of the target layer, to be encoded like activations."""
-        maps = Activation(self.target_layer, self.maps, None, MAP_AXES)
+        maps = Activation(self.target_layer, self.maps, None, self.axes)
         return Activations(
             {self.target_layer.address: maps},
             self.images,

@@ -100,7 +100,7 @@ class QueryPlan:
             raise self.refusal
 
     def map_of(self, method: str) -> TensorSpec:
-        """The shape of the heat maps of an attribution, (images, height, width).
+        """The shape of the heat maps of an attribution, (images, *places).
 
         Raises:
             LayerscopeError: the model cannot have it.

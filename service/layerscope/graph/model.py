@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.errors import InputMismatch, LayerscopeError, ModelRefused
 from layerscope.graph.analysis.output_classes import OutputClasses
 from layerscope.graph.analysis.rescaling import find_rescaling
-from layerscope.graph.axes.inputs import image_fields, layout_of_axes
+from layerscope.graph.axes.inputs import image_fields
 from layerscope.graph.local import LocalPaths
 from layerscope.graph.prepared.prepared_model import PreparedModel
 from layerscope.graph.receptive.field import ReceptiveFields
@@ -209,7 +209,7 @@ def _preprocessing(prepared: PreparedModel) -> tuple[dict[str, Preprocessing | N
     warnings = []
     for index, each in enumerate(metadata.inputs):
         declaration = manifest.preprocessing_of(each.name)
-        shape = image_fields(each, layout_of_axes(metadata.calls[index].taps[0].axes))
+        shape = image_fields(each, axes=metadata.calls[index].taps[0].axes)
         if shape is None:
             result[each.name] = None
             continue

@@ -11,7 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from layerscope.errors import OptionInvalid
-from layerscope.graph.taps.geometry import MapGeometry, geometry_of, rows_and_columns, why_no_geometry
+from layerscope.graph.taps.geometry import (
+    MapGeometry,
+    image_geometry_of,
+    rows_and_columns,
+    why_not_over_image,
+)
 from layerscope.graph.taps.tap import AxisName, Tap, TokenGrid
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import DataType, Layout, Reduction, Region, TensorOptions
@@ -75,12 +80,12 @@ class TensorSpec:
     @property
     def geometry(self) -> MapGeometry | None:
         """How the values of each image are maps over it; None if they are none, or nobody knows."""
-        return geometry_of(self._of_image, self.grid)
+        return image_geometry_of(self._of_image, self.grid)
 
     def why_no_map(self) -> str | None:
         """Why the values are no maps over an image; None if they are."""
         if self.geometry is None:
-            return why_no_geometry(self._of_image, self.grid)
+            return why_not_over_image(self._of_image, self.grid)
         return None if self.size else "It has no values."
 
     @property

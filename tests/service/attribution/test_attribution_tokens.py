@@ -97,7 +97,7 @@ def test_the_default_map_is_that_of_the_last_tokens_that_an_output_reads(served,
 @pytest.mark.parametrize(
     ("layer", "error", "words"),
     [
-        ("attention_0/query", NoPicture, "Its axes are tokens, heads, channels: it is no map over an image"),
+        ("attention_0/query", NoPicture, "Its axes are tokens, heads, channels: it is no map"),
         ("last", NotDifferentiable, "No output is computed from the tokens that are its map"),
         ("kind", NoPicture, "Its axes are channels"),
     ],

@@ -12,24 +12,21 @@ from dataclasses import replace
 from typing import Any
 
 from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.axes.demands import demanded_by, demands_before, merged
 from layerscope.graph.axes.dimension import (
     BATCH,
     CHANNELS,
-    HEIGHT,
-    TOKENS,
     UNKNOWN,
-    WIDTH,
     Dimension,
     Dimensions,
     united,
 )
 from layerscope.graph.axes.graph import FollowedGraph, full_name
 from layerscope.graph.axes.inputs import LayoutOf, input_dimensions
-from layerscope.graph.axes.layers import axes_of_scores, declared_outputs, with_heads
+from layerscope.graph.axes.layers import axes_of_scores, declared_inputs, declared_outputs, with_heads
 from layerscope.graph.axes.reads import maps_read
-from layerscope.graph.axes.rules import COMBINING, PASSING, RULES, Rule
+from layerscope.graph.axes.rules import RULES, Rule
 from layerscope.graph.axes.step import Step, Unclear
-from layerscope.graph.axes.windows import WINDOWED, window_axes
 from layerscope.graph.taps.tap import AxisName, Input, LayerCall, Tensor
 
 logger = logging.getLogger(__name__)
@@ -38,8 +35,6 @@ _WITHOUT_AXES = frozenset(
     {"Const", "OnesLike", "Placeholder", "Range", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
 )
 """Operations whose values say nothing of the axes of what they read."""
-
-_CHANNELS_LAST: Dimensions = (BATCH, HEIGHT, WIDTH, CHANNELS)
 
 _MOST_PASSES = 4
 
@@ -90,7 +85,7 @@ def _given(
     """The axes of the inputs.
 
     A shape such as (4, 64, 2) fits an image whose channels come first, and is none if a convolution reads it as rows, columns
-    and channels.
+    and channels, or a layer as steps of time.
     """
     given = {tensor: input_dimensions(each, layout_of(each.name)) for tensor, each in inputs.items()}
     unsure = {
@@ -100,11 +95,10 @@ def _given(
     }
     if not unsure:
         return given
-    read = _Followed(graph, calls, {**given, **unsure}).all()
-    return {
-        tensor: own if tensor not in unsure or read[tensor] != _CHANNELS_LAST else _CHANNELS_LAST
-        for tensor, own in given.items()
-    }
+    found = _Followed(graph, calls, {**given, **unsure}).all()
+    read = {tensor: found[tensor] or () for tensor in unsure}
+    clear = {tensor: own for tensor, own in read.items() if own and not any(each.is_vague for each in own)}
+    return {**given, **clear}
 
 
 class _Followed:
@@ -121,16 +115,20 @@ class _Followed:
             self._declared_of[node_of(tensor)].append(tensor)
         self._given = given
         self._demanded: dict[str, Dimensions] = {}
+        self._changes = 0
+        self._read_by_layers = declared_inputs(calls)
         self._known: dict[str, Dimensions | None] = {}
 
     def all(self) -> Mapping[str, Dimensions | None]:
         """The axes of every tensor. A pass that demands something new is followed by another."""
         for _ in range(_MOST_PASSES):
-            before = len(self._demanded)
+            before = self._changes
             self._known = {}
             for node in self._order:
                 self._visit(node)
-            if len(self._demanded) == before:
+            for tensor, wanted in self._read_by_layers.items():
+                self._demand(tensor, wanted)
+            if self._changes == before:
                 break
         return self._known
 
@@ -149,7 +147,9 @@ class _Followed:
             return
         step = self._step(node)
         if node.op not in _WITHOUT_AXES and any(own is not None for own in step.read):
-            self._demand(step)
+            demand = demanded_by(step)
+            if demand is not None:
+                self._demand(*demand)
             for number, dimensions in enumerate(_outputs(step)):
                 self._set(f"{node.name}:{number}", dimensions)
         for tensor in self._declared_of.get(node.name, ()):
@@ -177,33 +177,22 @@ class _Followed:
             )
             self._graph.refine(tensor, tuple(sizes))
 
-    def _demand(self, step: Step) -> None:
-        """What an operation demands of the axes that it reads, and through operations that change none before it."""
-        wanted: Dimensions | None = None
-        number = 0
-        if step.op in WINDOWED:
-            number = 2 if "BackpropInput" in step.op else 0
-            wanted = window_axes(step) if step.read[number] is not None else None
-        elif step.op in {"Gather", "GatherV2", "ResourceGather"} and step.read[0] is None:
-            number = 1
-            own = step.read[1]
-            wanted = (BATCH, TOKENS) if own is not None and len(own) == 2 else None
-        if wanted is not None:
-            self._demand_of(step.sources[number], wanted)
-
-    def _demand_of(self, tensor: str, wanted: Dimensions) -> None:
-        waiting = [tensor]
+    def _demand(self, tensor: str, wanted: Dimensions) -> None:
+        """Note what a tensor's axes are taken to be, and what follows for the tensors before it."""
+        waiting = [(tensor, wanted)]
         while waiting:
-            name = waiting.pop()
+            name, axes = waiting.pop()
             own = self._known.get(name)
-            if own is None or name in self._demanded or len(own) != len(wanted):
+            if own is None or len(own) != len(axes):
                 continue
-            if not any(each.is_vague and not other.is_vague for each, other in zip(own, wanted, strict=True)):
+            if not any(each.is_vague and not other.is_vague for each, other in zip(own, axes, strict=True)):
                 continue
-            self._demanded[name] = wanted
-            node = self._graph.nodes[node_of(name)]
-            if node.op in PASSING | COMBINING:
-                waiting.extend(full_name(each) for each in node.input if not each.startswith("^"))
+            before = self._demanded.get(name)
+            self._demanded[name] = merged(before, axes)
+            if self._demanded[name] == before:
+                continue
+            self._changes += 1
+            waiting.extend(demands_before(self._step(self._graph.nodes[node_of(name)]), axes))
 
 
 def _if_vague(own: Dimension, other: Dimension) -> Dimension:

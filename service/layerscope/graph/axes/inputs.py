@@ -15,13 +15,20 @@ _LAYOUTS: dict[tuple[str, ...], str] = {
 }
 
 
-def image_fields(each: Input, layout: str | None = None) -> dict[str, object] | None:
+def image_fields(
+    each: Input, layout: str | None = None, axes: Sequence[str] | None = None
+) -> dict[str, object] | None:
     """Size, colour and layout that images must have to fit an input; None if it is no input for images.
 
     Args:
         each: the input.
         layout: `nhwc` or `nchw` if it is known; None to tell it from the shape.
+        axes: what the axes of the input count, if they were followed; the layout then follows from them.
     """
+    if axes is not None and "unknown" not in axes:
+        if tuple(axes) not in _LAYOUTS:
+            return None
+        layout = _LAYOUTS[tuple(axes)]
     if len(each.shape) != 3 or not each.dtype.startswith(("float", "bfloat", "uint8")):
         return None
     layout = layout or ("nchw" if each.shape[-1] not in _COLORS and each.shape[0] in _COLORS else "nhwc")
@@ -30,11 +37,6 @@ def image_fields(each: Input, layout: str | None = None) -> dict[str, object] | 
         return None
     size = None if None in rows else rows
     return {"size": size, "color": _COLORS[last], "layout": layout}
-
-
-def layout_of_axes(axes: Sequence[str]) -> str | None:
-    """The layout of images with these axes; None if it is neither."""
-    return _LAYOUTS.get(tuple(axes))
 
 
 def input_dimensions(each: Input, layout: str | None) -> Dimensions:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from layerscope.graph.axes.dimension import BATCH, CHANNELS, HEIGHT, WIDTH, Dimension, Dimensions
+from layerscope.graph.axes.dimension import BATCH, CHANNELS, HEIGHT, UNKNOWN, WIDTH, Dimension, Dimensions
 from layerscope.graph.taps.tap import AxisName, LayerCall
 
 TIME = Dimension("time")
@@ -38,6 +38,20 @@ def declared_outputs(calls: Iterable[LayerCall]) -> dict[str, tuple[str | None, 
             first = call.tensors.get("input", ())[:1]
             source = first[0].name if first else None
             found |= {tensor.name: (source, rule) for tensor in call.tensors["output"]}
+    return found
+
+
+def declared_inputs(calls: Iterable[LayerCall]) -> dict[str, Dimensions]:
+    """By tensor, the axes that layers which go through time take their first input to have; `unknown` where they take any."""
+    found: dict[str, Dimensions] = {}
+    for call in calls:
+        for tensor in call.tensors.get("input", ())[:1]:
+            rank = 1 + len(tensor.shape)
+            places = (TIME, *_CONVOLUTIONS.get(call.type, (CHANNELS,)))
+            if call.type in {*_RECURRENT, *_CONVOLUTIONS} and rank == 1 + len(places):
+                found[tensor.name] = (BATCH, *places)
+            elif call.type == "TimeDistributed":
+                found[tensor.name] = (BATCH, TIME, *(UNKNOWN,) * (rank - 2))
     return found
 
 

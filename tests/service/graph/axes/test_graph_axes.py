@@ -234,3 +234,28 @@ def test_a_layer_whose_table_holds_single_numbers_has_axes_all_the_same(caplog):
     model.quantize("int8")
     assert axes_of(model)["embedded"] == TOKENS
     assert caplog.messages == []
+
+
+def given(shape, *between):
+    """The axes of an input that layers read one after another."""
+    start = hidden = keras.Input(shape, name="start")
+    for layer in between:
+        hidden = layer(hidden)
+    return axes_of(keras.Model(start, hidden))["start"]
+
+
+def test_an_input_counts_what_the_layers_that_read_it_take_it_to_count():
+    def conv(rank):
+        return {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[rank](2, 2)
+
+    series, volume = ("time", "channels"), ("depth", *IMAGE)
+    assert given((9, 2), layers.BatchNormalization(), layers.Conv1D(3, 2, padding="causal")) == series
+    assert given((9, 2), layers.Bidirectional(layers.LSTM(2))) == series
+    assert given((9,), layers.Reshape((9, 1)), conv(1)) == ("time",)
+    assert given((2, 9), layers.Permute((2, 1)), conv(1)) == ("channels", "time")
+    assert given((8, 8, 8, 1), layers.ZeroPadding3D(), conv(3)) == volume
+    assert given((4, 8, 8, 2), layers.ConvLSTM2D(2, 2)) == ("time", *IMAGE)
+    for steps in (4, None):
+        assert given((steps, 8, 8, 2), layers.TimeDistributed(conv(2))) == ("time", *IMAGE)
+    assert given((4, 9, 2), layers.TimeDistributed(conv(1))) == ("time", "time", "channels")
+    assert given((9, 2), layers.Dense(3)) == ("unknown", "unknown")
