@@ -4,7 +4,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope.errors import BodyTooLarge, LayerscopeError
+from layerscope.limits import Limits
 from layerscope_api.context.account import account_of, close_account
+from layerscope_api.requests.slow_sender import SERVER_BOUNDS_SENDERS, BoundedReceive
 from layerscope_api.responses.errors import early_error_response
 
 MODEL_UPLOAD = ("POST", "/v1/models")
@@ -22,40 +24,43 @@ class BodyLimitMiddleware:
     """Refuses a body that is too long: at once if Content-Length says so, else when the bytes received pass the limit.
 
     What has come counts in the account of the request, and it is refused where bodies have no more room. A model file is not
-    counted: it is written to disk as it comes, and counts there.
+    counted: it is written to disk as it comes, and counts there. A body that comes too slowly is refused, unless the server sees
+    to that.
 
     Args:
         app: the next ASGI application.
-        max_bytes: the longest body.
-        max_model_bytes: the longest model file that may be uploaded; None where uploads are off.
+        limits: `body_bytes` is the longest body, `model_file_bytes` the longest model file; see also `BoundedReceive`.
+        allows_models: whether model files may be uploaded.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_model_bytes: int | None = None) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, *, allows_models: bool) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_model_bytes = max_model_bytes
+        self._limits = limits
+        self._allows_models = allows_models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_model = self._max_model_bytes is not None and (scope["method"], scope["path"]) == MODEL_UPLOAD
-        limit = (self._max_model_bytes or 0) + _FORM_BYTES if is_model else self._max_bytes
+        is_model = self._allows_models and (scope["method"], scope["path"]) == MODEL_UPLOAD
+        limit = self._limits.model_file_bytes + _FORM_BYTES if is_model else self._limits.body_bytes
         too_long = _model_too_long if is_model else _too_long
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await early_error_response(scope, too_long(int(declared), limit))(scope, receive, send)
             return
+        if not scope.get("state", {}).get(SERVER_BOUNDS_SENDERS):
+            receive = BoundedReceive(receive, self._limits)
         received = 0
         is_refused = False
 
         async def counting_receive() -> Message:
             nonlocal received, is_refused
-            message = await receive()
-            size = len(message.get("body", b""))
-            received += size
             try:
+                message = await receive()
+                size = len(message.get("body", b""))
+                received += size
                 if received > limit:
                     raise too_long(received, limit)
                 if size and not is_model:

@@ -118,11 +118,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, the innermost first: a request passes the last one first."""
     limits = settings.limits
     app.add_middleware(TurnsMiddleware)
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=limits.body_bytes,
-        max_model_bytes=limits.model_file_bytes if settings.allow_upload else None,
-    )
+    app.add_middleware(BodyLimitMiddleware, limits=limits, allows_models=settings.allow_upload)
     app.add_middleware(AcceptMiddleware, routes=app.routes)
     if settings.api_keys is not None:
         app.add_middleware(RefusalsMiddleware, per_second=limits.refusals_per_second)

@@ -16,12 +16,13 @@ import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError, SlowSender
+from layerscope.errors import HeadersTooLarge, InvalidRequest, LayerscopeError
 from layerscope.limits import Limits
+from layerscope_api.requests.slow_sender import SERVER_BOUNDS_SENDERS, progress_bytes, slow_sender
 from layerscope_api.responses.errors import error_body, status_of
 from layerscope_api.server.connections import Connections
 from layerscope_api.server.large_bodies import LARGE_BYTES, LargeBodies
-from layerscope_api.server.lingering import LingeringTransport, progress_bytes
+from layerscope_api.server.lingering import LingeringTransport
 
 _TWO_READINGS = re.compile(rb"(?<!\r)\n|\n[ \t]")
 """A line that ends without CR, or that continues the one before."""
@@ -55,6 +56,7 @@ class BoundedProtocol(H11Protocol):
         **wiring: Any,
     ) -> None:
         super().__init__(**wiring)
+        self.app_state = {**self.app_state, SERVER_BOUNDS_SENDERS: True}
         self.conn: h11.Connection = _BoundedConnection(limits.header_bytes)
         self._origins = origins
         self._limits = limits
@@ -172,18 +174,12 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         progress = self._received - self._received_before
-        held = min(self._received, self._limits.body_bytes)
-        if self._awaits_body() and (self.flow.read_paused or progress >= progress_bytes(held)):
+        is_fast = progress >= progress_bytes(self._received, self._limits)
+        if self._awaits_body() and (is_fast or self.flow.read_paused):
             # The sender is fast enough, or the service itself does not read: another period.
             self._start_deadline()
         elif self._awaits_body() or self._awaits_headers():
-            seconds = self._limits.sender_milliseconds / 1000
-            self._refuse(
-                SlowSender(
-                    f"The request did not arrive within {seconds:g} seconds, nor enough of it to wait on.",
-                    limit=self._limits.sender_milliseconds,
-                )
-            )
+            self._refuse(slow_sender(self._limits))
         elif not self._received:
             # A client that has sent nothing expects no answer: its connection is closed like an idle one.
             self.timeout_keep_alive_handler()

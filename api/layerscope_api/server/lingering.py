@@ -10,14 +10,6 @@ _LONGEST_LINGER_SECONDS = 30
 
 _PROGRESS_BYTES = 64 * 1024
 
-_PERIODS = 60
-"""In so many periods of `sender_milliseconds`, as much must arrive as the service holds already."""
-
-
-def progress_bytes(held: int) -> int:
-    """The bytes of a body that must arrive within a period of `sender_milliseconds`, while so many are held of it."""
-    return max(_PROGRESS_BYTES, held // _PERIODS)
-
 
 class LingeringTransport:
     """A transport with a lingering close: it ends sending at once, and reads on for a while if the client still sends.
