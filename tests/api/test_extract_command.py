@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from digit_images import write_digits
+from layerscope.models.library import Library
 from layerscope_api.cli.app import app
 
 
@@ -89,3 +90,12 @@ def test_a_folder_without_a_job_is_said(extract, tmp_path):
     code, _, wrong = extract("status", tmp_path)
     assert code == 1
     assert "There is no job in" in wrong
+
+
+def test_a_job_that_is_done_here_opens_its_model_once(extract, digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_KEEP_PREPARED", "false")
+    opened = []
+    load = Library.load
+    monkeypatch.setattr(Library, "load", lambda self, *given: opened.append(given) or load(self, *given))
+    assert extract(*asked(digits, tmp_path / "out"))[0] == 0
+    assert len(opened) == 1

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -18,6 +18,7 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.observability.console import PlainConsole
 
 if TYPE_CHECKING:
+    from layerscope.execution.local_engine import LocalEngine
     from layerscope.extraction.output import Output, Status
     from layerscope.graph.loading.prepared_files import PreparedFiles
 
@@ -88,7 +89,7 @@ def run_job(
     """
     with _telling(as_json):
         with without_info_messages():
-            from layerscope.extraction.planning import Request, planned  # noqa: PLC0415 - TensorFlow takes seconds
+            from layerscope.extraction.planning import Request, opened_job  # noqa: PLC0415 - TensorFlow takes seconds
 
         options = TensorOptions(
             channels=channels, stride=stride, reduce=cast("Reduction", reduce), dtype=cast("Any", dtype)
@@ -103,9 +104,13 @@ def run_job(
             format=_format(form),
             shard_images=part_images,
         )
-        with _errors.status("Reading the list of images …"):
-            output = planned(request, to, _kept_models())
-        _do(output, on, share, max_failed, as_json=as_json)
+        with ExitStack() as stack:
+            with _errors.status("Reading the list of images …"):
+                output, engine = stack.enter_context(opened_job(request, to, _kept_models()))
+            if on != "here":
+                # Elsewhere, the model is opened again.
+                stack.close()
+            _do(output, on, share, max_failed, as_json=as_json, engine=engine)
 
 
 @app.command()
@@ -142,11 +147,19 @@ def retry(
         _do(output, on, None, max_failed, as_json=as_json)
 
 
-def _do(output: "Output", on: str, share: str | None, max_failed: str, *, as_json: bool) -> None:
+def _do(
+    output: "Output",
+    on: str,
+    share: str | None,
+    max_failed: str,
+    *,
+    as_json: bool,
+    engine: "LocalEngine | None" = None,
+) -> None:
     from layerscope.extraction.runners import runner_named  # noqa: PLC0415 - see run_job
     from layerscope.extraction.running import run  # noqa: PLC0415
 
-    runner = runner_named(on, _kept_models())
+    runner = runner_named(on, _kept_models(), engine)
     with _progress(as_json) as progress:
         found = run(
             output, runner, share=_share_of(share), most_failed=_percent(max_failed) / 100, progress=progress

@@ -73,13 +73,17 @@ class Extractor:
     Args:
         output: of the job.
         prepared: where opened models are kept.
+        engine: that has the job's model; None for one of its own.
 
     Raises:
         JobDiffers: the model is another than the job's.
     """
 
-    def __init__(self, output: Output, prepared: PreparedFiles | None = None) -> None:
+    def __init__(
+        self, output: Output, prepared: PreparedFiles | None = None, engine: LocalEngine | None = None
+    ) -> None:
         self._output = output
+        self._given = engine
         self._prepared = prepared
         self._job = output.job
         self._write = writer_of(output.job.format)
@@ -90,7 +94,7 @@ class Extractor:
     def __enter__(self) -> "Extractor":
         job = self._job
         with ExitStack() as stack:
-            self._engine = stack.enter_context(
+            self._engine = self._given or stack.enter_context(
                 engine_for(job.models, job.model, trusted=job.trusted, prepared=self._prepared)
             )
             digest = self._engine.describe(job.model).digest

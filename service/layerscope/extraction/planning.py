@@ -1,7 +1,8 @@
 """Planning: from what a caller asks for to a job that any process can do a part of, before anything is computed for it."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def planned(request: Request, to: str, prepared: PreparedFiles | None = None) ->
     Raises:
         LayerscopeError: the model, the layers or the data set are not there, or the place has another job.
     """
+    with opened_job(request, to, prepared) as (output, _):
+        return output
+
+
+@contextmanager
+def opened_job(
+    request: Request, to: str, prepared: PreparedFiles | None = None
+) -> Iterator[tuple[Output, LocalEngine]]:
+    """A planned job, see `planned`, and the engine that opened its model, which can do the job while the block runs."""
     _require_one_meaning(request.options)
     writer_of(request.format)
     data, to = absolute(request.data), absolute(to)
@@ -94,7 +104,8 @@ def planned(request: Request, to: str, prepared: PreparedFiles | None = None) ->
             shard_images=request.shard_images or _fitting(columns),
             format=request.format,
         )
-        return create(to, job, manifest)
+        output = create(to, job, manifest)
+        yield output, engine
 
 
 def _require_one_meaning(options: TensorOptions) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from layerscope.execution.local_engine import LocalEngine
 from layerscope.extraction.extractor import Extractor
 from layerscope.extraction.job import Receipt
 from layerscope.extraction.output import Output
@@ -13,15 +14,17 @@ class Here:
 
     Args:
         prepared: where opened models are kept.
+        engine: that has the job's model; None for one of its own.
     """
 
-    def __init__(self, prepared: PreparedFiles | None = None) -> None:
+    def __init__(self, prepared: PreparedFiles | None = None, engine: LocalEngine | None = None) -> None:
         self._prepared = prepared
+        self._engine = engine
 
     def map(self, output: Output, shards: Sequence[int]) -> Iterator[Receipt]:
         """Do the shards, in their order."""
         if not shards:
             return
-        with Extractor(output, self._prepared) as extractor:
+        with Extractor(output, self._prepared, self._engine) as extractor:
             for shard in shards:
                 yield extractor.do(shard)
