@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from pydantic import Field, FilePath, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from layerscope.errors import OptionInvalid
 from layerscope.limits import Limits
 from layerscope.models.control import Mode
 from layerscope.models.mirrors import is_elsewhere
 from layerscope.models.mirrors.applications import Weights
+from layerscope.models.mirrors.filesystems import is_url, require_driver
 from layerscope_api.context.places import PLACE_NAME, RESERVED
 from layerscope_api.observability.logs import LogFormat
 
@@ -83,6 +85,11 @@ class Settings(BaseSettings):
     )
     writable_places: tuple[str, ...] = Field(
         default=(), description="names of those `places` in which folders with results may be made"
+    )
+    image_store: Path | str | None = Field(
+        default=None,
+        description="where stored images are, for all services that have the same: a directory that their machines mount, or a URL such"
+        " as `s3://bucket/images`; the default is memory, which the workers of one service share",
     )
     workers: int = Field(
         default=1,
@@ -172,6 +179,19 @@ class Settings(BaseSettings):
         if missing := set(names) - set(info.data.get("places", ())):
             raise ValueError(f"places has no {', '.join(sorted(missing))}")
         return names
+
+    @field_validator("image_store", mode="before")
+    @classmethod
+    def _is_a_store(cls, store: Any) -> Any:
+        if isinstance(store, str) and is_url(store):
+            try:
+                require_driver(store, "image_store")
+            except OptionInvalid as error:
+                raise ValueError(error.message) from error
+            return store
+        if store is not None and not Path(store).is_dir():
+            raise ValueError(f"there is no directory {store}")
+        return None if store is None else Path(store)
 
     @field_validator("cors_origins")
     @classmethod

@@ -68,13 +68,13 @@ async def store_image(request: Request, response: Response, service: ServiceDepe
     return ImageBody.model_validate(stored)
 
 
-@router.get("/{image_id}", responses=errors(404, 406, 422, 429))
+@router.get("/{image_id}", responses=errors(404, 406, 422, 429, 503))
 async def describe_image(image_id: ImageId, service: ServiceDependency) -> ImageBody:
     """A stored image's size and type."""
     return ImageBody.model_validate(await service.request_pool.run(lambda: service.images.get(image_id)))
 
 
-@router.delete("/{image_id}", status_code=204, responses=errors(404, 422, 429))
+@router.delete("/{image_id}", status_code=204, responses=errors(404, 422, 429, 503))
 async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
     """Forget a stored image."""
     await service.request_pool.run(lambda: service.images.delete(image_id))

@@ -15,12 +15,12 @@ from layerscope import __version__, demo
 from layerscope.execution.interface import Engine
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
-from layerscope.images import ImageStore
 from layerscope.models.control import Control
 from layerscope.models.mirrors import mirror_of
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS
 from layerscope_api.context.api_keys import Keyring
+from layerscope_api.context.image_stores import image_store_of
 from layerscope_api.context.kept_models import prepared_files
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
@@ -201,7 +201,7 @@ def _lifespan(
             share=max(1, limits.long_requests * limits.key_percent // 100),
         )
         admin_pool = WorkerPool(limits.pending_changes, limits.model_open_seconds)
-        images, lifecycle = shared.images(limits) if shared else ImageStore(limits), lifecycle_of(app)
+        images, lifecycle = image_store_of(settings, shared), lifecycle_of(app)
         metrics.watch(engine, lambda: request_pool.pending, lambda: long_pool.pending)
         # FastAPI reads routes when the first request comes, on the event loop: 0.2 s in which no probe is answered.
         await asyncio.to_thread(lambda: list(iter_route_contexts(app.routes)))

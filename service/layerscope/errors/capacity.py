@@ -36,7 +36,7 @@ class MemoryBusy(Unavailable):
 
 
 class SourceUnreachable(Unavailable):
-    """Where models are fetched from, or kept, cannot be read; those in memory are served."""
+    """Where models are fetched from, or models or images are kept, cannot be used; models in memory are served."""
 
     code = "source_unreachable"
 

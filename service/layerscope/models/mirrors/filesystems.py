@@ -46,11 +46,29 @@ def filesystem_at(url: str, option: str) -> tuple[Any, str, str]:
 
         filesystem, path = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        raise OptionInvalid(
-            f"{name} needs layerscope[remote] and the driver of its protocol to be installed: {error}.",
-            option=option,
-        ) from error
+        raise _no_driver(name, option, error) from error
     return filesystem, path, name
+
+
+def require_driver(url: str, option: str) -> None:
+    """Check that a URL can be used, without the threads that its file system has.
+
+    Raises:
+        OptionInvalid: see `filesystem_at`.
+    """
+    try:
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - an extra
+
+        get_filesystem_class(re.split("::|://", url, maxsplit=1)[0])
+    except (ImportError, ValueError) as error:
+        raise _no_driver(_ACCESS.sub("//", url), option, error) from error
+
+
+def _no_driver(name: str, option: str, error: Exception) -> OptionInvalid:
+    return OptionInvalid(
+        f"{name} needs layerscope[remote] and the driver of its protocol to be installed: {error}.",
+        option=option,
+    )
 
 
 class Filesystem:
