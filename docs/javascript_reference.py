@@ -37,7 +37,7 @@ def page() -> Iterator[str]:
         r"^export \{ (.*?) \};", (_CLIENT / "layerscope.js").read_text("utf-8"), re.MULTILINE
     )
     public = {"Client", *exported.split(", ")}
-    for module in ("layerscope", "model", "tensors", "transport"):
+    for module in ("layerscope", "model", "jobs", "tensors", "transport"):
         owner = ""
         for found in _DOCUMENTED.finditer((_CLIENT / f"{module}.js").read_text("utf-8")):
             kind, name = _name(found["line"])

@@ -9,8 +9,8 @@ from tables import table
 
 _SOURCE = Path(__file__).parents[1] / "clients" / "python" / "src"
 _QUOTES = "\"'"
-_AWAITED = {"AsyncClient": "Client", "AsyncModel": "Model"}
-_FIRST = ("Client", "Model", *_AWAITED)
+_AWAITED = {"AsyncClient": "Client", "AsyncModel": "Model", "AsyncJob": "Job"}
+_FIRST = ("Client", "Model", "Job", *_AWAITED)
 """The classes at the top of the page; the others follow by name."""
 
 

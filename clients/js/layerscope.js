@@ -12,11 +12,12 @@
  * @module
  */
 
+import { Job, Jobs } from "./jobs.js";
 import { drawingOf, Model } from "./model.js";
 import { Activations, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
 import { imagePath, imagesBody, jsonLines, LayerscopeError, read, Transport, Uploads } from "./transport.js";
 
-export { Activations, LayerscopeError, Model, readNpy, readSafetensors, Tensor, writeNpy };
+export { Activations, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, writeNpy };
 
 /** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
 /** @typedef {import("./transport.js").ImageFile} ImageFile */
@@ -44,6 +45,7 @@ export class Client {
   constructor(address = "http://127.0.0.1:8000", options = {}) {
     this.#transport = new Transport(address, options);
     this.#uploads = new Uploads(this.#transport);
+    this.jobs = new Jobs(this.#transport);
   }
 
   /** A model by name. No request is sent, so that it need not exist. @param {string} name - `name` (its default version), `name@3` or `name@label`. */

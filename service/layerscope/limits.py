@@ -47,7 +47,7 @@ class Limits:
     key_percent: int = _limit(
         50,
         "percent",
-        "most of `received_bytes`, of `long_requests`, and of `working_bytes` for several requests, that one API key has at"
+        "most of `received_bytes`, of `long_requests`, of `waiting_jobs`, and of `working_bytes` for several requests, that one API key has at"
         " once",
     )
     form_parts: int = _limit(256, "parts", "most parts in one multipart form")
@@ -128,6 +128,17 @@ class Limits:
         300_000,
         "milliseconds",
         "longest run in the process that serves; beyond it, the process reports that it is not alive, and a worker is replaced",
+    )
+    running_jobs: int = _limit(
+        1, "jobs", "most jobs that run at once, of all services that share a folder of jobs"
+    )
+    waiting_jobs: int = _limit(
+        64, "jobs", "most jobs that wait for others; one API key has at most `key_percent` of them"
+    )
+    kept_jobs: int = _limit(
+        200,
+        "jobs",
+        "most jobs that are listed; beyond it, those are forgotten that ended first, but not their results",
     )
     watched_layers: int = _limit(
         32, "layers", "most watched layers of one model, see the setting `watch_layers`"

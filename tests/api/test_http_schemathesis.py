@@ -1,5 +1,6 @@
 """R08: the running service keeps its contract, whatever is asked: by schemathesis, with all of its checks."""
 
+import json
 import os
 import subprocess
 import sys
@@ -27,7 +28,15 @@ def test_r08_no_answer_is_undocumented_in_ten_minutes(tmp_path: Path) -> None:
 def attack(folder: Path, *options: str) -> None:
     """Ask a service that runs with keys for all that its contract knows; it has every scope."""
     _, token = KeyFile(folder / "keys.json").create("schemathesis", [*KeyScope])
-    with serving("--api-keys", str(folder / "keys.json")) as service:
+    (folder / "photos").mkdir()
+    (folder / "features").mkdir()
+    places = {name: str(folder / name) for name in ("photos", "features")}
+    settings = {
+        "LAYERSCOPE_JOBS": str(folder / "jobs"),
+        "LAYERSCOPE_PLACES": json.dumps(places),
+        "LAYERSCOPE_WRITABLE_PLACES": '["features"]',
+    }
+    with serving("--api-keys", str(folder / "keys.json"), **settings) as service:
         address = f"http://127.0.0.1:{service.port}/openapi.json"
         command = [
             COMMAND,

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from layerscope.demo import samples
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
-from layerscope_client import AsyncClient, AsyncModel, Client, Model, errors
+from layerscope_client import AsyncClient, AsyncJob, AsyncModel, Client, Job, Model, errors
 
 SEVEN = samples()["seven"]
 
@@ -65,7 +65,9 @@ def test_every_call_can_be_awaited() -> None:
     asyncio.run(every_call(create_app(Settings(models=None))))
 
 
-@pytest.mark.parametrize(("blocking", "awaiting"), [(Client, AsyncClient), (Model, AsyncModel)])
+@pytest.mark.parametrize(
+    ("blocking", "awaiting"), [(Client, AsyncClient), (Model, AsyncModel), (Job, AsyncJob)]
+)
 def test_both_clients_have_the_same_calls(blocking: type, awaiting: type) -> None:
     def calls(kind: type) -> dict[str, list[str]]:
         public = {name: call for name, call in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}

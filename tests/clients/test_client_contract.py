@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from layerscope.demo import samples
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
-from layerscope_client import Client, _comparisons, _options
-from layerscope_client.errors import ControlRefused
+from layerscope_client import Client, Job, _comparisons, _job_calls, _options
+from layerscope_client.errors import ControlRefused, JobNotFound
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,6 +28,8 @@ ELSEWHERE = re.compile(r"/v2(/.*)?|/metrics")
 
 MODEL = "/v1/models/{model}"
 SEVEN = samples()["seven"]
+NOWHERE: Any = {"id": "0" * 32, "state": "done", "format": "npz", "progress": {"parts_total": 1}}
+"""What a service says of a job that it then forgets."""
 
 
 @pytest.fixture
@@ -73,6 +75,11 @@ def every_call(scope: Client) -> None:
         digits.compare(pair)
         digits.comparison_picture(pair)
     scope.forget(stored)
+    assert scope.jobs() == []
+    job = Job(NOWHERE, scope._transport)
+    for call in (job.refresh, job.stop, job.wait, job.failed, job.dataframe):
+        with pytest.raises(JobNotFound):
+            call()
     for order in (
         digits.load,
         digits.unload,
@@ -80,6 +87,7 @@ def every_call(scope: Client) -> None:
         lambda: digits.set_label("stable"),
         lambda: digits.remove_label("stable"),
         lambda: scope.add_model(SEVEN, "seven"),
+        lambda: scope.extract("digits", "conv1", data="photos:", to="features:"),
     ):
         with pytest.raises(ControlRefused):
             order()
@@ -129,3 +137,9 @@ def test_every_option_can_be_given(kind: str, path: str, arguments: set[str]) ->
     taken = set(get_type_hints(getattr(_comparisons if kind.startswith("Comp") else _options, kind)))
     # A model has its edits and its seed; where a method draws random numbers, the call may give a seed, too.
     assert taken - {"edit", "seed"} == offered - arguments - {"edit", "seed", "image", "preprocess"}
+
+
+def test_every_option_of_a_job_can_be_given() -> None:
+    schema = PATHS["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    taken = get_type_hints(_job_calls.ExtractOptions)
+    assert {*taken, "model", "layers", "data", "to"} == set(schema["properties"])

@@ -29,6 +29,7 @@ class KeyScope(StrEnum):
 
     INFER = "infer"
     MODELS_WRITE = "models:write"
+    JOBS_WRITE = "jobs:write"
     METRICS = "metrics"
 
 

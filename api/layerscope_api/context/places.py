@@ -39,6 +39,17 @@ class Places:
         """
         return self._find("data", reference)[1]
 
+    def root(self, reference: str) -> Path | None:
+        """The folder that nothing may be outside of which is found by a reference; None for a place elsewhere."""
+        root = self._places[reference.partition(":")[0]]
+        return None if "://" in root else Path(root)
+
+    def named(self, text: str) -> str:
+        """A text for callers: where it has a folder of this machine or a URL, it has the name of the place."""
+        for name, root in sorted(self._places.items(), key=lambda each: -len(each[1])):
+            text = text.replace(root.rstrip("/") + "/", f"{name}:").replace(root.rstrip("/"), f"{name}:")
+        return text
+
     def output(self, reference: str) -> str:
         """The path or URL of a folder that is written to; see `data`.
 

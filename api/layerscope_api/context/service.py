@@ -9,13 +9,16 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Path, Request
 
+from layerscope.errors import ControlRefused
 from layerscope.execution.admission import require_workable
 from layerscope.execution.inputs import ImageSource
 from layerscope.execution.interface import Engine
 from layerscope.execution.loading_memory import decoding_bytes
 from layerscope.execution.working_memory import Account
 from layerscope.images import ImageStore
+from layerscope.jobs.store import JobStore
 from layerscope.limits import Limits
+from layerscope_api.context.places import Places
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.worker_pool import WorkerPool
 from layerscope_api.observability.metrics import Metrics, MetricsSource
@@ -49,6 +52,7 @@ class Service:
         lifecycle: whether the process is about to end.
         metrics: the metrics of this process.
         exported_metrics: the metrics of all processes of the service, as `/metrics` answers them.
+        jobs: the jobs; None if it does none.
     """
 
     settings: Settings
@@ -60,6 +64,25 @@ class Service:
     lifecycle: Lifecycle
     metrics: Metrics
     exported_metrics: MetricsSource
+    jobs: JobStore | None = None
+
+    @property
+    def places(self) -> Places:
+        """What requests can name of this machine."""
+        return Places(self.settings.places, self.settings.writable_places)
+
+    @property
+    def required_jobs(self) -> JobStore:
+        """The jobs.
+
+        Raises:
+            ControlRefused: the service was started without a folder for them.
+        """
+        if self.jobs is None:
+            raise ControlRefused(
+                "This service does no jobs: an operator must name a folder for them (LAYERSCOPE_JOBS)."
+            )
+        return self.jobs
 
     @property
     def limits(self) -> Limits:

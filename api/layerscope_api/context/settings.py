@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="where stored images are, for all services that have the same: a directory that their machines mount, or a URL such"
         " as `s3://bucket/images`; the default is memory, which the workers of one service share",
     )
+    jobs: Path | None = Field(
+        default=None,
+        description="folder in which the service keeps its list of jobs; without it, it does none. Several services may share"
+        " one, and have the same `models` and `places` then",
+    )
     workers: int = Field(
         default=1,
         ge=1,

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
@@ -20,6 +21,7 @@ from layerscope_api.schemas.option_types import REPEATABLE
 from layerscope_api.schemas.options import ImageOptions, read_options
 
 Options = TypeVar("Options", bound=ImageOptions)
+Fields = TypeVar("Fields", bound=BaseModel)
 Read = TypeVar("Read")
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -125,6 +127,32 @@ async def read_request(
         f" not {content_type or 'a body without Content-Type'!r}.",
         content_type=content_type,
     )
+
+
+async def read_json(request: Request, kind: type[Fields], limits: Limits, in_pool: InPool) -> Fields:
+    """Read a JSON object that has options only.
+
+    Raises:
+        InvalidRequest: the body is no JSON object.
+        OptionInvalid: an option is unknown, missing or invalid.
+        TooMany: it has too many parts.
+        QueueFull, DeadlineExceeded: see `WorkerPool.run`.
+        UnsupportedFormat: the content type is another.
+    """
+    content_type = content_type_of(request)
+    if content_type != JSON_TYPE:
+        raise UnsupportedFormat(
+            f"Send {JSON_TYPE}, not {content_type or 'a body without Content-Type'!r}.",
+            content_type=content_type,
+        )
+    body = await read_body(request)
+
+    def parsed() -> Fields:
+        found = JsonBody(body, limits)
+        found.require_all_decoded()
+        return read_options(kind, found.document)
+
+    return await in_pool(parsed)
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:

@@ -81,7 +81,7 @@ class EventStreamResponse(Response):
         self._service = service
         self._compute = compute
         self._extra_seconds = extra_seconds
-        self._event = _server_sent_event if stream == "text/event-stream" else _json_line
+        self._event = writer_of(stream)
         self._newest: dict[Event, bytes] = {}
         self._has_news = asyncio.Event()
         self._metrics = request_metrics(request.scope)
@@ -159,6 +159,11 @@ class EventStreamResponse(Response):
     @staticmethod
     async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def writer_of(stream: Stream) -> Callable[[Event, bytes], bytes]:
+    """What makes an event of a stream from its kind and its JSON."""
+    return _server_sent_event if stream == "text/event-stream" else _json_line
 
 
 def _server_sent_event(event: Event, data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.image_stores import image_store_of
+from layerscope_api.context.jobs import scheduled_jobs
 from layerscope_api.context.kept_models import prepared_files
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
@@ -207,8 +208,9 @@ def _lifespan(
         await asyncio.to_thread(lambda: list(iter_route_contexts(app.routes)))
         resources = ExitStack()
         exported = resources.enter_context(shared.samples(metrics)) if shared else metrics
+        jobs = resources.enter_context(scheduled_jobs(settings, lambda: _models(settings)[0]))
         app.state.service = Service(
-            settings, engine, images, request_pool, long_pool, admin_pool, lifecycle, metrics, exported
+            settings, engine, images, request_pool, long_pool, admin_pool, lifecycle, metrics, exported, jobs
         )
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)

@@ -24,7 +24,8 @@ tells two codes of a branch apart.
     │   ├── ModelNotFound          model_not_found
     │   ├── ImageNotFound          image_not_found
     │   ├── PlaceNotFound          place_not_found
-    │   └── DataSetNotFound        data_set_not_found
+    │   ├── DataSetNotFound        data_set_not_found
+    │   └── JobNotFound            job_not_found
     ├── Conflict               the request contradicts what is already there
     │   ├── ModelNotLoaded         model_not_loaded
     │   ├── ControlRefused         control_refused
@@ -132,6 +133,7 @@ from layerscope.errors.request import (
     InvalidRequest,
     InvalidSelector,
     JobDiffers,
+    JobNotFound,
     KeyInvalid,
     LayerNotFound,
     Malformed,
@@ -180,6 +182,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSelector",
     "JobDiffers",
+    "JobNotFound",
     "KeyInvalid",
     "LayerNotAllowed",
     "LayerNotFound",

@@ -83,6 +83,12 @@ class DataSetNotFound(NotFound):
     code = "data_set_not_found"
 
 
+class JobNotFound(NotFound):
+    """No job of that id: never asked for, or forgotten to make room for others."""
+
+    code = "job_not_found"
+
+
 class Conflict(LayerscopeError):
     """The request contradicts what is already there."""
 

@@ -88,7 +88,9 @@ class Extractor:
         self._job = output.job
         self._write = writer_of(output.job.format)
         self._manifest = output.manifest()
-        self._data_set = open_data_set(output.job.data)
+        self._data_set = open_data_set(
+            output.job.data, within=None if output.job.within is None else Path(output.job.within)
+        )
         self._holding = ExitStack()
 
     def __enter__(self) -> "Extractor":

@@ -45,6 +45,7 @@ class Job:
         columns: the layers, in graph order.
         options: what makes their values smaller.
         data: the data set, see `data_sets.open_data_set`.
+        within: the folder that no image may be outside of; None for no such bound.
         manifest: SHA-256 of the frozen list of its images.
         images: how many these are.
         shard_images: how many of them a shard has; the last one may have fewer.
@@ -58,6 +59,7 @@ class Job:
     columns: tuple[Column, ...]
     options: TensorOptions
     data: str
+    within: str | None = None
     manifest: str
     images: int
     shard_images: int

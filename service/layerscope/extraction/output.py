@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -81,6 +82,15 @@ class Output:
         """The path of the result of a shard: a file, or for `npy` a folder."""
         suffix = "" if self.job.format == "npy" else f".{self.job.format}"
         return f"parts/{_name(shard)}{suffix}"
+
+    def open_part(self, shard: int) -> tuple[BinaryIO, int]:
+        """The file that is the result of a shard, and how long it is.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        length = self._place.stamp(self.part(shard)).nbytes
+        return self._place.open(self.part(shard)), length
 
     def left(self, share: tuple[int, int] = (0, 1)) -> list[int]:
         """The shards that are not done, of the k-th of n shares."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerscope.errors import InputMismatch, LayerscopeError, OptionInvalid
+from layerscope.errors import InputMismatch, JobDiffers, LayerscopeError, OptionInvalid
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.extraction.data_sets import DataSet, open_data_set
 from layerscope.extraction.extractor import engine_for, query_of
@@ -39,6 +39,8 @@ class Request:
         data: the data set, see `open_data_set`.
         format: of the parts.
         shard_images: how many images a part has at most; None chooses, so that a part has about 64 MiB.
+        digest: of the model that is meant; None for whichever is there.
+        within: the folder that no image may be outside of, also behind links; None for no such bound.
     """
 
     models: Path | None
@@ -49,6 +51,8 @@ class Request:
     data: str
     format: PartFormat
     shard_images: int | None = None
+    digest: str | None = None
+    within: Path | None = None
 
 
 def planned(request: Request, to: str, prepared: PreparedFiles | None = None) -> Output:
@@ -71,7 +75,7 @@ def opened_job(
     request: Request, to: str, prepared: PreparedFiles | None = None
 ) -> Iterator[tuple[Output, LocalEngine]]:
     """A planned job, see `planned`, and the engine that opened its model, which can do the job while the block runs."""
-    _require_one_meaning(request.options)
+    require_one_meaning(request.options)
     writer_of(request.format)
     data, to = absolute(request.data), absolute(to)
     with storing("The folder of the result"):
@@ -85,12 +89,16 @@ def opened_job(
             prepared=prepared,
         ) as engine,
     ):
+        model = engine.describe(request.model)
+        if request.digest not in {None, model.digest}:
+            raise JobDiffers(
+                f"{request.model} is another model now than the one that was meant.", model=request.model
+            )
         manifest = Path(arriving, "manifest.jsonl")
-        data_set = open_data_set(data)
+        data_set = open_data_set(data, request.within)
         with storing("The folder for temporary files"):
             digest, images = freeze(data_set, manifest)
         columns = _columns(request, engine, data_set, manifest)
-        model = engine.describe(request.model)
         job = Job(
             models=None if request.models is None else str(request.models.absolute()),
             model=f"{model.name}@{model.version}",
@@ -99,6 +107,7 @@ def opened_job(
             columns=columns,
             options=request.options,
             data=data,
+            within=None if request.within is None else str(request.within),
             manifest=digest,
             images=images,
             shard_images=request.shard_images or _fitting(columns),
@@ -108,7 +117,7 @@ def opened_job(
         yield output, engine
 
 
-def _require_one_meaning(options: TensorOptions) -> None:
+def require_one_meaning(options: TensorOptions) -> None:
     """Check that values of all images mean the same.
 
     Raises:

@@ -10,7 +10,7 @@ const ELSEWHERE = /^\/(metrics|v2|v2\/(?!health\/(live|ready)$).*)$/;
 
 test("the client calls every operation of the contract", async () => {
   const { paths } = await contract();
-  const { scope, requests } = recorded();
+  const { scope, requests, job } = recorded();
   const digits = scope.model("digits");
   const seven = await sample("seven");
   const { id } = await scope.upload(seven);
@@ -50,7 +50,11 @@ test("the client calls every operation of the contract", async () => {
   assert.equal(streamed.verdict, "same");
   assert.deepEqual(progress.at(-1), [2, 2]);
   await scope.forget(id);
-  const orders = [digits.load(), digits.unload(), digits.setLabel("stable"), digits.removeLabel("stable"), digits.remove(), scope.addModel(new Blob(["x"]), "x")];
+  assert.deepEqual(await scope.jobs.list(), []);
+  const forgotten = job("0".repeat(32));
+  const calls = [scope.jobs.get("0"), forgotten.refresh(), forgotten.stop(), forgotten.failed(), forgotten.progress().next(), forgotten.rows().next()];
+  await Promise.all(calls.map((call) => assert.rejects(call, { code: "job_not_found" })));
+  const orders = [digits.load(), digits.unload(), digits.setLabel("stable"), digits.removeLabel("stable"), digits.remove(), scope.addModel(new Blob(["x"]), "x"), scope.jobs.start({ model: "digits", layers: ["dense"], data: "photos:", to: "features:" })];
   await Promise.all(orders.map((order) => assert.rejects(order, { code: "control_refused" })));
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>

@@ -2,7 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 
-import { Client } from "../../../clients/js/layerscope.js";
+import { Client, Job } from "../../../clients/js/layerscope.js";
+import { Transport } from "../../../clients/js/transport.js";
 
 export const ADDRESS = /** @type {string} */ (process.env.LAYERSCOPE_ADDRESS);
 
@@ -26,5 +27,10 @@ export function recorded() {
     requests.push({ method: init?.method ?? "GET", path: new URL(String(url)).pathname });
     return fetch(url, init);
   };
-  return { scope: new Client(ADDRESS, { fetch: recording }), requests };
+  /** @param {string} id - Of a job that the service does not know. */
+  const job = (id) => {
+    const description = /** @type {any} */ ({ id, progress: { parts_total: 1 } });
+    return new Job(description, new Transport(ADDRESS, { fetch: recording }));
+  };
+  return { scope: new Client(ADDRESS, { fetch: recording }), requests, job };
 }

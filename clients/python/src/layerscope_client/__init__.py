@@ -13,6 +13,7 @@ from layerscope_client import errors
 from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._async_client import AsyncClient
+from layerscope_client._async_job import AsyncJob
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import Attribution
 from layerscope_client._client import Client
@@ -20,6 +21,8 @@ from layerscope_client._comparisons import Comparison, ComparisonOptions, ImageC
 from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
 from layerscope_client._interventions import Intervention
+from layerscope_client._job import Job
+from layerscope_client._job_calls import ExtractOptions
 from layerscope_client._model import Model
 from layerscope_client._options import (
     AblationOptions,
@@ -41,6 +44,7 @@ __all__ = [
     "Ablations",
     "Activations",
     "AsyncClient",
+    "AsyncJob",
     "AsyncModel",
     "Attribution",
     "AttributionOptions",
@@ -48,11 +52,13 @@ __all__ = [
     "Client",
     "Comparison",
     "ComparisonOptions",
+    "ExtractOptions",
     "ImageComparison",
     "ImageSource",
     "ImageSources",
     "Intervention",
     "InterventionOptions",
+    "Job",
     "Layers",
     "LayerscopeError",
     "Model",

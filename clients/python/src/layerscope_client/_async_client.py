@@ -1,19 +1,22 @@
 """The asynchronous client: the same calls as `Client`, awaited."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 import httpx2
 
+from layerscope_client import _job_calls
+from layerscope_client._async_job import AsyncJob
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import AttributionMethod
 from layerscope_client._comparisons import Comparison, ComparisonCalls, ComparisonOptions
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
+from layerscope_client._job_calls import ExtractOptions
 from layerscope_client._picture import Picture
 from layerscope_client._results import StoredImage
 from layerscope_client._service_calls import ServiceCalls
@@ -113,6 +116,27 @@ class AsyncClient:
     ) -> AddedModel:
         """See `Client.add_model`."""
         return await self._transport.run(self._calls.add_model(Path(file), name, declaration, load=load))
+
+    async def extract(
+        self,
+        model: str,
+        layers: str | Sequence[str],
+        *,
+        data: str,
+        to: str,
+        **options: Unpack[ExtractOptions],
+    ) -> AsyncJob:
+        """See `Client.extract`."""
+        description = await self._transport.run(_job_calls.start(model, layers, data, to, options))
+        return AsyncJob(description, self._transport)
+
+    async def jobs(self) -> list[AsyncJob]:
+        """See `Client.jobs`."""
+        return [AsyncJob(each, self._transport) for each in await self._transport.run(_job_calls.listed())]
+
+    async def job(self, job_id: str) -> AsyncJob:
+        """See `Client.job`."""
+        return AsyncJob(await self._transport.run(_job_calls.described(job_id)), self._transport)
 
     async def upload(self, image: ImageSource) -> StoredImage:
         """See `Client.upload`."""

@@ -1,17 +1,20 @@
 """The blocking client."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 import httpx2
 
+from layerscope_client import _job_calls
 from layerscope_client._attribution import AttributionMethod
 from layerscope_client._comparisons import Comparison, ComparisonCalls, ComparisonOptions
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
+from layerscope_client._job import Job
+from layerscope_client._job_calls import ExtractOptions
 from layerscope_client._model import Model
 from layerscope_client._picture import Picture
 from layerscope_client._results import StoredImage
@@ -154,6 +157,47 @@ class Client:
             ControlRefused: The service does not allow uploads.
         """
         return self._transport.run(self._calls.add_model(Path(file), name, declaration, load=load))
+
+    def extract(
+        self,
+        model: str,
+        layers: str | Sequence[str],
+        *,
+        data: str,
+        to: str,
+        **options: Unpack[ExtractOptions],
+    ) -> Job:
+        """Have layers of every image of a data set written to files, by processes of the service.
+
+        The same arguments again are the same job: it goes on from what is there.
+
+        Args:
+            model: "name", "name@3" or "name@label".
+            layers: Selectors of layers.
+            data: The images: a place that the operator of the service has named, and what is below it, such as "photos:2026/".
+            to: The folder for the result, below a place that may be written, such as "features:2026/".
+            **options: See `ExtractOptions`.
+
+        Raises:
+            PlaceNotFound: There is no such place.
+            ControlRefused: The place may not be written, or the service does no jobs.
+            JobDiffers: Another job writes there.
+        """
+        description = self._transport.run(_job_calls.start(model, layers, data, to, options))
+        return Job(description, self._transport)
+
+    def jobs(self) -> list[Job]:
+        """List every job, the one that was asked for last first."""
+        return [Job(each, self._transport) for each in self._transport.run(_job_calls.listed())]
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id.
+
+        Raises:
+            JobNotFound: There is no job of that id.
+            ValueError: The text is no id.
+        """
+        return Job(self._transport.run(_job_calls.described(job_id)), self._transport)
 
     def upload(self, image: ImageSource) -> StoredImage:
         """Upload an image, or renew the time of a stored one.

@@ -14,6 +14,7 @@ _BY_CODE: dict[str, type[errors.LayerscopeError]] = {
     "image_not_found": errors.ImageNotFound,
     "place_not_found": errors.PlaceNotFound,
     "data_set_not_found": errors.DataSetNotFound,
+    "job_not_found": errors.JobNotFound,
     "model_not_loaded": errors.ModelNotLoaded,
     "control_refused": errors.ControlRefused,
     "job_differs": errors.JobDiffers,

@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, BinaryIO, TypeVar
 
 import httpx2
 
-from layerscope_client._error_mapping import no_answer
+from layerscope_client._error_mapping import failure, no_answer
 from layerscope_client._flows import Flow, Form, Request, report_progress
 from layerscope_client._retries import pause
 
@@ -68,6 +70,22 @@ class Transport:
             result: T = end.value
             return result
 
+    @contextmanager
+    def lines(self, request: Request) -> Iterator[tuple[httpx2.Response, Iterator[str]]]:
+        """Send a request whose answer is a stream of lines.
+
+        Raises:
+            LayerscopeError: The answer is an error, or breaks off.
+        """
+        try:
+            with self.http.stream(**self._policy.arguments(request)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise failure(response)
+                yield response, response.iter_lines()
+        except httpx2.RequestError as error:
+            raise no_answer(error, self.http.base_url) from error
+
     def _send(self, request: Request) -> httpx2.Response:
         for attempt in itertools.count():
             try:
@@ -113,6 +131,18 @@ class AsyncTransport:
         except StopIteration as end:
             result: T = end.value
             return result
+
+    @asynccontextmanager
+    async def lines(self, request: Request) -> AsyncIterator[tuple[httpx2.Response, AsyncIterator[str]]]:
+        """See `Transport.lines`."""
+        try:
+            async with self.http.stream(**self._policy.arguments(request)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise failure(response)
+                yield response, response.aiter_lines()
+        except httpx2.RequestError as error:
+            raise no_answer(error, self.http.base_url) from error
 
     async def _send(self, request: Request) -> httpx2.Response:
         for attempt in itertools.count():

@@ -9,7 +9,7 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── AnswerUnreadable       something else than a Layerscope service answered
     ├── Malformed              400: InvalidRequest, InvalidAddress, InvalidSelector, HostRefused
     ├── Denied                 401, 403: KeyInvalid, ScopeMissing, OriginRefused
-    ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound, DataSetNotFound
+    ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound, DataSetNotFound, JobNotFound
     ├── SlowSender             408
     ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers, InputChanged, DataSetExists
     ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
@@ -133,6 +133,10 @@ class PlaceNotFound(NotFound):
 
 class DataSetNotFound(NotFound):
     """No data set of that name, or no row of that number in it."""
+
+
+class JobNotFound(NotFound):
+    """No job of that id: never asked for, or forgotten to make room for others."""
 
 
 class Conflict(LayerscopeError):

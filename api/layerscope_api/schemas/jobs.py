@@ -1,0 +1,128 @@
+"""Jobs over HTTP: what is asked for, and the JSON about it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from layerscope.tensors.options import TensorOptions
+from layerscope_api.schemas.option_types import Channels, Region, Selectors
+
+JobState = Literal["waiting", "running", "stopped", "done", "failed"]
+PartFormat = Literal["parquet", "safetensors", "npy"]
+
+
+class JobOptions(BaseModel):
+    """What a job is asked for: the options of activations, for every image of a data set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(max_length=200, description="`name`, `name@version` or `name@label`")
+    layers: Selectors = Field(description="layer selectors")
+    channels: Channels = Field(default="all", description="`0,3,5-8` or `all`")
+    reduce: Literal["none", "mean", "max", "l2"] = Field(
+        default="none", description="one number a channel instead of a map"
+    )
+    region: Region | None = Field(
+        default=None, description="`x0,y0,x1,y1` in pixels of the map, x1 and y1 excluded"
+    )
+    stride: int = Field(default=1, ge=1, description="every n-th pixel of the map")
+    dtype: Literal["native", "float32", "float16"] = Field(
+        default="native", description="type of the numbers"
+    )
+    layout: Literal["native", "nhwc", "nchw"] = Field(
+        default="native", description="where the channel axis is"
+    )
+    data: str = Field(
+        max_length=1100,
+        description="the images: a place that the operator has named and what is below it, such as `photos:2026/`",
+    )
+    to: str = Field(
+        max_length=1100,
+        description="the folder for the result, below a place that may be written, such as `features:2026/`",
+    )
+    format: PartFormat = Field(default="safetensors", description="format of the parts")
+    part_images: int | None = Field(
+        default=None, ge=1, le=100_000, description="images of a part; by default about 64 MiB"
+    )
+    max_failed: float = Field(
+        default=100, ge=0, le=100, description="end the job if more of its images fail, in percent"
+    )
+    retry: bool = Field(default=False, description="try images again that failed before")
+
+    def tensor_options(self) -> TensorOptions:
+        """The options that reduce tensors."""
+        return TensorOptions(
+            channels=self.channels,
+            region=self.region,
+            stride=self.stride,
+            reduce=self.reduce,
+            dtype=self.dtype,
+            layout=self.layout,
+        )
+
+
+class JobProgressBody(BaseModel):
+    """How far a job is."""
+
+    done: int = Field(description="images that are in the result")
+    failed: int = Field(description="images that are in none of its parts")
+    total: int = Field(description="all images")
+    parts: int = Field(description="parts of the result that are there")
+    parts_total: int = Field(description="parts that there will be")
+
+
+class JobErrorBody(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="a stable name of what went wrong")
+    message: str = Field(description="one sentence a person can act on")
+    details: dict[str, Any] = Field(description="the figures and names in the sentence")
+
+
+class JobBody(BaseModel):
+    """A job."""
+
+    id: str = Field(description="a digest of what was asked for: the same request is the same job")
+    state: JobState
+    model: str = Field(description="`name@version`")
+    digest: str = Field(description="the digest of the model's files")
+    layers: list[str]
+    channels: str
+    reduce: str
+    region: tuple[int, int, int, int] | None
+    stride: int
+    dtype: str
+    layout: str
+    data: str
+    to: str
+    format: PartFormat
+    part_images: int | None
+    max_failed: float
+    asked: datetime = Field(description="when it was asked for last")
+    started: datetime | None = Field(description="when it began to run last")
+    progress: JobProgressBody = Field(description="zero until the images are listed")
+    error: JobErrorBody | None
+
+
+class JobList(BaseModel):
+    """Jobs, the one that was asked for last first."""
+
+    jobs: list[JobBody]
+    total: int
+    next: int | None = Field(description="`start` of the next page; null on the last")
+
+
+class FailedImage(BaseModel):
+    """An image that is not in the result."""
+
+    path: str = Field(description="its name within the data set")
+    code: str
+    message: str
+
+
+class FailedList(BaseModel):
+    """Images that are not in the result, in the order of the data set."""
+
+    failed: list[FailedImage]
+    next: int | None = Field(description="`start` of the next page; null on the last")
