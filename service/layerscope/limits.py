@@ -57,6 +57,10 @@ class Limits:
         "most quotes, commas and opening brackets in the JSON of one request, counted before it is parsed",
     )
     images_per_request: int = _limit(64, "images", "most images in one request")
+    text_bytes: int = _limit(256 * 1024, "bytes", "longest texts of one request together, in UTF-8")
+    text_tokens: int = _limit(
+        65_536, "tokens", "most tokens of the texts of one request together, padding included"
+    )
     image_pixels: int = _limit(40_000_000, "pixels", "largest image that is decoded, width x height")
     image_side: int = _limit(16_384, "pixels", "longest side of an image that is decoded")
     jpeg_scans: int = _limit(32, "scans", "most scans of a progressive JPEG that is decoded")

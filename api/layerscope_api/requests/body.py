@@ -1,7 +1,7 @@
-"""Requests for a run: their options, and their inputs as stored images or as one of the four forms of a body."""
+"""Requests for a run: their options, and their inputs as stored images or as one of the forms of a body."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,12 +11,28 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from layerscope.errors import InputMismatch, InvalidRequest, UnsupportedFormat
-from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
+from layerscope.execution.inputs import (
+    ANY_INPUT,
+    ImageSource,
+    Source,
+    Sources,
+    TensorSource,
+    TextSource,
+    source_of,
+)
 from layerscope.images import ImageStore, read_npy
 from layerscope.limits import Limits
+from layerscope.text import Text, encoded, from_utf8, ids_of, require_short
 from layerscope_api.requests.json_body import JsonBody
 from layerscope_api.requests.multipart import read_form, taken
-from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
+from layerscope_api.schemas.media_types import (
+    ANY_TYPE,
+    FORM_TYPE,
+    IMAGE_TYPES,
+    JSON_TYPE,
+    NPY_TYPE,
+    TEXT_TYPE,
+)
 from layerscope_api.schemas.option_types import REPEATABLE
 from layerscope_api.schemas.options import ImageOptions, read_options
 
@@ -51,7 +67,16 @@ class StoredImage:
     id: str
 
 
-Inputs = Mapping[str, list[InlineBytes | StoredImage]]
+@dataclass(frozen=True)
+class InlineText:
+    """A text in the request's body, or the ids of its tokens."""
+
+    text: Text
+
+
+Given = InlineBytes | InlineText | StoredImage
+
+Inputs = Mapping[str, list[Given]]
 """The images and tensors of a request by the name of the model's input, not decoded yet."""
 
 
@@ -81,9 +106,11 @@ class ParsedRequest(Generic[Options]):
             for name, inputs in self.inputs.items()
         }
 
-    def _source(self, each: InlineBytes | StoredImage, store: ImageStore, limits: Limits) -> Source:
+    def _source(self, each: Given, store: ImageStore, limits: Limits) -> Source:
         if isinstance(each, StoredImage):
-            return ImageSource(store.get(each.id).data)
+            return source_of(store.get(each.id).data)
+        if isinstance(each, InlineText):
+            return TextSource(each.text)
         if each.data.startswith(_NPY_MAGIC):
             return TensorSource(read_npy(each.data, limits), self.options.preprocess)
         return ImageSource(each.data)
@@ -105,7 +132,8 @@ async def read_request(
         OptionInvalid: an option is unknown or invalid.
         TooMany: a form or JSON has too many parts.
         QueueFull, DeadlineExceeded: see `WorkerPool.run`.
-        UnsupportedFormat: the content type is none of the four forms.
+        UnsupportedFormat: the content type is none of these forms.
+        TextUnreadable, TextTooLong: a text is not UTF-8, or too long.
     """
     options = _collect(request.query_params.multi_items())
     if request.method != "POST":
@@ -113,6 +141,8 @@ async def read_request(
     content_type = content_type_of(request)
     if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
         return _parse(kind, options, {ANY_INPUT: [InlineBytes(await read_body(request))]})
+    if content_type == TEXT_TYPE:
+        return _parse(kind, options, {ANY_INPUT: [InlineText(await _read_text(request, limits))]})
     if content_type == FORM_TYPE:
         fields, inputs = await _read_form(request, limits)
         return _parse(kind, {**options, **fields}, inputs)
@@ -123,7 +153,7 @@ async def read_request(
         spent = round(time.monotonic() - began)
         return replace(_parse(kind, {**options, **fields}, inputs), spent=spent)
     raise UnsupportedFormat(
-        f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
+        f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {TEXT_TYPE}, {FORM_TYPE} or {JSON_TYPE},"
         f" not {content_type or 'a body without Content-Type'!r}.",
         content_type=content_type,
     )
@@ -156,19 +186,24 @@ async def read_json(request: Request, kind: type[Fields], limits: Limits, in_poo
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:
-    """Read one image file from a plain body or a form.
+    """Read one image file from a plain body or a form; or a text or its tokens, encoded.
 
     Raises:
-        InvalidRequest: a form without exactly one file named `image`.
-        TooMany: a form has too many parts.
-        UnsupportedFormat: the content type is neither that of an image nor that of a form.
+        InvalidRequest: a form without exactly one file named `image`, or JSON that is no text.
+        TooMany: a form or JSON has too many parts.
+        UnsupportedFormat: the content type is none of these forms.
+        TextUnreadable, TextTooLong: a text is not UTF-8, or too long.
     """
     content_type = content_type_of(request)
+    if content_type == TEXT_TYPE:
+        return encoded(await _read_text(request, limits))
+    if content_type == JSON_TYPE:
+        return encoded(_only_text(await read_body(request), limits))
     if content_type in {*IMAGE_TYPES, ANY_TYPE}:
         return await read_body(request)
     if content_type != FORM_TYPE:
         raise UnsupportedFormat(
-            f"Send an image ({', '.join(IMAGE_TYPES)}) or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
+            f"Send an image ({', '.join(IMAGE_TYPES)}), {TEXT_TYPE}, {JSON_TYPE} or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
             content_type=content_type,
         )
     async with read_form(request, limits.form_parts) as form:
@@ -176,6 +211,22 @@ async def read_image(request: Request, limits: Limits) -> bytes:
         if [name for name, _ in parts] != ["image"] or not isinstance(image := parts[0][1], UploadFile):
             raise InvalidRequest("The form must have one file, named image.")
         return taken(image)
+
+
+async def _read_text(request: Request, limits: Limits) -> str:
+    data = await read_body(request)
+    require_short(len(data), limits)
+    return from_utf8(data)
+
+
+def _only_text(data: bytes, limits: Limits) -> Text:
+    """The only text of a JSON body that has nothing else."""
+    require_short(len(data), limits)
+    fields, inputs = _read_json(data, limits)
+    texts = [each.text for each in inputs.get(ANY_INPUT, []) if isinstance(each, InlineText)]
+    if fields or len(texts) != 1:
+        raise InvalidRequest('The JSON must have one text, as {"text": ["…"]} or {"tokens": [[…]]}.')
+    return texts[0]
 
 
 async def read_body(request: Request) -> bytes:
@@ -223,7 +274,7 @@ def _collect(items: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], Inputs]:
-    inputs: dict[str, list[InlineBytes | StoredImage]] = {}
+    inputs: dict[str, list[Given]] = {}
     fields: list[tuple[str, str]] = []
     async with read_form(request, limits.form_parts) as form:
         for name, value in form.multi_items():
@@ -237,24 +288,51 @@ async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], 
 def _read_json(data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:
     body = JsonBody(data, limits)
     document = body.document
-    images, inputs = document.pop("images", None), document.pop("inputs", None)
-    if images is not None and inputs is not None:
-        raise InvalidRequest("Give images (for a model with one input) or inputs (by name), not both.")
-    named = {ANY_INPUT: images} if images is not None else {} if inputs is None else inputs
-    if not isinstance(named, dict):
-        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
-    read = {name: _read_images(each, body) for name, each in named.items()}
+    given = {name: document.pop(name) for name in ("images", "inputs", "text", "tokens") if name in document}
+    if len(given) > 1:
+        raise InvalidRequest(
+            "Give one of images (for a model with one input), inputs (by name), text and tokens, not"
+            f" {' and '.join(given)}."
+        )
+    read = {name: images for form, value in given.items() for name, images in _READERS[form](value, body)}
     body.require_all_decoded()
     return document, read
 
 
-def _read_images(images: object, body: JsonBody) -> list[InlineBytes | StoredImage]:
+def _read_inputs(inputs: object, body: JsonBody) -> Iterator[tuple[str, list[Given]]]:
+    if not isinstance(inputs, dict):
+        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
+    for name, images in inputs.items():
+        yield name, _read_images(images, body)
+
+
+def _read_texts(texts: object, body: JsonBody) -> list[Given]:
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise InvalidRequest('text must be a list of texts, such as ["a film to remember"].')
+    return [InlineText(body.unescaped(each)) for each in texts]
+
+
+def _read_tokens(texts: object) -> list[Given]:
+    if not isinstance(texts, list):
+        raise InvalidRequest("tokens must be a list with the ids of each text, such as [[2, 17, 3]].")
+    return [InlineText(ids_of(each)) for each in texts]
+
+
+_READERS: Mapping[str, Callable[[object, JsonBody], Iterable[tuple[str, list[Given]]]]] = {
+    "images": lambda images, body: [(ANY_INPUT, _read_images(images, body))],
+    "inputs": _read_inputs,
+    "text": lambda texts, body: [(ANY_INPUT, _read_texts(texts, body))],
+    "tokens": lambda texts, _: [(ANY_INPUT, _read_tokens(texts))],
+}
+
+
+def _read_images(images: object, body: JsonBody) -> list[Given]:
     if not isinstance(images, list):
         raise InvalidRequest('Images must be a list of {"id": …} or {"base64": …}.')
     return [_read_image(image, body) for image in images]
 
 
-def _read_image(image: object, body: JsonBody) -> InlineBytes | StoredImage:
+def _read_image(image: object, body: JsonBody) -> Given:
     match image:
         case {"id": str(image_id), **rest} if not rest:
             return StoredImage(image_id)

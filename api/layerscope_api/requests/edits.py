@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from layerscope.execution.comparison_query import ComparisonQuery
-from layerscope.execution.inputs import ANY_INPUT, ImageSource, Sources
+from layerscope.execution.inputs import ANY_INPUT, Sources, source_of
 from layerscope.execution.interface import AblationOptions, Query
 from layerscope.images import ImageStore
 from layerscope.interventions import parse_edit
@@ -48,4 +48,4 @@ def patches_of(images: Sequence[str], store: ImageStore) -> dict[str, Sources]:
     Raises:
         ImageNotFound: one is not stored.
     """
-    return {image: {ANY_INPUT: [ImageSource(store.get(image).data)]} for image in images}
+    return {image: {ANY_INPUT: [source_of(store.get(image).data)]} for image in images}

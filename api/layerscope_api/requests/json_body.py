@@ -20,7 +20,7 @@ _STEP_BYTES = 256 * 1024
 """The bytes that are counted or decoded without a turn for other threads; a multiple of 4, as base64 needs."""
 
 _LONG_BYTES = 64 * 1024
-"""Only images are longer texts."""
+"""Only images, and texts for a model, are longer."""
 
 _REFERENCE = f"{secrets.token_hex(16)}:"
 """How the reference to a long text begins, which is parsed in its place. No request can guess it."""
@@ -56,15 +56,30 @@ class JsonBody:
         """
         return _decoded(self._long.pop(text) if text in self._long else memoryview(text.encode()))
 
+    def unescaped(self, text: str) -> str:
+        """A text of the document, whole.
+
+        Raises:
+            InvalidRequest: a long one has an escape that is none.
+        """
+        if text not in self._long:
+            return text
+        try:
+            whole = str(json.loads(b'"%s"' % self._long.pop(text)))
+            whole.encode()
+        except ValueError as error:
+            raise InvalidRequest("A text in the body is not text in UTF-8 with whole characters.") from error
+        return whole
+
     def require_all_decoded(self) -> None:
-        """Check that every long text was an image.
+        """Check that every long text was an image or a text for a model.
 
         Raises:
             InvalidRequest: one was not.
         """
         if self._long:
             raise InvalidRequest(
-                f"A text in the body is longer than {_LONG_BYTES:,} bytes, which only an image's base64 may be."
+                f"A text in the body is longer than {_LONG_BYTES:,} bytes, which only an image's base64 and texts for a model may be."
             )
 
     def _without_long_texts(self, body: bytes) -> bytes:

@@ -9,8 +9,8 @@ from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.requests.body import read_image
-from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES
-from layerscope_api.schemas.openapi import LOCATION, PNG_TYPE, THUMBNAIL, errors
+from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, TEXT_TYPE
+from layerscope_api.schemas.openapi import LOCATION, PNG_TYPE, TEXTS, THUMBNAIL, errors
 from layerscope_api.schemas.service import ImageBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[INFER])
@@ -38,7 +38,12 @@ _STORED = {
 _BODY = {
     "requestBody": {
         "required": True,
-        "content": {**dict.fromkeys((*IMAGE_TYPES, ANY_TYPE), _BINARY), FORM_TYPE: _FORM},
+        "content": {
+            **dict.fromkeys((*IMAGE_TYPES, ANY_TYPE), _BINARY),
+            FORM_TYPE: _FORM,
+            TEXT_TYPE: {"schema": {"type": "string"}},
+            JSON_TYPE: {"schema": {"type": "object", "properties": TEXTS, "additionalProperties": False}},
+        },
     }
 }
 
@@ -54,7 +59,7 @@ _BODY = {
     openapi_extra=_BODY,
 )
 async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
-    """Store an image once; afterwards its id stands for it."""
+    """Store an image or a text once; afterwards its id stands for it."""
     data = await read_image(request, service.limits)
     account = account_of(request.scope)
 

@@ -3,11 +3,12 @@
 from fastapi import APIRouter
 
 from layerscope.encode import building_bytes
-from layerscope.execution.inputs import ImageSource, Source
+from layerscope.execution.inputs import ImageSource, Source, TextSource
 from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.execution.loading_memory import decoding_bytes
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.options import TensorOptions
+from layerscope.text import encoded
 from layerscope_api.context.scopes import INFER
 from layerscope_api.responses.respond import ResponseBody, json_body
 from layerscope_api.routes.endpoint import Endpoint
@@ -57,6 +58,9 @@ class Inspection(Endpoint[InspectOptions]):
     def _stored_images(self, model: ModelDescription) -> list[str] | None:
         """The ids of the images; None if a GET cannot name all inputs: of several inputs, or of tensors."""
         sources = self._images
+        if sources and all(isinstance(source, TextSource) for source in sources):
+            texts = [encoded(source.text) for source in sources if isinstance(source, TextSource)]
+            return [self.service.images.put(text)[0].id for text in texts]
         images = [source for source in sources if isinstance(source, ImageSource)]
         if len(model.inputs) > 1 or len(images) < len(sources):
             return None

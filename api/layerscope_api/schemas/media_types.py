@@ -2,6 +2,7 @@
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 NPY_TYPE = "application/x-npy"
+TEXT_TYPE = "text/plain"
 JSON_TYPE = "application/json"
 FORM_TYPE = "multipart/form-data"
 ANY_TYPE = "application/octet-stream"

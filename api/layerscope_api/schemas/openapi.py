@@ -7,7 +7,14 @@ from pydantic import BaseModel
 
 from layerscope.encode import MEDIA_TYPES
 from layerscope.render import MEDIA_TYPES as PICTURE_TYPES
-from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, NPY_TYPE
+from layerscope_api.schemas.media_types import (
+    ANY_TYPE,
+    FORM_TYPE,
+    IMAGE_TYPES,
+    JSON_TYPE,
+    NPY_TYPE,
+    TEXT_TYPE,
+)
 from layerscope_api.schemas.option_types import REPEATABLE
 from layerscope_api.schemas.options import ImageOptions
 from layerscope_api.schemas.service import ErrorBody
@@ -34,6 +41,20 @@ _MEANINGS = {
 }
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+TEXTS = {
+    "text": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "texts, for a model with a tokenizer",
+    },
+    "tokens": {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}},
+        "description": "the ids of the tokens of each text, special ones included",
+    },
+}
+"""The properties of JSON bodies with texts."""
+
 _COMMA_SEPARATED = {"style": "form", "explode": False}
 
 _ALWAYS = (400, 408, 431, 500)
@@ -122,7 +143,7 @@ def query_parameters(kind: type[ImageOptions]) -> dict[str, Any]:
 
 
 def query_and_body(kind: type[ImageOptions]) -> dict[str, Any]:
-    """The options of a route as query parameters, and the four forms of a body."""
+    """The options of a route as query parameters, and the forms of a body."""
     schema = _options_schema(kind)
     image = {"type": "object", "properties": {"id": {"type": "string"}, "base64": {"type": "string"}}}
     images = {"type": "array", "items": image}
@@ -131,6 +152,7 @@ def query_and_body(kind: type[ImageOptions]) -> dict[str, Any]:
         "properties": {
             "images": images,
             "inputs": {"type": "object", "additionalProperties": images},
+            **TEXTS,
             **schema,
         },
         "additionalProperties": False,
@@ -142,7 +164,11 @@ def query_and_body(kind: type[ImageOptions]) -> dict[str, Any]:
     encoding = {name: _COMMA_SEPARATED for name, each in schema.items() if _is_comma_separated(name, each)}
     form = {"schema": form_schema, **({"encoding": encoding} if encoding else {})}
     content: dict[str, Any] = dict.fromkeys((*IMAGE_TYPES, NPY_TYPE, ANY_TYPE), _BINARY)
-    content |= {FORM_TYPE: form, JSON_TYPE: {"schema": json_schema}}
+    content |= {
+        TEXT_TYPE: {"schema": {"type": "string"}},
+        FORM_TYPE: form,
+        JSON_TYPE: {"schema": json_schema},
+    }
     return {"parameters": list(_parameters(kind)), "requestBody": {"required": True, "content": content}}
 
 

@@ -1,6 +1,6 @@
 """The JSON of results: activations, plans, predictions, statistics and receptive fields."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,23 @@ class LayerValues(BaseModel):
     offset: list[float] | None = None
 
 
+class TokenBody(BaseModel):
+    """One position of the input of a text model."""
+
+    text: str = Field(description="the entry of the vocabulary; empty for padding without one")
+    id: int
+    start: int | None = Field(
+        description="where it begins in the text, in characters; null if it is no part of it"
+    )
+    end: int | None = Field(description="where it ends, excluded")
+
+
+Tokens = Annotated[
+    list[list[TokenBody]] | None,
+    Field(description="of texts: the tokens of each, one for each position of the input, padding included"),
+]
+
+
 class ActivationsBody(BaseModel):
     """The activations of some layers for a batch of images."""
 
@@ -34,6 +51,7 @@ class ActivationsBody(BaseModel):
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
+    tokens: Tokens = None
     layers: list[LayerValues]
 
 
@@ -118,6 +136,7 @@ class PredictionsBody(BaseModel):
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
+    tokens: Tokens = None
     outputs: list[OutputPredictions]
 
 
@@ -155,6 +174,7 @@ class StatisticsBody(BaseModel):
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
+    tokens: Tokens = None
     layers: list[LayerStatistics]
 
 

@@ -16,15 +16,15 @@ class ErrorBody(BaseModel):
 
 
 class ImageBody(BaseModel):
-    """A stored image."""
+    """A stored image, or a text, which has neither size nor mode."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str
-    width: int
-    height: int
-    mode: str
-    format: str
+    width: int | None
+    height: int | None
+    mode: str | None
+    format: str = Field(description="of the image; `text` for a text")
     orientation_applied: int
     expires: datetime
     notes: list[str] = Field(

@@ -5,6 +5,7 @@ from typing import Any
 
 from layerscope.attribution import METHODS
 from layerscope.attribution.target_layers import why_no_attribution
+from layerscope.encode import tokens_json
 from layerscope.execution.interface import Engine, ModelRecord, Result
 from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.geometry import why_not_over_image
@@ -56,6 +57,7 @@ def result_origin(result: Result) -> dict[str, Any]:
         "warnings": result.activations.warnings,
         **({"edits": result.activations.edits} if result.activations.edits else {}),
         **({} if result.activations.seed is None else {"seed": result.activations.seed}),
+        **({"tokens": tokens_json(result.activations)} if result.activations.tokens else {}),
     }
 
 

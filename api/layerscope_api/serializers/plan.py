@@ -94,11 +94,12 @@ def _size(
 ) -> ResponseSize:
     return response_size(
         layers,
-        [_ANY_ID] * (plan.images * len(plan.model.inputs)),
+        [_ANY_ID] * (plan.images * (1 if plan.tokens else len(plan.model.inputs))),
         options.tensor_options(),
         form,
         activation_metadata(plan.model, options),
         statistics=options.statistics,
-        warnings=plan.model.warnings,
+        warnings=plan.warnings,
         seed=options.seed if plan.model.samples else None,
+        tokens=plan.tokens,
     )

@@ -1,15 +1,18 @@
-"""Demo models: a small network that classifies handwritten digits, one sample image of each digit, and three photographs.
+"""Demo models: small networks that classify handwritten digits and sentences, sample images of digits, and three photographs.
 
 `MODELS` is an ordinary model directory with one model, `digits` version 1, which maps grey images of 28x28 pixels, white on
 black, to ten probabilities. `examples/train_demo_model.py` made the files; the samples are digits that it was not trained on.
 
 `PHOTO_MODEL` declares the model `photos`, EfficientNet-Lite0, which tells the 1,000 classes of ImageNet. Its weights are in a
 package of their own, where `layerscope.models.mirrors.demo` finds them.
+
+`TEXT_MODEL` has the model `sentences`, which tells whether a sentence of Python's documentation is about numbers, strings, classes
+or control flow. `examples/train_text_model.py` made its files.
 """
 
 from pathlib import Path
 
-__all__ = ["MODELS", "PHOTOS", "PHOTO_MODEL", "SAMPLES", "photos", "samples"]
+__all__ = ["MODELS", "PHOTOS", "PHOTO_MODEL", "SAMPLES", "TEXT_MODEL", "photos", "samples"]
 
 MODELS: Path = Path(__file__).with_name("models")
 """The model directory: `digits/1/model.keras` and its `layerscope.json`."""
@@ -22,6 +25,9 @@ PHOTOS: Path = Path(__file__).with_name("photos")
 
 PHOTO_MODEL: Path = Path(__file__).with_name("photo_model")
 """The folder with the `layerscope.json` of the model `photos`."""
+
+TEXT_MODEL: Path = Path(__file__).with_name("text_model")
+"""The folder of the model `sentences`: `model.keras`, `tokenizer.json` and `layerscope.json`."""
 
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

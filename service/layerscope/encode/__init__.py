@@ -4,7 +4,7 @@ from layerscope.encode.arrays import Buffer
 from layerscope.encode.encoder import Encoded, encode
 from layerscope.encode.formats import EXTENSIONS, FORMATS, MEDIA_TYPES, Format
 from layerscope.encode.json_pieces import json_pieces
-from layerscope.encode.metadata import Metadata
+from layerscope.encode.metadata import Metadata, tokens_json
 from layerscope.encode.response_size import ResponseSize, response_size
 from layerscope.encode.size_check import building_bytes, estimate, require_fits
 
@@ -23,4 +23,5 @@ __all__ = [
     "json_pieces",
     "require_fits",
     "response_size",
+    "tokens_json",
 ]

@@ -40,9 +40,18 @@ def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
         "warnings": list(activations.warnings),
         **({"edits": list(activations.edits)} if activations.edits else {}),
         **({} if activations.seed is None else {"seed": activations.seed}),
+        **({"tokens": tokens_json(activations)} if activations.tokens else {}),
         **({} if metadata.attribution is None else {"attribution": metadata.attribution}),
         "layers": [_row(activation, metadata) for activation in activations.values()],
     }
+
+
+def tokens_json(activations: Activations) -> list[list[dict[str, Any]]]:
+    """The tokens of each text."""
+    return [
+        [{"text": each.text, "id": each.id, "start": each.start, "end": each.end} for each in text]
+        for text in activations.tokens
+    ]
 
 
 def _row(activation: Activation, metadata: Metadata) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from layerscope.tensors.activations import Activation, Activations, Quantization
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.options import TensorOptions
 from layerscope.tensors.spec import TensorSpec
+from layerscope.text import Token
 
 _SIZES: dict[Format, Callable[[Activations, Metadata], int]] = {
     "json": json_size,
@@ -53,6 +54,7 @@ def response_size(
     statistics: bool = False,
     warnings: tuple[str, ...] = (),
     seed: int | None = None,
+    tokens: tuple[tuple[Token, ...], ...] = (),
 ) -> ResponseSize:
     """Compute the length of an answer. The format must be able to hold the layers, see `require_fits`; limits are not checked.
 
@@ -65,12 +67,14 @@ def response_size(
         statistics: Whether statistics of the layers are sent.
         warnings: The warnings of the model.
         seed: Of its random numbers, if it draws any.
+        tokens: Of the texts, if the images are texts.
 
     Raises:
         ChannelNotFound, OptionInvalid: An option does not fit the shape of a layer.
     """
     placeholders = {spec.address: _placeholder(tap, spec, options) for tap, spec in layers}
-    nbytes = _SIZES[form](Activations(placeholders, tuple(images), warnings, seed=seed), metadata)
+    activations = Activations(placeholders, tuple(images), warnings, seed=seed, tokens=tokens)
+    nbytes = _SIZES[form](activations, metadata)
     depends = statistics or ChannelSelection.parse(options.channels).top is not None
     exact = form == "npy" or (form == "safetensors" and not depends)
     if exact:

@@ -66,7 +66,7 @@ def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
 def _metadata(activations: Activations, metadata: Metadata) -> dict[str, str]:
     """The metadata as the format demands them: strings only, so that objects and lists are JSON texts."""
     known = document(activations, metadata)
-    nested = ("preprocessing", "images", "layers", "warnings", "edits", "attribution")
+    nested = ("preprocessing", "images", "layers", "warnings", "edits", "tokens", "attribution")
     return {
         "format": "layerscope",
         "model": metadata.model,

@@ -37,7 +37,8 @@ tells two codes of a branch apart.
     │   ├── BodyTooLarge           body_too_large
     │   ├── ImageTooLarge          image_too_large
     │   ├── AnswerTooLarge         answer_too_large
-    │   └── TooMany                too_many
+    │   ├── TooMany                too_many
+    │   └── TextTooLong            text_too_long
     ├── Unsupported            a format that the service does not read or write
     │   ├── UnsupportedImage       unsupported_image
     │   ├── UnsupportedFormat      unsupported_format
@@ -51,6 +52,8 @@ tells two codes of a branch apart.
     │   ├── ImageTooComplex        image_too_complex
     │   ├── TensorUnreadable       tensor_unreadable
     │   ├── DataSetUnreadable      data_set_unreadable
+    │   ├── TextUnreadable         text_unreadable
+    │   ├── NoTokenizer            no_tokenizer
     │   ├── TooManyFailed          too_many_failed
     │   ├── InputMismatch          input_mismatch
     │   ├── NotDifferentiable      not_differentiable
@@ -143,11 +146,14 @@ from layerscope.errors.request import (
     NotAcceptable,
     NotDifferentiable,
     NotFound,
+    NoTokenizer,
     OptionInvalid,
     OriginRefused,
     PlaceNotFound,
     ScopeMissing,
     TensorUnreadable,
+    TextTooLong,
+    TextUnreadable,
     TooLarge,
     TooMany,
     TooManyFailed,
@@ -197,6 +203,7 @@ __all__ = [
     "ModelTooLarge",
     "ModelUnreadable",
     "NoPicture",
+    "NoTokenizer",
     "NotAcceptable",
     "NotDifferentiable",
     "NotFound",
@@ -214,6 +221,8 @@ __all__ = [
     "SourceUnreachable",
     "StorageFull",
     "TensorUnreadable",
+    "TextTooLong",
+    "TextUnreadable",
     "TooLarge",
     "TooMany",
     "TooManyFailed",

@@ -167,6 +167,12 @@ class TooMany(TooLarge):
     code = "too_many"
 
 
+class TextTooLong(TooLarge):
+    """Texts have more bytes or tokens than one request may carry, or more tokens than the model takes."""
+
+    code = "text_too_long"
+
+
 class Unsupported(LayerscopeError):
     """A format that is not read or not written here."""
 
@@ -245,6 +251,18 @@ class TensorUnreadable(Impossible):
     """The .npy data is damaged, pickled or of an unsupported type."""
 
     code = "tensor_unreadable"
+
+
+class TextUnreadable(Impossible):
+    """A text is not UTF-8, or the tokenizer of the model cannot split it."""
+
+    code = "text_unreadable"
+
+
+class NoTokenizer(Impossible):
+    """The model declares no tokenizer, so that it takes no text."""
+
+    code = "no_tokenizer"
 
 
 class InputMismatch(Impossible):

@@ -152,6 +152,7 @@ def plan_of(
         refusal = refusal_of(computation, limits)
     return QueryPlan(
         model=workload.model.description,
+        warnings=workload.model.description.warnings,
         images=workload.images,
         layers=layers,
         seconds=seconds,

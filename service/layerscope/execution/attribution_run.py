@@ -125,6 +125,7 @@ class AttributionRun:
             seed=found.seed,
             timings=found.timings,
             hit=hit and found.hit,
+            tokens=found.tokens,
         )
 
     def seconds_left(self) -> float:

@@ -37,6 +37,7 @@ from layerscope.models.entry import Entry, State
 from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.spec import AxisOfBatch
 from layerscope.tensors.timing import Timing
+from layerscope.text import Token
 
 __all__ = [
     "AblationOptions",
@@ -119,6 +120,7 @@ class Attribution:
         seed: of the random numbers that the model drew; None if it draws none.
         timings: where the time went.
         hit: whether nothing had to run.
+        tokens: of each text, see `Activations`.
     """
 
     model: ModelDescription
@@ -133,6 +135,7 @@ class Attribution:
     seed: int | None
     timings: Sequence[Timing]
     hit: bool
+    tokens: tuple[tuple[Token, ...], ...] = ()
 
     @property
     def activations(self) -> Activations:
@@ -146,6 +149,7 @@ class Attribution:
             self.seed,
             self.timings,
             self.hit,
+            self.tokens,
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from layerscope.execution.inputs import Array, ImageSource, Row
 from layerscope.images import read_header
 from layerscope.limits import Limits
+from layerscope.text import is_text
 
 _BYTES_PER_PIXEL = 24
 """Memory for a pixel while it is decoded: in the decoder, as Pillow keeps it, converted, turned upright, and as an array.
@@ -18,13 +19,15 @@ def decoding_bytes(source: ImageSource | Array, limits: Limits) -> int:
     """The memory that decoding takes until the tensor or the picture is there, about.
 
     Args:
-        source: an image file, of which only the header is read, or pixels.
+        source: an image file, of which only the header is read, an encoded text, or pixels.
         limits: the bounds in force.
 
     Raises:
         LayerscopeError: the header cannot be read, see `layerscope.images.read_header`.
     """
     if isinstance(source, ImageSource):
+        if is_text(source.data):
+            return len(source.data)
         header = read_header(source.data, limits)
         return _BYTES_PER_PIXEL * header.width * header.height
     return _BYTES_PER_PIXEL * source.size

@@ -161,7 +161,7 @@ class LocalPreparedQuery:
         maps = {name: run.maps() for name, run in runs.items()}
         # Maps are made one after the other: all of them are kept, and what making one takes is there once.
         building = max((run.building_bytes() for run in self._makers), default=0)
-        return plan_of(
+        plan = plan_of(
             workload,
             self._limits,
             seconds=self.seconds,
@@ -172,6 +172,7 @@ class LocalPreparedQuery:
             refused_methods=self._refused_methods,
             ablation=None if self._ablation is None else self._ablation.plan,
         )
+        return replace(plan, tokens=self._query.tokens, warnings=self._query.warnings)
 
     def _found_shapes(self, workload: Workload) -> dict[Tap, tuple[int, ...]]:
         """The shapes of the values of the images, which are in the cache afterwards, if they fit.

@@ -9,6 +9,7 @@ from layerscope.execution.ablation_query import AblationPlan
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.tensors.spec import TensorSpec
+from layerscope.text import Token
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class QueryPlan:
         maps: the shape of the heat maps of each attribution, by name of the method.
         refused_methods: why there is no attribution, where the model cannot have one, by name of the method.
         ablation: the layers and units of the sweep; None without one.
+        tokens: of each text, as the answer has them; nothing if the images are no texts.
+        warnings: those of the answer.
     """
 
     model: ModelDescription
@@ -84,6 +87,8 @@ class QueryPlan:
     maps: Mapping[str, TensorSpec] = field(default_factory=dict)
     refused_methods: Mapping[str, LayerscopeError] = field(default_factory=dict)
     ablation: AblationPlan | None = None
+    tokens: tuple[tuple[Token, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def specs(self) -> tuple[TensorSpec, ...]:

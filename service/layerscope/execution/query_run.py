@@ -11,6 +11,7 @@ from layerscope.execution.admission import Workload
 from layerscope.execution.batches import Job, timeout_as_deadline
 from layerscope.execution.cache import ActivationCache
 from layerscope.execution.inputs import Row, require_one_size, stack
+from layerscope.execution.items import cut_warnings, ids_of, tokens_of
 from layerscope.execution.job_stream import of_one_request
 from layerscope.execution.lanes import Lane, total_seconds
 from layerscope.execution.loading_memory import loading_bytes
@@ -22,6 +23,7 @@ from layerscope.graph.taps.tap import Shape, Tap
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.timing import Stopwatch
+from layerscope.text import Token
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
@@ -84,6 +86,16 @@ class QueryRun:
         """The number of rows."""
         return len(self._rows)
 
+    @property
+    def tokens(self) -> tuple[tuple[Token, ...], ...]:
+        """Of each text; nothing if the rows are no texts."""
+        return tokens_of(self._rows)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What surprises about the model, and about these rows."""
+        return (*self._model.description.warnings, *cut_warnings(self._rows))
+
     def workload(self) -> Workload:
         """What the model has to compute."""
         rows, taps = self._missing()
@@ -131,10 +143,12 @@ class QueryRun:
     def _activations_of(self, values: Mapping[Tap, list[Array]], hit: bool) -> Activations:
         """The values of each row, put together."""
         by_address = {tap.address: Activation.of(tap, _stacked(rows)) for tap, rows in values.items()}
-        images = tuple(item.id for row in self._rows for item in row)
+        images = tuple(each for row in self._rows for each in ids_of(row))
         described, timings = self._model.description, self.stopwatch.timings
         seed = self.seed if described.samples else None
-        return Activations(by_address, images, described.warnings, self.edits.texts, seed, timings, hit)
+        return Activations(
+            by_address, images, self.warnings, self.edits.texts, seed, timings, hit, self.tokens
+        )
 
     def are_kept(self, taps: Iterable[Tap]) -> bool:
         """Whether what is computed from some taps is kept: not if it has other random numbers in each run."""

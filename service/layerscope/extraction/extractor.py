@@ -21,7 +21,7 @@ from layerscope.errors import (
     RunFailed,
     Unavailable,
 )
-from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source
+from layerscope.execution.inputs import ANY_INPUT, Source, TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.extraction.data_sets import Row, open_data_set
@@ -185,9 +185,9 @@ def query_of(model: str, layers: Sequence[str], source: Source) -> Query:
 
 def digest_of(source: Source) -> str:
     """The SHA-256 of an image's content, as hexadecimal digits."""
-    if isinstance(source, ImageSource):
-        return source.id.removeprefix("sha256-")
-    return hashlib.sha256(np.ascontiguousarray(source.values).data).hexdigest()
+    if isinstance(source, TensorSource):
+        return hashlib.sha256(np.ascontiguousarray(source.values).data).hexdigest()
+    return source.id.removeprefix("sha256-")
 
 
 def _failure(row: Row, error: LayerscopeError) -> Failure:

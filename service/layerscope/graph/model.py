@@ -27,6 +27,7 @@ from layerscope.images.presets import PRESETS
 from layerscope.limits import MIB, Limits
 from layerscope.models.directory import ModelSource
 from layerscope.models.manifest import FILE_NAME, Manifest
+from layerscope.text import Tokenizer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,6 +56,7 @@ class ModelDescription:
         samples: whether it draws random numbers that depend on the seed of a request.
         warnings: what was assumed where nothing is declared, and what else may surprise.
         obstacles: what is in the way of attributions.
+        tokenizer: how text becomes its inputs; None for models that take no text.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ModelDescription:
     samples: bool
     warnings: tuple[str, ...]
     obstacles: Obstacles = field(default_factory=Obstacles)
+    tokenizer: Tokenizer | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def assemble(
             [tap for _, tap in outputs],
             [tap for call in metadata.calls for tap in call.taps],
         ),
+        tokenizer=metadata.tokenizer,
     )
     fields = ReceptiveFields(prepared)
     local_paths = LocalPaths(executable, fields, taps)

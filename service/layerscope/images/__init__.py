@@ -7,7 +7,7 @@ from layerscope.images.headers import read_header
 from layerscope.images.npy import read_npy
 from layerscope.images.pixels import true_colors
 from layerscope.images.preprocessing import Preprocessing
-from layerscope.images.store import ImageStore, StoredImage
+from layerscope.images.store import ImageStore, StoredImage, content_id
 
 __all__ = [
     "Background",
@@ -18,6 +18,7 @@ __all__ = [
     "ImageStore",
     "Preprocessing",
     "StoredImage",
+    "content_id",
     "decode",
     "describe",
     "read_header",

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from cachetools import TTLCache
 from PIL import Image
 
-from layerscope.errors import ImageNotFound, OptionInvalid, StorageFull
+from layerscope.errors import ImageNotFound, NoPicture, OptionInvalid, StorageFull
 from layerscope.images.decode import DecodedImage, decode
 from layerscope.images.headers import Format
 from layerscope.limits import Limits
+from layerscope.text import decoded, is_text, require_short
 
 MAX_THUMBNAIL_SIDE = 1_024
 
@@ -25,15 +27,15 @@ ENTRY_BYTES = 1_024
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image file in the store.
+    """An image file in the store, or an encoded text.
 
     Attributes:
         id: "sha256-" and the digest of the data, in hexadecimal.
         data: The file as it was uploaded.
-        width: Pixels across, after orientation.
+        width: Pixels across, after orientation; None for a text, as for the next two.
         height: Pixels down, after orientation.
         mode: Pillow's name of the pixel type in the file.
-        format: The container, decided by content.
+        format: The container, decided by content; "text" for a text.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
         expires: The time, in UTC, at which it is deleted unless it is used before.
         notes: Every conversion that decoding makes, in words.
@@ -41,10 +43,10 @@ class StoredImage:
 
     id: str
     data: bytes = dataclasses.field(repr=False)
-    width: int
-    height: int
-    mode: str
-    format: Format
+    width: int | None
+    height: int | None
+    mode: str | None
+    format: Format | Literal["text"]
     orientation_applied: int
     expires: datetime
     notes: tuple[str, ...]
@@ -70,16 +72,16 @@ class ImageStore:
         )
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
-        """Store an image. It is decoded once before, so that a stored image can always be decoded.
+        """Store an image or a text. It is decoded once before, so that what is stored can always be decoded.
 
         Returns:
             The stored image, and whether it is new. The same bytes again renew the time of the stored image.
 
         Raises:
             StorageFull: The image alone is larger than the store.
-            LayerscopeError: The image cannot be decoded, see `decode`.
+            LayerscopeError: It cannot be decoded, see `decode` and `layerscope.text.decoded`.
         """
-        image_id = f"sha256-{hashlib.sha256(data).hexdigest()}"
+        image_id = content_id(data)
         stored = self._renewed(image_id)
         if stored is not None:
             return stored, False
@@ -116,10 +118,13 @@ class ImageStore:
 
         Raises:
             OptionInvalid: `side` is not within 1 to 1024.
+            NoPicture: It is a text.
         """
         if not 1 <= side <= MAX_THUMBNAIL_SIDE:
             message = f"The side of a thumbnail must be from 1 to {MAX_THUMBNAIL_SIDE} pixels, not {side}."
             raise OptionInvalid(message, option="side", value=side)
+        if is_text(stored.data):
+            raise NoPicture("A text has no thumbnail.", image=stored.id)
         return _thumbnail(decode(stored.data, self._limits), side)
 
     def _renewed(self, image_id: str) -> StoredImage | None:
@@ -131,6 +136,10 @@ class ImageStore:
             return stored
 
     def _describe(self, image_id: str, data: bytes) -> StoredImage:
+        if is_text(data):
+            require_short(len(data), self._limits)
+            decoded(data)
+            return StoredImage(image_id, data, None, None, None, "text", 1, self._expiry(), ())
         image = decode(data, self._limits)
         return StoredImage(
             image_id,
@@ -152,6 +161,11 @@ class ImageStore:
 
     def _expiry(self) -> datetime:
         return datetime.fromtimestamp(self._clock() + self._limits.image_store_seconds, UTC)
+
+
+def content_id(data: bytes) -> str:
+    """The id of an image file, or of an encoded text."""
+    return f"sha256-{hashlib.sha256(data).hexdigest()}"
 
 
 def _cost(data: bytes) -> int:

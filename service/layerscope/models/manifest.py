@@ -10,10 +10,11 @@ from pydantic_core import from_json
 from layerscope.errors import LayerscopeError, ModelRefused
 from layerscope.images import Preprocessing
 from layerscope.models.regular_files import NotRegular, read_record
+from layerscope.text import TokenizerDeclaration
 
 FILE_NAME = "layerscope.json"
 
-_OF_OPERATORS = ("plugins", "trust_code", "architecture", "weights", "options")
+_OF_OPERATORS = ("plugins", "trust_code", "architecture", "weights", "options", "tokenizer")
 
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 """Begins with a letter, because a number after `@` is a version."""
@@ -41,6 +42,7 @@ class Manifest(BaseModel):
         architecture: a name in `keras.applications`, in place of a model file.
         weights: those of the architecture: `random`, or the name of an .h5 file beside the declaration.
         options: further arguments of the architecture, such as `input_shape` and `classes`.
+        tokenizer: how text becomes the inputs, see `layerscope.text.TokenizerDeclaration`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,7 @@ class Manifest(BaseModel):
     architecture: str | None = None
     weights: str | None = None
     options: dict[str, Any] = {}
+    tokenizer: TokenizerDeclaration | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

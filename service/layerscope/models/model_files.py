@@ -9,6 +9,7 @@ from layerscope.models.architectures import weights_file
 from layerscope.models.directory import ModelSource
 from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.plugins import plugin_files
+from layerscope.models.tokenizer_files import tokenizer_file
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class ModelFiles:
     Attributes:
         manifest: its declaration.
         plugins: its Python files.
-        digest: SHA-256 over the model's file, declaration, plugins and weights: another declaration is another model.
+        tokenizer: the file of its tokenizer, if it has one.
+        digest: SHA-256 over the model's file, declaration, plugins, weights and tokenizer: another declaration is another model.
     """
 
     manifest: Manifest
     plugins: list[Path]
+    tokenizer: Path | None
     digest: str
 
     @classmethod
@@ -35,8 +38,10 @@ class ModelFiles:
         manifest = Manifest.read(source.folder)
         plugins = plugin_files(source.folder, manifest.plugins)
         weights = weights_file(manifest, source.folder)
-        parts = [source.folder / FILE_NAME, source.path, *plugins, *([weights] if weights else [])]
-        return cls(manifest, plugins, _digest(parts))
+        tokenizer = tokenizer_file(manifest, source.folder)
+        parts = [source.folder / FILE_NAME, source.path, *plugins]
+        parts += [each for each in (weights, tokenizer) if each is not None]
+        return cls(manifest, plugins, tokenizer, _digest(parts))
 
     @property
     def runs_code(self) -> bool:

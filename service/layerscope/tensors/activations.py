@@ -17,6 +17,7 @@ from layerscope.tensors.options import DataType, Layout, Reduction, Region, Tens
 from layerscope.tensors.scaling import scaled
 from layerscope.tensors.spec import AxisOfBatch, TensorSpec
 from layerscope.tensors.timing import Timing, seconds_by_stage
+from layerscope.text import Token
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -232,6 +233,7 @@ class Activations(Mapping[str, Activation]):
         seed: Of the random numbers that the model drew; None if it draws none.
         timings: The time spent in each stage of the request.
         hit: Whether all values came from the cache, so that nothing had to run.
+        tokens: Of each text, one for each position of the input; nothing if the images are no texts.
     """
 
     by_address: Mapping[str, Activation]
@@ -241,6 +243,7 @@ class Activations(Mapping[str, Activation]):
     seed: int | None = None
     timings: Sequence[Timing] = ()
     hit: bool = False
+    tokens: tuple[tuple[Token, ...], ...] = ()
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -22,6 +22,9 @@ from layerscope.models.formats import open_model
 from layerscope.models.manifest import FILE_NAME, Manifest
 from layerscope.models.model_files import ModelFiles
 from layerscope.models.probing import require_held, run_once, variables_held
+from layerscope.models.text_layers import without_text_layer
+from layerscope.models.tokenizer_files import read_tokenizer
+from layerscope.text import Tokenizer, TokenizerDeclaration
 
 _OF_KERAS_FILES = ("shapes", "optional_inputs", "trust_code")
 """The fields of a declaration that say how Keras opens a file."""
@@ -47,16 +50,44 @@ def prepare_into(file: BinaryIO, source: ModelSource) -> None:
     require_readable(source)
     _require_trust(source)
     files = ModelFiles.of(source)
-    made, parameters = _traced(source, files.manifest, files.plugins)
+    made, parameters, vocabulary = _traced(source, files.manifest, files.plugins)
     made = without_chance(made)
-    serialize(file, made, digest=files.digest, manifest=_with_preset(files.manifest), parameters=parameters)
+    serialize(
+        file,
+        made,
+        digest=files.digest,
+        manifest=_with_preset(files.manifest),
+        parameters=parameters,
+        tokenizer=_tokenizer(files, vocabulary, made),
+    )
 
 
-def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int]:
-    """Trace a model, by what it is, and count its parameters."""
+def _tokenizer(files: ModelFiles, vocabulary: str | None, made: Trace) -> Tokenizer | None:
+    """The tokenizer that is declared, or that of the vocabulary of the model's own text layer."""
+    declared = files.manifest.tokenizer or TokenizerDeclaration()
+    inputs = {each.name: each.shape for each in made.inputs}
+    if vocabulary is not None:
+        if files.tokenizer is not None:
+            raise ModelRefused(
+                f"{FILE_NAME} declares a file for the tokenizer, and the model has its vocabulary itself: leave it out.",
+                field="tokenizer.file",
+            )
+        return Tokenizer.of("text_vectorization", vocabulary, declared, inputs)
+    if files.tokenizer is not None:
+        return read_tokenizer(files.tokenizer, declared, inputs)
+    if files.manifest.tokenizer is not None:
+        raise ModelRefused(
+            f"{FILE_NAME} must name the file of the tokenizer: the model has no vocabulary itself.",
+            field="tokenizer.file",
+        )
+    return None
+
+
+def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tuple[Trace, int, str | None]:
+    """Trace a model, by what it is, and count its parameters; and the vocabulary of its text layer, if it has one."""
     if source.path.name == FILE_NAME:
         model = build_architecture(manifest, source.folder)
-        return trace(model, signature_of(model, manifest), manifest.layout_of), model.count_params()
+        return trace(model, signature_of(model, manifest), manifest.layout_of), model.count_params(), None
     require_no_architecture(manifest)
     if not source.path.is_dir():
         _require_undeclared(manifest, ("signature",), "only a SavedModel has signatures")
@@ -65,8 +96,8 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
             manifest, _OF_KERAS_FILES, "a SavedModel has all its sizes and inputs in its graph"
         )
         made = trace_saved_model(source.path, source.signature or manifest.signature, manifest.layout_of)
-        return made, sum(variable.size for _, variable in made.captures)
-    model = _opened(source, manifest, plugins)
+        return made, sum(variable.size for _, variable in made.captures), None
+    model, vocabulary = without_text_layer(_opened(source, manifest, plugins))
     signature = signature_of(model, manifest)
     if source.bounds is not None:
         shapes = [((signature.batch_size or 1, *each.shape), each.dtype) for each in signature.inputs]
@@ -74,7 +105,7 @@ def _traced(source: ModelSource, manifest: Manifest, plugins: list[Path]) -> tup
     made = trace(model, signature, manifest.layout_of)
     if source.bounds is not None:
         require_known_sizes(made.graph_def)
-    return made, model.count_params()
+    return made, model.count_params(), vocabulary
 
 
 def without_chance(made: Trace) -> Trace:

@@ -13,9 +13,18 @@ from layerscope.graph.analysis.python_code import require_no_python
 from layerscope.graph.prepared.prepared_model import ALIGNMENT, ModelMetadata, Weight, finish
 from layerscope.graph.tracing.trace import Trace
 from layerscope.models.manifest import Manifest
+from layerscope.text import Tokenizer
 
 
-def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, parameters: int) -> None:
+def serialize(
+    file: BinaryIO,
+    trace: Trace,
+    *,
+    digest: str,
+    manifest: Manifest,
+    parameters: int,
+    tokenizer: Tokenizer | None = None,
+) -> None:
     """Write a traced model, in the form that `prepared_model.read` reads.
 
     Raises:
@@ -40,6 +49,7 @@ def serialize(file: BinaryIO, trace: Trace, *, digest: str, manifest: Manifest, 
         seed=trace.seed,
         weights=weights,
         data_sized=tuple(data_sized_nodes(graph)),
+        tokenizer=tokenizer,
     )
     finish(file, graph.SerializeToString(), metadata)
 

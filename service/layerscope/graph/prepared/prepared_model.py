@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from layerscope.errors import ModelRefused, model_refusal
 from layerscope.graph.taps.tap import Input, LayerCall
 from layerscope.models.manifest import Manifest
+from layerscope.text import Tokenizer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -66,6 +67,7 @@ class ModelMetadata:
         parameters: how many numbers its weights are.
         outputs: the model's outputs by name, and the addresses of the taps that hold them.
         data_sized: the nodes of the graph whose size is a number in the input.
+        tokenizer: how text becomes its inputs; None if that is not declared.
 
     The others are those of a `Trace`.
     """
@@ -84,6 +86,7 @@ class ModelMetadata:
     seed: str | None
     weights: tuple[Weight, ...]
     data_sized: tuple[DataSizedNode, ...]
+    tokenizer: Tokenizer | None = None
 
     @property
     def fed(self) -> tuple[str, ...]:

@@ -1,0 +1,193 @@
+"""Text over HTTP: in the body and stored, with the tokens in every answer."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from safetensors import safe_open
+from starlette.testclient import TestClient
+from tokenizers import Tokenizer
+
+from layerscope.demo import MODELS, TEXT_MODEL
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+
+SENTENCE = "A class has a Method; integers 😀 don't."
+ROUTE = "/v1/models/sentences"
+ROW = ["text", "id", "start", "end"]
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory):
+    """The service over the text model, a model of words with a table in it, and the demo model."""
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(TEXT_MODEL, folder / "sentences" / "1")
+    shutil.copytree(MODELS / "digits", folder / "digits")
+    text = keras.Input((1,), dtype="string", name="text")
+    vectorize = keras.layers.TextVectorization(vocabulary=["the", "film", "good"], name="vectorize")
+    x = keras.layers.Embedding(8, 4, mask_zero=True, name="embedding")(vectorize(text))
+    x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
+    made = keras.Model(text, keras.layers.Dense(2, name="out")(x))
+    (folder / "words" / "1").mkdir(parents=True)
+    made.save(folder / "words" / "1" / "model.keras")
+    with TestClient(create_app(Settings(models=folder))) as http:
+        http.words = made
+        yield http
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The tokenizer and the model as their own packages read them."""
+    return Tokenizer.from_file(str(TEXT_MODEL / "tokenizer.json")), keras.models.load_model(
+        TEXT_MODEL / "model.keras"
+    )
+
+
+def post(http, path="/activations", **body):
+    return http.post(ROUTE + path, json=body)
+
+
+def error_of(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_text_gives_what_the_model_gives_for_its_tokens(http, reference):
+    tokenizer, model = reference
+    texts = [SENTENCE, "", "א good مرحبا", "\u0000 \ufffe", "numbers " * 3]
+    wanted = tokenizer.encode_batch(texts)
+    answer = post(http, layers=["embedding", "probabilities"], text=texts).json()
+    assert [[each["id"] for each in row] for row in answer["tokens"]] == [each.ids for each in wanted]
+    first = [tuple(each[name] for name in ROW) for each in answer["tokens"][0]]
+    assert first[0] == ("[CLS]", wanted[0].ids[0], None, None)
+    assert first[1][0] == "a"
+    assert [SENTENCE[start:end].lower() for text, _, start, end in first if text in {"class", "method"}] == [
+        "class",
+        "method",
+    ]
+    assert first[-1] == ("[PAD]", 0, None, None)
+    expected = model(np.array([each.ids for each in wanted], np.int32)).numpy()
+    np.testing.assert_allclose(answer["layers"][-1]["values"], expected, rtol=1e-4, atol=1e-5)
+    assert answer["layers"][0]["axes"] == ["batch", "tokens", "channels"]
+
+
+def test_each_of_64_texts_gets_what_it_gets_alone(http):
+    texts = [" ".join(["class", "string", "3"] * (number // 3 + 1))[: 5 * number] for number in range(64)]
+    together = post(http, "/predictions", text=texts, top=4).json()["outputs"][0]["predictions"]
+    for number in (0, 7, 63):
+        (alone,) = post(http, "/predictions", text=[texts[number]], top=4).json()["outputs"][0]["predictions"]
+        assert [each["class"] for each in alone] == [each["class"] for each in together[number]]
+        np.testing.assert_allclose(
+            [each["value"] for each in alone], [each["value"] for each in together[number]], rtol=1e-5
+        )
+    assert error_of(post(http, text=texts * 2)) == (413, "too_many")
+
+
+def test_a_long_text_is_cut_and_the_answer_says_so(http):
+    answer = post(http, layers=["probabilities"], text=["class " * 10_000]).json()
+    assert (
+        answer["warnings"][-1] == "Text 0 is longer than the model takes: 9,970 of its tokens were left out."
+    )
+    assert (len(answer["tokens"][0]), answer["tokens"][0][-1]["text"]) == (32, "[SEP]")
+    # The JSON of a text beyond 64 KiB is read apart from the rest.
+    assert post(http, layers=["probabilities"], text=['é\n"' * 30_000]).status_code == 200
+    assert error_of(post(http, text=["word " * 60_000])) == (413, "text_too_long")
+
+
+def test_tokens_stand_for_a_text(http):
+    whole = post(http, layers=["probabilities"], text=[SENTENCE]).json()
+    ids = [each["id"] for each in whole["tokens"][0] if each["text"] != "[PAD]"]
+    answer = post(http, layers=["probabilities"], tokens=[ids]).json()
+    assert answer["layers"] == whole["layers"]
+    assert [each["text"] for each in answer["tokens"][0]] == [each["text"] for each in whole["tokens"][0]]
+    assert error_of(post(http, tokens=[[99_999]])) == (422, "input_mismatch")
+    assert error_of(post(http, tokens=[ids * 9])) == (413, "text_too_long")
+
+
+def test_a_stored_text_is_an_image_for_every_link(http):
+    text = SENTENCE.encode()
+    stored = http.post("/v1/images", content=text, headers={"Content-Type": "text/plain; charset=utf-8"})
+    again = http.post("/v1/images", json={"text": [SENTENCE]})
+    assert (stored.status_code, again.status_code, stored.json()["format"]) == (201, 200, "text")
+    name = stored.json()["id"]
+    assert again.json()["id"] == name
+    sent = post(http, "/predictions", text=[SENTENCE]).json()
+    assert sent["images"] == [name]
+    found = http.get(f"{ROUTE}/predictions", params={"image": name})
+    assert found.json() == sent
+    assert (
+        http.get(
+            f"{ROUTE}/predictions", params={"image": name}, headers={"If-None-Match": found.headers["ETag"]}
+        ).status_code
+        == 304
+    )
+    for path, option in (("feature-map.png", "layer"), ("statistics", "layers")):
+        assert http.get(f"{ROUTE}/{path}", params={"image": name, option: "embedding"}).status_code == 200, (
+            path
+        )
+    assert http.get(f"/v1/images/{name}").json()["width"] is None
+    assert error_of(http.get(f"/v1/images/{name}/thumbnail.png")) == (422, "no_picture")
+    inspected = post(http, "/inspect", text=[SENTENCE]).json()
+    assert inspected["tokens"] == sent["tokens"]
+    tokens = http.post("/v1/images", json={"tokens": [[2, 5, 3]]}).json()["id"]
+    assert tokens != name
+    assert http.get(f"{ROUTE}/predictions", params={"image": tokens}).json()["tokens"][0][1]["id"] == 5
+    assert http.delete(f"/v1/images/{tokens}").status_code == 204
+
+
+def test_every_format_carries_the_tokens(http, tmp_path):
+    wanted = post(http, layers=["embedding"], text=[SENTENCE]).json()["tokens"]
+    answer = post(http, layers=["embedding"], text=[SENTENCE], format="safetensors")
+    file = tmp_path / "answer.safetensors"
+    file.write_bytes(answer.content)
+    with safe_open(file, "np") as opened:
+        assert json.loads(opened.metadata()["tokens"]) == wanted
+    plan = post(http, "/plan", layers=["embedding"], text=[SENTENCE]).json()
+    assert plan["formats"]["safetensors"]["bytes"] == len(answer.content)
+
+
+def test_a_text_layer_inside_the_model_is_read_and_left_out(http):
+    texts = ["The FILM, was good!", "good film of  the"]
+    answer = http.post(
+        "/v1/models/words/activations", json={"text": texts, "layers": ["embedding", "out"]}
+    ).json()
+    expected = http.words(keras.ops.convert_to_tensor(np.array([[text] for text in texts], object))).numpy()
+    np.testing.assert_allclose(answer["layers"][-1]["values"], expected, rtol=1e-4, atol=1e-5)
+    assert [[each["id"] for each in row] for row in answer["tokens"]] == [[2, 3, 1, 4], [4, 3, 1, 2]]
+    refused = http.post("/v1/models/words/predictions", json={"text": ["a", "b c"]})
+    assert error_of(refused) == (422, "input_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"text": "not a list"}, 400, "invalid_request"),
+        ({"text": [1]}, 400, "invalid_request"),
+        ({"text": []}, 422, "input_mismatch"),
+        ({"tokens": [1]}, 400, "invalid_request"),
+        ({"tokens": [[1.5]]}, 400, "invalid_request"),
+        ({"tokens": [[-1]]}, 400, "invalid_request"),
+        ({"tokens": [[True]]}, 400, "invalid_request"),
+        ({"tokens": [[2**40]]}, 400, "invalid_request"),
+        ({"text": ["a"], "tokens": [[1]]}, 400, "invalid_request"),
+        ({"text": ["a"], "images": []}, 400, "invalid_request"),
+    ],
+)
+def test_what_is_no_text_is_refused(http, body, status, code):
+    assert error_of(post(http, **body)) == (status, code)
+
+
+def test_text_that_is_not_utf8_or_goes_to_a_model_of_images_is_refused(http):
+    plain = {"Content-Type": "text/plain"}
+    assert http.post(f"{ROUTE}/predictions", content=SENTENCE.encode(), headers=plain).status_code == 200
+    for path in (f"{ROUTE}/predictions", "/v1/images"):
+        assert error_of(http.post(path, content=b"caf\xe9", headers=plain)) == (422, "text_unreadable")
+        assert error_of(http.post(path, content=b"a" * 300_000, headers=plain)) == (413, "text_too_long")
+        assert error_of(
+            http.post(path, content=b'{"text": ["\\ud83d"]}', headers={"Content-Type": "application/json"})
+        ) == (400, "invalid_request")
+    assert error_of(http.post("/v1/models/digits/predictions", json={"text": ["a"]})) == (422, "no_tokenizer")
+    assert error_of(http.post("/v1/images", json={"text": ["a", "b"]})) == (400, "invalid_request")
+    limits = {row["name"]: row["value"] for row in http.get("/v1/limits").json()["limits"]}
+    assert (limits["text_bytes"], limits["text_tokens"]) == (262_144, 65_536)
