@@ -1,10 +1,13 @@
 """Gauges that are read from the engine when metrics are collected: the state of models, and the watched layers."""
 
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from layerscope import __version__
 
 if TYPE_CHECKING:
     from layerscope.execution.interface import Engine
@@ -27,6 +30,13 @@ class EngineGauges:
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
+        info = GaugeMetricFamily(
+            "layerscope_info",
+            "1, with the version and the replica that these figures are of",
+            labels=("version", "replica"),
+        )
+        info.add_metric((__version__, socket.gethostname()), 1)
+        yield info
         yield GaugeMetricFamily(
             "layerscope_pending_requests",
             "Requests being worked on or waiting, long ones not counted",

@@ -23,6 +23,7 @@ from layerscope.execution.interface import ModelRecord
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.graph.loading.loader import SHARED_LOADER
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS
+from layerscope_api.context.network_mounts import network_warnings
 from layerscope_api.context.service import lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
@@ -65,6 +66,9 @@ def run(
     if shared is not None:
         shared.sync.start()
     configure_logs(settings.log_format)
+    if shared is None or shared.sync.is_leader:
+        for warning in network_warnings(settings):
+            logger.warning(warning)
     engine = local_engine(settings, shared)
     app = create_app(settings, engine, shared)
     server = _LastServer(app, settings) if shared is None else _Worker(app, settings, engine)
