@@ -15,7 +15,7 @@ DIST := dist
 BUILD = $(BIN)/uv build --no-config --no-build-isolation --quiet --python $(BIN)/python --out-dir $(DIST)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
+.PHONY: help install run test test-clusters soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,10 @@ run: .venv/.runtime ## Serve the demo models at http://127.0.0.1:8000
 test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
 	$(BIN)/pytest --numprocesses 3
 
-soak: .venv/.dev ## Run the tests that take minutes: every architecture of keras.applications, long attacks
+test-clusters: .venv/.clusters ## Run the tests of Ray and Dask, on clusters of this machine
+	$(BIN)/pytest -m "cluster and not soak"
+
+soak: .venv/.clusters ## Run the tests that take minutes: every architecture of keras.applications, long attacks
 	$(BIN)/pytest -m soak
 
 check: .venv/.dev clients/js/contract.d.ts ## Lint, check types, imports, generated files and rules; ask the service for all its contract knows
@@ -80,6 +83,8 @@ requirements: .venv/.build ## Pin requirements/*.txt again (UPGRADE=--upgrade mo
 	$(COMPILE) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(COMPILE) pyproject.toml clients/python/pyproject.toml --extra cpu --extra keras2 --extra photos --group dev \
 		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra dask --extra extract --extra ray \
+		-c requirements/runtime.txt -c requirements/dev.txt -o requirements/clusters.txt
 
 clean: ## Remove .venv, caches and builds
 	rm -rf .venv clients/js/node_modules clients/js/*.d.ts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
@@ -105,6 +110,10 @@ clean: ## Remove .venv, caches and builds
 
 clients/js/node_modules: clients/js/package-lock.json | .venv/.dev
 	$(NPM) ci
+	@touch $@
+
+.venv/.clusters: .venv/.dev requirements/clusters.txt
+	$(INSTALL) --require-hashes -r requirements/clusters.txt
 	@touch $@
 
 # The contract as types, which the JavaScript client is checked with.

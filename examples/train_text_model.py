@@ -111,7 +111,9 @@ def read() -> tuple[list[str], NDArray[np.int32]]:
 
 def sentences_of(text: str) -> Iterator[str]:
     """The sentences of prose: at least four words, and no code."""
-    prose = (part for part in text.split("\n\n") if not re.search(r"^   |::=|>>>|\*\*\*|===", part, re.MULTILINE))
+    prose = (
+        part for part in text.split("\n\n") if not re.search(r"^   |::=|>>>|\*\*\*|===", part, re.MULTILINE)
+    )
     for part in prose:
         for sentence in re.split(r"(?<=[.;:])\s+", " ".join(part.split())):
             if len(sentence.split()) >= 4:

@@ -121,7 +121,7 @@ def test_development_uses_the_versions_that_are_shipped(name: str) -> None:
     } == {}
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "gpu.txt", "build.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "gpu.txt", "build.txt", "dev.txt", "clusters.txt"])
 def test_every_pin_is_hashed(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=\S)", text.strip())

@@ -10,6 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 from typer.testing import CliRunner
 
+from clusters import dask_cluster, ray_cluster
 from digit_images import write_digits
 from layerscope_api.cli.app import app
 
@@ -24,7 +25,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
-    first, bucket, *shares = COMMANDS
+    first, bucket, *others = COMMANDS
+    shares = [each for each in others if "--share" in each]
     assert len(shares) == 2
     MemoryFileSystem().put(f"{folder}/photos/", "/photos/2026", recursive=True)
     command = shlex.split(bucket.replace("s3://", "memory://"))
@@ -43,3 +45,20 @@ def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
         assert CliRunner().invoke(app, ["extract", "status", "shares"]).exit_code == 0
     known = {path.relative_to(folder / "features").as_posix() for path in (folder / "features").rglob("*.*")}
     assert known == {"job.json", "manifest.jsonl", "parts/part-00000.parquet"}
+
+
+@pytest.mark.cluster
+def test_the_commands_for_clusters_go_on_with_one_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_ray, outside, on_dask = [each for each in COMMANDS if "--on" in each]
+    with ray_cluster() as ray, dask_cluster(folder / "dask") as dask, chdir(folder):
+        for name, value in ray.surroundings.items():
+            monkeypatch.setenv(name, value)
+        for command in (
+            on_ray,
+            outside.replace("ray://head:10001", ray.surroundings["RAY_CLIENT"]),
+            on_dask.replace("dask://scheduler:8786", dask.on),
+        ):
+            found = CliRunner().invoke(app, shlex.split(f"{command} --part-images 4"))
+            assert found.exit_code == 0, found.output
+            assert '"parts": 3' in found.stdout
+            Path("features/parts/part-00001.safetensors").unlink()

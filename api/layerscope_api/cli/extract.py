@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -32,7 +32,12 @@ _NOT_DONE, _SOME_FAILED = 1, 3
 _errors = PlainConsole(stderr=True)
 
 _Folder = Annotated[str, typer.Argument(help="the folder of a job, or its URL")]
-_On = Annotated[str, typer.Option("--on", metavar="here|processes:N", help="where it is done")]
+_On = Annotated[
+    str,
+    typer.Option(
+        "--on", metavar="here|processes:N|ray|ray://HEAD:10001|dask://SCHEDULER:8786", help="where it is done"
+    ),
+]
 _Share = Annotated[
     str | None,
     typer.Option(metavar="K/N", help="do only the K-th of N shares, K from 0, as one of many machines does"),
@@ -180,7 +185,10 @@ def _kept_models() -> "PreparedFiles | None":
 def _progress(as_json: bool) -> Iterator[Callable[["Status"], None]]:
     """Shows how far a job is: a bar for people, a line of JSON for each part for programs."""
     if as_json or not sys.stderr.isatty():
-        yield lambda found: _tell("progress", found, as_json=True)
+        lines = sys.stdout
+        # What Ray prints of its workers does not come between the lines.
+        with redirect_stdout(sys.stderr):
+            yield lambda found: typer.echo(_line("progress", found), file=lines)
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=_errors) as bar:
@@ -195,10 +203,14 @@ def _progress(as_json: bool) -> Iterator[Callable[["Status"], None]]:
 
 def _tell(kind: str, found: "Status", *, as_json: bool) -> None:
     if as_json or not sys.stdout.isatty():
-        counts = {"done": found.done, "failed": found.failed, "total": found.images, "parts": found.parts}
-        typer.echo(json.dumps({kind: counts}))
+        typer.echo(_line(kind, found))
         return
     typer.echo(f"{found.done:,} of {found.images:,} images are done, {found.failed:,} failed.")
+
+
+def _line(kind: str, found: "Status") -> str:
+    counts = {"done": found.done, "failed": found.failed, "total": found.images, "parts": found.parts}
+    return json.dumps({kind: counts})
 
 
 @contextmanager

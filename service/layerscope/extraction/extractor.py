@@ -33,8 +33,8 @@ from layerscope.limits import Limits
 from layerscope.models.control import Control
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Began = Callable[[int], None]
-"""Is called with the position of an image in its shard, before anything is done with it."""
+Began = Callable[[int | None], None]
+"""Is called with the position of an image in its shard before anything is done with it, and with None after the last one."""
 
 _THREADS = 2
 """While one image is decoded, or its values are made smaller, another is in the model."""
@@ -144,6 +144,8 @@ class Extractor:
 
         mapped = map if began is not None else self._threads.map
         found = list(mapped(one, range(len(rows))))
+        if began is not None:
+            began(None)
         failures = [each for each in found if isinstance(each, Failure)]
         good = [(row, each) for row, each in zip(rows, found, strict=True) if not isinstance(each, Failure)]
         part = self._part([row.path for row, _ in good], [each for _, each in good])

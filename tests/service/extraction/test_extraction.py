@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -30,7 +31,8 @@ from layerscope.errors import (
 from layerscope.execution.inputs import ImageSource
 from layerscope.extraction.extractor import query_of
 from layerscope.extraction.output import Output
-from layerscope.extraction.runners import Here, runner_named
+from layerscope.extraction.runners import runner_named
+from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 from layerscope.tensors.options import TensorOptions
 
@@ -364,7 +366,20 @@ def test_images_of_other_sizes_fail_where_their_maps_differ(plan, tmp_path):
         plan(folder, "pair", models=models, model="pair", layers=("both",))
 
 
-@pytest.mark.parametrize("text", ["there", "processes:0", "processes:x", "ray", ""])
+@pytest.mark.parametrize(
+    "text", ["there", "processes:0", "processes:x", "ray://", "ray:2", "dask", "dask://", ""]
+)
 def test_an_unknown_runner_is_refused(text):
     with pytest.raises(OptionInvalid):
+        runner_named(text)
+
+
+@pytest.mark.parametrize("text", ["ray", "dask://head:8786"])
+def test_a_runner_that_is_not_installed_is_refused_with_what_installs_it(text, monkeypatch):
+    for name in ("ray", "distributed"):
+        monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.delitem(
+            sys.modules, f"layerscope.extraction.runners.{text[:4].strip(':')}", raising=False
+        )
+    with pytest.raises(OptionInvalid, match=r"pip install 'layerscope\[(ray|dask)\]'"):
         runner_named(text)

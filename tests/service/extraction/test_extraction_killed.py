@@ -1,24 +1,24 @@
 """Jobs whose processes are killed: nothing is lost, nothing is there twice, and no process is left."""
 
-import itertools
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from extraction_content import content
+from extraction_content import begin_command, content, write_many_digits
 
 from killed_steps import run_script
 from layerscope import demo
 from layerscope.errors import JobDiffers
 from layerscope.extraction.output import Output
-from layerscope.extraction.runners import Here, Processes
+from layerscope.extraction.runners.here import Here
+from layerscope.extraction.runners.processes import Processes
 from layerscope.extraction.running import run
+from process_tree import are_gone, descendants, wait_for
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
 
@@ -52,10 +52,13 @@ DEADLY = """
 import os, signal, sys
 
 def watch(event, args):
-    if event == "open" and str(args[0]).endswith("deadly.png") and "worker" in "".join(sys.argv[:1]):
+    if event == "open" and str(args[0]).endswith("deadly.png"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-sys.addaudithook(watch)
+if "layerscope.extraction.runners.worker" in sys.orig_argv:
+    sys.addaudithook(watch)
+    with open(os.environ["STARTS"], "a") as starts:
+        starts.write("x")
 """
 
 
@@ -87,12 +90,9 @@ def whole(plan, digits):
 
 def children():
     """The worker processes of this process."""
-    found = set()
-    for task in Path("/proc/self/task").iterdir():
-        for each in (task / "children").read_text().split():
-            if b"extraction.runners.worker" in Path(f"/proc/{each}/cmdline").read_bytes():
-                found.add(int(each))
-    return found
+    return {
+        pid for pid, command in descendants(os.getpid()).items() if "extraction.runners.worker" in command
+    }
 
 
 def test_processes_give_the_same_bytes_although_workers_are_killed(plan, prepared, digits, whole):
@@ -117,8 +117,11 @@ def test_the_image_that_ends_processes_is_listed(plan, prepared, digits, whole, 
     output = plan(digits)
     (tmp_path / "sitecustomize.py").write_text(DEADLY, "utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = run(output, Processes(2, prepared))
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    found = run(output, Processes(1, prepared))
     assert (found.done, found.failed) == (10, 1)
+    # Three deaths of the shard, two of the image, and the process that does the rest of all.
+    assert (tmp_path / "starts").read_text("utf-8") == "x" * 6
     (failure,) = [each for shard in range(output.job.shards) for each in output.failures(shard)]
     assert (failure.path, failure.code) == ("deadly.png", "run_failed")
     assert rows_of(output) == rows_of(clean)
@@ -145,59 +148,49 @@ def test_an_error_of_a_worker_ends_the_job_as_itself(plan, prepared, digits):
     assert not children()
 
 
-def command(digits, to, *more, cache):
-    asked = [
-        "--data",
-        str(digits),
-        "--to",
-        str(to),
-        "--model",
-        "digits",
-        "--layers",
-        "conv1",
-        "--layers",
-        "probabilities",
-    ]
-    surroundings = os.environ | {"LAYERSCOPE_KEEP_PREPARED": "true", "LAYERSCOPE_MODELS_CACHE": str(cache)}
-    options = [*asked, "--reduce", "mean", "--part-images", "4", *more]
-    run_job = [str(Path(sys.executable).with_name("layerscope")), "extract", "run", *options]
-    return subprocess.Popen(
-        run_job, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
-    )
-
-
 @pytest.mark.soak
 def test_the_command_that_is_killed_leaves_no_process_and_goes_on(digits, whole, tmp_path):
-    with command(digits, tmp_path / "out", "--on", "processes:1", cache=tmp_path / "cache") as first:
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    with begin_command(digits, out, "--on", "processes:1", cache=cache) as first:
         for line in first.stdout:
             if json.loads(line)["progress"]["parts"]:
                 break
-        workers = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        workers = list(descendants(first.pid))
         first.kill()
-    wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
-    with command(digits, tmp_path / "out", cache=tmp_path / "cache") as second:
+    assert workers
+    wait_for(lambda: are_gone(workers))
+    with begin_command(digits, out, cache=cache) as second:
         said, wrong = second.communicate(timeout=120)
     assert second.returncode == 0, wrong
     assert json.loads(said.splitlines()[-1]) == {"result": {"done": 10, "failed": 0, "total": 10, "parts": 3}}
-    assert content(tmp_path / "out") == whole
+    assert content(out) == whole
 
 
 @pytest.mark.soak
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(digits, whole, tmp_path):
-    rng = np.random.default_rng(0)
-    for number in itertools.count():
-        with command(digits, tmp_path / "out", "--on", "processes:2", cache=tmp_path / "cache") as process:
-            time.sleep(rng.uniform(0, 20))
+@pytest.mark.parametrize("quarter", range(4))
+def test_killed_at_50_moments_it_ends_with_the_same_bytes(plan, prepared, tmp_path, quarter):
+    """Half of the commands do it here, half in two processes; most are killed while they compute, some while they begin."""
+    data = write_many_digits(tmp_path / "many", 2000)
+    output = plan(data, "whole")
+    run(output, Here(prepared))
+    whole = content(output.address)
+    out = tmp_path / "out"
+    rng = np.random.default_rng(quarter)
+    completed = 0
+    for number in range(50):
+        on = ("here", "processes:2")[number % 2]
+        with begin_command(data, out, "--on", on, cache=tmp_path / "cache") as process:
+            for _ in range(rng.integers(0, 40)):
+                process.stdout.readline()
+            time.sleep(rng.uniform(0, 0.2))
+            started = list(descendants(process.pid))
             process.kill()
-        if number == 200:
-            break
-        if (tmp_path / "out" / "job.json").exists() and Output(str(tmp_path / "out")).status().is_complete:
-            assert content(tmp_path / "out") == whole
-            (tmp_path / "out").rename(tmp_path / f"out{number}")
-
-
-def wait_for(met):
-    last = time.monotonic() + 60
-    while not met() and time.monotonic() < last:
-        time.sleep(0.05)
-    assert met()
+        wait_for(lambda started=started: are_gone(started))
+        if (out / "job.json").exists() and Output(str(out)).status().is_complete:
+            completed += 1
+            Output(str(out)).sweep()
+            assert content(out) == whole
+            shutil.rmtree(out)
+    run(plan(data), Here(prepared))
+    assert content(out) == whole
+    assert completed

@@ -20,7 +20,7 @@ from layerscope.errors import (
 from layerscope.extraction.data_sets import open_data_set
 from layerscope.extraction.output import Output
 from layerscope.extraction.places import place_at
-from layerscope.extraction.runners import Here
+from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 from layerscope.limits import MIB
 

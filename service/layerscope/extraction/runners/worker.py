@@ -1,10 +1,13 @@
-"""Worker: a process that does the shards that it is told, see `processes`."""
+"""Worker: a process that does the shards that it is told, see `isolated`."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
+
+from pydantic import TypeAdapter
 
 from layerscope.errors import LayerscopeError
 from layerscope.models.bounds import end_with
@@ -13,7 +16,16 @@ from layerscope.start_messages import without_info_messages
 with without_info_messages():
     from layerscope.extraction.extractor import Extractor
 from layerscope.extraction.output import Output
-from layerscope.extraction.runners.processes import MESSAGE, ORDER, SETUP, Message
+from layerscope.extraction.runners.messages import MESSAGE, ORDER, Message
+from layerscope.graph.loading.prepared_files import PreparedFiles
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The first line, see `messages.setup`."""
+
+    address: str
+    prepared: PreparedFiles | None
 
 
 def serve(orders: BinaryIO, answers: BinaryIO) -> None:
@@ -23,7 +35,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
         answers.write(MESSAGE.dump_json(message, exclude_none=True, fallback=str) + b"\n")
         answers.flush()
 
-    setup = SETUP.validate_json(orders.readline())
+    setup = TypeAdapter(Setup).validate_json(orders.readline())
     with _telling_errors(say), Extractor(Output(setup.address), setup.prepared) as extractor:
         for line in orders:
             order = ORDER.validate_json(line)
@@ -36,7 +48,7 @@ def _telling_errors(say: Callable[[Message], None]) -> Iterator[None]:
     try:
         yield
     except LayerscopeError as error:
-        say(Message(error=(error.code, error.message, error.details)))
+        say(Message.of(error))
 
 
 def main() -> None:

@@ -1,0 +1,148 @@
+"""Jobs on clusters of Ray and Dask, whose workers and drivers are killed: the same bytes, whoever ends the job."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from extraction_content import begin_command, content, write_many_digits
+
+from clusters import dask_cluster, ray_cluster
+from layerscope.errors import JobDiffers, SourceUnreachable
+from layerscope.extraction.output import Output
+from layerscope.extraction.runners import runner_named
+from layerscope.extraction.runners.here import Here
+from layerscope.extraction.runners.processes import Processes
+from layerscope.extraction.running import run
+from process_tree import wait_for
+
+pytestmark = pytest.mark.cluster
+
+IMAGES, PARTS = 120, 30
+
+
+@pytest.fixture(scope="module")
+def ray():
+    with ray_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["ray", "dask"])
+def cluster(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_many_digits(tmp_path / "digits", IMAGES)
+
+
+@pytest.fixture
+def whole(plan, prepared, data):
+    """The result of the same job without any interruption."""
+    output = plan(data, "whole")
+    run(output, Here(prepared))
+    return content(output.address)
+
+
+@pytest.fixture
+def begin(data, tmp_path):
+    """Begins the job on a cluster, or goes on with it, in a process of its own."""
+
+    def call(cluster, on=None):
+        return begin_command(
+            data, tmp_path / "out", "--on", on or cluster.on, cache=tmp_path / "cache", **cluster.surroundings
+        )
+
+    return call
+
+
+def parts_of(driver):
+    """How many parts are done, as often as the driver says so."""
+    for line in driver.stdout:
+        said = json.loads(line)
+        if "result" in said:
+            return
+        yield said["progress"]["parts"]
+
+
+def kill(pids):
+    """Kill the first of some processes; whether there is one."""
+    for pid in pids[:1]:
+        os.kill(pid, signal.SIGKILL)
+    return bool(pids)
+
+
+def test_a_job_survives_its_workers_and_its_driver_and_is_ended_by_processes(
+    cluster, begin, plan, prepared, data, whole
+):
+    victims = {3: cluster.workers, 8: cluster.extracting}
+    with begin(cluster) as driver:
+        for parts in parts_of(driver):
+            if parts in victims:
+                assert kill(victims[parts]())
+            if parts == 15:
+                driver.kill()
+                break
+    output = plan(data)
+    assert 0 < len(output.left()) < PARTS
+    # Those of Ray end with the driver. Those of Dask are kept a while, for the next job.
+    wait_for(lambda: not cluster.extracting())
+    assert run(output, Processes(1, prepared)).is_complete
+    assert content(output.address) == whole
+
+
+def test_a_process_outside_of_a_ray_cluster_has_a_job_done_in_it(ray, begin, whole, tmp_path):
+    with begin(ray, on=ray.surroundings["RAY_CLIENT"]) as driver:
+        _, wrong = driver.communicate(timeout=120)
+    assert driver.returncode == 0, wrong
+    assert content(tmp_path / "out") == whole
+
+
+def test_an_error_of_a_worker_ends_the_job_as_itself(cluster, plan, data, monkeypatch):
+    output = plan(data)
+    path = Path(output.address, "job.json")
+    path.write_text(path.read_text("utf-8").replace(output.job.digest, "sha256-0"), "utf-8")
+    for name, value in cluster.surroundings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(JobDiffers, match="another model"):
+        run(Output(output.address), runner_named(cluster.on))
+
+
+@pytest.mark.parametrize("on", ["ray://127.0.0.1:1", "dask://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_said(on, plan, data):
+    with pytest.raises(SourceUnreachable, match="There is no"):
+        run(plan(data), runner_named(on))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("victim", ["worker", "extractor", "driver"])
+def test_killed_at_ten_moments_a_job_ends_with_the_same_bytes(cluster, begin, data, whole, tmp_path, victim):
+    rng = np.random.default_rng(0)
+    killed = 0
+    while killed < 10:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        for _ in range(11):
+            with begin(cluster) as driver:
+                last = int(rng.integers(1, 8))
+                for number, _ in enumerate(parts_of(driver)):
+                    if number == last and victim == "driver":
+                        driver.kill()
+                        killed += 1
+                        break
+                    if number % 8 == last and victim != "driver":
+                        killed += kill(cluster.workers() if victim == "worker" else cluster.extracting())
+            if driver.returncode == 0:
+                break
+        assert driver.returncode == 0
+        assert content(tmp_path / "out") == whole
+    wait_for(lambda: not cluster.extracting())
