@@ -1,6 +1,7 @@
 """Results of the benchmarks from `benchmarks/results`: the page `performance.md` and the table of the README."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,36 @@ def performance() -> Iterator[str]:
         yield from figure_table(result["figures"].values())
         yield from _curves(result["figures"].values())
         yield f"\nTo repeat: `python benchmarks/run.py {family}`. {machine_text(result['machine'])}"
+
+
+_BUSY = 0.6
+"""How busy replicas should be on average, so that requests seldom wait."""
+
+
+def capacity() -> str:
+    """Markdown of the table of how many replicas, and how many hours, are needed for so much."""
+    results = _results()
+    request = results["throughput"]["figures"]["different_layers"]["details"]["ours_ms"] / 1_000
+    image = max(each["details"]["ours_ms"] for each in results["extraction"]["figures"].values()) / 1_000
+    cores = results["throughput"]["machine"]["cores"]
+    requests = [
+        (f"{rate:,} requests a second", f"{math.ceil(rate * request / _BUSY):,} replicas of {cores} cores")
+        for rate in (100, 1_000, 10_000)
+    ]
+    images = [
+        (
+            f"features of {count:,} images",
+            f"{_number(count * image / 3_600)} hours of a machine of {cores} cores",
+        )
+        for count in (1_000_000, 100_000_000, 1_000_000_000)
+    ]
+    lines = "\n".join(table(("for", "about"), [*requests, *images]))
+    return (
+        f"{lines}\n\nMeasured is one machine of {cores} cores with MobileNetV2, JPEGs of 224 pixels and one layer in the"
+        f" middle: {_number(request * 1_000)} ms a request with 16 callers, and {_number(image * 1_000)} ms an image of a job. Assumed are"
+        f" that machines add up, and replicas that are {_BUSY:.0%} busy. Measure your own model: `layerscope extract` says how long it took,"
+        " and `layerscope_request_seconds` how long requests take.\n"
+    )
 
 
 def curves() -> dict[str, dict[str, list[float]]]:

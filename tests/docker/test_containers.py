@@ -14,8 +14,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from layerscope.demo import samples
+from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
@@ -93,11 +95,64 @@ def test_what_is_copied_into_the_image_is_there() -> None:
         assert (DOCKER.parent / "requirements" / f"{requirements}.txt").is_file()
 
 
-@pytest.mark.parametrize(
-    "document", documents(DOCKER / "kubernetes" / "layerscope.yaml"), ids=lambda each: each["kind"]
-)
-def test_kubernetes_knows_every_field(document: dict[str, Any]) -> None:
-    kubernetes_validate.validate(document, "1.37", strict=True)
+MANIFESTS = sorted((DOCKER / "kubernetes").glob("*.yaml"))
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The pod that KServe makes of a manifest of its own."""
+    spec = document["spec"]
+    if document["kind"] == "InferenceService":
+        predictor = spec["predictor"]
+        container = {name: predictor["model"].get(name, []) for name in ("env", "volumeMounts")}
+        spec = {"containers": [{"name": "kserve-container", **container}]}
+        spec |= {
+            name: predictor[name]
+            for name in ("volumes", "terminationGracePeriodSeconds")
+            if name in predictor
+        }
+    known = {"containers", "volumes", "terminationGracePeriodSeconds"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "of-kserve"},
+        "spec": {name: value for name, value in spec.items() if name in known},
+    }
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda each: each.name)
+def test_kubernetes_knows_every_field(path: Path) -> None:
+    for document in documents(path):
+        is_of_kserve = document["apiVersion"].startswith("serving.kserve.io/")
+        kubernetes_validate.validate(pod_of(document) if is_of_kserve else document, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda each: each.name)
+def test_what_is_mounted_is_a_volume_of_the_pod(path: Path) -> None:
+    for document in documents(path):
+        pod = document["spec"].get("template", pod_of(document))["spec"]
+        volumes = {each["name"] for each in pod.get("volumes", [])}
+        for container in pod.get("containers", []):
+            assert {each["name"] for each in container.get("volumeMounts", [])} <= volumes
+            points = [each["mountPath"] for each in container.get("volumeMounts", [])]
+            assert len(points) == len(set(points))
+
+
+def test_kserve_scales_on_figures_that_there_are(scraped: dict[str, set[str]]) -> None:
+    (service,) = documents(DOCKER / "kubernetes" / "kserve-autoscaled.yaml")
+    (metric,) = service["spec"]["predictor"]["autoScaling"]["metrics"]
+    query = metric["external"]["metric"]["query"]
+    promql_parser.parse(query)
+    assert set(FIGURE.findall(query)) <= scraped.keys()
+
+
+def test_the_job_does_all_shares_by_a_command_that_there_is() -> None:
+    (job,) = documents(DOCKER / "kubernetes" / "extract.yaml")
+    (text,) = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    command, _, index = text.partition(' "$JOB_COMPLETION_INDEX')
+    assert index.startswith(f'/{job["spec"]["completions"]}"')
+    assert command.startswith("layerscope extract run ")
+    known = CliRunner().invoke(app, ["extract", "run", "--help"]).output
+    assert set(re.findall(r"--\w+", command)) <= set(re.findall(r"--\w+", known))
 
 
 def test_every_setting_in_an_environment_is_one() -> None:
