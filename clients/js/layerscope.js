@@ -15,9 +15,9 @@
 import { Job, Jobs } from "./jobs.js";
 import { drawingOf, Model } from "./model.js";
 import { Activations, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
-import { imagePath, imagesBody, jsonLines, LayerscopeError, read, Transport, Uploads } from "./transport.js";
+import { imagePath, imagesBody, jsonLines, LayerscopeError, read, Text, Tokens, Transport, Uploads } from "./transport.js";
 
-export { Activations, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, writeNpy };
+export { Activations, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, Text, Tokens, writeNpy };
 
 /** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
 /** @typedef {import("./transport.js").ImageFile} ImageFile */

@@ -13,7 +13,7 @@ import { idOf, imagesBody, jsonLines, LayerscopeError, read } from "./transport.
 /** @typedef {import("./contract.d.ts").operations} Operations */
 /** @typedef {import("./transport.js").ImageFile} ImageFile */
 /** @typedef {import("./transport.js").Images | Tensor} Images
- *    One image or a batch; for a model with several inputs, either of them by the name of each. A tensor is not preprocessed. */
+ *    One image, text or tensor, or a batch; for a model with several inputs, these by the name of each. A tensor is not preprocessed. */
 
 /** @typedef {{signal?: AbortSignal}} Call */
 /** @template {keyof Operations} K @typedef {NonNullable<Operations[K]["parameters"]["query"]>} Query */

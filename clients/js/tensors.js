@@ -135,6 +135,8 @@ export class Activations extends Map {
   layers = new Map();
   /** The method and targets of heat maps; undefined for other values. @type {Schemas["AttributionRow"] | undefined} */
   attribution;
+  /** Of each text, one token for each position of the input; empty if the images are no texts. @type {Schemas["TokenBody"][][]} */
+  tokens = [];
   /** @type {Map<string, Tensor>} */
   #stored = new Map();
 
@@ -142,12 +144,13 @@ export class Activations extends Map {
   static of(buffer) {
     const { tensors, metadata } = readSafetensors(buffer);
     const { model, version, digest, ...nested } = metadata;
-    const { layers, images, warnings, attribution } = nested;
+    const { layers, images, warnings, attribution, tokens = "[]" } = nested;
     const fields = {
       model: { name: model, version: Number(version), digest },
       layers: JSON.parse(layers),
       images: JSON.parse(images),
       warnings: JSON.parse(warnings),
+      tokens: JSON.parse(tokens),
       attribution: attribution && JSON.parse(attribution),
     };
     return new Activations().#filled(fields, tensors);
@@ -164,8 +167,8 @@ export class Activations extends Map {
   }
 
   /** @param {any} fields @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. */
-  #filled({ model, layers, images, warnings, attribution }, tensors, carried = layers) {
-    Object.assign(this, { model, images, warnings, attribution });
+  #filled({ model, layers, images, warnings, attribution, tokens = [] }, tensors, carried = layers) {
+    Object.assign(this, { model, images, warnings, attribution, tokens });
     this.#stored = tensors;
     for (const row of layers) this.layers.set(row.address, row);
     for (const row of carried) {

@@ -4,13 +4,16 @@
  * @module
  */
 
+import { Tensor, writeNpy } from "./tensors.js";
+
 /** @typedef {import("./contract.d.ts").components["schemas"]["ImageBody"]} StoredImage */
 /** @typedef {Blob | ArrayBuffer | Uint8Array<ArrayBuffer>} ImageFile */
-/** @typedef {string | {id: string} | ImageFile} Picture
- *    The id of a stored image, the answer of an upload, or an image file. */
+/** @typedef {string | {id: string} | ImageFile | Text | Tokens} Picture
+ *    The id of a stored image, the answer of an upload, an image file, or for a model with a tokenizer a text. */
 /** @typedef {Picture | readonly Picture[]} Pictures */
-/** @typedef {Pictures | {readonly [input: string]: Pictures}} Images */
-
+/** @typedef {Pictures | {readonly [input: string]: Pictures | Tensor}} Images */
+/** @typedef {string[] | Record<string, string[] | Tensor>} Ids
+ *    The ids of stored images; for several inputs, these or a tensor by the name of each. */
 
 /** The longest pause before a retry, in seconds. If the service asks for a longer one, the request is not sent again. */
 const MAX_PAUSE = 30;
@@ -208,9 +211,25 @@ function waited(seconds, signal) {
   });
 }
 
+/** A text, which a call takes like an image: `model.activations(new Text("a film to remember"), { layers: "all" })`. */
+export class Text {
+  /** @param {string} text - The model's own tokenizer splits it. */
+  constructor(text) {
+    this.text = text;
+  }
+}
+
+/** A text as the ids of its tokens, special ones included, which a call takes like an image. */
+export class Tokens {
+  /** @param {readonly number[]} ids - Numbers of the model's vocabulary. Padding is left to the service. */
+  constructor(ids) {
+    this.ids = ids;
+  }
+}
+
 /** The ids of files that were uploaded. Files are compared by object identity, since hashing them would read each again. */
 export class Uploads {
-  /** @type {WeakMap<ImageFile, string>} */
+  /** @type {WeakMap<ImageFile | Text | Tokens, string>} */
   #ids = new WeakMap();
   #transport;
 
@@ -220,14 +239,14 @@ export class Uploads {
   }
 
   /**
-   * Upload an image file, even if it was uploaded before.
+   * Upload an image file or a text, even if it was uploaded before.
    *
-   * @param {ImageFile} file
+   * @param {ImageFile | Text | Tokens} file
    * @param {{signal?: AbortSignal}} [call]
    * @returns {Promise<StoredImage>}
    */
   async upload(file, call) {
-    const request = { method: "POST", body: file, type: "application/octet-stream", ...call };
+    const request = { method: "POST", ...bodyOf(file), ...call };
     const stored = await this.#transport.json("/v1/images", request);
     this.#ids.set(file, stored.id);
     return stored;
@@ -239,7 +258,7 @@ export class Uploads {
    * @template T
    * @param {Images} images
    * @param {AbortSignal | undefined} signal
-   * @param {(ids: string[] | Record<string, string[]>) => Promise<T>} request
+   * @param {(ids: Ids) => Promise<T>} request
    * @returns {Promise<T>}
    */
   async use(images, signal, request) {
@@ -253,12 +272,12 @@ export class Uploads {
     return request(await this.#idsOf(images, signal));
   }
 
-  /** @param {Images} images @param {AbortSignal} [signal] @returns {Promise<string[] | Record<string, string[]>>} */
+  /** @param {Images} images @param {AbortSignal} [signal] @returns {Promise<Ids>} */
   async #idsOf(images, signal) {
     if (isOne(images) || isMany(images)) {
       return Promise.all([images].flat().map((picture) => this.#idOf(/** @type {Picture} */ (picture), signal)));
     }
-    const inputs = Object.entries(images).map(async ([name, pictures]) => [name, await this.#idsOf(pictures, signal)]);
+    const inputs = Object.entries(images).map(async ([name, each]) => [name, each instanceof Tensor ? each : await this.#idsOf(each, signal)]);
     return Object.fromEntries(await Promise.all(inputs));
   }
 
@@ -281,9 +300,16 @@ export function idOf(image) {
   return id;
 }
 
-/** @param {Picture} picture @returns {picture is ImageFile} */
+/** @param {Picture} picture @returns {picture is ImageFile | Text | Tokens} */
 function isFile(picture) {
-  return picture instanceof Blob || picture instanceof ArrayBuffer || picture instanceof Uint8Array;
+  return [Blob, ArrayBuffer, Uint8Array, Text, Tokens].some((kind) => picture instanceof kind);
+}
+
+/** What is sent of a file or a text, and its media type. @param {ImageFile | Text | Tokens} file @returns {{body: BodyInit, type: string}} */
+function bodyOf(file) {
+  if (file instanceof Text) return { body: file.text, type: "text/plain; charset=utf-8" };
+  if (file instanceof Tokens) return { body: JSON.stringify({ tokens: [file.ids] }), type: "application/json" };
+  return { body: file, type: "application/octet-stream" };
 }
 
 /** @param {Images} images @returns {images is Picture} */
@@ -296,15 +322,23 @@ function isMany(images) {
   return Array.isArray(images);
 }
 
-/** @param {Images} images @returns {Picture[]} */
+/** @param {Images | Tensor} images @returns {Picture[]} */
 function picturesIn(images) {
+  if (images instanceof Tensor) return [];
   if (isOne(images)) return [images];
   return isMany(images) ? [...images] : Object.values(images).flatMap(picturesIn);
 }
 
-/** The JSON body of a request that names images by id. @param {string[] | Record<string, string[]>} ids - By input, if there are several. */
+/** The JSON body of a request that names images by id. @param {Ids} ids */
 export function imagesBody(ids) {
-  const named = (/** @type {string[]} */ each) => each.map((id) => ({ id }));
   if (Array.isArray(ids)) return JSON.stringify({ images: named(ids) });
   return JSON.stringify({ inputs: Object.fromEntries(Object.entries(ids).map(([name, each]) => [name, named(each)])) });
+}
+
+/** @param {string[] | Tensor} ids */
+function named(ids) {
+  if (Array.isArray(ids)) return ids.map((id) => ({ id }));
+  // In steps: a function takes only so many arguments.
+  const bytes = Array.from(writeNpy(ids), (byte) => String.fromCharCode(byte));
+  return [{ base64: btoa(bytes.join("")) }];
 }

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from layerscope.demo import MODELS, TEXT_MODEL
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
+from text_models import write_text_models
 
 SENTENCE = "A class has a Method; integers 😀 don't."
 ROUTE = "/v1/models/sentences"
@@ -23,17 +24,10 @@ ROW = ["text", "id", "start", "end"]
 def http(tmp_path_factory):
     """The service over the text model, a model of words with a table in it, and the demo model."""
     folder = tmp_path_factory.mktemp("models")
-    shutil.copytree(TEXT_MODEL, folder / "sentences" / "1")
     shutil.copytree(MODELS / "digits", folder / "digits")
-    text = keras.Input((1,), dtype="string", name="text")
-    vectorize = keras.layers.TextVectorization(vocabulary=["the", "film", "good"], name="vectorize")
-    x = keras.layers.Embedding(8, 4, mask_zero=True, name="embedding")(vectorize(text))
-    x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
-    made = keras.Model(text, keras.layers.Dense(2, name="out")(x))
-    (folder / "words" / "1").mkdir(parents=True)
-    made.save(folder / "words" / "1" / "model.keras")
+    models = write_text_models(folder)
     with TestClient(create_app(Settings(models=folder))) as http:
-        http.words = made
+        http.words = models["words"]
         yield http
 
 
@@ -70,6 +64,21 @@ def test_a_text_gives_what_the_model_gives_for_its_tokens(http, reference):
     expected = model(np.array([each.ids for each in wanted], np.int32)).numpy()
     np.testing.assert_allclose(answer["layers"][-1]["values"], expected, rtol=1e-4, atol=1e-5)
     assert answer["layers"][0]["axes"] == ["batch", "tokens", "channels"]
+
+
+def test_a_model_tells_what_it_makes_of_text(http):
+    assert http.get(ROUTE).json()["tokenizer"] == {
+        "kind": "tokenizers",
+        "vocabulary": 1500,
+        "inputs": {"tokens": "ids"},
+        "length": 32,
+        "padding": "post",
+        "padding_id": 0,
+        "truncation": "post",
+    }
+    of_words = http.get("/v1/models/words").json()["tokenizer"]
+    assert (of_words["kind"], of_words["vocabulary"], of_words["length"]) == ("text_vectorization", 5, None)
+    assert http.get("/v1/models/digits").json()["tokenizer"] is None
 
 
 def test_each_of_64_texts_gets_what_it_gets_alone(http):

@@ -42,6 +42,8 @@ def test_an_input_that_is_left_out_is_an_error(difference: Model) -> None:
         difference.activations({"left": samples()["seven"]}, layers="all")
 
 
-def test_tensors_by_name_are_refused_here(difference: Model) -> None:
-    with pytest.raises(TypeError, match="pictures"):
-        difference.activations({"left": np.zeros((28, 28, 1)), "right": samples()["two"]}, layers="all")
+def test_a_tensor_and_a_picture_go_to_their_inputs(difference: Model) -> None:
+    zeros = np.zeros((28, 28, 1), np.float32)
+    activations = difference.activations({"left": samples()["seven"], "right": zeros}, layers="all")
+    np.testing.assert_array_equal(activations["subtract"], activations["left"])
+    assert not activations["right"].any()

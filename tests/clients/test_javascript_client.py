@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import layerscope
+from layerscope.demo import MODELS
 from served_address import served_address
+from text_models import write_text_models
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"
@@ -20,8 +23,12 @@ NODE = Path(sys.executable).with_name("node")
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served_address() as address:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service with the demo model and models of text."""
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(MODELS / "digits", folder / "digits")
+    write_text_models(folder)
+    with served_address("--models", str(folder)) as address:
         yield address
 
 

@@ -140,7 +140,10 @@ export class ImagePanel {
 
   /** The size of the image that is shown, upright. */
   get #size() {
-    return this.#stored.get(this.#current);
+    const stored = this.#stored.get(this.#current);
+    const { width, height } = stored ?? {};
+    // A text has none.
+    return stored && width && height ? { ...stored, width, height } : undefined;
   }
 
   /** Upload the images of all inputs, unless the service has them. @param {string} text @param {Input[]} inputs */

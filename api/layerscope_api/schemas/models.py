@@ -67,6 +67,20 @@ class ModelList(BaseModel):
     )
 
 
+class TokenizerBody(BaseModel):
+    """How text becomes the inputs of a model."""
+
+    kind: str = Field(description="`tokenizers`, `word_index` or `text_vectorization`")
+    vocabulary: int = Field(description="one more than the highest id")
+    inputs: dict[str, str] = Field(description="what each input takes: `ids`, `mask` or `segments`")
+    length: int | str | None = Field(
+        description="tokens of every text; `longest` for those of the longest of a request; null if texts are not padded"
+    )
+    padding: str = Field(description="where short texts are padded: `pre` or `post`")
+    padding_id: int
+    truncation: str | None = Field(description="where long texts are cut; null if they are refused")
+
+
 class ModelBody(ModelIdentity):
     """Everything about one loaded version."""
 
@@ -84,6 +98,9 @@ class ModelBody(ModelIdentity):
         examples=["keras 3.15.1", "tf-keras 2.21.0", "tensorflow 2.21.0"],
     )
     warnings: list[str]
+    tokenizer: TokenizerBody | None = Field(
+        default=None, description="how text becomes its inputs; null for models that take no text"
+    )
 
 
 class TokenGridBody(BaseModel):

@@ -11,6 +11,7 @@ from layerscope.graph.model import LoadedModel, ModelDescription
 from layerscope.graph.taps.geometry import why_not_over_image
 from layerscope.graph.taps.tap import Tap
 from layerscope.models.changes import Addition
+from layerscope.text import Tokenizer
 from layerscope_api.schemas.models import (
     FileBody,
     InputBody,
@@ -23,6 +24,7 @@ from layerscope_api.schemas.models import (
     NamedVersionBody,
     OutputBody,
     TokenGridBody,
+    TokenizerBody,
     UnreachableLayer,
     UploadBody,
     VersionBody,
@@ -99,6 +101,7 @@ def model_body(engine: Engine, model: ModelDescription) -> ModelBody:
         layers=len(model.taps.calls),
         opened_with=model.opened_with,
         warnings=list(model.warnings),
+        tokenizer=None if model.tokenizer is None else _tokenizer(model.tokenizer),
     )
 
 
@@ -120,6 +123,18 @@ def upload_body(added: Addition[LoadedModel]) -> UploadBody:
     """The result of an upload: the version that the file became, and the report of its check."""
     return UploadBody(
         **named_version(ModelRecord.of(added.entry)).model_dump(), file=FileBody.model_validate(added.report)
+    )
+
+
+def _tokenizer(tokenizer: Tokenizer) -> TokenizerBody:
+    return TokenizerBody(
+        kind=tokenizer.kind,
+        vocabulary=tokenizer.vocabulary.size,
+        inputs=dict(tokenizer.roles),
+        length=tokenizer.length,
+        padding=tokenizer.padding,
+        padding_id=tokenizer.padding_id,
+        truncation=tokenizer.truncation,
     )
 
 

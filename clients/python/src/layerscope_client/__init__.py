@@ -36,6 +36,7 @@ from layerscope_client._options import (
 )
 from layerscope_client._picture import Picture
 from layerscope_client._results import StoredImage
+from layerscope_client._text import Text, Token, Tokens
 from layerscope_client.errors import LayerscopeError
 
 __all__ = [
@@ -67,5 +68,8 @@ __all__ = [
     "PictureOptions",
     "StoredImage",
     "TensorOptions",
+    "Text",
+    "Token",
+    "Tokens",
     "errors",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from layerscope_client._error_mapping import unreadable
 from layerscope_client._notebook import pictures_of, shape_text, table
 from layerscope_client._safetensors import Array, parse_safetensors
+from layerscope_client._text import Token, tokens_of
 
 _SCALE = "@scale"
 _OFFSET = "@offset"
@@ -29,6 +30,7 @@ class Activations(Mapping[str, Array]):
         warnings: Sentences for a person to read.
         layers: Metadata of each layer, by address: type, shape, layout, axes (what each axis of the
             shape counts), channel_axis, channels, nonfinite, and statistics if requested.
+        tokens: Of each text, one for each position of the input; empty if the images are no texts.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Activations(Mapping[str, Array]):
     warnings: tuple[str, ...]
     layers: Mapping[str, Mapping[str, Any]]
     _tensors: Mapping[str, Array]
+    tokens: tuple[tuple[Token, ...], ...] = ()
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -55,6 +58,7 @@ class Activations(Mapping[str, Array]):
                 warnings=tuple(json.loads(metadata["warnings"])),
                 layers=rows,
                 _tensors=tensors,
+                tokens=tokens_of(json.loads(metadata.get("tokens", "[]"))),
             )
         except (KeyError, TypeError, ValueError):
             raise unreadable("its metadata do not describe activations") from None

@@ -10,6 +10,7 @@ import numpy as np
 from layerscope_client._error_mapping import unreadable
 from layerscope_client._notebook import number, picture, table
 from layerscope_client._safetensors import Array, parse_safetensors
+from layerscope_client._text import Token, tokens_of
 from layerscope_client.errors import AnswerUnreadable
 
 
@@ -81,6 +82,7 @@ class Attribution:
         digest: The digest of that model.
         images: The ids of the images, in the order of the batch.
         warnings: Sentences for a person to read.
+        tokens: Of each text, as in `Activations`.
     """
 
     maps: Array
@@ -90,6 +92,7 @@ class Attribution:
     digest: str
     images: tuple[str, ...]
     warnings: tuple[str, ...]
+    tokens: tuple[tuple[Token, ...], ...] = ()
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -103,6 +106,7 @@ class Attribution:
         try:
             identity = {name: metadata[name] for name in ("version", "digest")} | {"name": metadata["model"]}
             body = {"model": identity, **{name: json.loads(metadata[name]) for name in nested}}
+            body["tokens"] = json.loads(metadata.get("tokens", "[]"))
         except (KeyError, ValueError):
             raise _no_attribution() from None
         return cls._from(body, lambda layer: tensors[layer["address"]])
@@ -129,6 +133,7 @@ class Attribution:
                 digest=model["digest"],
                 images=tuple(body["images"]),
                 warnings=tuple(body["warnings"]),
+                tokens=tokens_of(body.get("tokens") or []),
             )
         except (KeyError, TypeError, ValueError):
             raise _no_attribution() from None

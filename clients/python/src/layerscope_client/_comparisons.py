@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from layerscope_client._error_mapping import failure, unreadable
 from layerscope_client._flows import Flow, Progress, Request, fetch, json_object
-from layerscope_client._images import Inputs, StoredId, TensorFile
+from layerscope_client._images import Inputs, StoredId, TensorFile, named_by_id, pictures_in
 from layerscope_client._options import query, repeated
 from layerscope_client._picture import Picture
 from layerscope_client._uploads import Uploads
@@ -166,14 +166,10 @@ class ComparisonCalls:
         if isinstance(images, TensorFile):
             headers = {"Content-Type": "application/x-npy"}
             return (yield from fetch(streamed(Request("POST", path, params, headers, images.npy))))
-        by_input = images if isinstance(images, dict) else {"": images}
 
         def request(ids: list[StoredId]) -> Request:
-            remaining = iter(ids)
-            named = {name: [{"id": next(remaining)} for _ in batch] for name, batch in by_input.items()}
-            document = {"inputs": named} if isinstance(images, dict) else {"images": named[""]}
             headers = {"Content-Type": "application/json"}
-            return streamed(Request("POST", path, params, headers, json.dumps(document).encode()))
+            body = json.dumps(named_by_id(images, ids)).encode()
+            return streamed(Request("POST", path, params, headers, body))
 
-        files = [file for batch in by_input.values() for file in batch]
-        return (yield from self._uploads.use(files, request))
+        return (yield from self._uploads.use(pictures_in(images), request))

@@ -81,6 +81,18 @@ class ModelOutput(TypedDict):
     dtype: str
 
 
+class TokenizerDescription(TypedDict):
+    """How text becomes the inputs of a model; what each input takes is `ids`, `mask` or `segments`."""
+
+    kind: str
+    vocabulary: int
+    inputs: dict[str, str]
+    length: int | str | None
+    padding: str
+    padding_id: int
+    truncation: str | None
+
+
 class ModelDescription(TypedDict):
     """The description of one version of a model. `opened_with` is the package that opened its file, with its version."""
 
@@ -97,6 +109,7 @@ class ModelDescription(TypedDict):
     layers: int
     opened_with: str
     warnings: list[str]
+    tokenizer: TokenizerDescription | None
 
 
 class TokenGrid(TypedDict):

@@ -1,10 +1,11 @@
 """Images in every form that callers may give, read into what is sent."""
 
+import base64
 import io
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from layerscope_client._png import encode_png
 from layerscope_client._results import StoredImage
+from layerscope_client._text import Text, Tokens, text_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Array | StoredImage | Image"
-"""One image: a path, a file's bytes, a uint8 array of pixels, a floating-point tensor, a PIL image, or a stored
-image or its id ("sha256-…")."""
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Array | StoredImage | Text | Tokens | Image"
+"""One image: a path, a file's bytes, a uint8 array of pixels, a tensor of another type, a PIL image, or a stored
+image or its id ("sha256-…"). For a model with a tokenizer, a `Text` or its `Tokens`."""
 
 ImageBatch: TypeAlias = "ImageSource | Sequence[ImageSource]"
 """One image, or a list of images, which is a batch."""
@@ -45,14 +47,20 @@ _MAGIC = {
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """The bytes of an image file, whether or not it is uploaded already."""
+    """The bytes of an image file or of a text, whether or not it is uploaded already.
+
+    Attributes:
+        data: The bytes.
+        media_type: That of a text; None for an image, whose first bytes tell it.
+    """
 
     data: bytes
+    media_type: str | None = None
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the bytes."""
-        return sha256(self.data).digest()
+        """SHA-256 of the bytes, and of what they are."""
+        return sha256((self.media_type or "").encode() + self.data).digest()
 
     @property
     def content_type(self) -> str:
@@ -60,6 +68,8 @@ class ImageFile:
 
         Unknown files are sent as PNG: the service recognises files by content and has the better error message.
         """
+        if self.media_type is not None:
+            return self.media_type
         kinds = (kind for magic, kind in _MAGIC.items() if self.data.startswith(magic))
         return next(kinds, "image/png")
 
@@ -75,23 +85,23 @@ StoredId: TypeAlias = str
 
 Pictures: TypeAlias = list[ImageFile | StoredId]
 
-Inputs: TypeAlias = TensorFile | Pictures | dict[str, Pictures]
-"""The inputs of one call: a tensor, pictures, or pictures by the name of the input."""
+Inputs: TypeAlias = TensorFile | Pictures | dict[str, TensorFile | Pictures]
+"""The inputs of one call: a tensor, pictures, or either of them by the name of the input."""
 
 
 def read_images(images: ImageSources) -> Inputs:
     """Read one image, a list of images, or either of them by the name of each input.
 
-    Arrays of floating-point numbers make one tensor: a single one keeps its shape, a list is stacked along a
+    Arrays of other numbers than uint8 make one tensor: a single one keeps its shape, a list is stacked along a
     new first axis.
 
     Raises:
         OSError: A file cannot be read.
-        TypeError: An image has a type that cannot be sent, or a tensor is given by the name of an input.
+        TypeError: An image has a type that cannot be sent.
         ValueError: There is no image, a batch mixes tensors and pictures, or the shapes of arrays do not fit.
     """
     if isinstance(images, Mapping):
-        return {name: _pictures(_read_batch(batch)) for name, batch in images.items()}
+        return {name: _read_batch(batch) for name, batch in images.items()}
     return _read_batch(images)
 
 
@@ -105,14 +115,8 @@ def _read_batch(images: ImageBatch) -> TensorFile | Pictures:
     if not tensors:
         return [read_image(image) for image in images]
     if len(tensors) < len(images):
-        raise ValueError("A batch holds either floating-point tensors or pictures, not both.")
+        raise ValueError("A batch holds either tensors or pictures, not both.")
     return _tensor(np.stack(tensors))
-
-
-def _pictures(batch: TensorFile | Pictures) -> Pictures:
-    if isinstance(batch, TensorFile):
-        raise TypeError("A model with several inputs takes pictures only, not floating-point tensors.")
-    return batch
 
 
 def read_image(image: ImageSource) -> ImageFile | StoredId:
@@ -127,6 +131,12 @@ def read_image(image: ImageSource) -> ImageFile | StoredId:
         return image.id
     if isinstance(image, str) and _STORED_ID.fullmatch(image):
         return image
+    return _read_file(image)
+
+
+def _read_file(image: ImageSource) -> ImageFile:
+    if isinstance(image, Text | Tokens):
+        return ImageFile(*text_body(image))
     if isinstance(image, str | os.PathLike):
         return ImageFile(Path(image).read_bytes())
     if isinstance(image, bytes | bytearray | memoryview):
@@ -136,9 +146,31 @@ def read_image(image: ImageSource) -> ImageFile | StoredId:
     if _is_pillow(image):
         return ImageFile(_png_of_pillow(image))
     raise TypeError(
-        "An image is a path, bytes, a numpy array, a PIL image or a stored id, "
+        "An image is a path, bytes, a numpy array, a PIL image, a stored id, a Text or Tokens, "
         f"not {type(image).__name__}. Several images go in a list."
     )
+
+
+def pictures_in(images: Pictures | dict[str, TensorFile | Pictures]) -> Pictures:
+    """The pictures of one call, in the order in which `named_by_id` takes their ids."""
+    batches = images.values() if isinstance(images, dict) else [images]
+    return [picture for batch in batches if not isinstance(batch, TensorFile) for picture in batch]
+
+
+def named_by_id(
+    images: Pictures | dict[str, TensorFile | Pictures], ids: Iterable[StoredId]
+) -> dict[str, object]:
+    """The inputs of one call as the JSON of its body has them: pictures by id, tensors as they are."""
+    remaining = iter(ids)
+
+    def named(batch: TensorFile | Pictures) -> list[dict[str, str]]:
+        if isinstance(batch, TensorFile):
+            return [{"base64": base64.b64encode(batch.npy).decode()}]
+        return [{"id": next(remaining)} for _ in batch]
+
+    if isinstance(images, dict):
+        return {"inputs": {name: named(batch) for name, batch in images.items()}}
+    return {"images": named(images)}
 
 
 def stored_id(image: StoredImage | StoredId) -> StoredId:
@@ -154,7 +186,7 @@ def stored_id(image: StoredImage | StoredId) -> StoredId:
 
 
 def _is_tensor(image: object) -> TypeGuard[Array]:
-    return isinstance(image, np.ndarray) and image.dtype.kind == "f"
+    return isinstance(image, np.ndarray) and image.dtype.kind in "fiub" and image.dtype != np.uint8
 
 
 def _tensor(array: Array) -> TensorFile:
@@ -166,8 +198,8 @@ def _tensor(array: Array) -> TensorFile:
 def _pixels(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if array.dtype != np.uint8:
         raise TypeError(
-            f"An array of {array.dtype} is ambiguous: pass uint8 for pixels, which are preprocessed, "
-            "or floating point for a tensor, which is fed to the model as it is."
+            f"An array of {array.dtype} cannot be sent: pass uint8 for pixels, which are preprocessed, or other numbers for a "
+            "tensor, which is fed to the model as it is."
         )
     return array
 

@@ -1,9 +1,8 @@
 """Flows of the calls that concern one model: their requests, and the results of their answers."""
 
-import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
@@ -22,7 +21,7 @@ from layerscope_client._descriptions import (
 )
 from layerscope_client._error_mapping import failure, unreadable
 from layerscope_client._flows import Flow, Progress, Request, fetch, fetch_json, json_object, part_of
-from layerscope_client._images import Inputs, Pictures, StoredId, TensorFile
+from layerscope_client._images import Inputs, StoredId, TensorFile, named_by_id, pictures_in
 from layerscope_client._interventions import Intervention
 from layerscope_client._notebook import ShownDict
 from layerscope_client._options import Channels, query, repeated
@@ -257,18 +256,17 @@ class ModelCalls:
             headers = {**request.headers, "Accept": "application/x-ndjson"}
             return request if progress is None else replace(request, headers=headers, progress=progress)
 
-        match images:
-            case TensorFile(npy):
-                headers = {"Content-Type": "application/x-npy"}
-                return (yield from fetch(streamed(Request("POST", path, params, headers, npy))))
-            case dict():
-                files, request = (
-                    list(itertools.chain(*images.values())),
-                    _request_by_input(path, params, images),
-                )
-            case list():
-                files, request = images, _request_by_id(path, params, method)
-        return (yield from self._uploads.use(files, lambda ids: streamed(request(ids))))
+        if isinstance(images, TensorFile):
+            headers = {"Content-Type": "application/x-npy"}
+            return (yield from fetch(streamed(Request("POST", path, params, headers, images.npy))))
+
+        def request(ids: list[StoredId]) -> Request:
+            if method == "GET" and isinstance(images, list):
+                return Request("GET", path, repeated("image", ids) + params)
+            body = json.dumps(named_by_id(images, ids)).encode()
+            return Request("POST", path, params, {"Content-Type": "application/json"}, body)
+
+        return (yield from self._uploads.use(pictures_in(images), lambda ids: streamed(request(ids))))
 
     def _of_run(self, params: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The edits and the seed of every run. A seed among the options of the call comes first."""
@@ -278,30 +276,6 @@ class ModelCalls:
 
 def _tensors(layers: str | Sequence[str], options: Mapping[str, object]) -> list[tuple[str, str]]:
     return repeated("layers", layers) + query({**options, "format": "safetensors"})
-
-
-def _request_by_id(
-    path: str, params: list[tuple[str, str]], method: str
-) -> Callable[[list[StoredId]], Request]:
-    if method == "GET":
-        return lambda ids: Request("GET", path, repeated("image", ids) + params)
-    return lambda ids: _with_json(path, params, {"images": [{"id": each} for each in ids]})
-
-
-def _with_json(path: str, params: list[tuple[str, str]], document: Mapping[str, object]) -> Request:
-    body = json.dumps(document).encode()
-    return Request("POST", path, params, {"Content-Type": "application/json"}, body)
-
-
-def _request_by_input(
-    path: str, params: list[tuple[str, str]], images: Mapping[str, Pictures]
-) -> Callable[[list[StoredId]], Request]:
-    def request(ids: list[StoredId]) -> Request:
-        remaining = iter(ids)
-        inputs = {name: [{"id": next(remaining)} for _ in batch] for name, batch in images.items()}
-        return _with_json(path, params, {"inputs": inputs})
-
-    return request
 
 
 def _result(response: httpx2.Response) -> dict[str, Any]:

@@ -12,11 +12,12 @@ The class is chosen by the `code` of the answer, or by its status if this versio
     ├── NotFound               404: ModelNotFound, ImageNotFound, PlaceNotFound, DataSetNotFound, JobNotFound
     ├── SlowSender             408
     ├── Conflict               409: ModelNotLoaded, ControlRefused, JobDiffers, InputChanged, DataSetExists
-    ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany
+    ├── TooLarge               413: HeadersTooLarge, BodyTooLarge, ImageTooLarge, AnswerTooLarge, TooMany,
+    │                          TextTooLong
     ├── Unsupported            415: UnsupportedImage, UnsupportedFormat; 406: NotAcceptable
     ├── Impossible             422: LayerNotFound, ChannelNotFound, OptionInvalid, NoPicture, ImageUnreadable,
-    │   │                      ImageTooComplex, TensorUnreadable, DataSetUnreadable, TooManyFailed,
-    │   │                      InputMismatch, NotDifferentiable
+    │   │                      ImageTooComplex, TensorUnreadable, TextUnreadable, NoTokenizer,
+    │   │                      DataSetUnreadable, TooManyFailed, InputMismatch, NotDifferentiable
     │   └── ModelRefused       ModelUnreadable, ModelTooLarge, ConfigInvalid, LayerNotAllowed,
     │                          WeightsExternalReference, WeightsMalformed, WeightsShapeMismatch
     ├── Overloaded             429, also after the retries: QueueFull, QuotaExceeded
@@ -187,6 +188,10 @@ class TooMany(TooLarge):
     """More images, selectors or parts than one request may carry."""
 
 
+class TextTooLong(TooLarge):
+    """Texts have more bytes or tokens than one request may carry, or more tokens than the model takes."""
+
+
 class Unsupported(LayerscopeError):
     """A format that the service does not read or write."""
 
@@ -241,6 +246,14 @@ class ImageTooComplex(Impossible):
 
 class TensorUnreadable(Impossible):
     """The tensor is damaged or of an unsupported type."""
+
+
+class TextUnreadable(Impossible):
+    """A text is not UTF-8, or the tokenizer of the model cannot split it."""
+
+
+class NoTokenizer(Impossible):
+    """The model declares no tokenizer, so that it takes no text."""
 
 
 class InputMismatch(Impossible):
