@@ -145,6 +145,19 @@ def test_a_stored_text_is_an_image_for_every_link(http):
     assert http.delete(f"/v1/images/{tokens}").status_code == 204
 
 
+def test_comparisons_take_texts_and_name_their_tokens(http):
+    texts = [SENTENCE, "a string"]
+    tokens = post(http, "/predictions", text=texts).json()["tokens"]
+    one = post(http, "/compare", text=texts, layers=["norm2b"]).json()
+    two = http.post(
+        "/v1/compare", json={"reference": "sentences", "candidate": "sentences", "text": texts}
+    ).json()
+    assert one["tokens"] == two["tokens"] == tokens
+    assert two["verdict"] == "identical"
+    swept = post(http, "/ablations", text=texts[:1], layer="norm2b").json()
+    assert swept["tokens"] == tokens[:1]
+
+
 def test_every_format_carries_the_tokens(http, tmp_path):
     wanted = post(http, layers=["embedding"], text=[SENTENCE]).json()["tokens"]
     answer = post(http, layers=["embedding"], text=[SENTENCE], format="safetensors")

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from layerscope_api.schemas.attributions import TargetRow
 from layerscope_api.schemas.models import ModelIdentity
+from layerscope_api.schemas.results import Tokens
 
 
 class CleanRow(BaseModel):
@@ -37,6 +38,7 @@ class AblationBody(BaseModel):
     preprocessing: dict[str, Any]
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
+    tokens: Tokens = None
     layers: list[str] = Field(description="the layer whose units were taken away, or the layers that were")
     by: Literal["channel", "layer", "place"]
     set: float | Literal["mean"] | None = Field(description="what was put in their place; null with `patch`")

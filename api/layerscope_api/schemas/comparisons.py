@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from layerscope_api.schemas.models import ModelIdentity
+from layerscope_api.schemas.results import Tokens
 
 Status = Literal["same", "rounding", "within", "drifted"]
 
@@ -82,6 +83,7 @@ class ComparisonBody(BaseModel):
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of the candidate, where it is edited")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
+    tokens: Tokens = None
     verdict: Status | None
     first: str | None = Field(description="the first layer beyond the tolerance")
     origins: list[str] = Field(description="layers that changed although nothing before them did")
@@ -116,4 +118,5 @@ class ImageComparisonBody(BaseModel):
     warnings: list[str]
     edits: list[str] | None = Field(default=None, description="those of an edited model")
     seed: int | None = Field(default=None, description="of a model that draws random numbers")
+    tokens: Tokens = None
     layers: list[ComparedValues]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from layerscope_api.schemas.attributions import TargetRow
 from layerscope_api.schemas.models import ModelIdentity
-from layerscope_api.schemas.results import ClassScore
+from layerscope_api.schemas.results import ClassScore, Tokens
 
 
 class ChangedOutput(BaseModel):
@@ -48,6 +48,7 @@ class InterventionBody(BaseModel):
     preprocessing: dict[str, Any]
     warnings: list[str]
     edits: list[str]
+    tokens: Tokens = None
     outputs: list[ChangedOutput]
     targets: list[TargetRow]
     effects: list[EffectRow]

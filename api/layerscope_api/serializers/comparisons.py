@@ -9,6 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from layerscope.comparison import Distance
+from layerscope.encode import tokens_json
 from layerscope.errors import InputMismatch
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, LayerComparison
@@ -57,6 +58,7 @@ def comparison_json(found: Comparison) -> bytes:
             "warnings": found.warnings,
             **({"edits": found.edits} if found.edits else {}),
             **({} if found.seed is None else {"seed": found.seed}),
+            **({"tokens": tokens_json(found.tokens)} if found.tokens else {}),
             "verdict": found.verdict,
             "first": found.first,
             "origins": found.origins,

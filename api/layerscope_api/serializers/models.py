@@ -59,7 +59,7 @@ def result_origin(result: Result) -> dict[str, Any]:
         "warnings": result.activations.warnings,
         **({"edits": result.activations.edits} if result.activations.edits else {}),
         **({} if result.activations.seed is None else {"seed": result.activations.seed}),
-        **({"tokens": tokens_json(result.activations)} if result.activations.tokens else {}),
+        **({"tokens": tokens_json(result.activations.tokens)} if result.activations.tokens else {}),
     }
 
 

@@ -1,11 +1,12 @@
 """Metadata of an answer: the model, the images, and one row per layer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.tensors.activations import Activation, Activations
 from layerscope.tensors.statistics import Statistics
+from layerscope.text import Token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +41,17 @@ def document(activations: Activations, metadata: Metadata) -> dict[str, Any]:
         "warnings": list(activations.warnings),
         **({"edits": list(activations.edits)} if activations.edits else {}),
         **({} if activations.seed is None else {"seed": activations.seed}),
-        **({"tokens": tokens_json(activations)} if activations.tokens else {}),
+        **({"tokens": tokens_json(activations.tokens)} if activations.tokens else {}),
         **({} if metadata.attribution is None else {"attribution": metadata.attribution}),
         "layers": [_row(activation, metadata) for activation in activations.values()],
     }
 
 
-def tokens_json(activations: Activations) -> list[list[dict[str, Any]]]:
+def tokens_json(tokens: Sequence[Sequence[Token]]) -> list[list[dict[str, Any]]]:
     """The tokens of each text."""
     return [
         [{"text": each.text, "id": each.id, "start": each.start, "end": each.end} for each in text]
-        for text in activations.tokens
+        for text in tokens
     ]
 
 

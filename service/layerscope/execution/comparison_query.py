@@ -9,6 +9,7 @@ from layerscope.execution.inputs import Sources
 from layerscope.graph.model import ModelDescription
 from layerscope.interventions import EditOptions
 from layerscope.tensors.timing import Timing
+from layerscope.text import Token
 
 Match = Literal["address", "rules", "best", "matrix"]
 """How layers are paired: by equal address; by rules that rename; by the best alignment of their CKA; or all with all."""
@@ -150,6 +151,7 @@ class Comparison:
         edits: those of the candidate, as texts.
         seed: of the random numbers that the models drew; None if both draw none.
         timings: where the time went.
+        tokens: of each text in the reference, see `layerscope.tensors.activations.Activations`.
     """
 
     reference: ModelDescription
@@ -173,6 +175,7 @@ class Comparison:
     edits: tuple[str, ...] = ()
     seed: int | None = None
     timings: Sequence[Timing] = ()
+    tokens: tuple[tuple[Token, ...], ...] = ()
 
     @property
     def statuses(self) -> Mapping[str, Status]:

@@ -19,6 +19,7 @@ from layerscope.execution.comparison_layers import Features, LayerPair, similari
 from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Agreement, Comparison, ImageChange, LayerComparison
 from layerscope.execution.inputs import stack
+from layerscope.execution.items import cut_warnings, tokens_of
 from layerscope.execution.job_stream import JobStream, RunBudget
 from layerscope.execution.lanes import Lane, Lanes
 from layerscope.execution.lite_runs import LiteRuns
@@ -189,6 +190,7 @@ class ComparisonRun:
             edits=() if plan.edits is None else plan.edits.query.texts,
             seed=plan.query.seed if reference.samples or candidate.samples else None,
             timings=self._stopwatch.timings,
+            tokens=tokens_of(plan.rows[0]),
         )
         return found if not plan.is_all_pairs else _all_pairs(found, plan, self._features)
 
@@ -215,7 +217,9 @@ class ComparisonRun:
         return tuple(sorted(largest.values(), key=lambda each: -each.relative_l2)[:_WORST])
 
     def _warnings(self, images: int) -> tuple[str, ...]:
-        warnings = [*dict.fromkeys(text for model in self.plan.models for text in model.description.warnings)]
+        own = (model.description.warnings for model in self.plan.models)
+        every = [*own, *(cut_warnings(rows) for rows in self.plan.rows)]
+        warnings = [*dict.fromkeys(text for texts in every for text in texts)]
         if {"cka", "rsa"} & set(self.plan.query.measures) or self.plan.is_all_pairs:
             if images < FEWEST_IMAGES:
                 warnings.append(f"CKA takes at least {FEWEST_IMAGES} images; there are {images}.")

@@ -1,15 +1,17 @@
 """Texts as tokens: what each kind of vocabulary makes of them, against Keras and the package `tokenizers`."""
 
 import json
+import pickle
 
 import keras
 import numpy as np
 import pytest
 import tf_keras
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.errors import InputMismatch, ModelRefused, TextTooLong
+from layerscope.errors import InputMismatch, ModelRefused, TextTooLong, TextUnreadable
 from layerscope.limits import Limits
 from layerscope.text import Tokenizer, TokenizerDeclaration, decoded, encoded, kind_of
 from layerscope.text.vectorization import Vectorization
@@ -189,6 +191,22 @@ def test_several_inputs_take_ids_mask_and_segments():
 def test_files_that_are_no_tokenizers_are_refused(content, message):
     with pytest.raises(ModelRefused, match=message):
         Tokenizer.of(kind_of(content), json.dumps(content), NOTHING, {"ids": (4,)})
+
+
+def test_a_pattern_that_never_ends_is_given_up():
+    bomb = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106
+    bomb.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("(a+)+$"), "isolated")
+    tokenizer = Tokenizer.of("tokenizers", bomb.to_str(), NOTHING, {"ids": (4,)})
+    with pytest.raises(TextUnreadable, match="cannot split the text"):
+        tokenizer.tokenize(["a" * 1_000 + "b"], Limits())
+
+
+def test_a_tokenizer_is_data_that_can_be_sent_to_another_process():
+    tokenizer = of_words(4)
+    tokenizer.tokenize(["the film"], Limits())
+    sent = pickle.loads(pickle.dumps(tokenizer))  # noqa: S301
+    assert sent == tokenizer
+    assert ids(sent, "the film") == [[0, 0, 1, 3]]
 
 
 @given(text=TEXTS | st.lists(st.integers(0, 2**31 - 1)).map(tuple))
