@@ -5,13 +5,13 @@ Simplicity: The All Convolutional Net, figure 1. Such maps are sharp, and depend
 (Adebayo et al. 2018): they show edges rather than evidence.
 """
 
-from layerscope.attribution.maps import max_magnitude
+from layerscope.attribution.maps import magnitude
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
 
 def _explain(probe: ModelProbe, options: InputOptions) -> Array:  # noqa: ARG001
-    return max_magnitude(probe.gradients())
+    return magnitude(probe, probe.gradients())
 
 
 GUIDED_SALIENCY = Method(

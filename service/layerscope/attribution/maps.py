@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from layerscope.attribution.embeddings import TOKENS
 from layerscope.attribution.method import Array
 from layerscope.attribution.model_probe import ModelProbe
 
@@ -22,8 +23,15 @@ def relu(values: Array) -> Array:
     return result
 
 
-def max_magnitude(gradients: Array) -> Array:
-    """The largest magnitude over the channels, which are the last axis."""
+def magnitude(probe: ModelProbe, gradients: Array) -> Array:
+    """One number a place from the gradients of its channels, which are the last axis.
+
+    That is the largest magnitude, as of the colours of a pixel; of the features of a token, which mean nothing one by one, it
+    is their Euclidean norm. See `layerscope.attribution.embeddings`.
+    """
+    if probe.places == TOKENS:
+        norms: Array = np.linalg.norm(gradients.astype(np.float64), axis=-1)
+        return norms
     result: Array = np.abs(gradients).max(axis=-1)
     return result
 

@@ -129,6 +129,8 @@ class Method:
         fewer_runs: what a caller can change so that it takes fewer runs.
         is_guided: whether gradients pass rectifiers only where they are positive (guided backpropagation).
         is_gradient: whether it takes gradients. Otherwise it only runs the model forwards.
+        varies_amounts: whether it computes with the values of an input as amounts, which the ids of tokens are not: then it
+            varies what these are embedded as. Otherwise it puts other values in their place.
     """
 
     name: str
@@ -144,3 +146,4 @@ class Method:
     fewer_runs: tuple[str, ...] = ()
     is_guided: bool = False
     is_gradient: bool = True
+    varies_amounts: bool = True

@@ -118,5 +118,6 @@ OCCLUSION = Method(
     explain=_explain,
     runs=_runs,
     is_gradient=False,
+    varies_amounts=False,
     fewer_runs=("use larger patches (patch=)", "move them further (stride=)"),
 )

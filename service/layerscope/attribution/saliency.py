@@ -6,13 +6,13 @@ Simonyan et al. 2014, Deep Inside Convolutional Networks: Visualising Image Clas
 section 3.1.
 """
 
-from layerscope.attribution.maps import max_magnitude
+from layerscope.attribution.maps import magnitude
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 
 
 def _explain(probe: ModelProbe, options: InputOptions) -> Array:  # noqa: ARG001
-    return max_magnitude(probe.gradients())
+    return magnitude(probe, probe.gradients())
 
 
 SALIENCY = Method(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from layerscope.attribution.maps import max_magnitude, mean_gradients
+from layerscope.attribution.maps import magnitude, mean_gradients
 from layerscope.attribution.method import Array, InputOptions, Method
 from layerscope.attribution.model_probe import ModelProbe
 from layerscope.graph.taps.tap import AxisName
@@ -41,7 +41,7 @@ def _smooth(probe: ModelProbe, number: int, options: _Options) -> Array:
         version: Array = image + deviation * random.standard_normal(image.shape, np.float32)
         return version
 
-    return max_magnitude(mean_gradients(probe, number, options.samples, noisy))
+    return magnitude(probe, mean_gradients(probe, number, options.samples, noisy))
 
 
 def _runs(options: _Options, shape: Sequence[int], places: Sequence[AxisName]) -> int:  # noqa: ARG001

@@ -1,7 +1,8 @@
 """Target layers and inputs: over which layer or input an attribution map can lie, and which one is the default."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from layerscope.attribution.embeddings import embeddings_of, takes_tokens
 from layerscope.attribution.method import Method
 from layerscope.errors import NoPicture, NotDifferentiable, OptionInvalid
 from layerscope.graph.model import ModelDescription
@@ -46,12 +47,12 @@ def layer_geometry(tap: Tap) -> MapGeometry:
 
 
 def require_places_of_input(layer: Tap, given: Tap) -> None:
-    """Check that a map over a layer can be resized to an input.
+    """Check that a map over a layer can be resized to an input, or to what its tokens are embedded as.
 
     Raises:
         NoPicture: the layer has places that the input does not have.
     """
-    places, of_input = layer_geometry(layer).places, input_geometry(given).places
+    places, of_input = layer_geometry(layer).places, varied_geometry(given).places
     if not set(places) <= set(of_input):
         message = (
             f"The map of {layer.address} counts {', '.join(places)}, and input {given.address!r} counts"
@@ -133,6 +134,15 @@ def select_input(model: ModelDescription, name: str | None) -> int:
     return index
 
 
+def varied_geometry(tap: Tap) -> MapGeometry:
+    """How the values that a method varies are a map: those of an input, or what its tokens are embedded as.
+
+    Raises:
+        NoPicture: they are none.
+    """
+    return layer_geometry(tap) if tap.layer.type != "InputLayer" else input_geometry(tap)
+
+
 def input_geometry(tap: Tap) -> MapGeometry:
     """How the values of an input are a map.
 
@@ -155,8 +165,6 @@ def input_geometry(tap: Tap) -> MapGeometry:
 
 
 def _why_no_input(tap: Tap) -> str | None:
-    if "tokens" in tap.axes and tap.dtype.kind in "iu":
-        return "Its values are the numbers of tokens, which are names and no amounts."
     is_plain = tap.axes == ("channels",) or len(tap.shape) == len(PLANE)
     return None if is_plain else why_no_geometry(tap.axes, tap.tensor.grid)
 
@@ -164,6 +172,16 @@ def _why_no_input(tap: Tap) -> str | None:
 def _default_input(model: ModelDescription) -> int:
     taps = list(enumerate(model.taps.select(["input"])))
     images = [index for index, each in enumerate(model.inputs) if model.preprocessing[each.name] is not None]
-    maps = [index for index, tap in taps if map_geometry(tap) is not None and _why_no_input(tap) is None]
-    others = [index for index, tap in taps if _why_no_input(tap) is None]
-    return next(iter([*images, *maps, *others]), 0)
+    maps = [index for index, tap in taps if map_geometry(tap) is not None and not takes_tokens(tap)]
+    others = [index for index, tap in taps if _why_no_input(tap) is None and not takes_tokens(tap)]
+    return next(iter([*images, *maps, *_by_vocabulary(model), *others]), 0)
+
+
+def _by_vocabulary(model: ModelDescription) -> Sequence[int]:
+    """The inputs of tokens, that with the largest table of vectors first: segments and positions have small ones."""
+    sizes = {
+        index: max((each.layer.parameters for each in embeddings_of(model, tap)), default=0)
+        for index, tap in enumerate(model.taps.select(["input"]))
+        if takes_tokens(tap)
+    }
+    return sorted(sizes, key=lambda index: -sizes[index])

@@ -102,7 +102,7 @@ class AttributionRun:
             OptionInvalid: the target or the target layer has no separate values for each image.
         """
         spec = self._spec
-        if spec.method.kind == "layer":
+        if spec.is_over_layer:
             require_one_row(found[spec.target_layer.address].values, spec.target_layer)
         targets = resolve_targets(spec, found)
         edited = self._query.edits.name(spec.taps)
@@ -163,9 +163,8 @@ class AttributionRun:
     def _shape(self) -> tuple[int, ...]:
         """The sizes of the places, and the channels, of the target layer or input."""
         spec = self._spec
-        if spec.method.kind == "input":
-            shape = self._sizes[spec.input]
-        else:
+        shape: Shape = self._sizes[spec.input]
+        if spec.is_over_layer:
             (shape,) = self._model.executable.inspection.shapes([spec.target_layer], self._sizes)
         sizes = [size or 1 for size in shape[-len(spec.target_layer.shape) :]]
         return spec.geometry.folded_shape(sizes)

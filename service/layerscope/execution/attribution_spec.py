@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.attribution import Method, MethodOptions, TargetOptions
+from layerscope.attribution.embeddings import embedding_of, takes_tokens
 from layerscope.attribution.target_layers import (
     default_layer,
     input_geometry,
@@ -35,9 +36,10 @@ class AttributionSpec:
     Attributes:
         method: the method.
         options: its options.
-        target_layer: the layer that the maps lie over, or the input if the method explains inputs.
+        target_layer: the layer that the maps lie over, or the input if the method explains inputs, or what embeds its tokens.
         input: the index of the model's input that is varied; 0 if the method varies none.
         output: the output that is explained; None if the method has no target.
+        embedded: the layer whose values are varied in place of the input's, which are the ids of tokens; else None.
     """
 
     method: Method
@@ -45,21 +47,26 @@ class AttributionSpec:
     target_layer: Tap
     input: int
     output: Output | None
+    embedded: Tap | None = None
 
     @property
     def taps(self) -> list[Tap]:
         """The taps that are fetched for the images as they are."""
-        taps = [self.target_layer] if self.method.kind == "layer" else []
+        taps = [self.target_layer] if self.is_over_layer else []
+        taps += [] if self.embedded is None else [self.embedded]
         if self.output is not None:
             taps += [self.output.tap, self.output.score_tap]
         return list(dict.fromkeys(taps))
 
     @property
+    def is_over_layer(self) -> bool:
+        """Whether the maps lie over values that a layer computes, and not over those of an input."""
+        return self.method.kind == "layer" or self.embedded is not None
+
+    @property
     def geometry(self) -> MapGeometry:
         """How the values of the target layer are maps."""
-        if self.method.kind == "input":
-            return input_geometry(self.target_layer)
-        return layer_geometry(self.target_layer)
+        return layer_geometry(self.target_layer) if self.is_over_layer else input_geometry(self.target_layer)
 
     @property
     def derivative(self) -> Derivative:
@@ -73,7 +80,7 @@ class AttributionSpec:
         layer = self.target_layer
         # The values of a layer are known by then, and are fed: only what lies behind them runs again. An input is fed
         # anyway. A layer that folds other axes into the batch axis has no rows for single images, and cannot be fed.
-        is_fed = self.method.kind == "layer" and layer.tensor.batched and not layer.tensor.mixed
+        is_fed = self.is_over_layer and layer.tensor.batched and not layer.tensor.mixed
         return Derivative(self.output.score_tap, layer, self.method.is_guided, is_fed)
 
 
@@ -99,14 +106,17 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
         output = resolve_output(model, options.output)
     score_tap = output.score_tap if output is not None else described.outputs[0][1]
     varied = select_input(described, getattr(options, "input", None)) if _varies_input(options) else 0
-    target_layer = _target_layer(model, method, options, score_tap, varied)
+    given = described.taps.select(["input"])[varied]
+    is_embedded = _varies_input(options) and method.varies_amounts and takes_tokens(given)
+    embedded = embedding_of(described, given) if is_embedded else None
+    target_layer = _target_layer(model, method, options, score_tap, embedded or given)
     if method.has_target and not inspection.depends(score_tap, target_layer):
         message = (
             f"{score_tap.address} is not computed from {target_layer.address}, so nothing there explains it."
         )
         raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
     if method.kind == "layer" and _varies_input(options):
-        require_places_of_input(target_layer, described.taps.select(["input"])[varied])
+        require_places_of_input(target_layer, embedded or given)
     unread = why_unread(target_layer)
     if method.has_target and unread is not None:
         message = f"Nothing in the map of {target_layer.address} explains {score_tap.address}: {unread}"
@@ -118,7 +128,7 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
     if method.is_guided and not inspection.is_rectified(score_tap):
         message = f"{score_tap.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
         raise NotDifferentiable(message, target=score_tap.address)
-    return AttributionSpec(method, options, target_layer, varied, output)
+    return AttributionSpec(method, options, target_layer, varied, output, embedded)
 
 
 def _varies_input(options: MethodOptions) -> bool:
@@ -126,11 +136,11 @@ def _varies_input(options: MethodOptions) -> bool:
 
 
 def _target_layer(
-    model: LoadedModel, method: Method, options: MethodOptions, score_tap: Tap, varied: int
+    model: LoadedModel, method: Method, options: MethodOptions, score_tap: Tap, varied: Tap
 ) -> Tap:
     described = model.description
     if method.kind == "input":
-        return described.taps.select(["input"])[varied]
+        return varied
     selector: str | None = getattr(options, "layer", None)
     if selector is not None:
         return select_layer(described, selector)

@@ -1,6 +1,6 @@
 """The batched probe: runs the versions of images that an attribution needs, as jobs in turn with all other requests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from layerscope.attribution.maps import resized
 from layerscope.attribution.model_probe import Box
-from layerscope.attribution.target_layers import input_geometry
+from layerscope.attribution.target_layers import varied_geometry
 from layerscope.attribution.targets import Target
 from layerscope.errors import InputMismatch
 from layerscope.execution.attribution_spec import AttributionSpec
@@ -67,11 +67,12 @@ class BatchedProbe:
         self._jobs = JobStream(budget)
         self._inputs = model.description.taps.select(["input"])
         self._input = self._inputs[spec.input]
+        self._varied = spec.embedded or self._input
 
     @cached_property
     def _geometry(self) -> MapGeometry:
-        """How the values of the input that is varied are maps. Methods that only look at a layer need none."""
-        return input_geometry(self._input)
+        """How the values that are varied are maps. Methods that only look at a layer need none."""
+        return varied_geometry(self._varied)
 
     @property
     def images(self) -> int:
@@ -85,7 +86,7 @@ class BatchedProbe:
 
     def activations(self) -> Array:
         """The values of the target layer, or of the input: (images, *places, channels)."""
-        if self._spec.method.kind == "input":
+        if not self._spec.is_over_layer:
             return np.stack([self.image(number) for number in range(self.images)])
         return _maps(self._spec.geometry, self._values(self._spec.target_layer))
 
@@ -102,8 +103,11 @@ class BatchedProbe:
         return _maps(spec.geometry, gradients)
 
     def image(self, number: int) -> Array:
-        """The model's input for an image: (*places, channels)."""
-        values = self._query.load(self._rows[number])[self._spec.input]
+        """The model's input for an image, or what its tokens are embedded as: (*places, channels)."""
+        if self._spec.embedded is not None:
+            values = self._values(self._spec.embedded)[number]
+        else:
+            values = self._query.load(self._rows[number])[self._spec.input]
         (image,) = _maps(self._geometry, values[np.newaxis])
         return np.asarray(image)
 
@@ -154,17 +158,20 @@ class BatchedProbe:
 
     def gradients_of(self, number: int, count: int, version: Version) -> Iterator[Array]:
         """The gradients of the scores of `count` versions of an image with respect to the version, one each."""
-        score_tap = self._targets[number].output.score_tap
-        derivative = Derivative(score_tap, self._input, self._spec.method.is_guided)
+        score_tap, embedded = self._targets[number].output.score_tap, self._spec.embedded
+        derivative = Derivative(
+            score_tap, self._varied, self._spec.method.is_guided, is_fed=embedded is not None
+        )
 
         def job(indices: range) -> Job:
-            inputs = self._versions(number, indices, version)
-            weights = self._weights(number, inputs, score_tap)
+            inputs, edits = self._versions(number, indices, version, score_tap)
+            weights = self._weights(number, inputs, edits, score_tap)
+            fed = [] if embedded is None else [np.asarray(edits.pop(embedded).shift)]
             return GradientJob(
-                **self._job(inputs, number, score_tap),
-                taps=(self._input,),
+                **self._job(inputs, edits),
+                taps=(self._varied,),
                 derivative=derivative,
-                inputs=[*inputs, weights],
+                inputs=[*inputs, weights, *fed],
             )
 
         for outcome in self._jobs.outcomes(count, job):
@@ -172,8 +179,8 @@ class BatchedProbe:
 
     def _values_of(self, number: int, count: int, version: Version, tap: Tap) -> Iterator[Array]:
         def job(indices: range) -> Job:
-            inputs = self._versions(number, indices, version)
-            return Job(**self._job(inputs, number, tap), inputs=inputs, taps=(tap,))
+            inputs, edits = self._versions(number, indices, version, tap)
+            return Job(**self._job(inputs, edits), inputs=inputs, taps=(tap,))
 
         for outcome in self._jobs.outcomes(count, job):
             yield outcome.arrays[0]
@@ -226,13 +233,15 @@ class BatchedProbe:
         for outcome in self._jobs.outcomes(len(numbers), job, _LOCAL_CHANGE_FACTOR * self._budget.batch_rows):
             yield outcome.arrays[0]
 
-    def _weights(self, number: int, inputs: Sequence[Array], score_tap: Tap) -> Array:
+    def _weights(
+        self, number: int, inputs: Sequence[Array], edits: Mapping[Tap, Edit], score_tap: Tap
+    ) -> Array:
         """The derivative of the scores of versions by the values at the score tap, see `Target.weights`."""
         target, count = self._targets[number], len(inputs[0])
         if target.is_linear:
             own = self._found[score_tap.address].values[self._rows[number]]
             return np.repeat(target.weights(own)[np.newaxis], count, axis=0)
-        job = Job(**self._job(inputs, number, score_tap), inputs=inputs, taps=(score_tap,))
+        job = Job(**self._job(inputs, edits), inputs=inputs, taps=(score_tap,))
         # The derivative of a probability depends on the values, so the versions are run forwards first.
         values = self._jobs.run(job).arrays[0]
         return np.stack([target.weights(row) for row in values])
@@ -260,21 +269,31 @@ class BatchedProbe:
     def _edits(self, rows: Sequence[int], tap: Tap) -> dict[Tap, Edit]:
         return self._query.edited([tap], rows, self._budget.lane)
 
-    def _job(
-        self, inputs: Sequence[Array], number: int | None = None, tap: Tap | None = None
-    ) -> dict[str, Any]:
-        """What all jobs have in common; of those that run versions of one image, the edits for its number and what is fetched."""
-        edits = {} if number is None or tap is None else self._edits([self._rows[number]], tap)
+    def _job(self, inputs: Sequence[Array], edits: Mapping[Tap, Edit] | None = None) -> dict[str, Any]:
+        """What all jobs have in common."""
         common = self._query.versions(len(inputs[0]), self._budget.deadline, self._budget.lane)
-        return {**common, "edits": edits}
+        return {**common, "edits": edits or {}}
 
-    def _versions(self, number: int, indices: range, version: Version) -> list[Array]:
-        """The model's inputs: versions of the one that is varied, and the others as they are."""
-        own = self._query.load(self._rows[number])
-        varied = self._spec.input
+    def _versions(
+        self, number: int, indices: range, version: Version, tap: Tap
+    ) -> tuple[list[Array], dict[Tap, Edit]]:
+        """The inputs and the edits that versions of one image run with, to fetch a tap.
+
+        The input that is varied has the versions, and the others are as they are. What tokens are embedded as is replaced.
+        """
+        own, varied = self._query.load(self._rows[number]), self._spec.input
         inputs = [np.broadcast_to(array, (len(indices), *array.shape)) for array in own]
-        inputs[varied] = as_input(stacked_versions(indices, version), self._geometry, own[varied].dtype)
-        return inputs
+        edits = self._edits([self._rows[number]], tap)
+        versions = stacked_versions(indices, version)
+        if self._spec.embedded is None:
+            inputs[varied] = as_input(versions, self._geometry, own[varied].dtype)
+        else:
+            values = as_input(versions, self._geometry, self._varied.dtype)
+            edits = {
+                each: edit for each, edit in edits.items() if each.tensor.name != self._varied.tensor.name
+            }
+            edits[self._varied] = Edit(scale=0.0, shift=values)
+        return inputs, edits
 
     def _values(self, tap: Tap) -> Array:
         return self._found[tap.address].values[list(self._rows)]

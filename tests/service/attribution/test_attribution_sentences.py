@@ -1,0 +1,176 @@
+"""Attributions a token, against `GradientTape` by the vectors of the tokens, and against covered tokens."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from layerscope.attribution import METHODS
+from layerscope.errors import NotDifferentiable
+from layerscope.execution.inputs import TensorSource
+from layerscope.execution.interface import Query
+from layerscope.execution.local_engine import LocalEngine
+
+WORDS = np.array([[3, 1, 4, 1, 5, 0, 0], [2, 7, 1, 8, 2, 8, 1]], np.int32)
+FEW = 5
+OPTIONS = {"smoothgrad": {"samples": FEW}, "integrated-gradients": {"steps": FEW}}
+
+
+def attended(relu="relu"):
+    """Words of which zeros are padding, with attention."""
+    start = keras.Input((7,), dtype="int32", name="words")
+    hidden = layers.Embedding(9, 4, mask_zero=True, name="embedded")(start)
+    hidden = layers.MultiHeadAttention(2, 3, name="attention")(hidden, hidden)
+    hidden = layers.Dense(5, activation=relu, name="mixed")(hidden)
+    return keras.Model(
+        start, layers.Dense(3, name="kind")(layers.GlobalAveragePooling1D(name="pool")(hidden))
+    )
+
+
+def likely(relu=None):
+    """Words of any number, recurrence, and a softmax."""
+    start = keras.Input((None,), dtype="int32", name="words")
+    hidden = layers.LSTM(5, name="steps")(layers.Embedding(9, 4, name="embedded")(start))
+    return keras.Model(start, layers.Dense(3, activation="softmax", name="kind")(hidden))
+
+
+def twice(relu=None):
+    """Words that two layers embed."""
+    start = keras.Input((7,), dtype="int32", name="words")
+    both = [layers.Embedding(9, 4, name=name)(start) for name in ("first", "second")]
+    return keras.Model(
+        start, layers.Dense(3, name="kind")(layers.Flatten(name="flat")(layers.Add(name="sum")(both)))
+    )
+
+
+MODELS = {each.__name__: each for each in (attended, likely, twice)}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("sentences")
+    keras.utils.set_random_seed(5)
+    models = {name: make() for name, make in MODELS.items()}
+    for name, model in models.items():
+        (directory / name / "1").mkdir(parents=True)
+        model.save(directory / name / "1" / "model.keras")
+    engine = LocalEngine(directory)
+    engine.load_all()
+    yield engine, models
+    engine.close()
+
+
+def explained(engine, name, method, **options):
+    if METHODS[method].has_target:
+        options["target"] = "1"
+    query = Query(
+        model=name,
+        sources={"words": [TensorSource(WORDS)]},
+        methods={method: METHODS[method].options(**options)},
+    )
+    return engine.run(query).attribution(method)
+
+
+class Reference:
+    """Every method from its paper, by the vectors of the tokens. What is behind these runs with the masks of the words."""
+
+    def __init__(self, model):
+        embedding = model.get_layer("embedded")
+        self.model, self.vectors = model, embedding(WORDS).numpy()
+        self.embedding = embedding
+
+    def scores(self, vectors, row):
+        """The logits of class 1 if one text had these vectors, (versions, tokens, features)."""
+        words = tf.repeat(WORDS[row : row + 1], len(vectors), 0)
+        original = self.embedding.call
+        vars(self.embedding)["call"] = lambda _: vectors
+        try:
+            if self.model.layers[-1].activation is keras.activations.softmax:
+                logits = keras.Model(self.model.input, self.model.layers[-1].input)(words, training=False)
+                return (logits @ self.model.layers[-1].kernel + self.model.layers[-1].bias)[:, 1]
+            return self.model(words, training=False)[:, 1]
+        finally:
+            vars(self.embedding)["call"] = original
+
+    def slopes(self, vectors, row):
+        with tf.GradientTape() as tape:
+            given = tf.constant(vectors)
+            tape.watch(given)
+            score = self.scores(given, row)
+        return tape.gradient(score, given).numpy().astype(np.float64)
+
+    def each_text(self, explain):
+        return np.stack([explain(self.vectors[row], row) for row in range(len(WORDS))])
+
+    def saliency(self):
+        return self.each_text(lambda own, row: np.linalg.norm(self.slopes(own[None], row)[0], axis=-1))
+
+    def smoothgrad(self):
+        noise = [
+            np.random.default_rng((0, n)).standard_normal(self.vectors[0].shape, np.float32)
+            for n in range(FEW)
+        ]
+
+        def explain(own, row):
+            versions = np.stack([own + np.float32(0.15) * np.ptp(own) * each for each in noise])
+            return np.linalg.norm(self.slopes(versions, row).mean(0), axis=-1)
+
+        return self.each_text(explain)
+
+    def integrated_gradients(self):
+        def explain(own, row):
+            versions = np.stack([np.float32((step + 0.5) / FEW) * own for step in range(FEW)])
+            return (own * self.slopes(versions, row).mean(0)).sum(-1)
+
+        return self.each_text(explain)
+
+    def hirescam(self):
+        """At the embedding: gradient times input."""
+        return self.each_text(lambda own, row: (own * self.slopes(own[None], row)[0]).sum(-1))
+
+    def scorecam(self):
+        def explain(own, row):
+            masks = [(each - each.min()) / np.ptp(each) for each in own.T]
+            scores = self.scores(np.stack([own * mask[:, None] for mask in masks]), row)
+            return np.maximum(own @ tf.nn.softmax(scores).numpy(), 0)
+
+        return self.each_text(explain)
+
+
+def near(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["attended", "likely"])
+def test_a_number_a_token_is_that_of_the_papers(served, name):
+    engine, models = served
+    reference = Reference(models[name])
+    for method in ("saliency", "smoothgrad", "integrated-gradients"):
+        found = explained(engine, name, method, **OPTIONS.get(method, {}))
+        assert found.target_layer.address == "embedded"
+        assert found.axes == ("batch", "tokens")
+        near(found.maps, getattr(reference, method.replace("-", "_"))())
+    for method in ("hirescam", "scorecam"):
+        found = explained(engine, name, method, layer="embedded")
+        assert found.axes == ("batch", "tokens")
+        near(found.maps, getattr(reference, method)())
+
+
+def test_shares_of_tokens_sum_up_to_the_difference_to_no_vectors(served):
+    engine, models = served
+    reference = Reference(models["attended"])
+    found = explained(engine, "attended", "integrated-gradients", steps=300)
+    for row, vectors in enumerate(reference.vectors):
+        ends = reference.scores(np.stack([vectors, np.zeros_like(vectors)]), row).numpy()
+        assert found.maps[row].sum() == pytest.approx(ends[0] - ends[1], rel=1e-3, abs=1e-3)
+
+
+def test_words_of_several_embeddings_are_refused_with_what_can_be_done(served):
+    engine, _ = served
+    with pytest.raises(NotDifferentiable, match=r"first, second.*hirescam.*occlusion"):
+        explained(engine, "twice", "saliency")
+    near_one = explained(engine, "twice", "hirescam", layer="first")
+    assert near_one.maps.shape == WORDS.shape
