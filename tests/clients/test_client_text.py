@@ -1,9 +1,11 @@
 """Texts and tokens by the Python client, blocking and awaited."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -11,7 +13,6 @@ from starlette.testclient import TestClient
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, Text, Token, Tokens, errors
-from served_address import served_address
 from text_models import write_text_models
 
 
@@ -81,11 +82,17 @@ def test_an_array_of_whole_numbers_is_a_tensor(scope: Client) -> None:
     )
 
 
-def test_texts_are_awaited_too(models: Path) -> None:
-    async def calls(address: str) -> None:
-        async with AsyncClient(address) as scope:
+def test_texts_are_awaited_too(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "words", tmp_path / "words")
+    app = create_app(Settings(models=tmp_path))
+
+    async def calls() -> None:
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://testserver") as http,
+            AsyncClient(http=http) as scope,
+        ):
             found = await scope.model("words").activations(Text("The FILM!"), "out")
             assert [token.text for token in found.tokens[0]] == ["the", "film"]
 
-    with served_address("--models", str(models)) as address:
-        asyncio.run(calls(address))
+    asyncio.run(calls())

@@ -30,6 +30,9 @@ Key = tuple[str, str, str]
 """The key of a cached activation: the model's digest, the row (image, preprocessing and seed), and the tap's address with the name of
 the edits that it depends on."""
 
+_TOKEN_BYTES = 1_024
+"""A token as an object, as what JSON is made of, and in the answer."""
+
 
 class QueryRun:
     """One query in progress.
@@ -208,13 +211,14 @@ class QueryRun:
         return sizes
 
     def loading_bytes(self, *, every: bool) -> int:
-        """The memory that loading images takes.
+        """The memory that loading images takes, and with texts their tokens, also as they are answered.
 
         Args:
             every: whether all are loaded, or only those of which values are not in the cache.
         """
         rows = self._rows if every else [self._rows[row] for row in self._missing()[0]]
-        return loading_bytes(rows, self._limits)
+        tokens = sum(len(text) for text in self.tokens)
+        return loading_bytes(rows, self._limits) + _TOKEN_BYTES * tokens
 
     def seconds_left(self) -> float:
         """Seconds until the deadline."""

@@ -65,7 +65,8 @@ def _move_captures(file: BinaryIO, trace: Trace, graph: Any) -> Iterator[Weight]
             continue
         if source.dtype in {tf.resource, tf.string, tf.variant}:
             raise ModelRefused(
-                "The model looks something up in a table: remove its lookup layers and save it again."
+                "The model looks something up in a table: remove its lookup layers and save it again. What splits texts can be"
+                " declared as its tokenizer."
             )
         _become_variable(node, source)
         file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
