@@ -51,6 +51,7 @@ FAMILIES = (
     "endurance",
     "faithfulness",
     "hostile_load",
+    "jobs",
 )
 
 

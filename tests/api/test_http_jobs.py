@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,13 +240,15 @@ def test_a_job_that_is_not_there(served: Served, job: str) -> None:
     assert served.send("DELETE", f"{JOBS}/{job}", KeyScope.JOBS_WRITE).status_code == 404
 
 
-def test_a_job_that_fails_says_why_and_nothing_of_the_machine(served: Served) -> None:
-    job = served.ended(served.start(data="photos:nothing", to="features:nothing").json()["id"])
-    assert (job["state"], job["error"]["code"]) == ("failed", "data_set_unreadable")
-    assert "photos:nothing" in job["error"]["message"]
-    assert str(served.folder) not in json.dumps(job)
-    answer = served.send("GET", f"{JOBS}/{job['id']}", headers={"Accept": "application/x-ndjson"})
-    assert json.loads(answer.text)["code"] == "data_set_unreadable"
+def test_a_job_whose_place_the_operator_took_away_fails(served: Served, done: Any) -> None:
+    store = served.http.app.state.service.jobs  # type: ignore[attr-defined]
+    request = store.get(done["id"]).request
+    job = served.ended(store.add(replace(request, data="gone:", to="features:gone")).id)
+    assert (job["state"], job["error"]["code"]) == ("failed", "place_not_found")
+    path = f"{JOBS}/{job['id']}"
+    answer = served.send("GET", path, headers={"Accept": "application/x-ndjson"})
+    assert json.loads(answer.text)["code"] == "place_not_found"
+    assert served.send("GET", f"{path}/failed").json() == {"failed": [], "next": None}
 
 
 def test_a_part_that_is_not_there(served: Served, done: Any) -> None:

@@ -61,3 +61,8 @@ def test_a_place_is_read_only_unless_the_operator_says_otherwise(places: Places)
 def test_a_wrong_setting_is_refused_at_the_start(given: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**given)  # type: ignore[arg-type]
+
+
+def test_callers_read_the_names_of_places_instead_of_their_folders(places: Places, tmp_path: Path) -> None:
+    text = f"There is no data set at {tmp_path}/photos/2026, nor in {tmp_path}/features, s3://bucket/all/x."
+    assert places.named(text) == "There is no data set at photos:2026, nor in features:, bucket:x."

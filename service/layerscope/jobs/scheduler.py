@@ -84,7 +84,7 @@ class JobScheduler(AbstractContextManager["JobScheduler"]):
             # It ran when the scheduler before this one ended.
             if record.state == "running" and record.id not in processes:
                 self._start(record, processes)
-        while len(processes) < self._most and (following := _next(records)) is not None:
+        while len(processes) < self._most and (following := next_job(records)) is not None:
             del records[following.id]
             started = self._store.change(following.id, "waiting", "running")
             if started is not None:
@@ -100,7 +100,7 @@ class JobScheduler(AbstractContextManager["JobScheduler"]):
             self._store.change(record.id, "running", "failed", JobError.of(error))
 
 
-def _next(records: dict[str, JobRecord]) -> JobRecord | None:
+def next_job(records: dict[str, JobRecord]) -> JobRecord | None:
     """The job that runs next: keys take turns, and each has its jobs done in the order in which it asked for them."""
     running = Counter(each.owner for each in records.values() if each.state == "running")
     last: dict[str | None, float] = {}
