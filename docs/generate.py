@@ -34,6 +34,7 @@ from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictu
 from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
 from layerscope_api.schemas.inspection_options import InspectOptions
 from layerscope_api.schemas.intervention_options import InterventionOptions
+from layerscope_api.schemas.jobs import JobOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
     ImageOptions,
@@ -151,6 +152,10 @@ def _options() -> Iterator[str]:
         yield ""
     yield "## `/v1/compare`, `/v1/compare.png`\n"
     yield from table(("option", "default", "meaning"), _option_rows(ComparisonOptions.model_json_schema()))
+    yield ""
+    yield "## `/v1/jobs`\n"
+    yield "In JSON only.\n"
+    yield from table(("option", "default", "meaning"), _option_rows(JobOptions.model_json_schema()))
     yield ""
 
 

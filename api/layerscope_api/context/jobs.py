@@ -51,6 +51,7 @@ def scheduled_jobs(settings: Settings, models: Callable[[], Path]) -> Iterator[J
             max_failed=record.max_failed / 100,
             progress=store.progress_file(record.id),
             prepared=prepared_files(settings),
+            limits=settings.limits,
         )
 
     with JobScheduler(store, setup, settings.limits.running_jobs):

@@ -44,15 +44,27 @@ _HOURS = 24 * 3_600_000
 
 @contextmanager
 def engine_for(
-    models: str | None, model: str, *, trusted: bool, prepared: PreparedFiles | None = None
+    models: str | None,
+    model: str,
+    *,
+    trusted: bool,
+    prepared: PreparedFiles | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[LocalEngine]:
     """An engine with one model, which keeps no activations: each image is needed once.
+
+    Args:
+        models: the model directory; None for the demo model's.
+        model: `name`, `name@version` or `name@label`.
+        trusted: whether SavedModels may be opened.
+        prepared: where opened models are kept.
+        limits: the bounds in force; None for the defaults. A job takes as long as it takes.
 
     Raises:
         LayerscopeError: the model is not there, or cannot be opened.
     """
     limits = replace(
-        Limits(), activation_cache_bytes=1, short_milliseconds=_HOURS, deadline_milliseconds=_HOURS
+        limits or Limits(), activation_cache_bytes=1, short_milliseconds=_HOURS, deadline_milliseconds=_HOURS
     )
     engine = LocalEngine(
         demo.MODELS if models is None else Path(models),

@@ -16,7 +16,7 @@ from layerscope.extraction.manifest import all_rows, freeze
 from layerscope.extraction.output import Output, create
 from layerscope.extraction.places import absolute, place_at
 from layerscope.graph.loading.prepared_files import PreparedFiles
-from layerscope.limits import MIB
+from layerscope.limits import MIB, Limits
 from layerscope.models.durable import storing
 from layerscope.tensors.options import TensorOptions
 
@@ -72,9 +72,16 @@ def planned(request: Request, to: str, prepared: PreparedFiles | None = None) ->
 
 @contextmanager
 def opened_job(
-    request: Request, to: str, prepared: PreparedFiles | None = None
+    request: Request, to: str, prepared: PreparedFiles | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Output, LocalEngine]]:
-    """A planned job, see `planned`, and the engine that opened its model, which can do the job while the block runs."""
+    """A planned job, see `planned`, and the engine that opened its model, which can do the job while the block runs.
+
+    Args:
+        request: what is asked for.
+        to: the place for the result.
+        prepared: where opened models are kept.
+        limits: the bounds of that engine; None for the defaults.
+    """
     require_one_meaning(request.options)
     writer_of(request.format)
     data, to = absolute(request.data), absolute(to)
@@ -87,6 +94,7 @@ def opened_job(
             request.model,
             trusted=request.trusted,
             prepared=prepared,
+            limits=limits,
         ) as engine,
     ):
         model = engine.describe(request.model)

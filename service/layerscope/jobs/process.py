@@ -14,6 +14,7 @@ from layerscope.errors import RunFailed
 from layerscope.extraction.planning import Request
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.jobs.record import JobError
+from layerscope.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Setup:
         max_failed: the share of all images, from 0 to 1, that may fail.
         progress: the file in which the process says how far it is.
         prepared: where opened models are kept.
+        limits: of the service.
     """
 
     request: Request
@@ -39,6 +41,7 @@ class Setup:
     max_failed: float
     progress: Path
     prepared: PreparedFiles | None
+    limits: Limits
 
 
 @dataclass(frozen=True)

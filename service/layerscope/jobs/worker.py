@@ -31,22 +31,31 @@ def do(setup: "Setup") -> None:
     Raises:
         LayerscopeError: the job cannot go on; what is done stays.
     """
-    from layerscope.extraction.output import Output  # noqa: PLC0415 - see main
+    from layerscope.extraction.extractor import engine_for  # noqa: PLC0415 - see main
+    from layerscope.extraction.output import Output  # noqa: PLC0415
     from layerscope.extraction.planning import opened_job  # noqa: PLC0415
 
     if setup.planned is not None:
         output = Output(setup.to)
         if output.job.id != setup.planned:
             raise JobDiffers("There is another job at its place now.")
-        _run(setup, output)
+        asked = setup.request
+        with engine_for(
+            str(asked.models),
+            output.job.model,
+            trusted=asked.trusted,
+            prepared=setup.prepared,
+            limits=setup.limits,
+        ) as engine:
+            _run(setup, output, engine)
         return
-    with opened_job(setup.request, setup.to, setup.prepared) as (output, engine):
+    with opened_job(setup.request, setup.to, setup.prepared, setup.limits) as (output, engine):
         if setup.retry:
             output.forget_failed()
         _run(setup, output, engine)
 
 
-def _run(setup: "Setup", output: "Output", engine: "LocalEngine | None" = None) -> None:
+def _run(setup: "Setup", output: "Output", engine: "LocalEngine") -> None:
     from layerscope.extraction.runners import runner_named  # noqa: PLC0415 - see main
     from layerscope.extraction.running import run  # noqa: PLC0415
     from layerscope.jobs.record import PROGRESS, JobProgress  # noqa: PLC0415
