@@ -154,6 +154,7 @@ def test_a_job_is_stopped_and_gone_on_with(served: Served, done: Any) -> None:
     asked = {"data": "photos:many", "to": "features:many", "part_images": 1}
     job = served.start(**asked).json()["id"]
     assert served.start(**asked).json()["id"] == job
+    assert served.start(**asked | {"data": "photos:./many/", "to": "features:many//"}).json()["id"] == job
     # Another that writes to the same place is refused while this one is not done.
     assert served.start(**asked, reduce="mean").json()["code"] == "job_differs"
     running = served.until(job, lambda found: found["progress"]["parts"] > 0)

@@ -15,6 +15,12 @@ RESERVED = "dataset"
 _REFERENCE = re.compile(r"([a-z0-9][a-z0-9_-]{0,63}):([^\\\x00-\x1f\x7f]{0,1000})")
 
 
+def canonical(reference: str) -> str:
+    """A reference as it is written with nothing to spare: `photos:2026` for `photos:./2026/`."""
+    name, _, path = reference.partition(":")
+    return f"{name}:{'/'.join(part for part in path.split('/') if part not in {'', '.'})}"
+
+
 class Places:
     """What the setting `places` names.
 

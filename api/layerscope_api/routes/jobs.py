@@ -13,6 +13,7 @@ from layerscope.extraction.output import Output
 from layerscope.extraction.planning import require_one_meaning
 from layerscope.jobs.record import JobRequest
 from layerscope.jobs.store import JobStore
+from layerscope_api.context.places import canonical
 from layerscope_api.context.scopes import INFER, JOBS_WRITE
 from layerscope_api.context.service import Service, ServiceDependency
 from layerscope_api.requests.body import read_json
@@ -186,8 +187,8 @@ def _added(service: Service, options: JobOptions, owner: str | None) -> JobBody:
         digest=model.digest,
         layers=tuple(options.layers),
         options=tensor_options,
-        data=options.data,
-        to=options.to,
+        data=canonical(options.data),
+        to=canonical(options.to),
         format=options.format,
         part_images=options.part_images,
     )

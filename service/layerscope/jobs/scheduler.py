@@ -3,8 +3,8 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -16,6 +16,7 @@ from layerscope.jobs.store import JobStore
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
+_TROUBLE_SECONDS = 5.0
 
 
 class JobScheduler(AbstractContextManager["JobScheduler"]):
@@ -44,24 +45,29 @@ class JobScheduler(AbstractContextManager["JobScheduler"]):
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            with self._store.locked() as is_ours:
+        while not self._ended.wait(_LOOK_SECONDS):
+            with self._told(), self._store.locked() as is_ours:
                 if is_ours:
                     self._schedule()
-            self._ended.wait(_LOOK_SECONDS)
 
     def _schedule(self) -> None:
         processes: dict[str, JobProcess] = {}
         try:
-            while not self._ended.is_set():
-                try:
+            while not self._ended.wait(_LOOK_SECONDS):
+                with self._told():
                     self._look(processes)
-                except (OSError, LayerscopeError) as error:
-                    logger.warning("the folder of jobs cannot be used: %s", error)
-                self._ended.wait(_LOOK_SECONDS)
         finally:
             for each in processes.values():
                 each.end()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what is wrong with the folder of jobs, and wait for somebody to put it right."""
+        try:
+            yield
+        except (OSError, LayerscopeError) as error:
+            logger.warning("the folder of jobs cannot be used: %s", error)
+            self._ended.wait(_TROUBLE_SECONDS)
 
     def _look(self, processes: dict[str, JobProcess]) -> None:
         """Take note of the processes that have ended, end those of jobs that were stopped, and start others."""

@@ -35,6 +35,7 @@ from layerscope.models.durable import storing, synchronise_folder, write_durably
 
 _WHAT = "The folder of jobs"
 _SUFFIX = ".json"
+_TICK_NS = 1_000_000_000
 _ID = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -52,7 +53,7 @@ class JobStore:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder = folder
         self._limits = limits
-        self._read: dict[str, tuple[tuple[int, int], JobRecord]] = {}
+        self._read: dict[str, tuple[tuple[int, int] | None, JobRecord]] = {}
         with storing(_WHAT):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -67,7 +68,9 @@ class JobStore:
                 status = entry.stat()
                 seen = status.st_mtime_ns, status.st_ino
                 known = self._read.get(job)
-                read[job] = known if known and known[0] == seen else (seen, self._record(job))
+                record = known[1] if known and known[0] == seen else self._record(job)
+                # Two that were written within a tick of the clock cannot be told apart.
+                read[job] = (seen if time.time_ns() - status.st_mtime_ns > _TICK_NS else None, record)
         self._read = read
         return sorted((record for _, record in read.values()), key=lambda each: each.asked, reverse=True)
 
