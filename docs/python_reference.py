@@ -9,7 +9,7 @@ from tables import table
 
 _SOURCE = Path(__file__).parents[1] / "clients" / "python" / "src"
 _QUOTES = "\"'"
-_AWAITED = {"AsyncClient": "Client", "AsyncModel": "Model", "AsyncJob": "Job"}
+_AWAITED = {"AsyncClient": "Client", "AsyncDataSets": "DataSets", "AsyncModel": "Model", "AsyncJob": "Job"}
 _FIRST = ("Client", "Model", "Job", *_AWAITED)
 """The classes at the top of the page; the others follow by name."""
 

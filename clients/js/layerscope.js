@@ -12,12 +12,13 @@
  * @module
  */
 
+import { DataSets } from "./data_sets.js";
 import { Job, Jobs } from "./jobs.js";
 import { drawingOf, Model } from "./model.js";
 import { Activations, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
 import { imagePath, imagesBody, jsonLines, LayerscopeError, read, Text, Tokens, Transport, Uploads } from "./transport.js";
 
-export { Activations, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, Text, Tokens, writeNpy };
+export { Activations, DataSets, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, Text, Tokens, writeNpy };
 
 /** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
 /** @typedef {import("./transport.js").ImageFile} ImageFile */
@@ -46,6 +47,8 @@ export class Client {
     this.#transport = new Transport(address, options);
     this.#uploads = new Uploads(this.#transport);
     this.jobs = new Jobs(this.#transport);
+    /** The data sets that the service has registered. */
+    this.datasets = new DataSets(this.#transport);
   }
 
   /** A model by name. No request is sent, so that it need not exist. @param {string} name - `name` (its default version), `name@3` or `name@label`. */

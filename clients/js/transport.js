@@ -9,7 +9,8 @@ import { Tensor, writeNpy } from "./tensors.js";
 /** @typedef {import("./contract.d.ts").components["schemas"]["ImageBody"]} StoredImage */
 /** @typedef {Blob | ArrayBuffer | Uint8Array<ArrayBuffer>} ImageFile */
 /** @typedef {string | {id: string} | ImageFile | Text | Tokens} Picture
- *    The id of a stored image, the answer of an upload, an image file, or for a model with a tokenizer a text. */
+ *    The id of a stored image, the answer of an upload, an image of a data set such as `dataset:val/17`, an image file, or for a
+ *    model with a tokenizer a text. */
 /** @typedef {Picture | readonly Picture[]} Pictures */
 /** @typedef {Pictures | {readonly [input: string]: Pictures | Tensor}} Images */
 /** @typedef {string[] | Record<string, string[] | Tensor>} Ids
@@ -21,6 +22,7 @@ const MAX_PAUSE = 30;
 const FIRST_PAUSE = 0.5;
 const BUSY = new Set([429, 503]);
 const STORED_ID = /^sha256-[0-9a-f]{64}$/;
+const OF_DATA_SET = /^dataset:[a-z0-9][a-z0-9._-]*\/\d+$/;
 
 /** The error that a call rejects with, unless its `signal` is aborted: then it is an `AbortError`. */
 export class LayerscopeError extends Error {
@@ -288,15 +290,18 @@ export class Uploads {
   }
 }
 
-/** The path of a stored image. @param {string | {id: string}} image */
-export function imagePath(image) {
-  return `/v1/images/${idOf(image)}`;
+/** The path of a stored image. @param {string} id */
+export function imagePath(id) {
+  if (!STORED_ID.test(id)) throw new RangeError(`The id of an image is sha256- and 64 hexadecimal digits, not ${id}.`);
+  return `/v1/images/${id}`;
 }
 
-/** The id of a stored image. @param {string | {id: string}} image */
+/** What names an image in requests: the id of a stored one, or one of a data set. @param {string | {id: string}} image */
 export function idOf(image) {
   const id = typeof image === "string" ? image : image.id;
-  if (!STORED_ID.test(id)) throw new RangeError(`The id of an image is sha256- and 64 hexadecimal digits, not ${id}.`);
+  if (!STORED_ID.test(id) && !OF_DATA_SET.test(id)) {
+    throw new RangeError(`An image is named sha256- and 64 hexadecimal digits, or dataset:NAME/NUMBER, not ${id}.`);
+  }
   return id;
 }
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -80,7 +81,12 @@ def every_call(scope: Client) -> None:
     for call in (job.refresh, job.stop, job.wait, job.failed, job.dataframe):
         with pytest.raises(JobNotFound):
             call()
+    sets = scope.datasets
     for order in (
+        lambda: sets.create("val", "photos:"),
+        sets.list,
+        *(partial(about, "val") for about in (sets.get, sets.rows, sets.delete)),
+        lambda: sets.thumbnail("val", 0),
         digits.load,
         digits.unload,
         digits.remove,

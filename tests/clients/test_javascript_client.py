@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import layerscope
+from digit_images import write_digits
 from layerscope.demo import MODELS
 from served_address import served_address
 from text_models import write_text_models
@@ -24,11 +25,16 @@ NODE = Path(sys.executable).with_name("node")
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service with the demo model and models of text."""
+    """A service with the demo model and models of text, and a place of digits."""
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(MODELS / "digits", folder / "digits")
     write_text_models(folder)
-    with served_address("--models", str(folder)) as address:
+    kept = tmp_path_factory.mktemp("data_sets")
+    settings = {
+        "LAYERSCOPE_PLACES": json.dumps({"photos": str(write_digits(kept / "photos"))}),
+        "LAYERSCOPE_DATASETS": str(kept / "catalog"),
+    }
+    with served_address("--models", str(folder), environment=settings) as address:
         yield address
 
 

@@ -30,6 +30,7 @@ class KeyScope(StrEnum):
     INFER = "infer"
     MODELS_WRITE = "models:write"
     JOBS_WRITE = "jobs:write"
+    DATASETS_WRITE = "datasets:write"
     METRICS = "metrics"
 
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from layerscope.errors import ControlRefused, OptionInvalid, PlaceNotFound
+from layerscope.errors import ControlRefused, DataSetUnreadable, OptionInvalid, PlaceNotFound
+from layerscope.extraction.data_sets import DataSet, open_data_set
 
 PLACE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 """The names that a place may have."""
@@ -55,6 +56,29 @@ class Places:
         for name, root in sorted(self._places.items(), key=lambda each: -len(each[1])):
             text = text.replace(root.rstrip("/") + "/", f"{name}:").replace(root.rstrip("/"), f"{name}:")
         return text
+
+    def data_set(self, reference: str) -> DataSet:
+        """The data set at a reference. Links that lead out of the place are not followed.
+
+        Raises:
+            OptionInvalid, PlaceNotFound: as for `data`.
+            DataSetUnreadable: there are no images there.
+        """
+        try:
+            return open_data_set(self.data(reference), self.root(reference))
+        except DataSetUnreadable as error:
+            raise DataSetUnreadable(self.named(error.message)) from error
+
+    def file(self, reference: str) -> Path:
+        """A file of this machine that is read.
+
+        Raises:
+            OptionInvalid, PlaceNotFound: as for `data`, or the place is elsewhere.
+        """
+        found = self.data(reference)
+        if "://" in found:
+            raise OptionInvalid(f"{reference[:80]} is not on this machine: copy it to a place that is.")
+        return Path(found)
 
     def output(self, reference: str) -> str:
         """The path or URL of a folder that is written to; see `data`.

@@ -36,4 +36,5 @@ def declared_scopes(dependencies: Iterable[params.Depends]) -> frozenset[str]:
 INFER = requires(KeyScope.INFER)
 MODELS_WRITE = requires(KeyScope.MODELS_WRITE)
 JOBS_WRITE = requires(KeyScope.JOBS_WRITE)
+DATASETS_WRITE = requires(KeyScope.DATASETS_WRITE)
 METRICS = requires(KeyScope.METRICS)

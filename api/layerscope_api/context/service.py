@@ -15,6 +15,7 @@ from layerscope.execution.inputs import ImageSource
 from layerscope.execution.interface import Engine
 from layerscope.execution.loading_memory import decoding_bytes
 from layerscope.execution.working_memory import Account
+from layerscope.extraction.catalog import DataSetCatalog, NamedImages, required
 from layerscope.images import ImageStore
 from layerscope.jobs.store import JobStore
 from layerscope.limits import Limits
@@ -53,6 +54,7 @@ class Service:
         metrics: the metrics of this process.
         exported_metrics: the metrics of all processes of the service, as `/metrics` answers them.
         jobs: the jobs; None if it does none.
+        data_sets: the registered data sets; None if it keeps none.
     """
 
     settings: Settings
@@ -65,6 +67,7 @@ class Service:
     metrics: Metrics
     exported_metrics: MetricsSource
     jobs: JobStore | None = None
+    data_sets: DataSetCatalog | None = None
 
     @property
     def places(self) -> Places:
@@ -88,6 +91,19 @@ class Service:
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.settings.limits
+
+    @property
+    def catalog(self) -> DataSetCatalog:
+        """The registered data sets.
+
+        Raises:
+            ControlRefused: the service keeps none.
+        """
+        return required(self.data_sets)
+
+    def named_images(self, account: Account) -> NamedImages:
+        """Fetches the images that one request names, and counts those of data sets in its account."""
+        return NamedImages(self.images, self.data_sets, account, self.limits)
 
     @contextmanager
     def decoding(self, data: bytes, account: Account) -> Iterator[None]:

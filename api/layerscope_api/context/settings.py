@@ -96,6 +96,11 @@ class Settings(BaseSettings):
         description="folder in which the service keeps its list of jobs; without it, it does none. Several services may share"
         " one, and have the same `models` and `places` then",
     )
+    datasets: Path | None = Field(
+        default=None,
+        description="folder in which the service keeps registered data sets; without it, it has none. Several services may share"
+        " one, and have the same `places` then",
+    )
     workers: int = Field(
         default=1,
         ge=1,

@@ -9,6 +9,7 @@ import numpy as np
 from layerscope.errors import InputMismatch, InvalidRequest
 from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
 from layerscope.execution.interface import Query, QueryPlan, Result
+from layerscope.extraction.catalog import NamedImages
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
@@ -40,13 +41,19 @@ class Inference(QueryHandler):
         reference: the model in the path.
         request: the parsed request.
         encoding: the Content-Encoding of the response; None for no compression.
+        images: fetches the images that edits name.
 
     Raises:
         LayerscopeError: the model or an output does not exist, or a parameter is invalid.
     """
 
     def __init__(
-        self, service: Service, reference: str, request: InferenceRequest, encoding: str | None
+        self,
+        service: Service,
+        reference: str,
+        request: InferenceRequest,
+        encoding: str | None,
+        images: NamedImages,
     ) -> None:
         self._limits = service.limits
         self._reference = reference
@@ -56,7 +63,7 @@ class Inference(QueryHandler):
         require_few([each.name for each in request.outputs], service.limits)
         self._outputs = requested_outputs(self._model, request)
         self._options = _run_options(request)
-        self._images = service.images
+        self._images = images
 
     def query(self) -> Query:
         """The layers of the outputs, of the version that their names were looked up in."""

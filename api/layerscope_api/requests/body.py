@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import Request
@@ -18,9 +19,9 @@ from layerscope.execution.inputs import (
     Sources,
     TensorSource,
     TextSource,
-    source_of,
 )
-from layerscope.images import ImageStore, read_npy
+from layerscope.extraction.catalog import NamedImages
+from layerscope.images import read_npy
 from layerscope.limits import Limits
 from layerscope.text import Text, encoded, from_utf8, ids_of, require_short
 from layerscope_api.requests.json_body import JsonBody
@@ -61,10 +62,10 @@ class InlineBytes:
 
 
 @dataclass(frozen=True)
-class StoredImage:
-    """A stored image, by its id."""
+class NamedImage:
+    """A stored image by its id, or one of a data set, such as `dataset:val/17`."""
 
-    id: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class InlineText:
     text: Text
 
 
-Given = InlineBytes | InlineText | StoredImage
+Given = InlineBytes | InlineText | NamedImage
 
 Inputs = Mapping[str, list[Given]]
 """The images and tensors of a request by the name of the model's input, not decoded yet."""
@@ -94,21 +95,26 @@ class ParsedRequest(Generic[Options]):
     inputs: Inputs
     spent: int = 0
 
-    def sources(self, store: ImageStore, limits: Limits) -> Sources:
-        """Fetch stored images and read the headers of tensors. It blocks: call it in a worker thread.
+    @cached_property
+    def options_text(self) -> str:
+        """The options as JSON."""
+        return self.options.model_dump_json()
+
+    def sources(self, images: NamedImages, limits: Limits) -> Sources:
+        """Fetch named images and read the headers of tensors. It blocks: call it in a worker thread.
 
         Raises:
-            ImageNotFound: no image is stored under an id.
+            LayerscopeError: an image cannot be fetched, see `NamedImages.source`.
             TensorUnreadable: .npy data is damaged.
         """
         return {
-            name: [self._source(each, store, limits) for each in inputs]
+            name: [self._source(each, images, limits) for each in inputs]
             for name, inputs in self.inputs.items()
         }
 
-    def _source(self, each: Given, store: ImageStore, limits: Limits) -> Source:
-        if isinstance(each, StoredImage):
-            return source_of(store.get(each.id).data)
+    def _source(self, each: Given, images: NamedImages, limits: Limits) -> Source:
+        if isinstance(each, NamedImage):
+            return images.source(each.name, self.options.preprocess)
         if isinstance(each, InlineText):
             return TextSource(each.text)
         if each.data.startswith(_NPY_MAGIC):
@@ -254,7 +260,7 @@ def _parse(kind: type[Options], given: Mapping[str, Any], inputs: Inputs) -> Par
     if options.image:
         if inputs:
             raise InvalidRequest("Name stored images with image=, or send images in the body, not both.")
-        inputs = {ANY_INPUT: [StoredImage(image) for image in options.image]}
+        inputs = {ANY_INPUT: [NamedImage(image) for image in options.image]}
     if not inputs and kind.needs_images:
         raise InputMismatch("The request has no image: add image=<id of a stored image>, or POST one.")
     return ParsedRequest(options, inputs)
@@ -334,8 +340,8 @@ def _read_images(images: object, body: JsonBody) -> list[Given]:
 
 def _read_image(image: object, body: JsonBody) -> Given:
     match image:
-        case {"id": str(image_id), **rest} if not rest:
-            return StoredImage(image_id)
+        case {"id": str(name), **rest} if not rest:
+            return NamedImage(name)
         case {"base64": str(text), **rest} if not rest:
             return InlineBytes(body.decoded(text))
     raise InvalidRequest('Each image must be {"id": "sha256-…"} or {"base64": "…"}.')

@@ -1,6 +1,7 @@
 """HTTP caching of answers to GET: the entity tag, and how long a client may keep the answer (RFC 9111)."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import TypeVar
 
 import orjson
@@ -11,7 +12,7 @@ from layerscope.execution.inputs import ANY_INPUT
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.prepared.devices import computed_with
 from layerscope_api.context.service import Service
-from layerscope_api.requests.body import ParsedRequest, StoredImage
+from layerscope_api.requests.body import NamedImage, ParsedRequest
 from layerscope_api.schemas.options import ImageOptions
 
 Options = TypeVar("Options", bound=ImageOptions)
@@ -23,11 +24,12 @@ def validity_headers(
     reference: str,
     model: ModelDescription,
     parsed: ParsedRequest[Options],
+    data_sets: Mapping[str, str],
 ) -> dict[str, str]:
     """The headers with which a client can keep the answer and ask whether it is still valid.
 
     An exact version never changes, so its answers can be kept without asking. The version that a plain name or a label
-    means can change at any time.
+    means can change at any time, and so can the data set that a name means.
 
     Args:
         request: the HTTP request.
@@ -35,11 +37,12 @@ def validity_headers(
         reference: the model as the caller wrote it.
         model: the version that answers.
         parsed: the options and inputs of the request.
+        data_sets: the digests of the data sets that it names.
     """
-    is_exact = reference == f"{model.name}@{model.version}"
+    is_exact = reference == f"{model.name}@{model.version}" and not data_sets
     kept = f"max-age={service.settings.max_age_seconds}, immutable" if is_exact else "no-cache"
     return {
-        "ETag": _etag(request, service, model, parsed),
+        "ETag": _etag(request, service, model, parsed, data_sets),
         "Cache-Control": f"private, {kept}",
         "Vary": "Accept",
     }
@@ -55,7 +58,13 @@ def _opaque(etag: str) -> str:
     return etag.removeprefix("W/")
 
 
-def _etag(request: Request, service: Service, model: ModelDescription, parsed: ParsedRequest[Options]) -> str:
+def _etag(
+    request: Request,
+    service: Service,
+    model: ModelDescription,
+    parsed: ParsedRequest[Options],
+    data_sets: Mapping[str, str],
+) -> str:
     """A weak validator: the digest of everything that the answer depends on but for rounding.
 
     So it is known before anything is computed. It is weak because the last bits of values depend on more: which layers other
@@ -72,7 +81,8 @@ def _etag(request: Request, service: Service, model: ModelDescription, parsed: P
         "settings": [settings.exact, settings.graph_rewrites],
         "path": request.url.path.rpartition("/")[2],
         "accept": request.headers.get("accept", ""),
-        "images": [each.id for each in parsed.inputs.get(ANY_INPUT, []) if isinstance(each, StoredImage)],
-        "options": parsed.options.model_dump_json(),
+        "images": [each.name for each in parsed.inputs.get(ANY_INPUT, []) if isinstance(each, NamedImage)],
+        "data_sets": data_sets,
+        "options": parsed.options_text,
     }
     return f'W/"{hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'

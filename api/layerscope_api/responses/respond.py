@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from layerscope.encode import Buffer
 from layerscope.execution.interface import Result
+from layerscope.extraction.catalog import data_sets_in
 from layerscope.graph.model import ModelDescription
 from layerscope.tensors.activations import Activations
 from layerscope.tensors.timing import Timing, seconds_by_stage
@@ -90,8 +91,11 @@ async def respond(
     if request.method not in {"GET", "HEAD"}:
         return await send(request, service, compute, extra_seconds=extra_seconds)
 
+    names = data_sets_in(parsed.options_text)
+    data_sets = await service.request_pool.run(lambda: service.catalog.digests(names)) if names else {}
+
     def validity(model: ModelDescription) -> dict[str, str]:
-        return validity_headers(request, service, reference, model, parsed)
+        return validity_headers(request, service, reference, model, parsed, data_sets)
 
     known = validity(service.engine.describe(reference))
     if_none_match = request.headers.get("if-none-match", "").strip()

@@ -50,7 +50,7 @@ class Ablation(StreamingEndpoint[AblationTensorOptions]):
 
     def query(self) -> Query:
         """The sweep."""
-        return with_sweep(self.query_of(), sweep_of(self.options), self.service.images)
+        return with_sweep(self.query_of(), sweep_of(self.options), self.images)
 
     def partial(self, events: Events) -> Partial:
         """Send the effects that are known."""
@@ -83,7 +83,7 @@ class AblationPicture(Endpoint[AblationPictureOptions]):
 
     def query(self) -> Query:
         """The sweep."""
-        return with_sweep(self.query_of(), sweep_of(self.options), self.service.images)
+        return with_sweep(self.query_of(), sweep_of(self.options), self.images)
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that there is one image, and that the picture is not too large."""

@@ -8,6 +8,7 @@ from layerscope.execution.comparison_plan import ComparisonPlan
 from layerscope.execution.comparison_query import Comparison, ComparisonQuery, Measure
 from layerscope.execution.interface import PreparedComparison, Progress, Query, QueryPlan, Result
 from layerscope.tensors.activations import Activations
+from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import Service, ServiceDependency
 from layerscope_api.observability.request_metrics import request_metrics
@@ -62,10 +63,11 @@ class _ModelComparison:
     def query(self) -> ComparisonQuery:
         """What to compare. It blocks while stored images are fetched."""
         options = self._parsed.options
+        images = self._service.named_images(account_of(self._request.scope))
         query = ComparisonQuery(
             reference=options.reference,
             candidate=options.candidate,
-            sources=self._parsed.sources(self._service.images, self._service.limits),
+            sources=self._parsed.sources(images, self._service.limits),
             layers=options.layers,
             measures=cast("list[Measure]", options.measures),
             match=options.match,
@@ -74,7 +76,7 @@ class _ModelComparison:
             tolerance=options.tolerance,
             seed=options.seed,
         )
-        return with_edits(query, options.edit, self._service.images)
+        return with_edits(query, options.edit, images)
 
     def json(self, execution: Execution, events: Events | None = None) -> Answer:
         """The comparison as JSON."""

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request, Response
 from layerscope.attribution import MethodOptions
 from layerscope.execution.inputs import Sources
 from layerscope.execution.interface import Query
+from layerscope.extraction.catalog import NamedImages
 from layerscope.limits import Limits
+from layerscope_api.context.account import account_of
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import ParsedRequest, read_request
 from layerscope_api.requests.edits import with_edits
@@ -62,9 +64,14 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
         return 0.0
 
     @cached_property
+    def images(self) -> NamedImages:
+        """Fetches the images that the request names."""
+        return self.service.named_images(account_of(self.request.scope))
+
+    @cached_property
     def sources(self) -> Sources:
         """The images and tensors of the request. The first access blocks, so use it in the three steps only."""
-        return self._parsed.sources(self.service.images, self.limits)
+        return self._parsed.sources(self.images, self.limits)
 
     def query_of(
         self, layers: Sequence[str] = (), methods: Mapping[str, MethodOptions] | None = None
@@ -78,7 +85,7 @@ class Endpoint(QueryHandler, ABC, Generic[Options]):
             change=isinstance(self.options, ChangeOptions) and self.options.change,
             seed=self.options.seed,
         )
-        return with_edits(query, self.options.edit, self.service.images)
+        return with_edits(query, self.options.edit, self.images)
 
     async def respond(self) -> Response:
         """Answer the request: 304 if the client's copy is still valid, else with what `make` returns."""

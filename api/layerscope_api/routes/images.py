@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from layerscope.images import StoredImage
+from layerscope.images import StoredImage, thumbnail
 from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
@@ -87,10 +87,11 @@ async def forget_image(image_id: ImageId, service: ServiceDependency) -> None:
 
 @router.get(
     "/{image_id}/thumbnail.png",
+    name="thumbnail",
     response_class=Response,
     responses={**THUMBNAIL, **errors(404, 406, 413, 422, 429, 503)},
 )
-async def thumbnail(
+async def thumbnail_of_image(
     image_id: ImageId,
     request: Request,
     service: ServiceDependency,
@@ -102,7 +103,7 @@ async def thumbnail(
     def made() -> bytes:
         stored = service.images.get(image_id)
         with service.decoding(stored.data, account):
-            return service.images.thumbnail(stored, side)
+            return thumbnail(stored.data, side, service.limits)
 
     png = await service.request_pool.run(made)
     return Response(png, media_type=PNG_TYPE, headers={"Cache-Control": "private, max-age=3600"})

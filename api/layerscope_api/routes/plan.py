@@ -4,6 +4,8 @@ from fastapi import APIRouter, Request
 
 from layerscope.errors import InvalidRequest
 from layerscope.execution.interface import Query
+from layerscope.extraction.catalog import NamedImages
+from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import ParsedRequest, read_request
@@ -34,12 +36,15 @@ async def _plan(model: str, request: Request, service: Service) -> PlanBody:
     parsed = await read_request(request, PlanOptions, service.limits, service.request_pool.run)
     if parsed.inputs and "batch" in parsed.options.model_fields_set:
         raise InvalidRequest("Give images, or how many there will be (batch=), not both.")
-    return await service.request_pool.run(lambda: _answer(service, model, parsed), -parsed.spent)
+    images = service.named_images(account_of(request.scope))
+    return await service.request_pool.run(lambda: _answer(service, model, parsed, images), -parsed.spent)
 
 
-def _answer(service: Service, model: str, parsed: ParsedRequest[PlanOptions]) -> PlanBody:
+def _answer(
+    service: Service, model: str, parsed: ParsedRequest[PlanOptions], images: NamedImages
+) -> PlanBody:
     options = parsed.options
-    sources = parsed.sources(service.images, service.limits)
+    sources = parsed.sources(images, service.limits)
     query = Query(model=model, sources=sources, layers=options.layers, change=options.change)
-    plan = service.engine.plan(with_edits(query, options.edit, service.images), options.batch)
+    plan = service.engine.plan(with_edits(query, options.edit, images), options.batch)
     return plan_body(plan, options, service.limits)

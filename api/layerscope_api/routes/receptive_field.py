@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Request
 
 from layerscope.execution.interface import Query
+from layerscope.extraction.catalog import NamedImages
+from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ModelReference, Service, ServiceDependency
 from layerscope_api.requests.body import ParsedRequest, read_request
@@ -25,12 +27,15 @@ async def get_receptive_field(
 ) -> ReceptiveFieldBody:
     """Tell which box of each input a unit of a layer's map sees. The model is not run."""
     parsed = await read_request(request, ReceptiveFieldOptions, service.limits, service.request_pool.run)
-    return await service.request_pool.run(lambda: _answer(service, model, parsed))
+    images = service.named_images(account_of(request.scope))
+    return await service.request_pool.run(lambda: _answer(service, model, parsed, images))
 
 
-def _answer(service: Service, model: str, parsed: ParsedRequest[ReceptiveFieldOptions]) -> ReceptiveFieldBody:
+def _answer(
+    service: Service, model: str, parsed: ParsedRequest[ReceptiveFieldOptions], images: NamedImages
+) -> ReceptiveFieldBody:
     options = parsed.options
-    sources = parsed.sources(service.images, service.limits)
+    sources = parsed.sources(images, service.limits)
     query = Query(model=model, sources=sources, layers=[options.layer])
     description, field = service.engine.receptive_field(query, options.unit())
     geometries = picture_geometries(description, sources, service.limits) if sources else {}

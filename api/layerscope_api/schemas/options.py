@@ -28,7 +28,10 @@ class ImageOptions(BaseModel):
 
     needs_images: ClassVar[bool] = True
 
-    image: Names = Field(default=[], description="id of a stored image; repeat it for a batch")
+    image: Names = Field(
+        default=[],
+        description="id of a stored image, or an image of a data set, `dataset:val/17`; repeat it for a batch",
+    )
     preprocess: bool = Field(
         default=False, description="preprocess a .npy tensor of uint8 pixels instead of feeding it as it is"
     )

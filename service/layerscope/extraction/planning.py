@@ -105,7 +105,7 @@ def opened_job(
         manifest = Path(arriving, "manifest.jsonl")
         data_set = open_data_set(data, request.within)
         with storing("The folder for temporary files"):
-            digest, images = freeze(data_set, manifest)
+            frozen = freeze(data_set.rows(), manifest)
         columns = _columns(request, engine, data_set, manifest)
         job = Job(
             models=None if request.models is None else str(request.models.absolute()),
@@ -116,8 +116,8 @@ def opened_job(
             options=request.options,
             data=data,
             within=None if request.within is None else str(request.within),
-            manifest=digest,
-            images=images,
+            manifest=frozen.digest,
+            images=frozen.images,
             shard_images=request.shard_images or _fitting(columns),
             format=request.format,
         )

@@ -8,6 +8,7 @@ from layerscope.images.npy import read_npy
 from layerscope.images.pixels import true_colors
 from layerscope.images.preprocessing import Preprocessing
 from layerscope.images.store import ImageStore, StoredImage, content_id
+from layerscope.images.thumbnail import thumbnail
 
 __all__ = [
     "Background",
@@ -23,5 +24,6 @@ __all__ = [
     "describe",
     "read_header",
     "read_npy",
+    "thumbnail",
     "true_colors",
 ]

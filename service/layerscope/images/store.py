@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import threading
 import time
 from collections.abc import Callable
@@ -11,15 +10,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cachetools import TTLCache
-from PIL import Image
 
-from layerscope.errors import ImageNotFound, NoPicture, OptionInvalid, StorageFull
-from layerscope.images.decode import DecodedImage, decode
+from layerscope.errors import ImageNotFound, StorageFull
+from layerscope.images.decode import decode
 from layerscope.images.headers import Format
 from layerscope.limits import Limits
 from layerscope.text import decoded, is_text, require_short
-
-MAX_THUMBNAIL_SIDE = 1_024
 
 ENTRY_BYTES = 1_024
 """Memory of an entry besides its data, added to the size of each image so that many tiny images are bounded, too."""
@@ -113,20 +109,6 @@ class ImageStore:
             if self._images.pop(image_id, None) is None:
                 raise _not_found(image_id)
 
-    def thumbnail(self, stored: StoredImage, side: int = 128) -> bytes:
-        """Draw an image as an upright PNG whose longer side is at most `side` pixels, without any metadata.
-
-        Raises:
-            OptionInvalid: `side` is not within 1 to 1024.
-            NoPicture: It is a text.
-        """
-        if not 1 <= side <= MAX_THUMBNAIL_SIDE:
-            message = f"The side of a thumbnail must be from 1 to {MAX_THUMBNAIL_SIDE} pixels, not {side}."
-            raise OptionInvalid(message, option="side", value=side)
-        if is_text(stored.data):
-            raise NoPicture("A text has no thumbnail.", image=stored.id)
-        return _thumbnail(decode(stored.data, self._limits), side)
-
     def _renewed(self, image_id: str) -> StoredImage | None:
         with self._lock:
             stored = self._images.get(image_id)
@@ -177,12 +159,3 @@ def _not_found(image_id: str) -> ImageNotFound:
         f"No image {image_id[:80]!r} is stored: it was never sent, has expired or made way. Send it again."
     )
     return ImageNotFound(message, image=image_id[:80])
-
-
-def _thumbnail(image: DecodedImage, side: int) -> bytes:
-    pixels = image.pixels[..., 0] if image.pixels.shape[2] == 1 else image.pixels
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()

@@ -49,6 +49,14 @@ test("the client calls every operation of the contract", async () => {
   const streamed = await scope.compare("digits", "digits@1", pair, { onProgress: (...counts) => progress.push(counts) });
   assert.equal(streamed.verdict, "same");
   assert.deepEqual(progress.at(-1), [2, 2]);
+  const { images } = await scope.datasets.create("val", "photos:");
+  assert.equal((await scope.datasets.get("val")).images, images);
+  assert.deepEqual((await scope.datasets.list()).map(({ name }) => name), ["val"]);
+  const { rows, next } = await scope.datasets.rows("val", { start: 5, limit: 1 });
+  assert.deepEqual([rows[0].path, next], ["seven.png", 6]);
+  assert.ok((await scope.datasets.thumbnail("val", 5, { side: 14 })).size > 0);
+  assert.deepEqual(await digits.predictions(rows[0].image), await digits.predictions(seven));
+  await scope.datasets.delete("val");
   await scope.forget(id);
   assert.deepEqual(await scope.jobs.list(), []);
   const forgotten = job("0".repeat(32));

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from layerscope.errors import ImageNotFound, ImageUnreadable, OptionInvalid, StorageFull, UnsupportedImage
-from layerscope.images import ImageStore, decode
+from layerscope.images import ImageStore, decode, thumbnail
 from layerscope.images.shared_store import SharedImageStore
 from layerscope.limits import Limits
 from small_disks import on_small_disk
@@ -150,38 +150,34 @@ def test_many_threads_share_a_store(make_store):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_thumbnail_is_small_and_in_proportion(make_store, mode):
-    store = make_store(Limits())
-    stored, _ = store.put(encoded(Image.new(mode, (400, 200))))
-    thumbnail = Image.open(io.BytesIO(store.thumbnail(stored)))
-    assert (thumbnail.format, thumbnail.mode, thumbnail.size) == ("PNG", mode, (128, 64))
-    assert decode(store.thumbnail(stored, side=16), Limits()).pixels.shape[:2] == (8, 16)
+def test_a_thumbnail_is_small_and_in_proportion(mode):
+    data = encoded(Image.new(mode, (400, 200)))
+    small = Image.open(io.BytesIO(thumbnail(data, 128, Limits())))
+    assert (small.format, small.mode, small.size) == ("PNG", mode, (128, 64))
+    assert decode(thumbnail(data, 16, Limits()), Limits()).pixels.shape[:2] == (8, 16)
 
 
-def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file(make_store):
+def test_a_thumbnail_is_upright_and_carries_nothing_of_the_file():
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a secret place"
     pixels = np.zeros((10, 20, 3), np.uint8)
     pixels[:, :10] = 255
-    store = make_store(Limits())
-    stored, _ = store.put(encoded(Image.fromarray(pixels), exif=exif))
-    thumbnail = store.thumbnail(stored)
-    assert b"secret" in stored.data
-    assert b"secret" not in thumbnail
-    assert thumbnail != stored.data
-    upright = decode(thumbnail, Limits()).pixels
+    data = encoded(Image.fromarray(pixels), exif=exif)
+    small = thumbnail(data, 128, Limits())
+    assert b"secret" in data
+    assert b"secret" not in small
+    assert small != data
+    upright = decode(small, Limits()).pixels
     assert upright.shape == (20, 10, 3)
     assert (upright[:10] == 255).all()
     assert (upright[10:] == 0).all()
 
 
 @pytest.mark.parametrize("side", [0, -1, 1_025])
-def test_a_thumbnail_has_a_sensible_side(make_store, side):
-    store = make_store(Limits())
-    stored, _ = store.put(colour(1))
+def test_a_thumbnail_has_a_sensible_side(side):
     with pytest.raises(OptionInvalid):
-        store.thumbnail(stored, side)
+        thumbnail(colour(1), side, Limits())
 
 
 def test_stores_of_one_directory_have_the_same_images(tmp_path):

@@ -33,6 +33,7 @@ async def infer(request: Request, service: ServiceDependency, reference: str = P
         if body is not chunks:
             execution.account.receive(2 * sum(map(len, body)))
         parsed = read_inference_request(join_aligned(body, header), header, service.limits)
-        return Inference(service, reference, parsed, encoding).handle(service, execution)
+        images = service.named_images(execution.account)
+        return Inference(service, reference, parsed, encoding, images).handle(service, execution)
 
     return await send(request, service, compute)

@@ -13,11 +13,13 @@ from layerscope_client import errors
 from layerscope_client._ablations import Ablations
 from layerscope_client._activations import Activations
 from layerscope_client._async_client import AsyncClient
+from layerscope_client._async_data_sets import AsyncDataSets
 from layerscope_client._async_job import AsyncJob
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import Attribution
 from layerscope_client._client import Client
 from layerscope_client._comparisons import Comparison, ComparisonOptions, ImageComparison
+from layerscope_client._data_sets import DataSets
 from layerscope_client._descriptions import Layers
 from layerscope_client._images import ImageSource, ImageSources
 from layerscope_client._interventions import Intervention
@@ -45,6 +47,7 @@ __all__ = [
     "Ablations",
     "Activations",
     "AsyncClient",
+    "AsyncDataSets",
     "AsyncJob",
     "AsyncModel",
     "Attribution",
@@ -53,6 +56,7 @@ __all__ = [
     "Client",
     "Comparison",
     "ComparisonOptions",
+    "DataSets",
     "ExtractOptions",
     "ImageComparison",
     "ImageSource",

@@ -9,6 +9,7 @@ from typing import Self, Unpack
 import httpx2
 
 from layerscope_client import _job_calls
+from layerscope_client._async_data_sets import AsyncDataSets
 from layerscope_client._async_job import AsyncJob
 from layerscope_client._async_model import AsyncModel
 from layerscope_client._attribution import AttributionMethod
@@ -45,6 +46,7 @@ class AsyncClient:
         self._uploads = Uploads()
         self._calls = ServiceCalls(self._uploads)
         self._comparisons = ComparisonCalls(self._uploads)
+        self._data_sets = AsyncDataSets(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,6 +71,11 @@ class AsyncClient:
     async def models(self) -> list[ModelSummary]:
         """See `Client.models`."""
         return await self._transport.run(self._calls.models())
+
+    @property
+    def datasets(self) -> AsyncDataSets:
+        """See `Client.datasets`."""
+        return self._data_sets
 
     async def limits(self) -> list[Limit]:
         """See `Client.limits`."""

@@ -10,6 +10,7 @@ import httpx2
 from layerscope_client import _job_calls
 from layerscope_client._attribution import AttributionMethod
 from layerscope_client._comparisons import Comparison, ComparisonCalls, ComparisonOptions
+from layerscope_client._data_sets import DataSets
 from layerscope_client._descriptions import AddedModel, Limit, ModelSummary
 from layerscope_client._flows import Progress
 from layerscope_client._images import ImageSource, ImageSources, read_image, read_images
@@ -54,6 +55,7 @@ class Client:
         self._uploads = Uploads()
         self._calls = ServiceCalls(self._uploads)
         self._comparisons = ComparisonCalls(self._uploads)
+        self._data_sets = DataSets(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +87,11 @@ class Client:
     def models(self) -> list[ModelSummary]:
         """List every model with its versions, loaded or not."""
         return self._transport.run(self._calls.models())
+
+    @property
+    def datasets(self) -> DataSets:
+        """The data sets that the service has registered."""
+        return self._data_sets
 
     def limits(self) -> list[Limit]:
         """List every limit that the service enforces."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Array | StoredImage | Text | Tokens | Image"
-"""One image: a path, a file's bytes, a uint8 array of pixels, a tensor of another type, a PIL image, or a stored
-image or its id ("sha256-…"). For a model with a tokenizer, a `Text` or its `Tokens`."""
+"""One image: a path, a file's bytes, a uint8 array of pixels, a tensor of another type, a PIL image, a stored image
+or its id ("sha256-…"), or an image of a data set ("dataset:val/17"). For a model with a tokenizer, a `Text` or its `Tokens`."""
 
 ImageBatch: TypeAlias = "ImageSource | Sequence[ImageSource]"
 """One image, or a list of images, which is a batch."""
@@ -35,6 +35,7 @@ ImageSources: TypeAlias = "ImageBatch | Mapping[str, ImageBatch]"
 """A batch; for a model with several inputs, one batch by the name of each input."""
 
 _STORED_ID = re.compile(r"sha256-[0-9a-f]{64}")
+_NAME = re.compile(rf"{_STORED_ID.pattern}|dataset:[a-z0-9][a-z0-9._-]*/\d+")
 
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -129,7 +130,7 @@ def read_image(image: ImageSource) -> ImageFile | StoredId:
     """
     if isinstance(image, StoredImage):
         return image.id
-    if isinstance(image, str) and _STORED_ID.fullmatch(image):
+    if isinstance(image, str) and _NAME.fullmatch(image):
         return image
     return _read_file(image)
 

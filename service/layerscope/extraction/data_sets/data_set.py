@@ -20,12 +20,14 @@ class Row:
         nbytes: its length; another one later means that the data set has changed.
         changed: what is another after a change: that of its file or archive, see `Stamp`, or a checksum.
         position: where it is within a file of many; None for a file of its own.
+        label: what it shows; None if nobody has said.
     """
 
     path: str
     nbytes: int
     changed: int | str | None = None
     position: int | None = None
+    label: str | None = None
 
 
 ROW = TypeAdapter(Row)

@@ -13,7 +13,7 @@ from layerscope.extraction.places.place import Place, Stamp
 from layerscope.extraction.places.remote import Remote
 from layerscope.models.mirrors.filesystems import filesystem_at, is_url
 
-__all__ = ["Place", "Stamp", "absolute", "place_at", "printable", "split"]
+__all__ = ["Directory", "Place", "Stamp", "absolute", "place_at", "printable", "split"]
 
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]*@")
 

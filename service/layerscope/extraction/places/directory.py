@@ -53,13 +53,13 @@ class Directory:
                 path = Path(folder, name)
                 with suppress(OSError):
                     status = path.stat()
-                    if name[0] != "." and stat.S_ISREG(status.st_mode):
+                    if name[0] != "." and stat.S_ISREG(status.st_mode) and is_within(path, self._within):
                         yield printable(path.relative_to(self._path).as_posix()), _stamp(status)
 
     def matching(self, pattern: str) -> list[str]:
         """The paths of the regular files that a pattern matches."""
         found = glob.glob(pattern, root_dir=self._path, recursive=True)  # noqa: PTH207 - `**` is to match files, too
-        return sorted(printable(path) for path in found if (self._path / path).is_file())
+        return sorted(printable(each) for each in found if self._has(self._path / each))
 
     def stamp(self, path: str) -> Stamp:
         """The length of a file, and when it was changed last."""
@@ -84,7 +84,7 @@ class Directory:
         """Write beside the path: what is written is flushed to the disk, and takes its place by one rename."""
         target = self._path / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        written = target.with_name(f".{target.name}~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}")
+        written = _hidden(target)
         try:
             yield written
             files = list(written.iterdir()) if written.is_dir() else [written]
@@ -108,6 +108,17 @@ class Directory:
         """Delete a file."""
         (self._path / path).unlink(missing_ok=True)
 
+    def discard(self, folder: str) -> None:
+        """Delete a folder: all of it is gone at once."""
+        path = self._path / folder
+        hidden = _hidden(path)
+        path.rename(hidden)
+        synchronise_folder(path.parent)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+    def _has(self, path: Path) -> bool:
+        return path.is_file() and is_within(path, self._within)
+
     def _at(self, path: str) -> Path:
         found = self._path / path
         if not is_within(found, self._within):
@@ -120,6 +131,11 @@ class Directory:
             with suppress(OSError):
                 if _is_abandoned(path):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _hidden(path: Path) -> Path:
+    """A path beside another that no other process has, and that `sweep` knows."""
+    return path.with_name(f".{path.name}~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}")
 
 
 def _make_way(folder: Path, last: str) -> None:

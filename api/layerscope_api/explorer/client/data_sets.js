@@ -1,0 +1,1 @@
+../../../../clients/js/data_sets.js
