@@ -1,5 +1,6 @@
 """What is shipped for containers: files that their own checkers accept, and figures that the service really gives."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from layerscope.demo import samples
+from layerscope.limits import Limits
 from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
@@ -159,7 +161,8 @@ def test_every_setting_in_an_environment_is_one() -> None:
     texts = [path.read_text("utf-8") for path in sorted(DOCKER.rglob("*")) if path.is_file()]
     named = {name for text in texts for name in re.findall(r"LAYERSCOPE_(\w+)", text)}
     assert named
-    assert named <= {name.upper() for name in Settings.model_fields}
+    limits = {f"limits__{each.name}" for each in dataclasses.fields(Limits)}
+    assert {name.lower() for name in named} <= Settings.model_fields.keys() | limits
 
 
 def test_ports_and_probes_are_those_of_the_service() -> None:
