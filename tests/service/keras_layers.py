@@ -185,7 +185,10 @@ BRANCHES = {
 
 NOT_TRIED = {
     **dict.fromkeys(("Layer", "Wrapper", "InputLayer"), "computes nothing"),
-    **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), "looks up in a table: refused"),
+    **dict.fromkeys(
+        ("IntegerLookup", "StringLookup", "TextVectorization"),
+        "looks up in a table: its ids are the input, or it is refused",
+    ),
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TorchModuleWrapper"), "wraps another framework's layer"),
     "Equalization": "Keras cannot put it into a functional model",
     "MaxNumBoundingBoxes": "takes boxes, not tensors",

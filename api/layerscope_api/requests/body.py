@@ -1,7 +1,7 @@
 """Requests for a run: their options, and their inputs as stored images or as one of the forms of a body."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,8 +23,17 @@ from layerscope.execution.inputs import (
 from layerscope.extraction.catalog import NamedImages
 from layerscope.images import read_npy
 from layerscope.limits import Limits
-from layerscope.text import Text, encoded, from_utf8, ids_of, require_short
+from layerscope.text import encoded, from_utf8, require_short
 from layerscope_api.requests.json_body import JsonBody
+from layerscope_api.requests.json_inputs import (
+    Given,
+    InlineBytes,
+    InlineText,
+    Inputs,
+    NamedImage,
+    read_json_inputs,
+    read_only_text,
+)
 from layerscope_api.requests.multipart import read_form, taken
 from layerscope_api.schemas.media_types import (
     ANY_TYPE,
@@ -52,33 +61,6 @@ class InPool(Protocol):
 
     async def __call__(self, function: Callable[[], Read], /) -> Read:
         """What the function returns."""
-
-
-@dataclass(frozen=True)
-class InlineBytes:
-    """Bytes in the request's body: an image file or a .npy tensor, told apart by their first bytes."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class NamedImage:
-    """A stored image by its id, or one of a data set, such as `dataset:val/17`."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class InlineText:
-    """A text in the request's body, or the ids of its tokens."""
-
-    text: Text
-
-
-Given = InlineBytes | InlineText | NamedImage
-
-Inputs = Mapping[str, list[Given]]
-"""The images and tensors of a request by the name of the model's input, not decoded yet."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +137,7 @@ async def read_request(
     if content_type == JSON_TYPE:
         body = await read_body(request)
         began = time.monotonic()
-        fields, inputs = await in_pool(lambda: _read_json(body, limits))
+        fields, inputs = await in_pool(lambda: read_json_inputs(body, limits))
         spent = round(time.monotonic() - began)
         return replace(_parse(kind, {**options, **fields}, inputs), spent=spent)
     raise UnsupportedFormat(
@@ -204,7 +186,7 @@ async def read_image(request: Request, limits: Limits) -> bytes:
     if content_type == TEXT_TYPE:
         return encoded(await _read_text(request, limits))
     if content_type == JSON_TYPE:
-        return encoded(_only_text(await read_body(request), limits))
+        return encoded(await run_in_threadpool(read_only_text, await read_body(request), limits))
     if content_type in {*IMAGE_TYPES, ANY_TYPE}:
         return await read_body(request)
     if content_type != FORM_TYPE:
@@ -223,16 +205,6 @@ async def _read_text(request: Request, limits: Limits) -> str:
     data = await read_body(request)
     require_short(len(data), limits)
     return from_utf8(data)
-
-
-def _only_text(data: bytes, limits: Limits) -> Text:
-    """The only text of a JSON body that has nothing else."""
-    require_short(len(data), limits)
-    fields, inputs = _read_json(data, limits)
-    texts = [each.text for each in inputs.get(ANY_INPUT, []) if isinstance(each, InlineText)]
-    if fields or len(texts) != 1:
-        raise InvalidRequest('The JSON must have one text, as {"text": ["…"]} or {"tokens": [[…]]}.')
-    return texts[0]
 
 
 async def read_body(request: Request) -> bytes:
@@ -289,59 +261,3 @@ async def _read_form(request: Request, limits: Limits) -> tuple[dict[str, Any], 
             else:
                 fields.append((name, value))
     return _collect(fields), inputs
-
-
-def _read_json(data: bytes, limits: Limits) -> tuple[dict[str, Any], Inputs]:
-    body = JsonBody(data, limits)
-    document = body.document
-    given = {name: document.pop(name) for name in ("images", "inputs", "text", "tokens") if name in document}
-    if len(given) > 1:
-        raise InvalidRequest(
-            "Give one of images (for a model with one input), inputs (by name), text and tokens, not"
-            f" {' and '.join(given)}."
-        )
-    read = {name: images for form, value in given.items() for name, images in _READERS[form](value, body)}
-    body.require_all_decoded()
-    return document, read
-
-
-def _read_inputs(inputs: object, body: JsonBody) -> Iterator[tuple[str, list[Given]]]:
-    if not isinstance(inputs, dict):
-        raise InvalidRequest("inputs must be an object: a list of images for each input's name.")
-    for name, images in inputs.items():
-        yield name, _read_images(images, body)
-
-
-def _read_texts(texts: object, body: JsonBody) -> list[Given]:
-    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise InvalidRequest('text must be a list of texts, such as ["a film to remember"].')
-    return [InlineText(body.unescaped(each)) for each in texts]
-
-
-def _read_tokens(texts: object) -> list[Given]:
-    if not isinstance(texts, list):
-        raise InvalidRequest("tokens must be a list with the ids of each text, such as [[2, 17, 3]].")
-    return [InlineText(ids_of(each)) for each in texts]
-
-
-_READERS: Mapping[str, Callable[[object, JsonBody], Iterable[tuple[str, list[Given]]]]] = {
-    "images": lambda images, body: [(ANY_INPUT, _read_images(images, body))],
-    "inputs": _read_inputs,
-    "text": lambda texts, body: [(ANY_INPUT, _read_texts(texts, body))],
-    "tokens": lambda texts, _: [(ANY_INPUT, _read_tokens(texts))],
-}
-
-
-def _read_images(images: object, body: JsonBody) -> list[Given]:
-    if not isinstance(images, list):
-        raise InvalidRequest('Images must be a list of {"id": …} or {"base64": …}.')
-    return [_read_image(image, body) for image in images]
-
-
-def _read_image(image: object, body: JsonBody) -> Given:
-    match image:
-        case {"id": str(name), **rest} if not rest:
-            return NamedImage(name)
-        case {"base64": str(text), **rest} if not rest:
-            return InlineBytes(body.decoded(text))
-    raise InvalidRequest('Each image must be {"id": "sha256-…"} or {"base64": "…"}.')

@@ -12,7 +12,8 @@ from layerscope.execution.inputs import ANY_INPUT
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.prepared.devices import computed_with
 from layerscope_api.context.service import Service
-from layerscope_api.requests.body import NamedImage, ParsedRequest
+from layerscope_api.requests.body import ParsedRequest
+from layerscope_api.requests.json_inputs import NamedImage
 from layerscope_api.schemas.options import ImageOptions
 
 Options = TypeVar("Options", bound=ImageOptions)

@@ -137,6 +137,9 @@ def assemble(
     inputs = [call.taps[0].address for call in metadata.calls[: len(metadata.inputs)]]
     taps = TapIndex(metadata.calls, inputs, [address for _, address in metadata.outputs])
     warm_up = _warm_up(manifest, taps)
+    if metadata.tokenizer is not None:
+        # Reads its vocabulary, which the first text would wait for.
+        metadata.tokenizer.require_usable()
     executable = Executable(
         prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites, data_sized_bytes=data_sized_bytes
     )
