@@ -153,7 +153,7 @@ def test_comparisons_take_texts_and_name_their_tokens(http):
         "/v1/compare", json={"reference": "sentences", "candidate": "sentences", "text": texts}
     ).json()
     assert one["tokens"] == two["tokens"] == tokens
-    assert two["verdict"] == "identical"
+    assert two["verdict"] == "same"
     swept = post(http, "/ablations", text=texts[:1], layer="norm2b").json()
     assert swept["tokens"] == tokens[:1]
 
