@@ -58,7 +58,8 @@ def run_job(
     data: Annotated[
         str,
         typer.Option(
-            help="a folder of images, a pattern such as 'photos/**/*.jpg', a .tar or .zip archive, a .npy array, or a .txt list"
+            help="a folder of images, a pattern such as 'photos/**/*.jpg', a .tar or .zip archive, a .parquet table, a .npy or .npz array,"
+            " or a .txt list; or the URL of one"
         ),
     ],
     to: Annotated[str, typer.Option(help="the folder for the result, or the URL of one")],
@@ -78,7 +79,7 @@ def run_job(
         str, typer.Option(metavar="native|float32|float16", help="type of the numbers")
     ] = "native",
     form: Annotated[
-        str, typer.Option("--format", metavar="parquet|safetensors|npy", help="format of the parts")
+        str, typer.Option("--format", metavar="parquet|safetensors|npy|zarr", help="format of the parts")
     ] = "safetensors",
     part_images: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="images of a part; by default about 64 MiB")

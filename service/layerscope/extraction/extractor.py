@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -159,8 +159,8 @@ class Extractor:
         if began is not None:
             began(None)
         failures = [each for each in found if isinstance(each, Failure)]
-        good = [(row, each) for row, each in zip(rows, found, strict=True) if not isinstance(each, Failure)]
-        part = self._part([row.path for row, _ in good], [each for _, each in good])
+        good = {place: each for place, each in enumerate(found) if not isinstance(each, Failure)}
+        part = self._part(shard, [rows[place].path for place in good], good)
         with self._output.writing(shard, failures) as path:
             self._write(path, part)
         return Receipt(shard, len(good), len(failures), time.monotonic() - start)
@@ -182,14 +182,15 @@ class Extractor:
                     )
             return digest_of(source), [np.array(each) for each in values]
 
-    def _part(self, paths: Sequence[str], found: Sequence[tuple[str, list[Array]]]) -> Part:
+    def _part(self, shard: int, paths: Sequence[str], found: Mapping[int, tuple[str, list[Array]]]) -> Part:
         stacked = {}
         for index, column in enumerate(self._job.columns):
             values = np.empty((len(found), *column.shape), column.dtype)
-            for position, (_, each) in enumerate(found):
-                values[position] = each[index]
+            for place, (_, each) in enumerate(found.values()):
+                values[place] = each[index]
             stacked[column.address] = values
-        return Part(self._job, paths, [image for image, _ in found], stacked)
+        images = [image for image, _ in found.values()]
+        return Part(self._job, shard, self._output.part(shard), list(found), paths, images, stacked)
 
 
 def query_of(model: str, layers: Sequence[str], source: Source) -> Query:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from layerscope.tensors.options import TensorOptions
 
-PartFormat = Literal["parquet", "safetensors", "npy"]
+PartFormat = Literal["parquet", "safetensors", "npy", "zarr"]
 
 
 @dataclass(frozen=True)

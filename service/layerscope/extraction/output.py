@@ -2,7 +2,8 @@
 
     job.json                    the job
     manifest.jsonl              its images
-    parts/part-00007.parquet    the result of a shard, whole or not there; a folder for `npy`
+    parts/part-00007.parquet    the result of a shard, whole or not there; a folder for `npy`, and for `zarr` the list of its rows
+    maps.zarr/                  with `zarr`, an array a layer, to which each shard adds files of its own
     failed/part-00007.jsonl     the images of a shard that are not in its part, and why
 
 A shard is done when its part is there. A part appears at once, behind the list of what failed in it, so that any number of
@@ -11,6 +12,7 @@ processes may do the same shard at any time, be killed, and leave nothing but a 
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ from layerscope.models.durable import storing
 
 _JOB = "job.json"
 _MANIFEST = "manifest.jsonl"
+
+_SAME = "zarr.json"
+"""A file that is the same in all parts: it describes an array of the whole job."""
 
 _LAST = "rows.jsonl"
 """Of a part that is a folder, the file that is written behind all others."""
@@ -80,7 +85,7 @@ class Output:
 
     def part(self, shard: int) -> str:
         """The path of the result of a shard: a file, or for `npy` a folder."""
-        suffix = "" if self.job.format == "npy" else f".{self.job.format}"
+        suffix = {"npy": "", "zarr": ".jsonl"}.get(self.job.format, f".{self.job.format}")
         return f"parts/{_name(shard)}{suffix}"
 
     def open_part(self, shard: int) -> tuple[BinaryIO, int]:
@@ -127,12 +132,37 @@ class Output:
     def writing(self, shard: int, failures: list[Failure]) -> Iterator[Path]:
         """Write a part to the path that is given: at the end of the block it is there, whole.
 
+        For `zarr` the path is a folder of all that is to be added to the place.
+
         Raises:
             StorageFull: there is no room.
         """
-        with _storing(), self._place.writing(self.part(shard), last=_LAST) as path:
+        with _storing(), self._writing(shard) as path:
             yield path
             self._write_failures(shard, failures)
+
+    def _writing(self, shard: int) -> AbstractContextManager[Path]:
+        if self.job.format == "zarr":
+            return self._adding(self.part(shard))
+        return self._place.writing(self.part(shard), last=_LAST)
+
+    @contextmanager
+    def _adding(self, last: str) -> Iterator[Path]:
+        """Copy all that is written to a folder into the place, each file whole, and one behind all others."""
+        with tempfile.TemporaryDirectory(prefix="layerscope-") as folder:
+            yield Path(folder)
+            paths = [path for path, _ in place_at(folder, "to").files()]
+            for path in sorted(paths, key=lambda path: (path == last, path)):
+                if path.endswith(_SAME) and self._has(path):
+                    continue
+                with self._place.writing(path) as written:
+                    shutil.copyfile(Path(folder, path), written)
+
+    def _has(self, path: str) -> bool:
+        with suppress(FileNotFoundError):
+            self._place.stamp(path)
+            return True
+        return False
 
     def sweep(self) -> None:
         """Delete what killed processes left half written."""

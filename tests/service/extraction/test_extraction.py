@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import zarr
 from extraction_content import content, stopped_after
 from keras import layers
 from PIL import Image
@@ -68,7 +69,16 @@ def read_npy(part):
     }
 
 
-READERS = {"parquet": read_parquet, "safetensors": read_safetensors, "npy": read_npy}
+def read_zarr(part):
+    rows = [json.loads(line) for line in part.read_text("utf-8").splitlines()]
+    maps = zarr.open_group(part.parent.parent / "maps.zarr", mode="r")
+    places = [row["row"] for row in rows]
+    return [row["path"] for row in rows], {
+        each.attrs["layer"]: np.stack([each[place] for place in places]) for _, each in maps.arrays()
+    }
+
+
+READERS = {"parquet": read_parquet, "safetensors": read_safetensors, "npy": read_npy, "zarr": read_zarr}
 
 
 def rows(output):

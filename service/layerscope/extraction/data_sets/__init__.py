@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from layerscope.errors import DataSetUnreadable
 from layerscope.extraction.data_sets.archives import Tar, Zip
-from layerscope.extraction.data_sets.arrays import Array
+from layerscope.extraction.data_sets.arrays import Array, Packed
 from layerscope.extraction.data_sets.data_set import ROW, DataSet, Row
 from layerscope.extraction.data_sets.files import Files, files_listed, files_matching
+from layerscope.extraction.data_sets.tables import table
 from layerscope.extraction.places import Place, place_at, split
 
 _VARIES = "*?["
@@ -21,6 +22,12 @@ _KINDS: Mapping[str, Callable[[Place, str], DataSet]] = {
     ".npy": Array,
     ".txt": files_listed,
 }
+_KINDS_OF_SEVERAL: Mapping[str, Callable[[Place, str, str | None], DataSet]] = {
+    ".npz": Packed,
+    ".parquet": table,
+}
+
+_WITH_COLUMN = re.compile(r"(.+\.(?:npz|parquet)):([^/]+)", re.IGNORECASE)
 
 
 def open_data_set(address: str, within: Path | None = None) -> DataSet:
@@ -28,7 +35,9 @@ def open_data_set(address: str, within: Path | None = None) -> DataSet:
 
     Args:
         address: a folder, of which all images below it are taken; a .tar or .zip archive of images; a .npy array whose first axis
-            counts tensors; a .txt file with a path a line; or a pattern such as `photos/**/*.jpg`.
+            counts tensors; a .npz archive with such an array, `values.npz:NAME` if it has several; a .parquet file with a column of the
+            bytes of images or of the paths of their files, `photos.parquet:COLUMN` if it has several; a .txt file with a path a line; or a
+            pattern such as `photos/**/*.jpg`.
         within: the folder of this machine that no file may be outside of, also behind links; None for no such bound.
 
     Raises:
@@ -39,15 +48,18 @@ def open_data_set(address: str, within: Path | None = None) -> DataSet:
     folder = place_at(address, "data", within)
     if folder.exists():
         return Files(folder)
-    folder_address, name = split(address)
+    named = _WITH_COLUMN.fullmatch(address)
+    folder_address, name = split(named[1] if named else address)
     place = place_at(folder_address, "data", within)
     if not _has(place, name):
         if any(sign in address for sign in _VARIES):
             return _matching(address, within)
         raise DataSetUnreadable(f"There is no data set at {address}.")
     suffix = PurePosixPath(name).suffix.lower()
+    if suffix in _KINDS_OF_SEVERAL:
+        return _KINDS_OF_SEVERAL[suffix](place, name, named[2] if named else None)
     if suffix not in _KINDS:
-        known = ", ".join(_KINDS)
+        known = ", ".join((*_KINDS, *_KINDS_OF_SEVERAL))
         raise DataSetUnreadable(f"{name} is no data set: name a folder, a pattern, or one of {known}.")
     return _KINDS[suffix](place, name)
 

@@ -5,6 +5,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from layerscope.errors import DataSetUnreadable, InputChanged
 from layerscope.execution.inputs import Source
@@ -68,22 +69,12 @@ class Zip:
     def read(self, row: Row, most_bytes: int) -> Source:
         """One member. A member that unpacks to more than it says is refused."""
         require_short(row, most_bytes)
-        try:
+        with unpacking(row):
             archive = self._archive()
             checksum = archive.getinfo(row.path).CRC
             with archive.open(row.path) as file:
                 # `zipfile` ends at the length that the archive gives, and compares the checksum there.
                 data = file.read(row.nbytes + 1)
-        except (
-            KeyError,
-            OSError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
-            raise InputChanged(f"{row.path} cannot be unpacked: {error}.", path=row.path) from error
         if len(data) != row.nbytes or checksum != row.changed:
             raise input_changed(row)
         return source_of(row.path, data)
@@ -93,6 +84,27 @@ class Zip:
             if self._open is None:
                 self._open = zipfile.ZipFile(self._place.open(self._name))
             return self._open
+
+
+@contextmanager
+def unpacking(row: Row) -> Iterator[None]:
+    """Turn errors of unpacking an image into one.
+
+    Raises:
+        InputChanged: it cannot be unpacked.
+    """
+    try:
+        yield
+    except (
+        KeyError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
+        raise InputChanged(f"{row.path} cannot be unpacked: {error}.", path=row.path) from error
 
 
 def require_unchanged(place: Place, name: str, row: Row) -> None:

@@ -17,7 +17,7 @@ class Row:
 
     Attributes:
         path: its name within the data set.
-        nbytes: its length; another one later means that the data set has changed.
+        nbytes: its length; another one later means that the data set has changed. -1 if it is not known.
         changed: what is another after a change: that of its file or archive, see `Stamp`, or a checksum.
         position: where it is within a file of many; None for a file of its own.
         label: what it shows; None if nobody has said.

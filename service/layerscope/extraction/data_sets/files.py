@@ -1,6 +1,6 @@
 """Data sets of image files: a folder with all below it, a pattern, or a list of paths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from layerscope.errors import DataSetUnreadable
@@ -22,7 +22,7 @@ class Files:
         paths: the files, as somebody listed them; None for all that are images by their suffix.
     """
 
-    def __init__(self, place: Place, paths: Sequence[str] | None = None) -> None:
+    def __init__(self, place: Place, paths: Iterable[str] | None = None) -> None:
         self._place = place
         self._paths = paths
 
@@ -39,7 +39,7 @@ class Files:
     def _found(self) -> Iterator[tuple[str, Stamp]]:
         return ((path, stamp) for path, stamp in self._place.files() if is_image(path))
 
-    def _listed(self, paths: Sequence[str]) -> Iterator[tuple[str, Stamp]]:
+    def _listed(self, paths: Iterable[str]) -> Iterator[tuple[str, Stamp]]:
         for path in paths:
             try:
                 yield path, self._place.stamp(path)

@@ -12,6 +12,8 @@ __all__ = ["Part", "writer_of"]
 
 Writer = Callable[[Path, Part], None]
 
+_EXTRAS = {"parquet": "extract", "zarr": "zarr"}
+
 
 def writer_of(form: PartFormat) -> Writer:
     """The function that writes a part to a path.
@@ -23,7 +25,7 @@ def writer_of(form: PartFormat) -> Writer:
         module = import_module(f"layerscope.extraction.formats.{form}_part")
     except ModuleNotFoundError as error:
         raise OptionInvalid(
-            f"format={form} needs the Python module {error.name}: install layerscope[extract], or use safetensors or npy.",
+            f"format={form} needs the Python module {error.name}: install layerscope[{_EXTRAS[form]}], or use safetensors or npy.",
             option="format",
         ) from error
     writer: Writer = module.write

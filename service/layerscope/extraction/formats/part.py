@@ -17,12 +17,18 @@ class Part:
 
     Attributes:
         job: the job.
+        shard: the number of the shard.
+        path: of the part in the place of the job.
+        positions: of the images among those of the shard, failed ones counted.
         paths: of the images, in the order of the manifest.
         images: the SHA-256 of the content of each.
         values: for each column of the job, an array of shape (images, *shape).
     """
 
     job: Job
+    shard: int
+    path: str
+    positions: Sequence[int]
     paths: Sequence[str]
     images: Sequence[str]
     values: Mapping[str, Array]
