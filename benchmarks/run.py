@@ -48,6 +48,7 @@ FAMILIES = (
     *GROUPS["peers"],
     "explorer",
     "growth",
+    "long_job",
     "endurance",
     "faithfulness",
     "hostile_load",

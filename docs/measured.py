@@ -16,6 +16,7 @@ FAMILIES = {
     "sweeps": "Sweeps",
     "comparisons": "Comparisons",
     "extraction": "Features of many images",
+    "long_job": "A long job",
     "jobs": "Requests beside a job",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
@@ -125,8 +126,8 @@ def _method() -> Iterator[str]:
     yield "- other servers with other models. The peers are in `benchmarks/peers`; improvements are welcome."
     yield "- the time of the first request for a choice of layers, which compiles its plan: warm-up turns do not count.\n"
     yield "`make bench` measures what needs only the development environment. `make bench-peers` compares with other software,"
-    yield "each in an environment of its own. `growth`, `endurance`, `faithfulness`, `hostile_load`, `jobs` and `explorer` (with Chromium)"
-    yield "run by name, as in `python benchmarks/run.py growth`.\n"
+    yield "each in an environment of its own. `growth`, `long_job`, `endurance`, `faithfulness`, `hostile_load`, `jobs` and `explorer`"
+    yield "(with Chromium) run by name, as in `python benchmarks/run.py growth`.\n"
 
 
 def figure_table(figures: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
@@ -66,8 +65,10 @@ def run_job(
     model: Annotated[str, typer.Option(help="`name`, `name@version` or `name@label`")],
     layers: Annotated[list[str], typer.Option(help="layer selectors")],
     models: Annotated[
-        Path | None,
-        typer.Option(exists=True, file_okay=False, help="the model directory; the default is the demo model"),
+        str | None,
+        typer.Option(
+            help="the model directory, or a source such as s3://bucket/models; the default is the demo model"
+        ),
     ] = None,
     trust_savedmodel: Annotated[
         bool, typer.Option("--trust-savedmodel", help="open SavedModel folders, too")

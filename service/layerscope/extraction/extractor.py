@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from layerscope import demo
 from layerscope.errors import (
     DeadlineExceeded,
     InputMismatch,
@@ -27,6 +26,7 @@ from layerscope.execution.local_engine import LocalEngine
 from layerscope.extraction.data_sets import Row, open_data_set
 from layerscope.extraction.formats import Part, writer_of
 from layerscope.extraction.job import Failure, Receipt
+from layerscope.extraction.model_directory import model_directory
 from layerscope.extraction.output import Output
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.limits import Limits
@@ -54,7 +54,7 @@ def engine_for(
     """An engine with one model, which keeps no activations: each image is needed once.
 
     Args:
-        models: the model directory; None for the demo model's.
+        models: the directory or source, see `model_directory`.
         model: `name`, `name@version` or `name@label`.
         trusted: whether SavedModels may be opened.
         prepared: where opened models are kept.
@@ -66,14 +66,15 @@ def engine_for(
     limits = replace(
         limits or Limits(), activation_cache_bytes=1, short_milliseconds=_HOURS, deadline_milliseconds=_HOURS
     )
-    engine = LocalEngine(
-        demo.MODELS if models is None else Path(models),
-        limits,
-        prepared_files=prepared,
-        trusted=trusted,
-        control=Control(mode="explicit"),
-    )
-    with closing(engine):
+    with ExitStack() as stack:
+        engine = LocalEngine(
+            stack.enter_context(model_directory(models, prepared, limits)),
+            limits,
+            prepared_files=prepared,
+            trusted=trusted,
+            control=Control(mode="explicit"),
+        )
+        stack.enter_context(closing(engine))
         engine.load_all()
         engine.models.load(model)
         yield engine

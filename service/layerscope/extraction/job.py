@@ -38,7 +38,7 @@ class Job:
     """What is extracted from what.
 
     Attributes:
-        models: the model directory; None for the demo model's.
+        models: the model directory or source; None for the demo model's.
         model: `name@version`.
         digest: of that version. A process that finds another refuses to go on.
         trusted: whether SavedModels may be opened.

@@ -13,6 +13,7 @@ from layerscope.extraction.extractor import engine_for, query_of
 from layerscope.extraction.formats import writer_of
 from layerscope.extraction.job import Column, Job, PartFormat
 from layerscope.extraction.manifest import all_rows, freeze
+from layerscope.extraction.model_directory import named_for_all
 from layerscope.extraction.output import Output, create
 from layerscope.extraction.places import absolute, place_at
 from layerscope.graph.loading.prepared_files import PreparedFiles
@@ -31,7 +32,7 @@ class Request:
     """What a caller asks for.
 
     Attributes:
-        models: the model directory; None for the demo model's.
+        models: the model directory, or a source as for `serve`, such as a URL; None for the demo model's.
         model: `name`, `name@version` or `name@label`.
         trusted: whether SavedModels may be opened.
         layers: selectors.
@@ -43,7 +44,7 @@ class Request:
         within: the folder that no image may be outside of, also behind links; None for no such bound.
     """
 
-    models: Path | None
+    models: Path | str | None
     model: str
     trusted: bool = False
     layers: Sequence[str]
@@ -84,13 +85,14 @@ def opened_job(
     """
     require_one_meaning(request.options)
     writer_of(request.format)
+    models = named_for_all(request.models)
     data, to = absolute(request.data), absolute(to)
     with storing("The folder of the result"):
         place_at(to, "to").make()
     with (
         tempfile.TemporaryDirectory(prefix="layerscope-") as arriving,
         engine_for(
-            None if request.models is None else str(request.models),
+            models,
             request.model,
             trusted=request.trusted,
             prepared=prepared,
@@ -108,7 +110,7 @@ def opened_job(
             frozen = freeze(data_set.rows(), manifest)
         columns = _columns(request, engine, data_set, manifest)
         job = Job(
-            models=None if request.models is None else str(request.models.absolute()),
+            models=models,
             model=f"{model.name}@{model.version}",
             digest=model.digest,
             trusted=request.trusted,

@@ -28,12 +28,12 @@ def rows_of(address, threads=1):
         return rows, list(pool.map(lambda row: data_set.read(row, MIB), rows))
 
 
-def write_images(path, **columns):
+def write_images(path, /, **columns):
     parquet.write_table(pa.table({"label": range(len(IMAGES)), **columns}), path, row_group_size=7)
     return path
 
 
-@pytest.mark.parametrize("kind", ["bytes", "large", "hugging face", "dictionary"])
+@pytest.mark.parametrize("kind", ["bytes", "large", "hugging face"])
 def test_the_bytes_of_images_are_found_in_a_parquet_file(kind, tmp_path):
     images = pa.array(IMAGES, pa.large_binary() if kind == "large" else pa.binary())
     if kind == "hugging face":
@@ -128,32 +128,29 @@ def test_a_file_that_is_cut_empty_or_a_page_is_refused(harm, suffix, tmp_path):
 
 
 def test_a_parquet_file_with_damage_inside_costs_the_images_there(tmp_path):
-    rng = np.random.default_rng(0)
-    images = [rng.bytes(1000) for _ in range(30)]
-    path = write_images(tmp_path / "all.parquet", image=images)
+    path = write_images(tmp_path / "all.parquet", image=IMAGES)
+    header = parquet.read_metadata(path).row_group(1).column(1).dictionary_page_offset
     data = bytearray(path.read_bytes())
-    place = bytes(data).index(images[10])
-    data[place - 200 : place - 100] = bytes(100)
+    data[header : header + 20] = bytes(20)
     path.write_bytes(data)
     data_set = open_data_set(str(path))
-    right = 0
-    for row, wanted in zip(data_set.rows(), images, strict=True):
-        try:
-            right += data_set.read(row, MIB).data == wanted
-        except InputChanged:
-            continue
-    assert right >= 20
+    for row, wanted in zip(data_set.rows(), IMAGES, strict=True):
+        if 7 <= row.position < 14:
+            with pytest.raises(InputChanged):
+                data_set.read(row, MIB)
+        else:
+            assert data_set.read(row, MIB).data == wanted
 
 
 def test_a_table_that_would_fill_the_memory_is_not_unpacked(tmp_path):
     parquet.write_table(
-        pa.table({"image": [bytes(64 * MIB), b"x"]}), tmp_path / "bomb.parquet", compression="zstd"
+        pa.table({"image": [bytes(2 * MIB), b"x"]}), tmp_path / "bomb.parquet", compression="zstd"
     )
     data_set = open_data_set(str(tmp_path / "bomb.parquet"))
     for row in data_set.rows():
         with pytest.raises(BodyTooLarge, match="times its length"):
             data_set.read(row, MIB)
-    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2, 64 * MIB), np.uint8))
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2, 2 * MIB), np.uint8))
     data_set = open_data_set(str(tmp_path / "bomb.npz"))
     for row in data_set.rows():
         with pytest.raises(BodyTooLarge):
@@ -161,11 +158,11 @@ def test_a_table_that_would_fill_the_memory_is_not_unpacked(tmp_path):
 
 
 def test_a_value_that_is_there_many_times_is_in_memory_once(tmp_path):
-    parquet.write_table(pa.table({"image": [IMAGES[0] * 1000] * 20_000}), tmp_path / "same.parquet")
+    parquet.write_table(pa.table({"image": [IMAGES[0] * 100] * 3_000}), tmp_path / "same.parquet")
     data_set = open_data_set(str(tmp_path / "same.parquet"))
     before = pa.total_allocated_bytes()
-    assert data_set.read(next(iter(data_set.rows())), MIB).data == IMAGES[0] * 1000
-    assert pa.total_allocated_bytes() - before < 64 * MIB
+    assert data_set.read(next(iter(data_set.rows())), MIB).data == IMAGES[0] * 100
+    assert pa.total_allocated_bytes() - before < 16 * MIB
 
 
 @pytest.mark.parametrize("lie", ["longer", "objects", "columns"])

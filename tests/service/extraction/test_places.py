@@ -10,6 +10,7 @@ from extraction_content import content, stopped_after
 from fsspec.implementations.memory import MemoryFileSystem
 from safetensors.numpy import load
 
+from layerscope import demo
 from layerscope.errors import (
     DataSetUnreadable,
     JobDiffers,
@@ -195,3 +196,17 @@ def values(files):
         for name, data in files.items()
         if name.startswith("parts/")
     }
+
+
+def test_a_model_is_fetched_from_a_url(plan, digits, whole, memory):
+    memory.put(f"{demo.MODELS}/", "/models", recursive=True)
+    output = plan(digits, models="memory://models")
+    assert output.job.models == "memory://models"
+    run(output, Here(), most_failed=0)
+    assert values(content(output.address)) == values(content(whole.address))
+
+
+@pytest.mark.parametrize("models", ["keras.applications:MobileNetV2", "nowhere", "nosuch://models"])
+def test_models_that_are_not_there_or_have_no_weights_are_refused(plan, digits, models):
+    with pytest.raises(OptionInvalid):
+        plan(digits, models=models)
