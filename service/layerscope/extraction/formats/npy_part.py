@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-
+from layerscope.encode.arrays import array_data
+from layerscope.encode.npy_format import npy_header
 from layerscope.extraction.formats.part import Part
 from layerscope.extraction.job import JOB
 
@@ -17,7 +17,10 @@ def write(path: Path, part: Part) -> None:
     """Write a part."""
     path.mkdir()
     for address, values in part.values.items():
-        np.save(path / f"{quote(address, safe=':@')}.npy", values, allow_pickle=False)
+        # `numpy.save` does not say that a disk is full.
+        with (path / f"{quote(address, safe=':@')}.npy").open("wb") as file:
+            file.write(npy_header(values))
+            file.write(array_data(values))
     rows = zip(part.paths, part.images, strict=True)
     lines = [json.dumps({"path": name, "image": image}, ensure_ascii=False) + "\n" for name, image in rows]
     (path / "rows.jsonl").write_text("".join(lines), "utf-8")
