@@ -96,3 +96,20 @@ def test_names_of_any_bytes_are_listed_as_text(tmp_path):
         assert ROW.validate_json(ROW.dump_json(row)) == row
         assert row.path == name.encode("utf-8", "backslashreplace").decode()
         assert data_set.read(row, MIB).data == SEVEN
+
+
+def test_links_and_paths_in_an_archive_lead_nowhere(place, tmp_path):
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        for name, kind, target in (
+            ("link.png", tarfile.SYMTYPE, "/etc/hostname"),
+            ("hard.png", tarfile.LNKTYPE, "../secret.png"),
+            ("pipe.png", tarfile.FIFOTYPE, ""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+        archive.add(place / "seven.png", "../../seven.png")
+    data_set = open_data_set(str(tmp_path / "all.tar"))
+    (row,) = data_set.rows()
+    assert (row.path, data_set.read(row, MIB).data) == ("../../seven.png", SEVEN)
+    assert not (tmp_path.parent.parent / "seven.png").exists()
