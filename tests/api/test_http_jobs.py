@@ -66,6 +66,7 @@ def settings_of(folder: Path) -> Settings:
         models=None,
         api_keys=folder / "keys.json",
         jobs=folder / "jobs",
+        datasets=folder / "datasets",
         places={"photos": str(folder / "photos"), "features": str(folder / "features")},
         writable_places=("features",),
         models_cache=folder / "cache",
@@ -132,6 +133,18 @@ def paths_of(part: bytes) -> list[str]:
     length = int.from_bytes(part[:8], "little")
     found: list[str] = json.loads(json.loads(part[8 : 8 + length])["__metadata__"]["paths"])
     return found
+
+
+def test_a_job_over_a_registered_data_set_has_the_images_that_were_listed(served: Served) -> None:
+    body = {"name": "val", "data": "photos:few"}
+    served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body)
+    late = served.folder / "photos" / "few" / "late.png"
+    late.write_bytes(samples()["one"].read_bytes())
+    job = served.ended(served.start(data="dataset:val", to="features:val").json()["id"])
+    late.unlink()
+    assert (job["state"], job["data"], job["progress"]["done"]) == ("done", "dataset:val", 10)
+    answer = served.start(data="dataset:none", to="features:none")
+    assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
 
 
 def test_what_failed_is_listed_with_its_reason(served: Served, done: Any) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from layerscope.errors import JobNotFound, OptionInvalid
+from layerscope.extraction.catalog import data_set_named
 from layerscope.extraction.output import Output
 from layerscope.extraction.planning import require_one_meaning
 from layerscope.jobs.record import JobRequest
@@ -178,7 +179,8 @@ def _added(service: Service, options: JobOptions, owner: str | None) -> JobBody:
     store, places = service.required_jobs, service.places
     tensor_options = options.tensor_options()
     require_one_meaning(tensor_options)
-    places.data(options.data)
+    data_set = data_set_named(options.data, service.data_sets)
+    places.data(options.data if data_set is None else data_set.record.data)
     places.output(options.to)
     model = service.engine.describe(options.model)
     model.taps.select(options.layers)

@@ -35,7 +35,8 @@ class JobOptions(BaseModel):
     )
     data: str = Field(
         max_length=1100,
-        description="the images: a place that the operator has named and what is below it, such as `photos:2026/`",
+        description="the images: a place that the operator has named and what is below it, such as `photos:2026/`; or a registered"
+        " data set, such as `dataset:val`",
     )
     to: str = Field(
         max_length=1100,

@@ -15,16 +15,15 @@ from layerscope import __version__, demo
 from layerscope.execution.interface import Engine
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.execution.watched_layers import Watch
-from layerscope.extraction.catalog import DataSetCatalog
 from layerscope.models.control import Control
 from layerscope.models.mirrors import mirror_of
 from layerscope.models.source_sync import Refresh, nothing_to_fetch
 from layerscope.models.worker_sync import SINGLE_PROCESS
 from layerscope_api.context.api_keys import Keyring
+from layerscope_api.context.data_sets import catalog_of
 from layerscope_api.context.image_stores import image_store_of
 from layerscope_api.context.jobs import scheduled_jobs
 from layerscope_api.context.kept_models import prepared_files
-from layerscope_api.context.places import Places
 from layerscope_api.context.service import Lifecycle, Service, lifecycle_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.context.shared_state import SharedState
@@ -189,14 +188,6 @@ def _models(settings: Settings) -> tuple[Path, Refresh]:
     return settings.models or demo.MODELS, nothing_to_fetch
 
 
-def _data_sets(settings: Settings) -> DataSetCatalog | None:
-    """The catalog of data sets, if there is a directory for it."""
-    if settings.datasets is None:
-        return None
-    places = Places(settings.places, settings.writable_places)
-    return DataSetCatalog(settings.datasets, places, settings.limits)
-
-
 def _lifespan(
     settings: Settings, given: Engine | None, metrics: Metrics, shared: SharedState | None
 ) -> Lifespan[FastAPI]:
@@ -230,7 +221,7 @@ def _lifespan(
             metrics,
             exported,
             jobs,
-            _data_sets(settings),
+            catalog_of(settings),
         )
         if isinstance(engine, LocalEngine) and given is None:
             await asyncio.to_thread(engine.load_all)

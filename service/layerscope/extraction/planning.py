@@ -42,6 +42,7 @@ class Request:
         shard_images: how many images a part has at most; None chooses, so that a part has about 64 MiB.
         digest: of the model that is meant; None for whichever is there.
         within: the folder that no image may be outside of, also behind links; None for no such bound.
+        manifest: the frozen list of its images; None if they are to be listed now.
     """
 
     models: Path | str | None
@@ -54,6 +55,7 @@ class Request:
     shard_images: int | None = None
     digest: str | None = None
     within: Path | None = None
+    manifest: Path | None = None
 
 
 def planned(request: Request, to: str, prepared: PreparedFiles | None = None) -> Output:
@@ -107,7 +109,9 @@ def opened_job(
         manifest = Path(arriving, "manifest.jsonl")
         data_set = open_data_set(data, request.within)
         with storing("The folder for temporary files"):
-            frozen = freeze(data_set.rows(), manifest)
+            frozen = freeze(
+                data_set.rows() if request.manifest is None else all_rows(request.manifest), manifest
+            )
         columns = _columns(request, engine, data_set, manifest)
         job = Job(
             models=models,

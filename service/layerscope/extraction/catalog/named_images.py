@@ -93,6 +93,18 @@ def data_sets_in(text: str) -> list[str]:
     return sorted(set(_MENTION.findall(text)))
 
 
+def data_set_named(text: str, catalog: DataSetCatalog | None) -> RegisteredDataSet | None:
+    """The data set that `dataset:val` names; None for a text that names none, such as `photos:2026/`.
+
+    Raises:
+        ControlRefused: the service keeps no data sets.
+        DataSetNotFound, OptionInvalid: there is no such data set.
+    """
+    if not text.startswith(PREFIX):
+        return None
+    return required(catalog).get(text.removeprefix(PREFIX))
+
+
 def required(catalog: DataSetCatalog | None) -> DataSetCatalog:
     """The catalog of a service that has one.
 
