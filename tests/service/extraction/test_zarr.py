@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from layerscope import demo
 from layerscope.execution.inputs import ImageSource
 from layerscope.extraction.extractor import query_of
-from layerscope.extraction.runners import Here
+from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 from layerscope.tensors.options import TensorOptions
 
