@@ -56,7 +56,7 @@ def followed(answers: list[Any]) -> Client:
 
 
 def test_a_job_is_followed_over_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_job_calls, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(_job_calls, "PAUSES", (0.0, 0.0, 0.0))
     draining = {"error": "The service is about to end.", "code": "draining", "request_id": "", "details": {}}
     away = httpx2.ConnectError("refused")
     scope = followed(
@@ -68,7 +68,7 @@ def test_a_job_is_followed_over_a_restart(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(job.follow()) == [PROGRESS, PROGRESS]
     assert job.state == "done"
     with pytest.raises(errors.ConnectionFailed):
-        followed([[JOB], away, away, away]).job(JOB["id"]).wait()
+        followed([[JOB], away, away, away, away]).job(JOB["id"]).wait()
 
 
 def test_a_job_that_failed_raises_its_error() -> None:
