@@ -144,7 +144,7 @@ export class Model {
    * @param {Images} images
    * @param {Options<"get_attribution"> & {method: string, onProgress?: (done: number, total: number) => void}} options -
    *   `method` is the name of one of `Client.attributionMethods`; `onProgress` is called during slow ones.
-   * @returns {Promise<Activations>} One layer of heat maps, of shape (images, height, width); `attribution` describes what they explain.
+   * @returns {Promise<Activations>} One layer of heat maps, (images, *places), with `axes` that say what it counts; `attribution` describes what they explain.
    */
   async attribution(images, { method, onProgress, ...options }) {
     const resource = `attributions/${encodeURIComponent(method)}`;

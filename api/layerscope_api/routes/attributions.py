@@ -26,7 +26,7 @@ from layerscope_api.schemas.attributions import AttributionBody, MethodList
 from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS, TENSORS, Responses, errors
 from layerscope_api.schemas.options import ImageOptions, RunOptions
 from layerscope_api.serializers.attributions import attribution_metadata, method_list, picture_metadata
-from layerscope_api.serializers.overlay import Overlay
+from layerscope_api.serializers.map_picture import heat_picture
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
@@ -108,26 +108,26 @@ class HeatMaps(_Attribution[HeatMapOptions], StreamingEndpoint[HeatMapOptions]):
         return ResponseBody(encoded.buffers, encoded.media_type, found.model, found.activations, headers)
 
 
-class HeatMapOverlay(_Attribution[HeatPictureOptions]):
-    """A heat map over the image."""
+class HeatMapPicture(_Attribution[HeatPictureOptions]):
+    """A heat map over the input."""
 
     options_model = HeatPictureOptions
 
     def admit(self, plan: QueryPlan) -> int:
         """Check that there is one image, and that the picture is not too large."""
-        pictured = plan.pictured.get(plan.map_of(self.method.name).address)
-        self._overlay = Overlay(plan.model, self.sources, self.options, self.limits, pictured)
-        return self._overlay.rendering_bytes(plan.map_of(self.method.name))
+        spec = plan.map_of(self.method.name)
+        self._picture = heat_picture(plan, spec, self.sources, self.options, self.limits)
+        return self._picture.rendering_bytes(spec)
 
     def make(self, result: Result) -> ResponseBody:
         """Draw the picture."""
         found = result.attribution(self.method.name)
-        picture = self._overlay.render(found.maps[0], picture_metadata(found), picture_format(self.accept))
+        picture = self._picture.render(found.maps[0], picture_metadata(found), picture_format(self.accept))
         return picture_body(picture, found, [found.target_layer.address])
 
 
 # The path that ends in .png comes first: the other one would match it, too.
-HeatMapOverlay.register(
+HeatMapPicture.register(
     router,
     "/models/{model}/attributions/{method}.png",
     "attribution_picture",

@@ -8,6 +8,7 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from layerscope.attribution import METHODS, Method, MethodOptions
+from layerscope_api.schemas.option_types import Slices
 from layerscope_api.schemas.options import FormatOptions, ImageOptions
 from layerscope_api.schemas.picture_options import BackgroundOptions
 
@@ -21,7 +22,12 @@ class HeatMapOptions(FormatOptions):
 
 
 class HeatPictureOptions(BackgroundOptions):
-    """The options of a heat map over the image."""
+    """The options of a heat map over the input."""
+
+    slice: Slices | None = Field(
+        default=None,
+        description="`0,3,5-8` or `all`: the slices of a volume, or the frames of a film, that are drawn; left out, up to 16",
+    )
 
 
 @cache

@@ -68,4 +68,9 @@ Edits = Annotated[list[str], BeforeValidator(as_list), AfterValidator(_require_e
 Methods = Annotated[list[str], BeforeValidator(as_list), AfterValidator(read_methods)]
 Region = Annotated[tuple[int, int, int, int], BeforeValidator(_split_numbers)]
 Pair = Annotated[tuple[float, float], BeforeValidator(_split_numbers)]
+Slices = Annotated[
+    str,
+    BeforeValidator(_join_channels),
+    Field(max_length=10_000, pattern=r"^(all|\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*)$"),
+]
 Channels = Annotated[str, BeforeValidator(_join_channels), Field(max_length=10_000)]

@@ -32,11 +32,14 @@ def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, de
         default: the colour that the method uses then.
 
     Raises:
-        OptionInvalid: the input takes no images, so that nobody knows which values a colour has there.
+        OptionInvalid: the input takes no images, so that nobody knows which values a colour has there; or it is a vector, whose
+            features have no mean in common.
     """
-    image = probe.image(number)
+    image, is_vector = probe.image(number), probe.places == ("channels",)
     if baseline == "zero":
         return np.zeros_like(image)
+    if baseline == "mean" and is_vector:
+        raise OptionInvalid("The features of a vector have no mean in common: use zero.", option="baseline")
     level = (
         image.mean(axis=tuple(range(image.ndim - 1)), dtype=np.float64)
         if baseline == "mean"
@@ -45,6 +48,7 @@ def baseline_image(probe: ModelProbe, number: int, baseline: Baseline | None, de
     if level is None:
         if baseline is None:
             return np.zeros_like(image)
-        message = f"What {baseline} is to this input is not known, for it takes no images: use mean or zero."
+        others = "zero" if is_vector else "mean or zero"
+        message = f"What {baseline} is to this input is not known, for it takes no images: use {others}."
         raise OptionInvalid(message, option="baseline")
     return np.broadcast_to(level.astype(np.float32), image.shape)

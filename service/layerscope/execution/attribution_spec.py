@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from layerscope.attribution import Method, MethodOptions, TargetOptions
+from layerscope.attribution import METHODS, Method, MethodOptions, TargetOptions
 from layerscope.attribution.embeddings import embedding_of, takes_tokens
 from layerscope.attribution.target_layers import (
     default_layer,
@@ -15,16 +16,22 @@ from layerscope.attribution.target_layers import (
     require_places_of_input,
     select_input,
     select_layer,
+    why_no_attribution,
     why_unread,
 )
 from layerscope.attribution.targets import Output, Target, output_of, targets_of
-from layerscope.errors import NotDifferentiable, OptionInvalid, TooMany
+from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable, OptionInvalid, TooMany
 from layerscope.graph.model import LoadedModel
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.taps.geometry import MapGeometry
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
 from layerscope.tensors.activations import Activations
+
+_MOST_TRIED, _MOST_NAMED = 16, 3
+"""The layers that are tried and named where another one must be chosen."""
+
+_OF_TARGET = ("target", "output", "position", "score", "input")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -98,8 +105,24 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
     """Determine which tensors a method needs.
 
     Raises:
-        LayerscopeError: there is no such output, layer or input, or no map can be made there.
+        LayerscopeError: there is no such output, layer or input, or no map can be made there. The message and the details name
+            layers or methods with which one can be made, if there are any.
     """
+    try:
+        return _resolved(model, method, options)
+    except (NoPicture, NotDifferentiable) as error:
+        layers, methods = _other_layers(model, method, options), _other_methods(model, method, options)
+        if layers:
+            way = f"Name another layer: {' or '.join(layers)}."
+        elif methods:
+            way = f"Use another method: {' or '.join(methods)}."
+        else:
+            way = "No method can explain it."
+        details = {**error.details, "layers": layers, "methods": methods}
+        raise type(error)(f"{error.message} {way}", **details) from error
+
+
+def _resolved(model: LoadedModel, method: Method, options: MethodOptions) -> AttributionSpec:
     described, inspection = model.description, model.executable.inspection
     output = None
     if isinstance(options, TargetOptions):
@@ -126,9 +149,52 @@ def resolve_attribution(model: LoadedModel, method: Method, options: MethodOptio
         message = f"{score_tap.address} cannot be differentiated by {target_layer.address}: {obstacle}."
         raise NotDifferentiable(message, target=score_tap.address, layer=target_layer.address)
     if method.is_guided and not inspection.is_rectified(score_tap):
-        message = f"{score_tap.address} is computed without rectifiers (ReLU), which are what is guided: use saliency."
+        message = f"{score_tap.address} is computed without rectifiers (ReLU), which are what is guided."
         raise NotDifferentiable(message, target=score_tap.address)
     return AttributionSpec(method, options, target_layer, varied, output, embedded)
+
+
+def _other_layers(model: LoadedModel, method: Method, options: MethodOptions) -> list[str]:
+    """The last layers that a method can explain with the same options."""
+    if "layer" not in type(options).model_fields:
+        return []
+    described, inputs = model.description, {tap.address for tap in model.description.taps.select(["input"])}
+    possible = [
+        tap.address
+        for tap in reversed(described.taps.outputs())
+        if tap.address not in inputs and why_no_attribution(described, method, tap) is None
+    ]
+    found = (
+        address
+        for address in possible[:_MOST_TRIED]
+        if _is_possible(model, method, options.model_copy(update={"layer": address}))
+    )
+    return list(islice(found, _MOST_NAMED))
+
+
+def _other_methods(model: LoadedModel, method: Method, options: MethodOptions) -> list[str]:
+    """The methods that can explain the same target."""
+    given = {name: getattr(options, name) for name in type(options).model_fields if name in _OF_TARGET}
+    return [
+        name
+        for name, other in METHODS.items()
+        if other is not method
+        and _is_possible(
+            model,
+            other,
+            other.options(
+                **{name: value for name, value in given.items() if name in other.options.model_fields}
+            ),
+        )
+    ]
+
+
+def _is_possible(model: LoadedModel, method: Method, options: MethodOptions) -> bool:
+    try:
+        _resolved(model, method, options)
+    except LayerscopeError:
+        return False
+    return True
 
 
 def _varies_input(options: MethodOptions) -> bool:

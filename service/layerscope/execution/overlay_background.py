@@ -44,7 +44,7 @@ class OverlayBackground:
         input_name: str | None = None,
     ) -> None:
         index = _input_index(model, input_name)
-        self._item = _only_row(rows_of(model, sources, limits))[index]
+        self._item = only_row(rows_of(model, sources, limits))[index]
         self._declared = model.preprocessing[model.inputs[index].name]
         self._limits = limits
         self._on = on
@@ -96,7 +96,12 @@ def _input_index(model: ModelDescription, name: str | None) -> int:
     return names.index(name)
 
 
-def _only_row(rows: Sequence[Row]) -> Row:
+def only_row(rows: Sequence[Row]) -> Row:
+    """The row of a picture.
+
+    Raises:
+        OptionInvalid: there are several.
+    """
     if len(rows) > 1:
         message = f"An overlay is drawn over one image, not {len(rows)}: ask for each of them."
         raise OptionInvalid(message, option="image", images=len(rows))

@@ -9,10 +9,13 @@ from layerscope.render.comparison_picture import (
     similarity_matrix_size,
 )
 from layerscope.render.effects_picture import EffectRow, effects_picture, effects_picture_size
+from layerscope.render.features_picture import features_picture, features_picture_size
 from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, overlay, overlay_bytes, overlay_layout
 from layerscope.render.picture import Picture, building_bytes, picture_layout, render, render_groups
+from layerscope.render.series_picture import series_picture, series_picture_size
+from layerscope.render.slices_picture import slices_picture, slices_picture_size
 from layerscope.render.sprite_atlas import SpriteAtlas, TileBox, sprite_atlas
 from layerscope.render.statistics_picture import (
     HISTOGRAM_WIDTH,
@@ -43,6 +46,8 @@ __all__ = [
     "comparison_picture_size",
     "effects_picture",
     "effects_picture_size",
+    "features_picture",
+    "features_picture_size",
     "is_diverging",
     "lookup_table",
     "names",
@@ -52,8 +57,12 @@ __all__ = [
     "picture_layout",
     "render",
     "render_groups",
+    "series_picture",
+    "series_picture_size",
     "similarity_matrix",
     "similarity_matrix_size",
+    "slices_picture",
+    "slices_picture_size",
     "sprite_atlas",
     "statistics_picture",
     "statistics_picture_size",

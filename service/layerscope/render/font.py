@@ -15,15 +15,17 @@ def text_width(text: str) -> int:
     return int(_font().getlength(_ascii(text)))
 
 
-def draw_text(image: Image.Image, text: str, *, left: int, top: int, color: int) -> None:
+def draw_text(
+    image: Image.Image, text: str, *, left: int, top: int, color: int | tuple[int, int, int]
+) -> None:
     """Draw a line of text.
 
     Args:
-        image: A picture of palette indices (Pillow mode L); modified.
+        image: A picture of palette indices (Pillow mode L), or of red, green and blue; modified.
         text: The text; characters other than printable ASCII, which the font lacks, appear as Python escapes.
         left: Column of the text's left edge.
         top: Row of the text's upper edge.
-        color: The palette index of the letters.
+        color: The palette index, or the colour, of the letters.
     """
     ImageDraw.Draw(image).text((left, top), _ascii(text), fill=color, font=_font())
 
@@ -36,7 +38,7 @@ def draw_upwards(image: Image.Image, text: str, *, left: int, bottom: int, color
         text: As for `draw_text`.
         left: Column of the left edge.
         bottom: Row below the first letter.
-        color: The palette index of the letters.
+        color: The palette index, or the colour, of the letters.
     """
     line = Image.new("1", (max(1, text_width(text)), LINE_HEIGHT))
     ImageDraw.Draw(line).text((0, 0), _ascii(text), fill=1, font=_font())

@@ -132,11 +132,11 @@ def spread(
         heat = heat.astype(np.float64)  # The difference of two neighbours can be more than float32 holds.
     with np.errstate(over="ignore", invalid="ignore"):
         for axis, place in enumerate(places):
-            heat = _taken(heat, place, axis, interpolation)
+            heat = taken(heat, place, axis, interpolation)
     return geometry.upright(heat), geometry.upright(is_seen)
 
 
-def _taken(
+def taken(
     values: NDArray[np.floating], place: NDArray[np.float64], axis: int, interpolation: Interpolation
 ) -> NDArray[np.floating]:
     """Values at fractional places along an axis, where value i covers the places from i to i + 1."""
@@ -149,7 +149,7 @@ def _taken(
     low: NDArray[np.floating] = values.take(before, axis=axis)
     high: NDArray[np.floating] = values.take(np.minimum(before + 1, last), axis=axis)
     high -= low
-    high *= weight if axis else weight[:, np.newaxis]
+    high *= weight.reshape(-1, *(1,) * (values.ndim - 1 - axis))
     high += low
     return high
 

@@ -1,18 +1,19 @@
 """Attributions of models that see no images, against `GradientTape` and perturbations, for any number of axes of places."""
 
+import re
 from itertools import product
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models_of_axes import CASES, guided_relu, write_cases
 
 from layerscope.attribution import METHODS
-from layerscope.errors import OptionInvalid
+from layerscope.errors import LayerscopeError, OptionInvalid
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from models_of_axes import CASES, guided_relu, write_cases
 
 LAYER_METHODS = [name for name, method in METHODS.items() if method.kind == "layer"]
 FEW = 4
@@ -230,3 +231,36 @@ def test_patches_have_a_side_for_each_axis(served, name, patch):
     )
     with pytest.raises(OptionInvalid, match="one for each axis of the input"):
         explained(engine, name, "occlusion", patch=(1, 1))
+
+
+REQUESTS = [
+    *((method, {}) for method in METHODS),
+    *((method, {"layer": "kind"}) for method in LAYER_METHODS),
+    *(("integrated-gradients", {"baseline": baseline, "steps": 2}) for baseline in ("grey", "mean")),
+]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_refusal_suggests_works(served, name):
+    """No message leads in a circle: each layer, method or baseline that it names is then answered."""
+    engine, _ = served
+    for method, options in REQUESTS:
+        try:
+            explained(engine, name, method, **options)
+        except LayerscopeError as error:
+            for follow in suggestions(error, method, options):
+                assert np.isfinite(explained(engine, name, *follow[:1], **follow[1]).maps).all(), follow
+
+
+def suggestions(error, method, options):
+    """What to ask for instead, as it stands in the message and in the details."""
+    if error.details.get("option") == "baseline":
+        found = re.search(r": use (.+)\.$", error.message)[1].split(" or ")
+        yield from ((method, {**options, "baseline": each}) for each in found)
+        return
+    layers, methods = error.details["layers"], error.details["methods"]
+    assert layers or methods, error.message
+    named = re.search(r"(?:Name another layer|Use another method): (.+)\.$", error.message)[1].split(" or ")
+    assert named == (layers or methods)
+    yield from ((method, {**options, "layer": layer}) for layer in layers)
+    yield from ((other, {}) for other in methods)

@@ -74,8 +74,10 @@ class Attribution:
     """Heat maps of the parts of images that an output depends on.
 
     Attributes:
-        maps: float32 of shape (images, height, width), as the paper of the method defines them, not scaled. Each map
-            covers the whole input of the model, whatever its own size.
+        maps: float32 of shape (images, *places), as the paper of the method defines them, not scaled: rows and columns of
+            an image, the steps of a series, a volume or frames, or the features of a vector. Each map covers the whole
+            input of the model, whatever its own size.
+        axes: What the axes of `maps` count, "batch" first.
         layer: The address of the layer, or of the input, that the maps belong to.
         explanation: The method, all its options, and the targets.
         model: The model that is explained, as "name@version".
@@ -86,6 +88,7 @@ class Attribution:
     """
 
     maps: Array
+    axes: tuple[str, ...]
     layer: str
     explanation: Explanation
     model: str
@@ -127,6 +130,7 @@ class Attribution:
             model = body["model"]
             return cls(
                 maps=maps(layer),
+                axes=tuple(layer["axes"]),
                 layer=layer["address"],
                 explanation=body["attribution"],
                 model=f"{model['name']}@{model['version']}",
@@ -143,11 +147,34 @@ class Attribution:
         """One target per image; empty for methods without a target."""
         return self.explanation["targets"]
 
+    def resized(self, *sizes: int) -> Array:
+        """The maps with other numbers of places, such as those of the input: linear between the centres of the values.
+
+        Args:
+            *sizes: One for each axis of places.
+        """
+        if len(sizes) != self.maps.ndim - 1:
+            raise ValueError(f"Give a size for each of {', '.join(self.axes[1:])}.")
+        maps = self.maps
+        for axis, size in enumerate(sizes, 1):
+            count = maps.shape[axis]
+            at = np.clip((np.arange(size) + 0.5) * count / size - 0.5, 0, count - 1)
+            first = at.astype(int)
+            weight = (at - first).reshape(-1, *[1] * (maps.ndim - 1 - axis))
+            low, high = maps.take(first, axis), maps.take(np.minimum(first + 1, count - 1), axis)
+            maps = (low + (high - low) * weight).astype(np.float32)
+        return maps
+
     def _repr_html_(self) -> str:
         targets = [target["name"] or target["class"] for target in self.targets] or [""] * len(self.maps)
         values = [target["value"] for target in self.targets] or [None] * len(self.maps)
         rows = [
-            (image[:15], "" if name is None else name, number(value), picture(heat, "heat map"))
+            (
+                image[:15],
+                "" if name is None else name,
+                number(value),
+                picture(heat.reshape(-1, heat.shape[-1]), "heat map"),
+            )
             for image, name, value, heat in zip(self.images, targets, values, self.maps, strict=True)
         ]
         title = f"{self.explanation['method']} of {self.model} over {self.layer}"

@@ -149,7 +149,7 @@ class AttributionOptions(TypedDict, total=False):
         output: The name of the model's output.
         position: (y, x) in an output that is a map, or the step of an output that is a sequence.
         score: What is differentiated; left out, the logit where the model shows it.
-        layer: A selector of exactly one layer with rows and columns.
+        layer: A selector of exactly one layer with places, such as rows and columns or steps of time.
         input: The name of the input, of models with several.
         top: Score-CAM: the number of channels that are used, those that vary most.
         samples: SmoothGrad: the number of noisy versions of the image.
@@ -157,8 +157,8 @@ class AttributionOptions(TypedDict, total=False):
         seed: The seed of random numbers.
         steps: Integrated gradients: the number of points on the path from the baseline to the image.
         baseline: The start of that path, or the value that occlusion covers with.
-        patch: Occlusion: the side of the patch in pixels of the input.
-        stride: Occlusion: the pixels from one patch to the next.
+        patch: Occlusion: the side of the patch in pixels of the input, or one number for each of its axes of places.
+        stride: Occlusion: the pixels from one patch to the next, likewise.
     """
 
     target: int | str
@@ -173,12 +173,18 @@ class AttributionOptions(TypedDict, total=False):
     seed: int
     steps: int
     baseline: Literal["black", "grey", "white", "mean", "zero"]
-    patch: int
-    stride: int
+    patch: int | Sequence[int]
+    stride: int | Sequence[int]
 
 
 class AttributionPictureOptions(AttributionOptions, BackgroundOptions, total=False):
-    """Options of an attribution whose heat map is drawn over the picture."""
+    """Options of an attribution whose heat map is drawn over the input.
+
+    Attributes:
+        slice: Which slices of a volume, or frames of a film, are drawn: "0,3,5-8" or "all".
+    """
+
+    slice: str
 
 
 class AblationOptions(TypedDict, total=False):

@@ -107,10 +107,10 @@ def guided_relu(values):
     return tf.nn.relu(values), lambda slope: tf.where((values > 0) & (slope > 0), slope, tf.zeros_like(slope))
 
 
-def write_cases(directory):
-    """Save every model, and give all of them by name."""
+def write_cases(directory, *names):
+    """Save the models with these names, or every one, and give them by name."""
     keras.utils.set_random_seed(11)
-    models = {name: case.build() for name, case in CASES.items()}
+    models = {name: CASES[name].build() for name in names or CASES}
     for name, model in models.items():
         (directory / name / "1").mkdir(parents=True)
         model.save(directory / name / "1" / "model.keras")

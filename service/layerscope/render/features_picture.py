@@ -1,0 +1,93 @@
+"""Picture of features: a bar for each feature of a vector, from zero to the right or left."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from layerscope.limits import Limits
+from layerscope.render import font
+from layerscope.render.image_files import PictureFormat, require_format_fits
+from layerscope.render.map_colours import MapColours, blank, require_pixels
+from layerscope.render.options import PictureOptions
+from layerscope.render.palette import TEXT
+from layerscope.render.picture import Picture
+from layerscope.render.row_pictures import SPACE, short_name
+
+MOST_FEATURES = 40
+"""The features that are drawn; of more, those of the largest magnitude."""
+
+_ROW, _BAR, _HEAD = 15, 220, 18
+_NUMBER = font.text_width("-1.23e-308")
+_FEATURE, _INPUT = "feature", "input"
+
+
+def features_picture(
+    heat: NDArray[np.floating],
+    features: NDArray[np.floating],
+    options: PictureOptions,
+    *,
+    limits: Limits,
+    names: Sequence[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    form: PictureFormat = "png",
+) -> Picture:
+    """Draw a bar for each feature, with its name, its value and the number that the bar stands for.
+
+    Args:
+        heat: A number for each feature, (features,).
+        features: What the model was given, (features,).
+        options: `colormap`, `centered`, `range`, `percentile` and `scale` are used; `scale` lengthens the bars.
+        limits: `picture_pixels` bounds the picture; it is checked before any work.
+        names: Of the features; None numbers them from 0.
+        metadata: Text entries for the PNG file.
+        form: The format of the file.
+
+    Raises:
+        AnswerTooLarge: The picture would have more pixels than the limit.
+    """
+    labels = [str(number) for number in range(len(heat))] if names is None else list(map(short_name, names))
+    height, width = features_picture_size(labels, options.scale)
+    require_pixels((height, width), limits, "at a smaller scale (scale=)")
+    require_format_fits(width, height, form)
+    colours, canvas, bar = MapColours(heat, options), blank(height, width), _BAR * options.scale
+    order = np.argsort(-np.abs(np.nan_to_num(heat, nan=np.inf)), kind="stable")[:MOST_FEATURES]
+    low, high = (each if np.isfinite(each) else 0.0 for each in colours.ends)
+    low, high = min(low, 0.0), max(high, 0.0)
+    span, given = (high - low) or 1.0, SPACE + _label_width(labels)
+    left = given + _NUMBER + SPACE
+    zero = left + round(-low / span * bar)
+    texts = [(_FEATURE, SPACE // 2, 2), (_INPUT, given, 2)]
+    for row, number in enumerate(sorted(order.tolist())):
+        top = _HEAD + row * _ROW
+        end = left + round(
+            (float(np.clip(np.nan_to_num(heat[number], nan=0.0), low, high)) - low) / span * bar
+        )
+        canvas[top : top + _ROW - 3, min(zero, end) : max(zero, end)] = colours.of(heat[number : number + 1])
+        texts += [
+            (labels[number], SPACE // 2, top),
+            (f"{float(features[number]):.4g}", given, top),
+            (f"{float(heat[number]):.3g}", left + bar + SPACE, top),
+        ]
+    canvas[_HEAD - 2 :, zero] = TEXT
+    image = Image.fromarray(canvas)
+    for text, begin, top in texts:
+        font.draw_text(image, text, left=begin, top=top, color=TEXT)
+    notes = (
+        [f"{MOST_FEATURES} of {len(heat)} features are drawn, those of the largest magnitude."]
+        if len(heat) > MOST_FEATURES
+        else []
+    )
+    return colours.picture(np.asarray(image), metadata, form, notes)
+
+
+def features_picture_size(labels: Sequence[str], scale: int) -> tuple[int, int]:
+    """Height and width of the picture of features with these labels."""
+    rows = min(len(labels), MOST_FEATURES)
+    width = 4 * SPACE + _label_width(labels) + 2 * _NUMBER + _BAR * scale
+    return _HEAD + rows * _ROW, width
+
+
+def _label_width(labels: Sequence[str]) -> int:
+    return max(font.text_width(label) for label in [*labels, _FEATURE])

@@ -1,0 +1,100 @@
+"""Maps over inputs that are no images, over HTTP: axes that are named, curves, slices and bars, and refusals."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from requests_made import NPY
+from starlette.testclient import TestClient
+
+from layerscope.render import lookup_table
+from layerscope_api.context.settings import Settings
+from layerscope_api.server.app import create_app
+from models_of_axes import CASES, write_cases
+
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    directory = tmp_path_factory.mktemp("models")
+    write_cases(directory, "series", "volume", "vector", "words")
+    with TestClient(create_app(Settings(models=directory)), base_url="http://127.0.0.1") as served:
+        yield served
+
+
+def asked(http: TestClient, name: str, resource: str) -> Any:
+    file = io.BytesIO()
+    np.save(file, CASES[name].values[0])
+    return http.post(f"/v1/models/{name}/attributions/{resource}", content=file.getvalue(), headers=NPY)
+
+
+def drawn(http: TestClient, name: str, resource: str) -> Pixels:
+    answer = asked(http, name, resource)
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+
+
+def colours_of(pixels: Pixels) -> set[tuple[int, ...]]:
+    return set(map(tuple, pixels.reshape(-1, 3).tolist()))
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "shape"),
+    [
+        ("series", ["batch", "time"], [1, 24]),
+        ("volume", ["batch", "depth", "height", "width"], [1, 6, 7, 8]),
+        ("vector", ["batch", "channels"], [1, 6]),
+    ],
+)
+def test_a_map_names_its_axes(http: TestClient, name: str, axes: list[str], shape: list[int]) -> None:
+    row = asked(http, name, "saliency").json()["layers"][0]
+    assert (row["axes"], row["shape"]) == (axes, shape)
+
+
+def test_a_series_is_a_curve_a_channel_with_the_map_below(http: TestClient) -> None:
+    pixels = drawn(http, "series", "saliency.png")
+    heat = np.asarray(asked(http, "series", "saliency").json()["layers"][0]["values"])[0]
+    assert pixels.shape[1] == 400
+    viridis = lookup_table("viridis", 254)
+    # The strongest step has the last colour in the map's panel, and nothing else but what is interpolated to it.
+    strongest = [column for column in range(400) if tuple(viridis[-1]) in colours_of(pixels[:, column])]
+    step = (np.mean(strongest) - 60) * 24 / 332 - 0.5
+    assert abs(step - heat.argmax()) < 0.5
+    assert drawn(http, "series", "saliency.png?scale=2").shape[1] == 732
+
+
+def test_a_volume_is_its_slices_and_those_that_are_chosen(http: TestClient) -> None:
+    every = drawn(http, "volume", "occlusion.png?slice=all")
+    np.testing.assert_array_equal(every, drawn(http, "volume", "occlusion.png"))
+    single = drawn(http, "volume", "occlusion.png?slice=4")
+    height, width = single.shape[:2]
+    assert (height, width) == (7 * 9 + 13, 8 * 9)
+    # The fifth of six slices is the second of the second row.
+    np.testing.assert_array_equal(every[height + 4 :, width + 4 :][13:height, :width], single[13:])
+
+
+@pytest.mark.parametrize("wanted", ["6", "0-6", "0-5,2", "4-3"])
+def test_slices_that_are_not_there_are_refused(http: TestClient, wanted: str) -> None:
+    answer = asked(http, "volume", f"saliency.png?slice={wanted}")
+    assert (answer.status_code, answer.json()["details"]["option"]) == (422, "slice")
+
+
+def test_a_vector_is_a_bar_a_feature(http: TestClient) -> None:
+    pixels = drawn(http, "vector", "occlusion.png?colormap=gray&centered=false")
+    answer = asked(http, "vector", "occlusion").json()
+    heat = np.asarray(answer["layers"][0]["values"])[0]
+    assert answer["attribution"]["signed"]
+    assert len(pixels) == 18 + 6 * 15
+    assert (heat < 0).any()
+    assert (heat > 0).any()
+
+
+def test_a_map_that_cannot_be_drawn_is_there_as_values(http: TestClient) -> None:
+    refused = asked(http, "words", "gradcam.png")
+    assert refused.status_code == 422
+    assert refused.json()["error"].endswith("Ask for the values, without .png.")
+    assert asked(http, "words", "gradcam").json()["layers"][0]["axes"] == ["batch", "tokens"]
