@@ -93,8 +93,6 @@ def test_a_vector_is_a_bar_a_feature(http: TestClient) -> None:
     assert (heat > 0).any()
 
 
-def test_a_map_that_cannot_be_drawn_is_there_as_values(http: TestClient) -> None:
-    refused = asked(http, "words", "gradcam.png")
-    assert refused.status_code == 422
-    assert refused.json()["error"].endswith("Ask for the values, without .png.")
+def test_a_text_is_a_bar_a_token(http: TestClient) -> None:
+    assert len(drawn(http, "words", "gradcam.png")) == 18 + 6 * 15
     assert asked(http, "words", "gradcam").json()["layers"][0]["axes"] == ["batch", "tokens"]

@@ -87,6 +87,16 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
         assert printed([asking], folder, address) == "".join(blocks(page, "text"))
 
 
+def test_where_in_an_ecg(tmp_path: Path) -> None:
+    page = "ecg.md"
+    *saving, asking, drawing = blocks(page, "python")
+    assert printed(saving, tmp_path) == ""
+    with served_address("--models", str(tmp_path / "models")) as address:
+        asked = printed([saving[0], asking, drawing], tmp_path, address)
+    assert asked == "".join(blocks(page, "text"))
+    assert Image.open(tmp_path / "why.png").size == (400, 168)
+
+
 def test_watching_a_model(tmp_path: Path) -> None:
     page, folder = "watch.md", clone(tmp_path)
     (command,) = blocks(page, "sh")

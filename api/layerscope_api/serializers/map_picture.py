@@ -31,6 +31,8 @@ from layerscope_api.serializers.overlay import Overlay
 
 _BYTES_A_PIXEL, _BYTES_A_VALUE = 32, 32
 
+_BARS: Mapping[tuple[str, ...], str] = {("channels",): "feature", ("tokens",): "token"}
+
 _WITHOUT_PICTURE = "Ask for the values, without .png."
 
 
@@ -76,6 +78,11 @@ class MapPicture:
             raise NoPicture(message, layer=spec.address, input=self.input_name)
         self._input = InputValues(model, sources, limits, index, geometry)
         *self._sizes, self._channels = self._input.shape
+        if self._bar is not None and [*spec.shape[1:]] != self._sizes:
+            message = (
+                f"The map of {spec.address} does not have a value for each {self._bar}. {_WITHOUT_PICTURE}"
+            )
+            raise NoPicture(message, layer=spec.address, input=self.input_name)
         self._slices = _slices(options.slice, self._sizes[0] if len(self._sizes) == 3 else 1)
         self._size = self._measured()
 
@@ -105,8 +112,10 @@ class MapPicture:
         """
         given, options = self._input.values(), self._options
         text, look = {**metadata, "input": self.input_name}, options.picture_options()
-        if self._is_vector:
-            return features_picture(values, given[:, 0], look, limits=self._limits, metadata=text, form=form)
+        if self._bar is not None:
+            return features_picture(
+                values, given[:, 0], look, limits=self._limits, kind=self._bar, metadata=text, form=form
+            )
         missing = [axis for axis, name in enumerate(self._places) if name not in self._of_map]
         heat = np.expand_dims(values, missing)
         if len(self._places) == 1:
@@ -136,13 +145,15 @@ class MapPicture:
         )
 
     @property
-    def _is_vector(self) -> bool:
-        return self._places == ("channels",)
+    def _bar(self) -> str | None:
+        """What has a bar each: the features of a vector, or the tokens of a text; None for other inputs."""
+        return _BARS.get(self._places)
 
     def _measured(self) -> tuple[int, int]:
         options = self._options.picture_options()
-        if self._is_vector:
-            return features_picture_size([str(number) for number in range(self._sizes[0])], options.scale)
+        if self._bar is not None:
+            labels = [str(number) for number in range(self._sizes[0])]
+            return features_picture_size(labels, options.scale, self._bar)
         if len(self._places) == 1:
             return series_picture_size(self._channels, options.scale)
         height, width = self._sizes[-2:]

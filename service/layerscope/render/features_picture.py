@@ -20,7 +20,7 @@ MOST_FEATURES = 40
 
 _ROW, _BAR, _HEAD = 15, 220, 18
 _NUMBER = font.text_width("-1.23e-308")
-_FEATURE, _INPUT = "feature", "input"
+_INPUT = "input"
 
 
 def features_picture(
@@ -29,6 +29,7 @@ def features_picture(
     options: PictureOptions,
     *,
     limits: Limits,
+    kind: str = "feature",
     names: Sequence[str] | None = None,
     metadata: Mapping[str, str] | None = None,
     form: PictureFormat = "png",
@@ -40,6 +41,7 @@ def features_picture(
         features: What the model was given, (features,).
         options: `colormap`, `centered`, `range`, `percentile` and `scale` are used; `scale` lengthens the bars.
         limits: `picture_pixels` bounds the picture; it is checked before any work.
+        kind: What the features are, such as tokens.
         names: Of the features; None numbers them from 0.
         metadata: Text entries for the PNG file.
         form: The format of the file.
@@ -48,17 +50,17 @@ def features_picture(
         AnswerTooLarge: The picture would have more pixels than the limit.
     """
     labels = [str(number) for number in range(len(heat))] if names is None else list(map(short_name, names))
-    height, width = features_picture_size(labels, options.scale)
+    height, width = features_picture_size(labels, options.scale, kind)
     require_pixels((height, width), limits, "at a smaller scale (scale=)")
     require_format_fits(width, height, form)
     colours, canvas, bar = MapColours(heat, options), blank(height, width), _BAR * options.scale
     order = np.argsort(-np.abs(np.nan_to_num(heat, nan=np.inf)), kind="stable")[:MOST_FEATURES]
     low, high = (each if np.isfinite(each) else 0.0 for each in colours.ends)
     low, high = min(low, 0.0), max(high, 0.0)
-    span, given = (high - low) or 1.0, SPACE + _label_width(labels)
+    span, given = (high - low) or 1.0, SPACE + _label_width(labels, kind)
     left = given + _NUMBER + SPACE
     zero = left + round(-low / span * bar)
-    texts = [(_FEATURE, SPACE // 2, 2), (_INPUT, given, 2)]
+    texts = [(kind, SPACE // 2, 2), (_INPUT, given, 2)]
     for row, number in enumerate(sorted(order.tolist())):
         top = _HEAD + row * _ROW
         end = left + round(
@@ -75,19 +77,19 @@ def features_picture(
     for text, begin, top in texts:
         font.draw_text(image, text, left=begin, top=top, color=TEXT)
     notes = (
-        [f"{MOST_FEATURES} of {len(heat)} features are drawn, those of the largest magnitude."]
+        [f"{MOST_FEATURES} of {len(heat)} {kind}s are drawn, those of the largest magnitude."]
         if len(heat) > MOST_FEATURES
         else []
     )
     return colours.picture(np.asarray(image), metadata, form, notes)
 
 
-def features_picture_size(labels: Sequence[str], scale: int) -> tuple[int, int]:
+def features_picture_size(labels: Sequence[str], scale: int, kind: str) -> tuple[int, int]:
     """Height and width of the picture of features with these labels."""
     rows = min(len(labels), MOST_FEATURES)
-    width = 4 * SPACE + _label_width(labels) + 2 * _NUMBER + _BAR * scale
+    width = 4 * SPACE + _label_width(labels, kind) + 2 * _NUMBER + _BAR * scale
     return _HEAD + rows * _ROW, width
 
 
-def _label_width(labels: Sequence[str]) -> int:
-    return max(font.text_width(label) for label in [*labels, _FEATURE])
+def _label_width(labels: Sequence[str], kind: str) -> int:
+    return max(font.text_width(label) for label in [*labels, kind])
