@@ -34,7 +34,7 @@ class _Options(VariedInputOptions):
     patch: _Sides | None = Field(
         default=None,
         description="side of the patch in pixels of the input, or one for each of its axes of places: `2,14,14`; left out, an"
-        " eighth of the shorter side of an image, an eighth of each axis of a series or volume, and one feature of a vector",
+        " eighth of the shorter side of an image, an eighth of each axis of a series or volume, and one feature of a vector or token of a text",
     )
     stride: _Sides | None = Field(
         default=None,
@@ -91,8 +91,10 @@ def _of_each_axis(
 
 
 def _default_sides(sizes: Sequence[int], places: Sequence[AxisName]) -> Sequence[int]:
-    if tuple(places) == ("channels",):
-        return [1]  # Features that are beside each other have nothing to do with each other.
+    if tuple(places) in {("channels",), ("tokens",)}:
+        return [
+            1
+        ]  # Features that are beside each other have nothing to do with each other, and a token is a unit.
     eighths = [max(1, -(-size // _PATCHES_A_SIDE)) for size in sizes]
     return [min(eighths)] * len(sizes) if tuple(places) == PLANE else eighths
 
