@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,27 @@ def measure() -> dict[str, Figure]:
             8.0,
             images=_PREDICT_IMAGES,
         )
+        figures["openvino"] = _of_openvino(stack, extractor, request, Path(folder, "openvino"))
         return figures
+
+
+def _of_openvino(stack: ExitStack, extractor: Extractor, request: Request, to: Path) -> Figure:
+    """The same job with OpenVINO against TensorFlow; both read, decode and write."""
+    faster = stack.enter_context(Extractor(planned(replace(request, runtime="openvino"), str(to))))
+    pairs = compare(
+        "the runtime tensorflow",
+        _each(faster.do, PART),
+        _each(extractor.do, PART),
+        range(TURNS + WARM_UP),
+        warm_up=WARM_UP,
+    )
+    return ratio(
+        pairs,
+        what="an image of a job with the runtime openvino",
+        against="the runtime tensorflow",
+        unit="x as fast",
+        least=1.4,
+    )
 
 
 def _figure(

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from layerscope.errors import LayerscopeError, OptionInvalid
 from layerscope.extraction.job import PartFormat
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.start_messages import without_info_messages
 from layerscope.tensors.options import Reduction, TensorOptions
 from layerscope_api.context.settings import Settings
@@ -85,6 +86,13 @@ def run_job(
     part_images: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="images of a part; by default about 64 MiB")
     ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="tensorflow|openvino",
+            help="what runs the model; openvino is an extra, for Intel and AMD processors",
+        ),
+    ] = "tensorflow",
     on: _On = "here",
     share: _Share = None,
     max_failed: _MostFailed = "100%",
@@ -108,8 +116,9 @@ def run_job(
             layers=layers,
             options=options,
             data=data,
-            format=_format(form),
+            format=_one_of(PartFormat, form, "format"),
             shard_images=part_images,
+            runtime=_one_of(Runtime, runtime, "runtime"),
         )
         with ExitStack() as stack:
             with _errors.status("Reading the list of images …"):
@@ -232,10 +241,11 @@ def _exit_code(found: "Status") -> int:
     return _SOME_FAILED if found.failed else 0
 
 
-def _format(text: str) -> PartFormat:
-    if text not in get_args(PartFormat):
-        raise OptionInvalid(f"format must be one of {', '.join(get_args(PartFormat))}.", option="format")
-    return cast("PartFormat", text)
+def _one_of(names: Any, text: str, option: str) -> Any:
+    """A text that must be one of the names of a `Literal`."""
+    if text not in get_args(names):
+        raise OptionInvalid(f"{option} must be one of {', '.join(get_args(names))}.", option=option)
+    return text
 
 
 def _share_of(text: str | None) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from layerscope.graph.remote.remote_executable import RemoteExecutable
 from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds, RunProcess
 from layerscope.graph.rewrites import REWRITES
 from layerscope.graph.runtime.executable import Array, Executable
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.graph.taps.selectors import require_few, require_one, split_selectors
 from layerscope.graph.taps.tap import Tap
 from layerscope.limits import Limits
@@ -58,6 +59,7 @@ class LocalEngine:
         trusted: whether the makers of the models are trusted: SavedModels are programs.
         exact: whether each image runs by itself, whatever images come together; see `Executable`.
         graph_rewrites: whether plans are made faster by `layerscope.graph.rewrites.REWRITES`.
+        runtime: what runs the plans of whole images; long runs of the run process are TensorFlow's.
         control: which models are in memory, and who may change that.
         watch: the layers whose statistics are kept, whatever is requested.
         refresh: brings the directory up to date if it is the mirror of a remote source.
@@ -75,6 +77,7 @@ class LocalEngine:
         trusted: bool = False,
         exact: bool = True,
         graph_rewrites: bool = True,
+        runtime: Runtime = "tensorflow",
         control: Control | None = None,
         watch: Watch | None = None,
         refresh: Refresh = nothing_to_fetch,
@@ -90,6 +93,7 @@ class LocalEngine:
         self._holding.enter_context(run_process)
         self._exact = exact
         self._rewrites = REWRITES if graph_rewrites else ()
+        self._runtime = runtime
         self._observers = Observers()
         self._watched = WatchedLayers(watch or Watch())
         self.models: Library[LoadedModel] = Library(
@@ -280,6 +284,7 @@ class LocalEngine:
             plan_bytes=self.limits.plan_bytes,
             exact=self._exact,
             rewrites=self._rewrites,
+            runtime=self._runtime,
             data_sized_bytes=self.limits.data_sized_bytes,
             watched=lambda taps: self._watched.select(source, taps),
         )

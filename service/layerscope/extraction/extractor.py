@@ -16,6 +16,7 @@ from layerscope.errors import (
     InputMismatch,
     JobDiffers,
     LayerscopeError,
+    ModelRefused,
     Overloaded,
     RunFailed,
     Unavailable,
@@ -29,6 +30,7 @@ from layerscope.extraction.job import Failure, Receipt
 from layerscope.extraction.model_directory import model_directory
 from layerscope.extraction.output import Output
 from layerscope.graph.loading.prepared_files import PreparedFiles
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 
@@ -50,6 +52,7 @@ def engine_for(
     trusted: bool,
     prepared: PreparedFiles | None = None,
     limits: Limits | None = None,
+    runtime: Runtime = "tensorflow",
 ) -> Iterator[LocalEngine]:
     """An engine with one model, which keeps no activations: each image is needed once.
 
@@ -59,6 +62,7 @@ def engine_for(
         trusted: whether SavedModels may be opened.
         prepared: where opened models are kept.
         limits: the bounds in force; None for the defaults. A job takes as long as it takes.
+        runtime: what runs the model.
 
     Raises:
         LayerscopeError: the model is not there, or cannot be opened.
@@ -72,6 +76,9 @@ def engine_for(
             limits,
             prepared_files=prepared,
             trusted=trusted,
+            # What makes plans faster is TensorFlow's, and checked when a model is loaded.
+            graph_rewrites=runtime == "tensorflow",
+            runtime=runtime,
             control=Control(mode="explicit"),
         )
         stack.enter_context(closing(engine))
@@ -110,7 +117,13 @@ class Extractor:
         job = self._job
         with ExitStack() as stack:
             self._engine = self._given or stack.enter_context(
-                engine_for(job.models, job.model, trusted=job.trusted, prepared=self._prepared)
+                engine_for(
+                    job.models,
+                    job.model,
+                    trusted=job.trusted,
+                    prepared=self._prepared,
+                    runtime=job.runtime,
+                )
             )
             digest = self._engine.describe(job.model).digest
             if digest != job.digest:
@@ -149,7 +162,7 @@ class Extractor:
                 began(position)
             try:
                 return self._values(row)
-            except (Unavailable, Overloaded, DeadlineExceeded):
+            except (Unavailable, Overloaded, DeadlineExceeded, ModelRefused):
                 # It says nothing of the image: the job ends, and goes on later.
                 raise
             except LayerscopeError as error:

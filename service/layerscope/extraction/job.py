@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import TypeAdapter
 
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.tensors.options import TensorOptions
 
 PartFormat = Literal["parquet", "safetensors", "npy", "zarr"]
@@ -50,6 +51,7 @@ class Job:
         images: how many these are.
         shard_images: how many of them a shard has; the last one may have fewer.
         format: of the parts.
+        runtime: what runs the model. OpenVINO's values differ from TensorFlow's by rounding.
     """
 
     models: str | None
@@ -64,6 +66,7 @@ class Job:
     images: int
     shard_images: int
     format: PartFormat
+    runtime: Runtime = "tensorflow"
 
     @property
     def shards(self) -> int:

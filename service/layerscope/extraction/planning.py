@@ -17,6 +17,7 @@ from layerscope.extraction.model_directory import named_for_all
 from layerscope.extraction.output import Output, create
 from layerscope.extraction.places import absolute, place_at
 from layerscope.graph.loading.prepared_files import PreparedFiles
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.limits import MIB, Limits
 from layerscope.models.durable import storing
 from layerscope.tensors.options import TensorOptions
@@ -43,6 +44,7 @@ class Request:
         digest: of the model that is meant; None for whichever is there.
         within: the folder that no image may be outside of, also behind links; None for no such bound.
         manifest: the frozen list of its images; None if they are to be listed now.
+        runtime: what runs the model.
     """
 
     models: Path | str | None
@@ -56,6 +58,7 @@ class Request:
     digest: str | None = None
     within: Path | None = None
     manifest: Path | None = None
+    runtime: Runtime = "tensorflow"
 
 
 def planned(request: Request, to: str, prepared: PreparedFiles | None = None) -> Output:
@@ -99,6 +102,7 @@ def opened_job(
             trusted=request.trusted,
             prepared=prepared,
             limits=limits,
+            runtime=request.runtime,
         ) as engine,
     ):
         model = engine.describe(request.model)
@@ -126,6 +130,7 @@ def opened_job(
             images=frozen.images,
             shard_images=request.shard_images or _fitting(columns),
             format=request.format,
+            runtime=request.runtime,
         )
         output = create(to, job, manifest)
         yield output, engine
@@ -154,6 +159,10 @@ def _columns(request: Request, engine: LocalEngine, data_set: DataSet, manifest:
             with engine.prepare(query_of(request.model, request.layers, source)) as prepared:
                 specs = [each.reduced(request.options) for each in prepared.plan.specs]
                 prepared.plan.require_computable()
+                if request.runtime != "tensorflow":
+                    # It refuses models only when it has to run them.
+                    with prepared.run():
+                        pass
         except (InputMismatch, OptionInvalid):
             raise
         except LayerscopeError as error:

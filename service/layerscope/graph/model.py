@@ -19,6 +19,7 @@ from layerscope.graph.rewrites import REWRITES, Rewrite
 from layerscope.graph.runtime.example_inputs import example_inputs, example_shapes
 from layerscope.graph.runtime.executable import Executable
 from layerscope.graph.runtime.obstacles import Obstacles, find_obstacles
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.graph.taps.mixing import mixing_warnings
 from layerscope.graph.taps.selectors import TapIndex, split_selectors
 from layerscope.graph.taps.tap import Input, Shape, Tap
@@ -115,6 +116,7 @@ def assemble(
     plan_bytes: int,
     exact: bool = True,
     rewrites: Sequence[Rewrite] = REWRITES,
+    runtime: Runtime = "tensorflow",
     watched: Callable[[TapIndex], Sequence[Tap]] = lambda _: (),
     data_sized_bytes: int = Limits().data_sized_bytes,
 ) -> LoadedModel:
@@ -126,6 +128,7 @@ def assemble(
         plan_bytes: memory for the plans that it keeps.
         exact: whether each image runs by itself, whatever images come together; see `Executable`.
         rewrites: what makes its plans faster. They are checked on an example, and left out if they change values.
+        runtime: what runs its plans.
         watched: chooses the layers that are watched.
         data_sized_bytes: see `Executable`.
 
@@ -141,7 +144,12 @@ def assemble(
         # Reads its vocabulary, which the first text would wait for.
         metadata.tokenizer.require_usable()
     executable = Executable(
-        prepared, plan_bytes=plan_bytes, exact=exact, rewrites=rewrites, data_sized_bytes=data_sized_bytes
+        prepared,
+        plan_bytes=plan_bytes,
+        exact=exact,
+        rewrites=rewrites,
+        runtime=runtime,
+        data_sized_bytes=data_sized_bytes,
     )
     outputs = tuple((name, taps[address]) for name, address in metadata.outputs)
     problem = executable.plans.check_rewrites(

@@ -29,7 +29,7 @@ from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.runtime.fixed_batch import FixedBatch
 from layerscope.graph.runtime.inspection import GraphInspection
 from layerscope.graph.runtime.plan_selection import PlanSelection
-from layerscope.graph.runtime.plans import Plan
+from layerscope.graph.runtime.plans import Plan, Runtime
 from layerscope.graph.taps.shape_errors import cannot_run
 from layerscope.graph.taps.tap import Input, Shape, Tap
 from layerscope.limits import Limits
@@ -56,6 +56,7 @@ class Executable:
         plan_bytes: memory for the plans that are kept.
         exact: see above.
         rewrites: what makes plans faster; none for plain plans.
+        runtime: what runs plans.
         data_sized_bytes: the bytes that a value may have whose size is a number in the input.
 
     Attributes:
@@ -75,6 +76,7 @@ class Executable:
         plan_bytes: int,
         exact: bool = True,
         rewrites: Sequence[Rewrite] = REWRITES,
+        runtime: Runtime = "tensorflow",
         data_sized_bytes: int = Limits().data_sized_bytes,
     ) -> None:
         self._prepared: PreparedModel | None = prepared
@@ -87,7 +89,9 @@ class Executable:
         self.inputs: tuple[Input, ...] = prepared.metadata.inputs
         self.data_sized_bytes = data_sized_bytes
         self.samples = prepared.metadata.seed is not None
-        self.plans = PlanSelection(prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites)
+        self.plans = PlanSelection(
+            prepared, parts, costs, plan_bytes=plan_bytes, rewrites=rewrites, runtime=runtime
+        )
         self.inspection = GraphInspection(prepared, parts, shapes, costs, self.run)
         self._batch = FixedBatch(prepared.metadata)
         self._invariance = BatchInvariance(self._run_plan)

@@ -14,7 +14,8 @@ from layerscope.graph.prepared.weights import Weights, release
 from layerscope.graph.rewrites import Rewrite
 from layerscope.graph.runtime.compilation import PlanCompiler
 from layerscope.graph.runtime.derivatives import Derivative
-from layerscope.graph.runtime.plans import GradientKey, Plan, PlanCache, PlanKey
+from layerscope.graph.runtime.openvino_plan import can_run, openvino_plan
+from layerscope.graph.runtime.plans import GradientKey, Plan, PlanCache, PlanKey, Runtime
 from layerscope.graph.runtime.rewrite_check import check_rewrites
 from layerscope.graph.taps.tap import Shape, Tap
 
@@ -35,6 +36,7 @@ class PlanSelection:
         costs: estimates the work of a plan.
         plan_bytes: memory for the plans that are kept.
         rewrites: what makes plans faster.
+        runtime: what runs them.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PlanSelection:
         *,
         plan_bytes: int,
         rewrites: Sequence[Rewrite],
+        runtime: Runtime = "tensorflow",
     ) -> None:
         self._placeholders = prepared.metadata.fed
         self._taps = {tap.tensor.name: tap for call in prepared.metadata.calls for tap in call.taps}
@@ -52,6 +55,7 @@ class PlanSelection:
         self._parts = parts
         self._compiler: PlanCompiler | None = PlanCompiler(parts, Weights(prepared), self._taps)
         self._rewrites = tuple(rewrites)
+        self._runtime = runtime
         self._cache = PlanCache(self._compile, plan_bytes)
         self._not_differentiable: set[PlanKey] = set()
 
@@ -197,6 +201,8 @@ class PlanSelection:
     def _compile(self, key: PlanKey) -> Plan:
         if self._compiler is None:
             raise ModelNotLoaded("The model was unloaded meanwhile: load it again.")
+        if self._runtime == "openvino" and can_run(key):
+            return openvino_plan(self._compiler, key)
         return self._compiler.compile(key, self._rewrites)
 
     def _find(self, key: PlanKey, taps: Sequence[Tap], input_shapes: Sequence[Shape]) -> Plan | None:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from cachetools import LRUCache
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Runtime = Literal["tensorflow", "openvino"]
+"""What runs plans. OpenVINO runs those of whole images without edits, see `layerscope.graph.runtime.openvino_plan`."""
 
 
 @dataclass(frozen=True)

@@ -82,15 +82,17 @@ def _disagreement(
         found = _by_name(rewritten, inputs)
     except _FAILURES as error:
         return f"the rewritten graph cannot run ({type(error).__name__})"
-    differences = {tap: _difference(found[tap.tensor.name], expected[tap.tensor.name]) for tap in taps}
+    differences = {
+        tap: relative_difference(found[tap.tensor.name], expected[tap.tensor.name]) for tap in taps
+    }
     if max(differences.values(), default=0.0) <= TOLERANCE:
         return None
     # A model that draws random numbers differs from itself. There a difference proves nothing.
     again = _by_name(plain, inputs)
-    for tap, difference in differences.items():
+    for tap, found_difference in differences.items():
         name = tap.tensor.name
-        if difference > TOLERANCE >= _difference(again[name], expected[name]):
-            return f"{tap.address} differs by {difference:.2g} of its largest value"
+        if found_difference > TOLERANCE >= relative_difference(again[name], expected[name]):
+            return f"{tap.address} differs by {found_difference:.2g} of its largest value"
     return None
 
 
@@ -127,7 +129,7 @@ def _compared(compiler: PlanCompiler, fetched: Sequence[Tap], changed: set[str])
     return [tap for tap in every if tap in chosen or tap.tensor.name in ends]
 
 
-def _difference(found: Array, expected: Array) -> float:
+def relative_difference(found: Array, expected: Array) -> float:
     """The largest difference relative to the largest value; infinite where shapes, NaNs or infinities differ."""
     if found.shape != expected.shape or not np.array_equal(np.isfinite(found), np.isfinite(expected)):
         return np.inf
