@@ -29,7 +29,8 @@ def _entry(name: str, found: Any, names: list[str]) -> Iterator[str]:
     target = found.final_target if found.is_alias else found
     if target.is_module:
         yield f"## `{name}`\n\n{_text(target)}\n"
-        rows = ((f"`{each.name}`", _text(each)) for each in _public(target) if each.is_class)
+        members = [target[exported].final_target for exported in sorted(target.exports)]
+        rows = ((f"`{each.name}`", _text(each)) for each in members)
         yield from table(("exception", "meaning"), rows)
         yield ""
         return
