@@ -15,7 +15,7 @@ DIST := dist
 BUILD = $(BIN)/uv build --no-config --no-build-isolation --quiet --python $(BIN)/python --out-dir $(DIST)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test test-clusters soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
+.PHONY: help install run test test-wide test-clusters soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: .venv/.runtime ## Serve the demo models at http://127.0.0.1:8000
 # A third of the time a test waits, for a browser, a process or a deadline: three workers keep two cores busy.
 test: .venv/.dev clients/js/node_modules ## Run the tests, except those of the soak
 	$(BIN)/pytest --numprocesses 3
+
+test-wide: .venv/.dev clients/js/node_modules ## Run the tests of many more models, files, pages and processes
+	$(BIN)/pytest -m "wide and not soak" --numprocesses 3
 
 test-clusters: .venv/.clusters ## Run the tests of Ray and Dask, on clusters of this machine
 	$(BIN)/pytest -m "cluster and not soak"

@@ -16,6 +16,8 @@ from checkout import ROOT, files_below
 from distributions import build_distributions
 from layerscope import __version__
 
+pytestmark = pytest.mark.wide
+
 EXPLORER = ROOT / "api" / "layerscope_api" / "explorer"
 PACKAGES = {"layerscope": ["service", "api"], "layerscope_client": ["clients/python/src"]}
 """The source roots of each distribution."""

@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -70,6 +71,14 @@ def test_no_source_file_is_too_long(files: list[PurePosixPath]) -> None:
 def test_nothing_is_called_utils_helpers_or_manager(files: list[PurePosixPath]) -> None:
     vague = re.compile(r"(^|[/_])(utils?|helpers?|managers?)([/_.]|$)")
     assert [str(path) for path in files if vague.search(str(path))] == []
+
+
+def test_no_two_modules_of_tests_have_the_same_name(files: list[PurePosixPath]) -> None:
+    """All their folders are on the path at once."""
+    names = Counter(file.name for file in files if file.parts[0] == "tests" and file.suffix == ".py")
+    assert [
+        name for name, count in names.items() if count > 1 and name not in {"conftest.py", "__init__.py"}
+    ] == []
 
 
 def test_every_module_has_a_docstring(files: list[PurePosixPath]) -> None:

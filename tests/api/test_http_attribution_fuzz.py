@@ -17,6 +17,8 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of
 from layerscope_api.server.app import create_app
 
+pytestmark = pytest.mark.wide
+
 BLANK = ["", " ", ",", ", ,", "\t", "\x00", "\u2003"]
 SELECTORS = ["conv1", "conv*", "re:", "re:(", "re:.*", "type:", "type:[", "index:", "index:-1", "index:9..1", "rank:",
              "rank:4", "last:", "last:conv", "@", "@input", "conv1@", "conv1@preactivation", ":", "conv1:", "conv1:9",

@@ -14,6 +14,8 @@ from starlette.testclient import TestClient
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
+pytestmark = pytest.mark.wide
+
 PROGRAM = """
 import sys
 import numpy as np

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from layerscope.demo import MODELS, TEXT_MODEL
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
-from text_models import write_text_models
+from text_networks import write_text_models
 
 SENTENCE = "A class has a Method; integers 😀 don't."
 ROUTE = "/v1/models/sentences"

@@ -23,6 +23,8 @@ from layerscope.errors import ModelRefused
 from layerscope_api.live import LiveExplorer
 from layerscope_client import Client
 
+pytestmark = pytest.mark.wide
+
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, 12, 12, 1), dtype=np.uint8)
 
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, Text, Token, Tokens, errors
-from text_models import write_text_models
+from text_networks import write_text_models
 
 
 @pytest.fixture(scope="module")

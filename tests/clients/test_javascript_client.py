@@ -15,7 +15,7 @@ import layerscope
 from digit_images import write_digits
 from layerscope.demo import MODELS
 from served_address import served_address
-from text_models import write_text_models
+from text_networks import write_text_models
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from test_explanation_pages import ROOT, snippets
+
+pytestmark = pytest.mark.wide
 
 PAGE = (ROOT / "docs" / "tutorials" / "ablations.md").read_text("utf-8")
 

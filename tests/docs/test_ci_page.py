@@ -20,6 +20,8 @@ from digit_images import write_digits
 from layerscope.demo import MODELS
 from layerscope_api.cli.app import app
 
+pytestmark = pytest.mark.wide
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "tutorials" / "ci.md").read_text("utf-8")
 COMMAND = next(line for line in TEXT.splitlines() if line.startswith("layerscope compare"))

@@ -16,6 +16,8 @@ from layerscope.models.mirrors import DEMO
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
+pytestmark = pytest.mark.wide
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

@@ -21,6 +21,8 @@ from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
+pytestmark = pytest.mark.wide
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "tutorials" / "quantised.md").read_text("utf-8")
 COMMANDS = re.findall(r"^layerscope compare .*$", PAGE, re.MULTILINE)

@@ -7,12 +7,15 @@ import subprocess
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
+import pytest
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
 from layerscope_api.cli.app import app
 from served_address import served_address
+
+pytestmark = pytest.mark.wide
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"

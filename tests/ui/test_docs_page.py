@@ -4,11 +4,12 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from explored_service import AXE, Visit, needs_chromium
 
 from layerscope.demo import samples
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.wide]
 
 PREDICTIONS = "details[data-operations~=post_predictions]"
 

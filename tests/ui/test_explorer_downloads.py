@@ -16,7 +16,7 @@ from PIL import Image
 
 from layerscope.demo import samples
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.wide]
 
 NODE = Path(sys.executable).with_name("node")
 JAVASCRIPT_CLIENT = Path(__file__).parents[2] / "clients" / "js"

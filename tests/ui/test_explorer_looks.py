@@ -9,7 +9,7 @@ from layerscope_api.context.api_keys import KeyFile, KeyScope
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.wide]
 
 NARROW = (360, 740)
 TABLET = (820, 1180)

@@ -17,6 +17,8 @@ from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from layerscope.models.architectures import architectures
 
+pytestmark = pytest.mark.wide
+
 SIZES = (32, 71, 75)
 """Sides of images. The first that an architecture allows is taken."""
 

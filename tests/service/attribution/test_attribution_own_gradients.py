@@ -16,6 +16,8 @@ from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):

@@ -16,6 +16,8 @@ from layerscope.graph.lite.model import LiteModel
 from layerscope.graph.lite.quantisation import Quantisation
 from layerscope.interventions import parse_edit
 
+pytestmark = pytest.mark.wide
+
 
 class Converted:
     """A network, and what files that were converted from it are compared with."""

@@ -20,7 +20,10 @@ from layerscope.extraction.runners.processes import Processes
 from layerscope.extraction.running import run
 from process_tree import are_gone, descendants, wait_for
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children"),
+    pytest.mark.wide,
+]
 
 STEPS = """
 import shutil, sys

@@ -9,6 +9,8 @@ from keras import layers
 
 from layerscope.demo import MODELS
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture(scope="module")
 def of_keras_2(keras_2_files):

@@ -13,6 +13,8 @@ from layerscope.limits import Limits
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import find_models
 
+pytestmark = pytest.mark.wide
+
 DEMO = MODELS / "digits" / "1" / "model.keras"
 
 MAKE = {

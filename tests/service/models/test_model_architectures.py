@@ -18,6 +18,8 @@ from layerscope.models.architectures import architectures, build_architecture, p
 from layerscope.models.directory import find_models
 from layerscope.models.manifest import Manifest
 
+pytestmark = pytest.mark.wide
+
 SMALL = {"input_shape": [32, 32, 3], "alpha": 0.25, "classes": 4}
 
 

@@ -17,6 +17,8 @@ from layerscope.errors import ModelRefused
 from layerscope.models.formats import open_model
 from layerscope.models.keras2.versions import is_of_keras_2
 
+pytestmark = pytest.mark.wide
+
 
 def result(folder, name, model):
     """What a model computes from the inputs of the reference, and what Keras 2 computed."""

@@ -144,7 +144,7 @@ def test_orders_to_several_at_the_same_time_are_all_written_down(start, upload):
     assert [len(each.registry.labels("a")) for each in libraries] == [30, 30, 30]
 
 
-@pytest.mark.parametrize("seed", [2, 6, 34, 79])
+@pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.wide) for seed in (6, 34, 79))])
 def test_after_any_orders_all_agree_with_one_that_starts_then(tmp_path, start, upload, seed):
     chosen = random.Random(seed)  # noqa: S311 - the same orders in every run
     numbers = {"a": 0, "b": 0}

@@ -9,6 +9,8 @@ from graph_models import traced
 from keras import layers, ops
 from unforeseen_sizes import EveryStep
 
+pytestmark = pytest.mark.wide
+
 
 def cost(model, *shapes):
     made = traced(model)

@@ -11,6 +11,8 @@ from layerscope.errors import LoaderFailed, ModelRefused
 from layerscope.graph.loading.loader import SHARED_LOADER, LoaderProcess
 from layerscope.models.directory import ModelSource
 
+pytestmark = pytest.mark.wide
+
 PLUGIN = """
 import sys, pathlib
 sys.path.append('{packages}')

@@ -12,6 +12,8 @@ from layerscope.graph.edits import Edit
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.models.architectures import architectures
 
+pytestmark = pytest.mark.wide
+
 SIDE = 75
 
 

@@ -11,6 +11,8 @@ from layerscope.errors import ModelRefused
 from layerscope.graph.prepared.devices import has_gpu
 from layerscope.graph.saved.model import trace_saved_model
 
+pytestmark = pytest.mark.wide
+
 FOLDERS = {
     "steps": {
         "steps": "InputLayer",

@@ -10,6 +10,8 @@ from graph_models import assert_close, scatter_statistics, traced
 
 from layerscope.models.architectures import architectures
 
+pytestmark = pytest.mark.wide
+
 SMALL = (
     "ConvNeXtTiny",
     "EfficientNetB0",

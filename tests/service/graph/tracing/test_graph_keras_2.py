@@ -10,6 +10,8 @@ from layerscope.graph.loading.loader import SHARED_LOADER
 from layerscope.graph.receptive.field import ReceptiveFields
 from layerscope.models.directory import ModelSource
 
+pytestmark = pytest.mark.wide
+
 ARCHIVES = ("steps", "chain", "words", "mixed")
 CELLS = {"lstm/lstm_cell", "gru/gru_cell", "both/forward_lstm/lstm_cell", "both/backward_lstm/lstm_cell"}
 

@@ -12,6 +12,8 @@ from layerscope.limits import Limits
 from layerscope.models.directory import find_models
 from layerscope.models.mirrors import is_elsewhere, mirror_of
 
+pytestmark = pytest.mark.wide
+
 
 def test_an_architecture_is_a_declaration_of_one(tmp_path):
     mirror = mirror_of("keras.applications:MobileNetV2", tmp_path, Limits())

@@ -24,6 +24,8 @@ from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
 from layerscope.models.validation import allowed, allowed_keras_2, validate
 
+pytestmark = pytest.mark.wide
+
 BOUNDS = OpeningBounds(seconds=120, address_space=8 << 30, parameters=500_000_000)
 FILES = (
     "steps.h5",
