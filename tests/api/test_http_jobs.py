@@ -135,18 +135,6 @@ def paths_of(part: bytes) -> list[str]:
     return found
 
 
-def test_a_job_over_a_registered_data_set_has_the_images_that_were_listed(served: Served) -> None:
-    body = {"name": "val", "data": "photos:few"}
-    served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body)
-    late = served.folder / "photos" / "few" / "late.png"
-    late.write_bytes(samples()["one"].read_bytes())
-    job = served.ended(served.start(data="dataset:val", to="features:val").json()["id"])
-    late.unlink()
-    assert (job["state"], job["data"], job["progress"]["done"]) == ("done", "dataset:val", 10)
-    answer = served.start(data="dataset:none", to="features:none")
-    assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
-
-
 def test_what_failed_is_listed_with_its_reason(served: Served, done: Any) -> None:
     failed = served.send("GET", f"{JOBS}/{done['id']}/failed").json()
     assert [(each["path"], each["code"]) for each in failed["failed"]] == [("page.png", "unsupported_image")]
@@ -297,6 +285,18 @@ def test_the_asynchronous_client_has_the_same(served: Served, done: Any) -> None
             return [row["path"] async for row in job.rows()]
 
     assert "seven.png" in asyncio.run(found())
+
+
+def test_a_job_over_a_registered_data_set_has_the_images_that_were_listed(served: Served) -> None:
+    body = {"name": "val", "data": "photos:few"}
+    served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body)
+    late = served.folder / "photos" / "few" / "late.png"
+    late.write_bytes(samples()["one"].read_bytes())
+    job = served.ended(served.start(data="dataset:val", to="features:val").json()["id"])
+    late.unlink()
+    assert (job["state"], job["data"], job["progress"]["done"]) == ("done", "dataset:val", 10)
+    answer = served.start(data="dataset:none", to="features:none")
+    assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
 
 
 def test_a_service_without_a_folder_for_jobs_has_none(http: TestClient) -> None:
