@@ -271,7 +271,7 @@ def test_an_image_is_uploaded_once() -> None:
     ("image", "refusal"),
     [
         ([], ValueError),
-        (np.zeros((28, 28), np.int64), TypeError),
+        (np.zeros((28, 28, 1), np.int64), TypeError),
         (np.zeros((1, 28, 28, 1), np.uint8), ValueError),
         ([SEVEN, np.zeros((28, 28, 1))], ValueError),
         (7, TypeError),

@@ -34,6 +34,9 @@ ImageBatch: TypeAlias = "ImageSource | Sequence[ImageSource]"
 ImageSources: TypeAlias = "ImageBatch | Mapping[str, ImageBatch]"
 """A batch; for a model with several inputs, one batch by the name of each input."""
 
+_AXES_OF_IDS = 2
+"""Of the ids of tokens: texts, and their tokens."""
+
 _STORED_ID = re.compile(r"sha256-[0-9a-f]{64}")
 _NAME = re.compile(rf"{_STORED_ID.pattern}|dataset:[a-z0-9][a-z0-9._-]*/\d+")
 
@@ -93,8 +96,8 @@ Inputs: TypeAlias = TensorFile | Pictures | dict[str, TensorFile | Pictures]
 def read_images(images: ImageSources) -> Inputs:
     """Read one image, a list of images, or either of them by the name of each input.
 
-    Arrays of other numbers than uint8 make one tensor: a single one keeps its shape, a list is stacked along a
-    new first axis.
+    Arrays of floating-point numbers, and of ids, make one tensor: a single one keeps its shape, a list is stacked
+    along a new first axis.
 
     Raises:
         OSError: A file cannot be read.
@@ -187,7 +190,11 @@ def stored_id(image: StoredImage | StoredId) -> StoredId:
 
 
 def _is_tensor(image: object) -> TypeGuard[Array]:
-    return isinstance(image, np.ndarray) and image.dtype.kind in "fiub" and image.dtype != np.uint8
+    if not isinstance(image, np.ndarray):
+        return False
+    # Whole numbers of more axes may be pixels, and would be fed without preprocessing.
+    is_whole = image.dtype.kind in "iub" and image.dtype != np.uint8 and image.ndim <= _AXES_OF_IDS
+    return image.dtype.kind == "f" or is_whole
 
 
 def _tensor(array: Array) -> TensorFile:
@@ -199,8 +206,8 @@ def _tensor(array: Array) -> TensorFile:
 def _pixels(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if array.dtype != np.uint8:
         raise TypeError(
-            f"An array of {array.dtype} cannot be sent: pass uint8 for pixels, which are preprocessed, or other numbers for a "
-            "tensor, which is fed to the model as it is."
+            f"An array of {array.dtype} with {array.ndim} axes is ambiguous: pass uint8 for pixels, which are preprocessed, "
+            "or floating point for a tensor, which is fed to the model as it is."
         )
     return array
 

@@ -87,8 +87,8 @@ class Model(DescribedModel):
 
         Args:
             images: An image or a list of images; for a model with several inputs, either of them by the name of each
-                input. Arrays of other numbers than uint8 are tensors and are not preprocessed. For a model with a
-                tokenizer, a `Text` or `Tokens`, or a list of them.
+                input. Floating-point arrays and ids of tokens are tensors and are not preprocessed. For a model with
+                a tokenizer, a `Text` or `Tokens`, or a list of them.
             layers: One selector or several.
             **options: See `TensorOptions`.
 
