@@ -10,7 +10,8 @@ from keras import layers, ops
 from safetensors import safe_open
 
 from layerscope.errors import ModelRefused
-from layerscope.extraction.runners import Here, runner_named
+from layerscope.extraction.runners import runner_named
+from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 
 
