@@ -34,7 +34,7 @@ def test_rows_have_the_arrays_that_were_written(tmp_path: Path, form: PartFormat
     )  # fmt: skip
     random = np.random.default_rng(0)
     values = {each.address: random.random((2, *each.shape)).astype(each.dtype) for each in columns}
-    writer_of(form)(tmp_path / "part", Part(job, ["a.png", "b.png"], ["0", "1"], values))
+    writer_of(form)(tmp_path / "part", Part(job, 0, "part", [0, 1], ["a.png", "b.png"], ["0", "1"], values))
     rows = list(part_rows(form, (tmp_path / "part").read_bytes()))
     assert [(row["path"], row["image"]) for row in rows] == [("a.png", "0"), ("b.png", "1")]
     for index, row in enumerate(rows):
