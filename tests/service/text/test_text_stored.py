@@ -2,7 +2,7 @@
 
 import pytest
 
-from layerscope.errors import InvalidRequest, NoPicture, TextTooLong, TextUnreadable
+from layerscope.errors import InvalidRequest, TextTooLong, TextUnreadable
 from layerscope.execution.inputs import TextSource, source_of
 from layerscope.images import ImageStore
 from layerscope.images.shared_store import SharedImageStore
@@ -19,8 +19,6 @@ def test_a_text_is_stored_once_and_comes_back_from_any_process(tmp_path):
         again, is_new = other.put(encoded(text))
         assert (again.id, is_new) == (stored.id, False)
         assert TextSource(text).id == stored.id
-        with pytest.raises(NoPicture):
-            other.thumbnail(stored)
 
 
 def test_what_is_no_text_is_not_stored():
