@@ -17,7 +17,11 @@ from layerscope_api.responses.errors import STATUSES
 from layerscope_api.schemas import ablations, interventions, models, results, service
 from layerscope_api.schemas.ablation_options import AblationPictureOptions, AblationTensorOptions
 from layerscope_api.schemas.attribution_options import HeatMapOptions, HeatPictureOptions, options_of_all
-from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
+from layerscope_api.schemas.comparison_options import (
+    ComparisonOptions,
+    ImageComparisonOptions,
+    ImageComparisonPictureOptions,
+)
 from layerscope_api.schemas.intervention_options import InterventionOptions
 from layerscope_api.schemas.options import (
     ActivationOptions,
@@ -41,7 +45,7 @@ OPTIONS = {
     "/v1/compare": ComparisonOptions,
     "/v1/compare.png": ComparisonOptions,
     "compare": ImageComparisonOptions,
-    "compare.png": LayersOptions,
+    "compare.png": ImageComparisonPictureOptions,
     "feature-map.png": FeatureMapOptions,
     "overlay.png": OverlayOptions,
     "predictions": PredictionOptions,

@@ -44,6 +44,16 @@ def test_the_python_prints_what_the_page_says(text_address: str) -> None:
     assert done.stdout == expected
 
 
+def test_the_tutorial_prints_what_it_says(text_address: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "tutorials" / "sentence.md").read_text("utf-8")
+    code = "\n".join(snippets(page, "python", text_address))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "".join(re.findall(r"^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    assert Image.open(tmp_path / "why.png").format == "PNG"
+
+
 def test_every_field_is_explained() -> None:
     for name in TokenizerDeclaration.model_fields.keys() - {"file"}:
         assert f"`{name}`" in PAGE

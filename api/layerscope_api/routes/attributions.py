@@ -27,6 +27,7 @@ from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS, TENSORS, Respons
 from layerscope_api.schemas.options import ImageOptions, RunOptions
 from layerscope_api.serializers.attributions import attribution_metadata, method_list, picture_metadata
 from layerscope_api.serializers.map_picture import heat_picture
+from layerscope_api.serializers.sentences import are_sentences, render_sentences, sentences_bytes
 
 router = APIRouter(prefix="/v1", tags=["attributions"], dependencies=[INFER])
 
@@ -114,15 +115,21 @@ class HeatMapPicture(_Attribution[HeatPictureOptions]):
     options_model = HeatPictureOptions
 
     def admit(self, plan: QueryPlan) -> int:
-        """Check that there is one image, and that the picture is not too large."""
+        """Check that there is one image, unless there are texts, and that the picture is not too large."""
         spec = plan.map_of(self.method.name)
+        if are_sentences(spec, self.sources):
+            return sentences_bytes(spec)
         self._picture = heat_picture(plan, spec, self.sources, self.options, self.limits)
         return self._picture.rendering_bytes(spec)
 
     def make(self, result: Result) -> ResponseBody:
         """Draw the picture."""
         found = result.attribution(self.method.name)
-        picture = self._picture.render(found.maps[0], picture_metadata(found), picture_format(self.accept))
+        form = picture_format(self.accept)
+        if are_sentences(found.activations[found.target_layer.address].spec, self.sources):
+            picture = render_sentences(found, self.options, self.limits, form)
+        else:
+            picture = self._picture.render(found.maps[0], picture_metadata(found), form)
         return picture_body(picture, found, [found.target_layer.address])
 
 

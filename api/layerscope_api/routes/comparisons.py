@@ -20,10 +20,13 @@ from layerscope_api.responses.images import encoded_picture_body, picture_format
 from layerscope_api.responses.prepared import answered
 from layerscope_api.responses.respond import Answer, ResponseBody, json_body, send
 from layerscope_api.routes.endpoint import Endpoint
-from layerscope_api.schemas.comparison_options import ComparisonOptions, ImageComparisonOptions
+from layerscope_api.schemas.comparison_options import (
+    ComparisonOptions,
+    ImageComparisonOptions,
+    ImageComparisonPictureOptions,
+)
 from layerscope_api.schemas.comparisons import ComparisonBody, ImageComparisonBody
 from layerscope_api.schemas.openapi import PICTURE, RUN_ERRORS, Responses, query_and_body
-from layerscope_api.schemas.options import LayersOptions
 from layerscope_api.serializers.comparisons import (
     comparison_bytes,
     comparison_json,
@@ -178,13 +181,15 @@ class ImageComparison(Endpoint[ImageComparisonOptions]):
 
     def make(self, result: Result) -> ResponseBody:
         """The comparison as JSON."""
-        return json_body(image_comparison_json(result, self.options.changed_by), result)
+        return json_body(
+            image_comparison_json(result, self.options.features, self.options.changed_by), result
+        )
 
 
-class ImageComparisonPicture(Endpoint[LayersOptions]):
+class ImageComparisonPicture(Endpoint[ImageComparisonPictureOptions]):
     """How far two images are apart in each layer, as a picture with one row a layer."""
 
-    options_model = LayersOptions
+    options_model = ImageComparisonPictureOptions
 
     def query(self) -> Query:
         """The selected layers."""
@@ -197,7 +202,7 @@ class ImageComparisonPicture(Endpoint[LayersOptions]):
     def make(self, result: Result) -> ResponseBody:
         """Draw the picture."""
         form = picture_format(self.accept)
-        data = render_image_comparison(result, self.limits, form)
+        data = render_image_comparison(result, self.options.features, self.limits, form)
         return encoded_picture_body(data, form, result.model, result.activations)
 
 

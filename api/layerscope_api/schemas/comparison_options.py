@@ -73,7 +73,17 @@ class ComparisonOptions(RunOptions):
         return Tolerance(self.most, self.most_outputs, self.least_agreement)
 
 
-class ImageComparisonOptions(LayersOptions):
+class ImageComparisonPictureOptions(LayersOptions):
+    """The options of a picture of a comparison of two images in one model."""
+
+    features: Literal["mean", "flat"] = Field(
+        default="flat",
+        description="what is compared: all values place by place, or the mean of each channel, of texts over their tokens"
+        " without padding",
+    )
+
+
+class ImageComparisonOptions(ImageComparisonPictureOptions):
     """The options of a comparison of two images in one model."""
 
     changed_by: float = Field(

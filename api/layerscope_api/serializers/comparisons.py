@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layerscope.comparison import Distance
+from layerscope.comparison import Distance, pooled
 from layerscope.encode import tokens_json
 from layerscope.errors import InputMismatch
 from layerscope.execution.comparison_plan import ComparisonPlan
@@ -35,6 +36,19 @@ _BYTES_PER_PAIR = 32
 _BYTES_PER_VALUE = 48
 _TWO = 2
 _ALIGNMENT = "unbiased CKA, 1 at most: layers of the reference, and their partners in the candidate"
+
+
+Features = Literal["mean", "flat"]
+"""What of each image is compared: the mean of each channel, or all values."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The values that a layer has for two images, and the axis of each that counts channels."""
+
+    first: NDArray[Any]
+    second: NDArray[Any]
+    channel_axis: int | None
 
 
 def comparison_bytes(plan: ComparisonPlan) -> int:
@@ -129,12 +143,13 @@ def image_comparison_bytes(plan: QueryPlan) -> int:
     return _BYTES_PER_VALUE * max(spec.size for spec in plan.specs) + _BYTES_PER_LAYER * len(plan.specs)
 
 
-def image_comparison_json(result: Result, changed_by: float) -> bytes:
+def image_comparison_json(result: Result, features: Features, changed_by: float) -> bytes:
     """What each layer makes of two images."""
     layers = []
     for address, each in result.activations.items():
-        distance = _distance(each)
-        channels = _channel_changes(each)
+        pair = _pair(result, each, features)
+        distance = _distance(pair)
+        channels = _channel_changes(pair)
         changed = None if channels is None else float(np.mean(channels > changed_by))
         layers.append(
             {
@@ -149,11 +164,11 @@ def image_comparison_json(result: Result, changed_by: float) -> bytes:
     return orjson.dumps({**result_origin(result), "layers": layers})
 
 
-def render_image_comparison(result: Result, limits: Limits, form: PictureFormat) -> bytes:
+def render_image_comparison(result: Result, features: Features, limits: Limits, form: PictureFormat) -> bytes:
     """Draw how far two images are apart in each layer."""
     rows = []
     for address, each in result.activations.items():
-        distance = _distance(each)
+        distance = _distance(_pair(result, each, features))
         rows.append(
             ComparisonRow(
                 name=address,
@@ -215,27 +230,47 @@ def _note(each: LayerComparison, *, is_origin: bool) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _distance(activation: Activation) -> Distance:
+def _distance(pair: _Pair) -> Distance:
     distance = Distance()
-    first, second = _pair(activation)
-    distance.add(first, second)
+    distance.add(pair.first, pair.second)
     return distance
 
 
-def _channel_changes(activation: Activation) -> NDArray[np.float64] | None:
+def _channel_changes(pair: _Pair) -> NDArray[np.float64] | None:
     """The relative L2 of each channel; None without channels. A change from nothing but zeros is infinite."""
-    axis = activation.tap.channel_axis
+    axis = pair.channel_axis
     if axis is None:
         return None
     with np.errstate(all="ignore"):
         first, second = (
             np.moveaxis(np.asarray(each, np.float64), axis, 0).reshape(each.shape[axis], -1)
-            for each in _pair(activation)
+            for each in (pair.first, pair.second)
         )
         difference, size = (np.sqrt(np.square(each).sum(axis=1)) for each in (second - first, first))
         changes = np.where(difference == 0, 0.0, difference / size)
     return np.asarray(np.nan_to_num(changes, nan=math.inf, posinf=math.inf))
 
 
-def _pair(activation: Activation) -> Sequence[NDArray[Any]]:
-    return [activation.values[0], activation.values[1]]
+def _pair(result: Result, activation: Activation, features: Features) -> _Pair:
+    """The values of two images, or the means of their channels, of texts without padding."""
+    axis = activation.tap.channel_axis
+    if features == "flat" or axis is None or activation.tap.axes[axis] == "tokens":
+        return _Pair(activation.values[0], activation.values[1], axis)
+    first, second = (
+        pooled(values if kept is None else np.compress(kept, values, tokens_axis), axis)
+        for values, (kept, tokens_axis) in zip(activation.values, _kept(result, activation), strict=True)
+    )
+    return _Pair(first, second, 0)
+
+
+def _kept(result: Result, activation: Activation) -> Sequence[tuple[Sequence[bool] | None, int]]:
+    """Which tokens of each text are no padding, and the axis of one image's values that counts them; None for all."""
+    tokens, tokenizer, axes = result.activations.tokens, result.model.tokenizer, activation.tap.axes
+    if not tokens or tokenizer is None or axes.count("tokens") != 1:
+        return [(None, 0)] * len(activation.values)
+    axis = axes.index("tokens")
+    if len(tokens[0]) != activation.values.shape[1 + axis]:
+        return [(None, 0)] * len(activation.values)
+    masks = [[not tokenizer.is_padding(each) for each in text] for text in tokens]
+    # A text of nothing but padding is compared as it is.
+    return [(mask if any(mask) else None, axis) for mask in masks]

@@ -21,6 +21,7 @@ from layerscope_api.serializers.feature_map import (
     tile_group,
 )
 from layerscope_api.serializers.models import identity
+from layerscope_api.serializers.token_names import texts_of
 
 _NUMBERS_PER_TILE = 9
 _BYTES_PER_TILE = 2_048
@@ -50,7 +51,8 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     """The atlas of the picture of these layers."""
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
-    groups = [tile_group(each, labelled=options.labels) for each in chosen]
+    texts = texts_of(found.tokens)
+    groups = [tile_group(each, labelled=options.labels, tokens=texts) for each in chosen]
     drawn = sprite_atlas(groups, options.picture_options(has_names=have_names(groups)), limits=limits)
     document = {
         "model": identity(result.model).model_dump(),

@@ -4,11 +4,17 @@ from collections.abc import Callable, Sequence
 
 from layerscope.render import LONGEST_NAME, Sides
 from layerscope.tensors.spec import TensorSpec
+from layerscope.text import Token
 
 _TOKENS = frozenset({"key", "query", "tokens"})
 
 NamesOf = Callable[[int], Sequence[str]]
 """Gives the names of so many tokens."""
+
+
+def texts_of(tokens: Sequence[Sequence[Token]]) -> Sequence[Sequence[str]] | None:
+    """The tokens of each text as they are drawn: those without an entry in the vocabulary by their ids; None for none."""
+    return [[each.text or str(each.id) for each in text] for text in tokens] or None
 
 
 def names_of_tokens(tokens: Sequence[str]) -> NamesOf:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from layerscope.graph.taps.tap import AxisName
+from layerscope.text.vocabulary import StandIn
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,6 +30,10 @@ class ModelProbe(Protocol):
     def places(self) -> tuple[AxisName, ...]:
         """What the axes of an image's places count: rows and columns, or the steps of a series."""
 
+    @property
+    def has_ids(self) -> bool:
+        """Whether the values of an image are the ids of tokens."""
+
     def activations(self) -> Array:
         """The values of the target layer, or of the input: (images, *places, channels)."""
 
@@ -49,6 +54,16 @@ class ModelProbe(Protocol):
 
         None if the input takes no images, so that nobody knows how pixels become its values.
         """
+
+    def stand_in(self, wanted: StandIn | None) -> int | None:
+        """The id of the token that stands for the absence of one; None if nobody knows.
+
+        Args:
+            wanted: which of the tokens of the model's tokenizer; None for the best that it has.
+        """
+
+    def padding(self, number: int) -> Array:
+        """Which tokens of a text fill it up, bool of shape (tokens,); none where nobody knows."""
 
     def outputs(self) -> Sequence[float]:
         """The model's output for the target of each image, such as a probability."""

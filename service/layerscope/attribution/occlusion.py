@@ -10,19 +10,23 @@ that no patch covers, as with a stride longer than the patch, are zero.
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import Annotated
+from typing import Annotated, Literal, cast, get_args
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
 from layerscope.attribution.baselines import Baseline, baseline_description, baseline_image
+from layerscope.attribution.embeddings import TOKENS
 from layerscope.attribution.method import Array, Method, VariedInputOptions, numbers
 from layerscope.attribution.model_probe import Box, ModelProbe
 from layerscope.errors import OptionInvalid
 from layerscope.graph.taps.geometry import PLANE
 from layerscope.graph.taps.tap import AxisName
+from layerscope.text.vocabulary import StandIn
 
 _PATCHES_A_SIDE = 8
+_STAND_INS = get_args(StandIn)
+_Cover = Literal["black", "grey", "white", "mean", "zero", "mask", "unknown", "padding"]
 _LONGEST = 2**31 - 1
 """The largest side or step. Longer ones than the image are as good as its side, and the answer repeats them as numbers."""
 
@@ -40,8 +44,10 @@ class _Options(VariedInputOptions):
         default=None,
         description="pixels from one patch to the next, or one number for each axis; left out, as long as the patch",
     )
-    baseline: Baseline | None = Field(
-        default=None, description=f"what covers: {baseline_description('grey')}"
+    baseline: _Cover | None = Field(
+        default=None,
+        description=f"what covers: {baseline_description('grey')}; in the place of a token, the `mask`, `unknown` or"
+        " `padding` of the model's tokenizer, the first of these that it has, or `zero`, the token with id 0",
     )
 
 
@@ -52,15 +58,47 @@ def _explain(probe: ModelProbe, options: _Options) -> Array:
 
 
 def _occluded(probe: ModelProbe, number: int, whole: float, options: _Options) -> Array:
-    image, cover = probe.image(number), baseline_image(probe, number, options.baseline, "grey")
+    image, cover = probe.image(number), _cover(probe, number, options.baseline)
     boxes: Sequence[Box] = list(product(*_patches(options, image.shape[:-1], probe.places)))
-    outputs = probe.occluded_outputs(number, boxes, cover)
+    patches = [tuple(slice(each.start, each.stop) for each in box) for box in boxes]
+    is_changed = [not np.array_equal(image[patch], cover[patch]) for patch in patches]
+    changed = [box for box, changes in zip(boxes, is_changed, strict=True) if changes]
+    outputs = probe.occluded_outputs(number, changed, cover) if changed else iter(())
     drops, covers = np.zeros(image.shape[:-1]), np.zeros(image.shape[:-1])
-    for box, output in zip(boxes, outputs, strict=True):
-        patch = tuple(slice(each.start, each.stop) for each in box)
-        drops[patch] += whole - output
+    for patch, changes in zip(patches, is_changed, strict=True):
+        drops[patch] += whole - next(outputs) if changes else 0
         covers[patch] += 1
     return drops / np.maximum(covers, 1)
+
+
+def _cover(probe: ModelProbe, number: int, baseline: _Cover | None) -> Array:
+    """What covers an image, in its shape.
+
+    Raises:
+        OptionInvalid: nobody knows what that is to this input.
+    """
+    if not probe.has_ids:
+        if baseline in _STAND_INS:
+            raise OptionInvalid(
+                f"{baseline} stands for a token, and this input takes none: use mean or zero.",
+                option="baseline",
+            )
+        return baseline_image(probe, number, cast("Baseline | None", baseline), "grey")
+    is_known = baseline is None or baseline in _STAND_INS
+    covering = (
+        0 if baseline == "zero" else probe.stand_in(cast("StandIn | None", baseline)) if is_known else None
+    )
+    if covering is None:
+        raise OptionInvalid(
+            f"Which token stands for {baseline or 'none'} is not known to this model: use zero, the token with id 0, which is"
+            " padding for layers of Keras, or declare a tokenizer that has a token for it (mask, unknown or padding).",
+            option="baseline",
+        )
+    cover = np.full_like(probe.image(number), covering)
+    # Padding is no token: in its place, there is nothing to take away.
+    padding = probe.padding(number)
+    cover[padding] = probe.image(number)[padding]
+    return cover
 
 
 def _patches(options: _Options, sizes: Sequence[int], places: Sequence[AxisName]) -> list[list[range]]:
@@ -91,10 +129,9 @@ def _of_each_axis(
 
 
 def _default_sides(sizes: Sequence[int], places: Sequence[AxisName]) -> Sequence[int]:
-    if tuple(places) in {("channels",), ("tokens",)}:
-        return [
-            1
-        ]  # Features that are beside each other have nothing to do with each other, and a token is a unit.
+    if tuple(places) in {("channels",), TOKENS}:
+        # Features that are beside each other have nothing to do with each other, and a token is a whole.
+        return [1]
     eighths = [max(1, -(-size // _PATCHES_A_SIDE)) for size in sizes]
     return [min(eighths)] * len(sizes) if tuple(places) == PLANE else eighths
 

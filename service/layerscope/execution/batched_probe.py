@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.attribution.embeddings import takes_tokens
 from layerscope.attribution.maps import resized
 from layerscope.attribution.model_probe import Box
 from layerscope.attribution.target_layers import varied_geometry
@@ -26,6 +27,7 @@ from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.taps.geometry import MapGeometry
 from layerscope.graph.taps.tap import AxisName, Tap
 from layerscope.tensors.activations import Activations
+from layerscope.text.vocabulary import StandIn
 
 _LOCAL_CHANGE_FACTOR = 4
 """How many times as many versions run together if only the part that a box changes is run.
@@ -124,6 +126,23 @@ class BatchedProbe:
         described = self._model.description
         preprocessing = described.preprocessing[described.inputs[self._spec.input].name]
         return None if preprocessing is None else preprocessing.grey_values(pixel)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the values of an image are the ids of tokens."""
+        return takes_tokens(self._varied)
+
+    def stand_in(self, wanted: StandIn | None) -> int | None:
+        """The id of the token that stands for the absence of one; see `ModelProbe.stand_in`."""
+        tokenizer = self._model.description.tokenizer
+        return None if tokenizer is None else tokenizer.stand_in(wanted)
+
+    def padding(self, number: int) -> Array:
+        """Which tokens of a text fill it up; see `ModelProbe.padding`."""
+        tokenizer, texts = self._model.description.tokenizer, self._found.tokens
+        if tokenizer is None or not texts:
+            return np.zeros(len(self.image(number)), bool)
+        return np.array([tokenizer.is_padding(each) for each in texts[self._rows[number]]], bool)
 
     def outputs(self) -> list[float]:
         """The model's output for the target of each image."""

@@ -14,6 +14,7 @@ from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
 from layerscope.render.options import PictureOptions
 from layerscope.render.overlay import Interpolation, overlay, overlay_bytes, overlay_layout
 from layerscope.render.picture import Picture, building_bytes, picture_layout, render, render_groups
+from layerscope.render.sentence_picture import Sentence, largest_sentence_picture, sentence_picture
 from layerscope.render.series_picture import series_picture, series_picture_size
 from layerscope.render.slices_picture import slices_picture, slices_picture_size
 from layerscope.render.sprite_atlas import SpriteAtlas, TileBox, sprite_atlas
@@ -37,6 +38,7 @@ __all__ = [
     "Picture",
     "PictureFormat",
     "PictureOptions",
+    "Sentence",
     "Sides",
     "SpriteAtlas",
     "TileBox",
@@ -49,6 +51,7 @@ __all__ = [
     "features_picture",
     "features_picture_size",
     "is_diverging",
+    "largest_sentence_picture",
     "lookup_table",
     "names",
     "overlay",
@@ -57,6 +60,7 @@ __all__ = [
     "picture_layout",
     "render",
     "render_groups",
+    "sentence_picture",
     "series_picture",
     "series_picture_size",
     "similarity_matrix",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from layerscope.text.roles import roles_of
 from layerscope.text.token import Token
 from layerscope.text.tokenizers_file import TokenizersFile
 from layerscope.text.vectorization import Vectorization
-from layerscope.text.vocabulary import Vocabulary
+from layerscope.text.vocabulary import StandIn, Vocabulary
 from layerscope.text.word_index import WordIndex, is_keras_tokenizer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -118,6 +118,20 @@ class Tokenizer:
         """The id of padding."""
         declared = self.declared.padding_id
         return self.vocabulary.padding[1] if declared is None else declared
+
+    def stand_in(self, wanted: StandIn | None) -> int | None:
+        """The id of a token that can stand in the place of any other; None if the vocabulary has no such token.
+
+        Args:
+            wanted: which; None for the first that there is of `mask`, `unknown` and `padding`.
+        """
+        ids: Mapping[StandIn, int] = {**self.vocabulary.stand_ins, "padding": self.padding_id}
+        order: Sequence[StandIn] = get_args(StandIn) if wanted is None else [wanted]
+        return next((ids[each] for each in order if each in ids), None)
+
+    def is_padding(self, token: Token) -> bool:
+        """Whether a token is no part of a text, but fills it up."""
+        return token.id == self.padding_id and token.start is None
 
     @property
     def truncation(self) -> Side | None:

@@ -1,18 +1,21 @@
 """Files of the package `tokenizers` (`tokenizer.json`), which the extra `text` installs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
 from layerscope.errors import ModelRefused, TextUnreadable
 from layerscope.text.declaration import Length, Side
 from layerscope.text.token import Token
+from layerscope.text.vocabulary import StandIn
 
 _SIDES: Mapping[str, Side] = {"Left": "pre", "Right": "post"}
 _DIRECTIONS: Mapping[Side, str] = {"pre": "left", "post": "right"}
 _PADDING_TOKENS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 """The usual names, for files that declare no padding."""
+
+_MASK_TOKENS, _UNKNOWN_TOKENS = ("[MASK]", "<mask>"), ("[UNK]", "<unk>")
 
 
 class TokenizersFile:
@@ -64,6 +67,21 @@ class TokenizersFile:
     def max_length(self) -> int | None:
         """As the file has it."""
         return self._truncation.get("max_length")
+
+    @cached_property
+    def stand_ins(self) -> Mapping[StandIn, int]:
+        """The ids of the tokens with the usual names, and of that which the file has for unknown words."""
+        own = json.loads(self._content)["model"].get("unk_token")
+        usual: Mapping[StandIn, Sequence[str | None]] = {
+            "mask": _MASK_TOKENS,
+            "unknown": (own, *_UNKNOWN_TOKENS),
+        }
+        ids = {
+            role: [self._tokenizer.token_to_id(name) for name in names if name is not None]
+            for role, names in usual.items()
+        }
+        known = {role: [each for each in own if each is not None] for role, own in ids.items()}
+        return {role: each[0] for role, each in known.items() if each}
 
     def tokens(self, text: str) -> list[Token]:
         """All tokens of a text, with those that the file puts around it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from layerscope.text.declaration import Side
 from layerscope.text.token import Token
-from layerscope.text.vocabulary import Cutting, words_between
+from layerscope.text.vocabulary import Cutting, StandIn, words_between
 
 _SPACES = frozenset(" \t\n\v\f\r")
 """The characters that `tf.strings.split` splits at."""
@@ -59,6 +59,11 @@ class Vectorization(Cutting):
     def size(self) -> int:
         """The entries of the vocabulary."""
         return len(self.words)
+
+    @property
+    def stand_ins(self) -> Mapping[StandIn, int]:
+        """The id of unknown words."""
+        return {"unknown": self.oov_id}
 
     def tokens(self, text: str) -> list[Token]:
         """All tokens of a text: first its words, then its phrases of two, and so on."""

@@ -1,10 +1,13 @@
 """What every kind of tokenizer does: split a text into the tokens of its vocabulary."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Literal, Protocol
 
 from layerscope.text.declaration import Length, Side
 from layerscope.text.token import Token
+
+StandIn = Literal["mask", "unknown", "padding"]
+"""A token that can stand in the place of any other: the best first."""
 
 
 class Vocabulary(Protocol):
@@ -29,6 +32,10 @@ class Vocabulary(Protocol):
     @property
     def max_length(self) -> int | None:
         """Where texts are cut that have no fixed length; None for nowhere."""
+
+    @property
+    def stand_ins(self) -> Mapping[StandIn, int]:
+        """The ids of the tokens for masked and for unknown words, of those that there are."""
 
     def tokens(self, text: str) -> list[Token]:
         """All tokens of a text, special ones included."""

@@ -9,7 +9,7 @@ from typing import Any
 from layerscope.errors import ModelRefused
 from layerscope.text.declaration import Side, TokenizerDeclaration
 from layerscope.text.token import Token
-from layerscope.text.vocabulary import Cutting, words_between
+from layerscope.text.vocabulary import Cutting, StandIn, words_between
 
 _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """The characters that Keras leaves out by default."""
@@ -70,6 +70,11 @@ class WordIndex(Cutting):
         known = max(self.ids.values()) + 1
         bounded = known if self.num_words is None else min(known, self.num_words)
         return max(bounded, *((each or 0) + 1 for each in (self.start_id, self.oov_id)))
+
+    @property
+    def stand_ins(self) -> Mapping[StandIn, int]:
+        """The id of unknown words, if they have one."""
+        return {} if self.oov_id is None else {"unknown": self.oov_id}
 
     def tokens(self, text: str) -> list[Token]:
         """All tokens of a text: the known words, and the others if they have an id."""

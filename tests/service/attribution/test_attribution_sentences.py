@@ -1,5 +1,9 @@
 """Attributions a token, against `GradientTape` by the vectors of the tokens, and against covered tokens."""
 
+import json
+import re
+from pydoc_data.topics import topics
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +11,8 @@ import tensorflow as tf
 from keras import layers
 
 from layerscope.attribution import METHODS
-from layerscope.errors import NotDifferentiable
-from layerscope.execution.inputs import TensorSource
+from layerscope.errors import NotDifferentiable, OptionInvalid
+from layerscope.execution.inputs import TensorSource, TextSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 
@@ -174,3 +178,88 @@ def test_words_of_several_embeddings_are_refused_with_what_can_be_done(served):
         explained(engine, "twice", "saliency")
     near_one = explained(engine, "twice", "hirescam", layer="first")
     assert near_one.maps.shape == WORDS.shape
+
+
+def test_words_are_covered_one_by_one_by_the_word_that_is_named(served):
+    engine, models = served
+    words, model = WORDS, models["likely"]
+    whole = model(words, training=False).numpy()[:, 1]
+    expected = np.zeros(words.shape)
+    for place in range(words.shape[1]):
+        covered = words.copy()
+        covered[:, place] = 0
+        expected[:, place] = whole - model(covered, training=False).numpy()[:, 1]
+    found = explained(engine, "likely", "occlusion", baseline="zero")
+    assert (found.axes, found.target_layer.address) == (("batch", "tokens"), "words")
+    near(found.maps, expected)
+
+
+@pytest.mark.parametrize("baseline", [None, "mask", "grey"])
+def test_what_stands_for_no_word_must_be_known(served, baseline):
+    engine, _ = served
+    with pytest.raises(OptionInvalid, match="use zero, the token with id 0"):
+        explained(engine, "likely", "occlusion", baseline=baseline)
+
+
+LENGTH = 24
+PLANTED = ("marvellous", "dreadful")
+
+
+def planted_sentences():
+    """Sentences of Python's documentation, each with one of two words at some place, by which their class is told alone."""
+    random = np.random.default_rng(3)
+    prose = " ".join(
+        " ".join(topics[name].split()) for name in ("attribute-access", "compound", "typesmapping")
+    )
+    kept = [each.lower() for each in re.split(r"[.;:]\s+", prose) if 6 <= len(each.split()) < LENGTH - 2]
+    sentences, kinds = [], []
+    for number, sentence in enumerate(kept):
+        words = re.findall("[a-z]+", sentence)
+        words.insert(int(random.integers(len(words))), PLANTED[number % 2])
+        sentences.append(" ".join(words))
+        kinds.append(number % 2)
+    return sentences, np.array(kinds)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A classifier of such sentences with attention, and ten that it has not seen."""
+    keras.utils.set_random_seed(4)
+    sentences, kinds = planted_sentences()
+    words = sorted({word for sentence in sentences[10:] for word in sentence.split()})
+    index = {word: 2 + number for number, word in enumerate(words)}
+    rows = [[index.get(word, 1) for word in sentence.split()][:LENGTH] for sentence in sentences]
+    ids = np.array([[0] * (LENGTH - len(row)) + row for row in rows], np.int32)
+    start = keras.Input((LENGTH,), dtype="int32", name="words")
+    hidden = layers.Embedding(2 + len(words), 8, mask_zero=True, name="embedded")(start)
+    hidden = layers.Add(name="add")(
+        [hidden, layers.MultiHeadAttention(2, 4, name="attention")(hidden, hidden)]
+    )
+    pooled = layers.GlobalAveragePooling1D(name="pool")(hidden)
+    model = keras.Model(start, layers.Dense(2, activation="softmax", name="kind")(pooled))
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    model.fit(ids[10:], kinds[10:], batch_size=32, epochs=12, verbose=0)
+    folder = tmp_path_factory.mktemp("planted") / "planted" / "1"
+    folder.mkdir(parents=True)
+    keras.Model(model.inputs, model.outputs).save(folder / "model.keras")
+    (folder / "words.json").write_text(json.dumps(index), "utf-8")
+    declaration = {"tokenizer": {"file": "words.json", "oov_id": 1}, "classes": list(PLANTED)}
+    (folder / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
+    engine = LocalEngine(folder.parents[1])
+    engine.load_all()
+    yield engine, sentences[:10], kinds[:10]
+    engine.close()
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated-gradients"])
+def test_the_most_important_word_is_the_planted_one(planted, method):
+    engine, sentences, kinds = planted
+    sources = {"image": [TextSource(each) for each in sentences]}
+    query = Query(model="planted", sources=sources, methods={method: METHODS[method].options()})
+    found = engine.run(query).attribution(method)
+    assert [target.index for target in found.targets] == kinds.tolist()
+    most = [row[place].text for row, place in zip(found.tokens, found.maps.argmax(axis=1), strict=True)]
+    assert sum(word == PLANTED[kind] for word, kind in zip(most, kinds, strict=True)) >= 9
+    padding = np.array([[not each.text for each in row] for row in found.tokens])
+    assert padding.any()
+    assert not found.maps[padding].any()

@@ -19,6 +19,7 @@ from layerscope_client._options import (
     AttributionOptions,
     AttributionPictureOptions,
     Channels,
+    Features,
     InspectOptions,
     InterventionOptions,
     OverlayOptions,
@@ -218,16 +219,25 @@ class AsyncModel:
         return await self._transport.run(self._calls.statistics_picture(inputs, layers))
 
     async def compare(
-        self, images: ImageSources, layers: str | Sequence[str] = "all", changed_by: float = 0.1
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        changed_by: float = 0.1,
+        features: Features = "flat",
     ) -> ImageComparison:
         """See `Model.compare`."""
         inputs = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.compare(inputs, layers, changed_by))
+        return await self._transport.run(self._calls.compare(inputs, layers, changed_by, features))
 
-    async def comparison_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+    async def comparison_picture(
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        features: Features = "flat",
+    ) -> Picture:
         """See `Model.comparison_picture`."""
         inputs = await asyncio.to_thread(read_images, images)
-        return await self._transport.run(self._calls.comparison_picture(inputs, layers))
+        return await self._transport.run(self._calls.comparison_picture(inputs, layers, features))
 
     async def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """See `Model.predictions`."""

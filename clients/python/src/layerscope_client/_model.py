@@ -18,6 +18,7 @@ from layerscope_client._options import (
     AttributionOptions,
     AttributionPictureOptions,
     Channels,
+    Features,
     InspectOptions,
     InterventionOptions,
     OverlayOptions,
@@ -72,8 +73,7 @@ class Model(DescribedModel):
     def seeded(self, seed: int) -> "Model":
         """Return the model with a seed for the random numbers that it draws, and for those of SmoothGrad.
 
-        Nothing is sent. The same seed gives the same numbers; without this method, it is 0. Answers of models that draw
-        random numbers name it.
+        Nothing is sent. The same seed gives the same numbers; without this method, it is 0. Models that draw any name it.
 
         Args:
             seed: From 0 to 4294967295.
@@ -262,20 +262,22 @@ class Model(DescribedModel):
             images: As for `activations`.
             layers: One selector or several.
             bins: Number of bins of each histogram.
-            histograms: "layer" for one histogram per layer, "channel" for those of channels, too, or "none".
+            histograms: "layer" for one of each layer, "channel" for those of channels, too, or "none".
             positions: Whether to give the figures of each token or time step, too.
         """
-        inputs = read_images(images)
         options = {"bins": bins, "histograms": histograms, "positions": positions}
-        return self._transport.run(self._calls.statistics(inputs, layers, options))
+        return self._transport.run(self._calls.statistics(read_images(images), layers, options))
 
     def statistics_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
         """Draw one row per layer: the histogram of its values, its share of zeros, its dead and saturated channels."""
-        inputs = read_images(images)
-        return self._transport.run(self._calls.statistics_picture(inputs, layers))
+        return self._transport.run(self._calls.statistics_picture(read_images(images), layers))
 
     def compare(
-        self, images: ImageSources, layers: str | Sequence[str] = "all", changed_by: float = 0.1
+        self,
+        images: ImageSources,
+        layers: str | Sequence[str] = "all",
+        changed_by: float = 0.1,
+        features: Features = "flat",
     ) -> ImageComparison:
         """Compare two images in every layer: relative L2, cosine, and the share of channels that changed.
 
@@ -283,14 +285,15 @@ class Model(DescribedModel):
             images: Two images, or a tensor of two; for a model with several inputs, two by the name of each.
             layers: One selector or several.
             changed_by: The relative L2 from which on a channel counts as changed.
+            features: "flat" for all values place by place; "mean" of each channel, of texts over tokens that are no padding.
         """
-        inputs = read_images(images)
-        return self._transport.run(self._calls.compare(inputs, layers, changed_by))
+        return self._transport.run(self._calls.compare(read_images(images), layers, changed_by, features))
 
-    def comparison_picture(self, images: ImageSources, layers: str | Sequence[str] = "all") -> Picture:
+    def comparison_picture(
+        self, images: ImageSources, layers: str | Sequence[str] = "all", features: Features = "flat"
+    ) -> Picture:
         """Draw how far two images are apart in each layer."""
-        inputs = read_images(images)
-        return self._transport.run(self._calls.comparison_picture(inputs, layers))
+        return self._transport.run(self._calls.comparison_picture(read_images(images), layers, features))
 
     def predictions(self, images: ImageSources, top: int = 5) -> Predictions:
         """Compute the `top` best classes of every output for each image."""

@@ -156,15 +156,16 @@ class ModelCalls:
         return Picture.of((yield from self._send("statistics.png", images, repeated("layers", layers))))
 
     def compare(
-        self, images: Inputs, layers: str | Sequence[str], changed_by: float
+        self, images: Inputs, layers: str | Sequence[str], changed_by: float, features: str
     ) -> Flow[ImageComparison]:
         """The distance of two images in each layer."""
-        params = repeated("layers", layers) + query({"changed_by": changed_by})
+        params = repeated("layers", layers) + query({"changed_by": changed_by, "features": features})
         return cast("ImageComparison", json_object((yield from self._send("compare", images, params))))
 
-    def comparison_picture(self, images: Inputs, layers: str | Sequence[str]) -> Flow[Picture]:
+    def comparison_picture(self, images: Inputs, layers: str | Sequence[str], features: str) -> Flow[Picture]:
         """A picture of the distance of two images in each layer."""
-        return Picture.of((yield from self._send("compare.png", images, repeated("layers", layers))))
+        params = repeated("layers", layers) + query({"features": features})
+        return Picture.of((yield from self._send("compare.png", images, params)))
 
     def predictions(self, images: Inputs, top: int) -> Flow[Predictions]:
         """The best classes of every output."""

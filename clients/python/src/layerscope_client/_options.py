@@ -5,6 +5,9 @@ from typing import Literal, TypeAlias, TypedDict
 
 import numpy as np
 
+Features = Literal["mean", "flat"]
+"""What is compared of a layer: the mean of each channel, or all values."""
+
 Channels: TypeAlias = int | str | Sequence[int]
 """A channel selection: a number, a sequence of numbers, or text such as "0,3,8-15", "top:16" or "all"."""
 
