@@ -53,6 +53,7 @@ FAMILIES = (
     "faithfulness",
     "hostile_load",
     "jobs",
+    "runners",
 )
 
 

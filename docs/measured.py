@@ -18,6 +18,7 @@ FAMILIES = {
     "extraction": "Features of many images",
     "long_job": "A long job",
     "jobs": "Requests beside a job",
+    "runners": "Features of many images, elsewhere",
     "protocol": "The Open Inference Protocol",
     "throughput": "Sixteen callers",
     "servers": "Other model servers",
@@ -67,6 +68,7 @@ def performance() -> Iterator[str]:
         yield f"{result['about']}\n"
         yield from figure_table(result["figures"].values())
         yield from _curves(result["figures"].values())
+        yield from _costs(result["figures"].values())
         yield f"\nTo repeat: `python benchmarks/run.py {family}`. {machine_text(result['machine'])}"
 
 
@@ -126,8 +128,8 @@ def _method() -> Iterator[str]:
     yield "- other servers with other models. The peers are in `benchmarks/peers`; improvements are welcome."
     yield "- the time of the first request for a choice of layers, which compiles its plan: warm-up turns do not count.\n"
     yield "`make bench` measures what needs only the development environment. `make bench-peers` compares with other software,"
-    yield "each in an environment of its own. `growth`, `long_job`, `endurance`, `faithfulness`, `hostile_load`, `jobs` and `explorer`"
-    yield "(with Chromium) run by name, as in `python benchmarks/run.py growth`.\n"
+    yield "each in an environment of its own. `growth`, `long_job`, `endurance`, `faithfulness`, `hostile_load`, `jobs`, `runners` (after"
+    yield "`make test-clusters`) and `explorer` (with Chromium) run by name, as in `python benchmarks/run.py growth`.\n"
 
 
 def figure_table(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -154,6 +156,14 @@ def _curves(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
             rows = zip(*curve.values(), strict=True)
             columns = tuple(_COLUMNS.get(column, column) for column in curve)
             yield from table(columns, (tuple(map(_number, row)) for row in rows))
+
+
+def _costs(figures: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Lines of the table of what runners took, if these are of runners."""
+    costs = [figure["details"]["costs"] for figure in figures if "costs" in figure["details"]]
+    if costs:
+        yield ""
+        yield from table(tuple(costs[0]), (tuple(map(_number, each.values())) for each in costs))
 
 
 _COLUMNS = {"ours_ms": "Layerscope, ms", "theirs_ms": "compared with, ms"}

@@ -16,6 +16,9 @@ from pathlib import Path
 from process_tree import are_gone, descendants, wait_for
 
 BIN = Path(sys.executable).parent
+_TOKEN = secrets.token_hex(32)
+"""Ray reads it once in a process, also where that uses one cluster after the other."""
+
 _EXTRACTS = "extraction.runners.worker"
 """In the command line of a process that holds a model."""
 
@@ -49,15 +52,18 @@ class Cluster:
 
 
 @contextmanager
-def ray_cluster() -> Iterator[Cluster]:
-    """A head with two processors. Ray listens on all interfaces, whatever it is told: only who has the token is heard."""
+def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
+    """A head with two processors, and more environment variables for its workers.
+
+    Ray listens on all interfaces, whatever it is told: only who has the token is heard.
+    """
     port, client_port, *others = (str(each) for each in free_ports(5))
     # Its sockets need a short path.
     folder = tempfile.mkdtemp(prefix="ray-")
     surroundings = {
         "RAY_ADDRESS": f"127.0.0.1:{port}",
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_AUTH_TOKEN": _TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_CLIENT": f"ray://127.0.0.1:{client_port}",
     }
@@ -81,12 +87,14 @@ def ray_cluster() -> Iterator[Cluster]:
     ]
     head = subprocess.Popen(
         command,
-        env=os.environ | {name: value for name, value in surroundings.items() if name != "RAY_ADDRESS"},
+        env=os.environ
+        | (more or {})
+        | {name: each for name, each in surroundings.items() if name != "RAY_ADDRESS"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(lambda: any("raylet" in each for each in descendants(head.pid).values()))
+        wait_for(Path(folder, "ray_current_cluster").exists)
         yield Cluster("ray", surroundings, (head,), "ray::MapWorker")
     finally:
         _end(head)
@@ -105,7 +113,9 @@ def dask_cluster(folder: Path) -> Iterator[Cluster]:
         subprocess.Popen(command, stderr=subprocess.DEVNULL) for command in (scheduler, worker, worker)
     )
     try:
-        yield Cluster(f"dask://{address}", {}, roots, "multiprocessing.spawn")
+        cluster = Cluster(f"dask://{address}", {}, roots, "multiprocessing.spawn")
+        wait_for(lambda: len(cluster.workers()) == 2)
+        yield cluster
     finally:
         for root in reversed(roots):
             _end(root)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import kubernetes_validate
 import promql_parser
 import pytest
+import typer
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
@@ -155,6 +157,29 @@ def test_the_job_does_all_shares_by_a_command_that_there_is() -> None:
     assert command.startswith("layerscope extract run ")
     known = CliRunner().invoke(app, ["extract", "run", "--help"]).output
     assert set(re.findall(r"--\w+", command)) <= set(re.findall(r"--\w+", known))
+
+
+@pytest.mark.parametrize("name", ["rayjob", "rayservice"])
+def test_kubernetes_knows_every_field_of_the_pods_of_ray(name: str) -> None:
+    (document,) = documents(DOCKER / "kubernetes" / f"{name}.yaml")
+    spec = document["spec"]
+    cluster = spec.get("rayClusterSpec") or spec["rayClusterConfig"]
+    templates = [each["template"] for each in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    for template in templates:
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **template}
+        kubernetes_validate.validate(pod, "1.37", strict=True)
+    assert cluster["authOptions"] == {"mode": "token"}
+
+
+def test_the_entrypoint_of_a_ray_job_is_a_command() -> None:
+    (document,) = documents(DOCKER / "kubernetes" / "rayjob.yaml")
+    program, *arguments = shlex.split(document["spec"]["entrypoint"])
+    assert (program, *arguments[:4]) == ("layerscope", "extract", "run", "--on", "ray")
+    command = typer.main.get_command(app)
+    for name in arguments[:2]:
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {each for each in arguments if each.startswith("--")} <= known
 
 
 def test_every_setting_in_an_environment_is_one() -> None:

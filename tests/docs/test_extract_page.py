@@ -49,6 +49,7 @@ def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
 
 @pytest.mark.cluster
 def test_the_commands_for_clusters_go_on_with_one_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents: set[bytes] = set()
     on_ray, outside, on_dask = [each for each in COMMANDS if "--on" in each]
     with ray_cluster() as ray, dask_cluster(folder / "dask") as dask, chdir(folder):
         for name, value in ray.surroundings.items():
@@ -61,4 +62,7 @@ def test_the_commands_for_clusters_go_on_with_one_job(folder: Path, monkeypatch:
             found = CliRunner().invoke(app, shlex.split(f"{command} --part-images 4"))
             assert found.exit_code == 0, found.output
             assert '"parts": 3' in found.stdout
-            Path("features/parts/part-00001.safetensors").unlink()
+            part = Path("features/parts/part-00001.safetensors")
+            contents.add(part.read_bytes())
+            part.unlink()
+    assert len(contents) == 1

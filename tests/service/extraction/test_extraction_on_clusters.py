@@ -101,27 +101,19 @@ def test_a_job_survives_its_workers_and_its_driver_and_is_ended_by_processes(
     assert content(output.address) == whole
 
 
-def test_a_process_outside_of_a_ray_cluster_has_a_job_done_in_it(ray, begin, whole, tmp_path):
-    with begin(ray, on=ray.surroundings["RAY_CLIENT"]) as driver:
-        _, wrong = driver.communicate(timeout=120)
-    assert driver.returncode == 0, wrong
-    assert content(tmp_path / "out") == whole
-
-
-def test_an_error_of_a_worker_ends_the_job_as_itself(cluster, plan, data, monkeypatch):
+def test_an_error_of_a_worker_ends_the_job_as_itself(dask, plan, data):
     output = plan(data)
     path = Path(output.address, "job.json")
     path.write_text(path.read_text("utf-8").replace(output.job.digest, "sha256-0"), "utf-8")
-    for name, value in cluster.surroundings.items():
-        monkeypatch.setenv(name, value)
     with pytest.raises(JobDiffers, match="another model"):
-        run(Output(output.address), runner_named(cluster.on))
+        run(Output(output.address), runner_named(dask.on))
 
 
-@pytest.mark.parametrize("on", ["ray://127.0.0.1:1", "dask://127.0.0.1:1"])
-def test_a_cluster_that_is_not_there_is_said(on, plan, data):
-    with pytest.raises(SourceUnreachable, match="There is no"):
-        run(plan(data), runner_named(on))
+def test_a_scheduler_that_is_not_there_is_said(plan, data):
+    from dask import config
+
+    with config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(SourceUnreachable):
+        run(plan(data), runner_named("dask://127.0.0.1:1"))
 
 
 @pytest.mark.soak

@@ -4,8 +4,8 @@
                       ◀── a Message a line: the receipt, the image that it begins with, or why the job cannot go on
 
 A shard that ended its process three times is done again one image after the other; an image that then ends the process twice is
-listed as failed. For one such image, whatever the shard's size, that is six processes: halving the shard until the image
-is alone would take more than twelve for 4,096 images.
+listed as failed. For one such image, that is six processes, whatever the size of the shard. To halve a shard of 4,096 images until the
+image is alone would take three for the shard, one or more for each of twelve halves, and one for the rest: sixteen at the least.
 
 This module imports no TensorFlow: the processes of Ray and Dask, which hold an isolated extractor, stay small.
 """
