@@ -25,7 +25,7 @@ export class DataSets {
    * Freeze the list of images of a data set under a name. The same list under the same name again changes nothing.
    * @param {string} name - Lower case letters, digits, dots, dashes and underscores.
    * @param {string} data - Where its images are, such as `photos:2026/`: a place that the operator has named, and what is below it.
-   * @param {Call & {labels?: string}} [options] - `labels` is `folders`, `csv:photos:labels.csv` or `none`.
+   * @param {Call & {labels?: string}} [options] - `labels` is `folders`, `column:NAME`, `csv:photos:labels.csv` or `none`.
    * @returns {Promise<Schemas["DataSetBody"]>}
    */
   async create(name, data, { labels = "none", signal } = {}) {

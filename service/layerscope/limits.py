@@ -153,7 +153,9 @@ class Limits:
     data_sets: int = _limit(1_000, "data sets", "most registered data sets")
     data_set_images: int = _limit(1_000_000, "images", "most images of one registered data set")
     data_set_labels: int = _limit(50_000, "labels", "most different labels of one registered data set")
-    label_table_bytes: int = _limit(64 * MIB, "bytes", "longest .csv file with the labels of a data set")
+    label_table_bytes: int = _limit(
+        64 * MIB, "bytes", "longest .csv file, or column of a table, with the labels of a data set"
+    )
     page_rows: int = _limit(1_000, "rows", "most data sets, or images of one, in one page of a list")
     activation_cache_bytes: int = _limit(512 * MIB, "bytes", "memory for cached activations")
     image_store_bytes: int = _limit(256 * MIB, "bytes", "memory for stored images")

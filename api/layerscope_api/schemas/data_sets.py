@@ -18,13 +18,13 @@ class Registration(BaseModel):
     data: str = Field(
         max_length=1100,
         description="the images: a place that the operator has named and what is below it, such as `photos:2026/`. A folder, a"
-        " pattern, a .tar or .zip archive, a .npy array, or a .txt list",
+        " pattern, a .tar or .zip archive, a .parquet table, a .npy or .npz array, or a .txt list",
     )
     labels: str = Field(
         default="none",
         max_length=1100,
-        description="`folders` for the folder that each image is in; `csv:photos:labels.csv` for a table with the columns `path`"
-        " and `label`; or `none`",
+        description="`folders` for the folder that each image is in; `column:NAME` for a column of the .parquet table that has the"
+        " images; `csv:photos:labels.csv` for a table with the columns `path` and `label`; or `none`",
     )
 
 

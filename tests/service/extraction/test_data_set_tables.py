@@ -4,6 +4,7 @@ import io
 import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 
 from layerscope import demo
-from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged
+from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged, TooMany
 from layerscope.extraction.data_sets import open_data_set
 from layerscope.limits import MIB
 
@@ -66,6 +67,38 @@ def test_of_several_columns_one_is_named(tmp_path):
     with pytest.raises(DataSetUnreadable, match="no column label"):
         open_data_set(f"{path}:label")
     assert [each.data for each in rows_of(f"{path}:large")[1]] == IMAGES[::-1]
+
+
+def test_a_column_beside_the_images_has_their_labels(tmp_path):
+    paths = [f"{number}.png" for number in range(len(IMAGES))]
+    texts = [("cat", "dog", None, "")[number % 4] for number in range(len(IMAGES))]
+    columns = {"text": texts, "kept": pa.array(texts).dictionary_encode(), "truth": [True, False, None] * 10}
+    write_images(tmp_path / "bytes.parquet", image=IMAGES, score=[0.5] * len(IMAGES), **columns)
+    write_images(tmp_path / "paths.parquet", path=paths, score=[0.5] * len(IMAGES), **columns)
+    for address in (f"{tmp_path}/bytes.parquet", f"{tmp_path}/paths.parquet:path"):
+        data_set = open_data_set(address)
+        rows = [replace(row, label=text or None) for row, text in zip(data_set.rows(), texts, strict=True)]
+        assert list(data_set.labelled("text", MIB)) == list(data_set.labelled("kept", MIB)) == rows
+        assert [row.label for row in data_set.labelled("label", MIB)] == list(map(str, range(len(IMAGES))))
+        assert [row.label for row in data_set.labelled("truth", MIB)] == ["True", "False", None] * 10
+        for column in ("score", "image", "missing"):
+            with pytest.raises(DataSetUnreadable, match="no column"):
+                list(data_set.labelled(column, MIB))
+        with pytest.raises(TooMany):
+            list(data_set.labelled("text", 20))
+
+
+def test_labels_of_a_table_that_changes_meanwhile_are_not_taken(tmp_path):
+    path = write_images(tmp_path / "all.parquet", image=IMAGES)
+    rows = open_data_set(str(path)).labelled("label", MIB)
+    assert next(rows).label == "0"
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(DataSetUnreadable, match="changed"):
+        list(rows)
+    shorter = open_data_set(str(path)).labelled("label", MIB)
+    parquet.write_table(pa.table({"label": [1, 2], "image": IMAGES[:2]}), path)
+    with pytest.raises(DataSetUnreadable):
+        list(shorter)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

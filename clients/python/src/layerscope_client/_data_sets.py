@@ -107,8 +107,8 @@ class DataSets:
         Args:
             name: Lower case letters, digits, dots, dashes and underscores.
             data: Where its images are, such as "photos:2026/": a place that the operator has named, and what is below it.
-            labels: "folders" for the folder that each image is in, "csv:photos:labels.csv" for a table with the columns
-                path and label, or "none".
+            labels: "folders" for the folder that each image is in, "column:NAME" for a column of the .parquet table that has
+                the images, "csv:photos:labels.csv" for a table with the columns path and label, or "none".
 
         Raises:
             DataSetExists: The name has other images or labels.

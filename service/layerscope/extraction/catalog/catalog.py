@@ -17,7 +17,7 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from layerscope.errors import DataSetExists, DataSetNotFound, DataSetUnreadable, OptionInvalid, TooMany
-from layerscope.extraction.catalog.labels import LabelOf, folder_of, labelled, read_table
+from layerscope.extraction.catalog.labels import bounded, folder_of, labelled, read_table, with_column
 from layerscope.extraction.catalog.registered import (
     RECORD,
     RECORD_FILE,
@@ -28,7 +28,7 @@ from layerscope.extraction.catalog.registered import (
     not_found,
     write_ends,
 )
-from layerscope.extraction.data_sets import Row
+from layerscope.extraction.data_sets import DataSet, Row
 from layerscope.extraction.manifest import freeze
 from layerscope.extraction.places import Directory
 from layerscope.limits import Limits
@@ -71,8 +71,8 @@ class DataSetCatalog:
         Args:
             name: lower case letters, digits, dots, dashes and underscores, at most 64.
             data: where its images are, a reference such as `photos:2026/`.
-            labels: `folders` for the folder that each image is in, `csv:` and a reference for a table with the columns `path`
-                and `label`, or `none`.
+            labels: `folders` for the folder that each image is in, `column:` and the name of a column of a .parquet file that has
+                the images, `csv:` and a reference for a table with the columns `path` and `label`, or `none`.
 
         Returns:
             The data set, and whether it is new: the same images under the same name again are the same data set.
@@ -86,10 +86,7 @@ class DataSetCatalog:
         """
         _require_name(name)
         with self._registering:
-            rows = self._places.data_set(data).rows()
-            label_of = self._label_of(labels)
-            if label_of is not None:
-                rows = labelled(rows, label_of, self._limits)
+            rows = self._rows(self._places.data_set(data), labels)
             with storing(_DIRECTORY):
                 self._directory.make()
                 self._directory.sweep()
@@ -166,7 +163,7 @@ class DataSetCatalog:
         frozen = freeze(rows, folder / ROWS_FILE, self._limits.data_set_images)
         if labels != _NO_LABELS and not frozen.labels:
             raise DataSetUnreadable(
-                "No image has a label: a table must have the paths that the list of images has."
+                "No image has a label: a table of labels must have the paths that the list of images has."
             )
         write_ends(folder)
         record = DataSetRecord(
@@ -182,17 +179,22 @@ class DataSetCatalog:
         (folder / RECORD_FILE).write_bytes(RECORD.dump_json(record))
         return record
 
-    def _label_of(self, labels: str) -> LabelOf | None:
+    def _rows(self, data_set: DataSet, labels: str) -> Iterator[Row]:
         if labels == _NO_LABELS:
-            return None
+            return data_set.rows()
+        kind, _, name = labels.partition(":")
         if labels == "folders":
-            return folder_of
-        kind, _, reference = labels.partition(":")
-        if kind != "csv":
+            rows = labelled(data_set.rows(), folder_of)
+        elif kind == "column":
+            rows = with_column(data_set, name, self._limits)
+        elif kind == "csv":
+            rows = labelled(data_set.rows(), read_table(self._places.file(name), self._limits))
+        else:
             raise OptionInvalid(
-                f"labels={labels[:80]!r} is none of none, folders and csv:PLACE:PATH.", option="labels"
+                f"labels={labels[:80]!r} is none of none, folders, column:NAME and csv:PLACE:PATH.",
+                option="labels",
             )
-        return read_table(self._places.file(reference), self._limits)
+        return bounded(rows, self._limits)
 
     def _require_room(self, name: str) -> None:
         names = self.names()

@@ -1,4 +1,4 @@
-"""Labels of a data set: from the folders that its images are in, or from a table."""
+"""Labels of a data set: from the folders that its images are in, from a column beside them, or from a table."""
 
 import csv
 import io
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from layerscope.errors import DataSetUnreadable, TooMany
-from layerscope.extraction.data_sets import Row
+from layerscope.errors import DataSetUnreadable, OptionInvalid, TooMany
+from layerscope.extraction.data_sets import DataSet, Row, Table
 from layerscope.limits import Limits
 from layerscope.models.regular_files import open_regular
 
@@ -20,8 +20,29 @@ LONGEST_LABEL = 200
 _NAMES = ("path", "label")
 
 
-def labelled(rows: Iterator[Row], label_of: LabelOf, limits: Limits) -> Iterator[Row]:
-    """Images with their labels.
+def labelled(rows: Iterator[Row], label_of: LabelOf) -> Iterator[Row]:
+    """Images with their labels."""
+    return (replace(row, label=label_of(row)) for row in rows)
+
+
+def with_column(data_set: DataSet, column: str, limits: Limits) -> Iterator[Row]:
+    """Images of a table, with what a column of it has as their labels.
+
+    Raises:
+        OptionInvalid: the data set is no table.
+        DataSetUnreadable: there is no such column, or it cannot be read.
+        TooMany: it is longer than `limits` allow.
+    """
+    if not isinstance(data_set, Table):
+        raise OptionInvalid(
+            "labels=column:NAME is for images of a .parquet file: name folders or a .csv file.",
+            option="labels",
+        )
+    return data_set.labelled(column, limits.label_table_bytes)
+
+
+def bounded(rows: Iterator[Row], limits: Limits) -> Iterator[Row]:
+    """Images whose labels are checked.
 
     Raises:
         TooMany: there are more labels than `limits` allow.
@@ -29,11 +50,10 @@ def labelled(rows: Iterator[Row], label_of: LabelOf, limits: Limits) -> Iterator
     """
     seen: set[str] = set()
     for row in rows:
-        label = label_of(row)
-        if label is not None and label not in seen:
-            _require_label(label, seen, limits)
-            seen.add(label)
-        yield replace(row, label=label)
+        if row.label is not None and row.label not in seen:
+            _require_label(row.label, seen, limits)
+            seen.add(row.label)
+        yield row
 
 
 def folder_of(row: Row) -> str | None:

@@ -9,12 +9,12 @@ from layerscope.extraction.data_sets.archives import Tar, Zip
 from layerscope.extraction.data_sets.arrays import Array, Packed
 from layerscope.extraction.data_sets.data_set import ROW, DataSet, Row
 from layerscope.extraction.data_sets.files import Files, files_listed, files_matching
-from layerscope.extraction.data_sets.tables import table
+from layerscope.extraction.data_sets.tables import Table, table
 from layerscope.extraction.places import Place, place_at, split
 
 _VARIES = "*?["
 
-__all__ = ["ROW", "DataSet", "Row", "open_data_set"]
+__all__ = ["ROW", "DataSet", "Row", "Table", "open_data_set"]
 
 _KINDS: Mapping[str, Callable[[Place, str], DataSet]] = {
     ".tar": Tar,

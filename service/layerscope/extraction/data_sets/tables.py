@@ -7,8 +7,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged, OptionInvalid
-from layerscope.execution.inputs import ImageSource
+from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged, OptionInvalid, TooMany
+from layerscope.execution.inputs import ImageSource, Source
 from layerscope.extraction.data_sets.archives import require_unchanged, unreadable
 from layerscope.extraction.data_sets.blocks import BYTES, Blocks
 from layerscope.extraction.data_sets.data_set import DataSet, Row, listing, reading, require_short
@@ -16,7 +16,7 @@ from layerscope.extraction.data_sets.files import Files
 from layerscope.extraction.places import Place
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
+    from pyarrow.parquet import ColumnChunkMetaData, ParquetFile
 
 _BOMB = 100
 """Images do not compress. A column that unpacks to so many times its length was made to fill the memory."""
@@ -25,7 +25,42 @@ _NAMES = frozenset({"path", "file", "file_name", "filename", "file_path", "filep
 """Of several columns of text, the one that has paths."""
 
 
-def table(place: Place, name: str, column: str | None) -> DataSet:
+class Table:
+    """The images of a Parquet file, beside the other columns of their rows."""
+
+    def __init__(self, file: "_Parquet", images: DataSet) -> None:
+        self._file = file
+        self._images = images
+
+    def rows(self) -> Iterator[Row]:
+        """One image for each row of the table."""
+        return self._images.rows()
+
+    def read(self, row: Row, most_bytes: int) -> Source:
+        """One image."""
+        return self._images.read(row, most_bytes)
+
+    def labelled(self, column: str, most_bytes: int) -> Iterator[Row]:
+        """All images, with what a column has in their rows as their labels.
+
+        Args:
+            column: of text, whole numbers or truth values; a null or an empty text is no label.
+            most_bytes: of the whole column in memory.
+
+        Raises:
+            DataSetUnreadable: there is no such column, or the file changes meanwhile.
+            TooMany: the column takes more than `most_bytes`.
+        """
+        labels = self._file.labels(column, most_bytes)
+        try:
+            for row, label in zip(self.rows(), labels, strict=True):
+                yield replace(row, label=label)
+        except (self._file.arrow.ArrowException, ValueError) as error:
+            raise unreadable(self._file.name, error) from error
+        self._file.require_unchanged()
+
+
+def table(place: Place, name: str, column: str | None) -> Table:
     """The images of a Parquet file.
 
     Args:
@@ -49,9 +84,9 @@ def table(place: Place, name: str, column: str | None) -> DataSet:
             )
         column = found[0]
     if column in of_bytes:
-        return _Bytes(file, of_bytes[column])
+        return Table(file, _Bytes(file, of_bytes[column]))
     if column in of_text:
-        return Files(place, _Paths(file, column))
+        return Table(file, Files(place, _Paths(file, column)))
     raise DataSetUnreadable(
         f"{name} has no column {column} of images or paths.", columns=[*of_bytes, *of_text]
     )
@@ -92,6 +127,46 @@ class _Parquet:
             elif types.is_string(field.type) or types.is_large_string(field.type):
                 of_text.append(field.name)
         return of_bytes, of_text
+
+    def labels(self, column: str, most_bytes: int) -> Iterator[str | None]:
+        """What a column has, as text; see `Table.labelled`."""
+        types, fields = self.arrow.types, {field.name: field.type for field in self._schema}
+        kind = fields.get(column)
+        if kind is not None and types.is_dictionary(kind):
+            kind = kind.value_type
+        readable = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
+        if kind is None or not any(each(kind) for each in readable):
+            raise DataSetUnreadable(
+                f"{self.name} has no column {column[:80]!r} of text, whole numbers or truth values.",
+                columns=list(fields),
+            )
+        groups = range(self.about.num_row_groups)
+        length = sum(self.chunk(group, column).total_uncompressed_size for group in groups)
+        if length > most_bytes:
+            raise TooMany(
+                f"The column {column} takes {length:,} bytes; at most {most_bytes:,} are read",
+                ways=("choose a column of short labels", "give the labels as a .csv file"),
+                limit=most_bytes,
+            )
+        for value in self.values(column, groups, 1024):
+            label = value.as_py()
+            yield None if label is None else str(label) or None
+
+    def chunk(self, group: int, column: str) -> "ColumnChunkMetaData":
+        """What is known of a column in a row group before it is read. The column is named by its path in the schema."""
+        about = self.about.row_group(group)
+        columns = map(about.column, range(about.num_columns))
+        return next(each for each in columns if each.path_in_schema == column)
+
+    def require_unchanged(self) -> None:
+        """Check that the file is the one that was opened.
+
+        Raises:
+            DataSetUnreadable: it is not.
+        """
+        with listing(self.name):
+            if self.place.stamp(self.name).changed != self.changed:
+                raise DataSetUnreadable(f"{self.name} changed while it was read: try again.")
 
     def values(self, column: str, groups: Iterable[int], rows: int) -> Iterator[Any]:
         """The values of a column in row groups, as scalars of Arrow."""
@@ -162,9 +237,7 @@ class _Bytes:
         Raises:
             BodyTooLarge: they are far longer than what is stored.
         """
-        about = self._file.about.row_group(group)
-        columns = map(about.column, range(about.num_columns))
-        chunk = next(each for each in columns if each.path_in_schema == self._column)
+        chunk = self._file.chunk(group, self._column)
         length = chunk.total_uncompressed_size
         if length > max(most_bytes, _BOMB * chunk.total_compressed_size):
             raise BodyTooLarge(
@@ -173,5 +246,5 @@ class _Bytes:
                 bytes=length,
                 limit=most_bytes,
             )
-        rows = max(1, min(1024, BYTES * about.num_rows // max(1, length)))
+        rows = max(1, min(1024, BYTES * self._file.about.row_group(group).num_rows // max(1, length)))
         return Blocks(lambda: self._file.values(self._column, [group], rows), rows)
