@@ -220,6 +220,29 @@ def test_a_layer_without_the_steps_of_a_film_has_a_map_of_all_of_them(served):
         near(found.maps, getattr(reference, method)())
 
 
+def test_a_film_whose_channels_come_first_has_the_map_of_one_whose_channels_come_last(served, tmp_path):
+    engine, models = served
+    start = keras.Input((3, 1, 6, 7), name="film")
+    first = {"data_format": "channels_first"}
+    hidden = keras.layers.ConvLSTM2D(2, 3, return_sequences=True, name="each", **first)(start)
+    hidden = keras.layers.ConvLSTM2D(3, 3, name="last", **first)(hidden)
+    hidden = keras.layers.GlobalAveragePooling2D(name="pool", **first)(hidden)
+    model = keras.Model(start, keras.layers.Dense(3, activation="softmax", name="kind")(hidden))
+    model.set_weights(models["film"].get_weights())
+    model.save(tmp_path / "film.keras")
+    turned = LocalEngine(tmp_path)
+    turned.load_all()
+    values = np.moveaxis(CASES["film"].values, -1, 2)
+    options = METHODS["gradcam"].options(layer="last", target=str(CASES["film"].target))
+    sources = {"film": [TensorSource(values)]}
+    query = Query(model="film", sources=sources, layers=["last"], methods={"gradcam": options})
+    result = turned.run(query)
+    near(result.attribution("gradcam").maps, explained(engine, "film", "gradcam", layer="last").maps)
+    last = result.activations["last"]
+    np.testing.assert_array_equal(last.select("1").values, last.values[:, 1:2])
+    turned.close()
+
+
 @pytest.mark.parametrize(("name", "patch"), [("series", 5), ("volume", (3, 2, 4)), ("vector", 2)])
 def test_patches_have_a_side_for_each_axis(served, name, patch):
     engine, models = served

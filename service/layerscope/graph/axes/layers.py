@@ -8,11 +8,12 @@ from layerscope.graph.taps.tap import AxisName, LayerCall
 TIME = Dimension("time")
 
 _RECURRENT = frozenset({"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"})
-_CONVOLUTIONS = {
-    "ConvLSTM1D": (WIDTH, CHANNELS),
-    "ConvLSTM2D": (HEIGHT, WIDTH, CHANNELS),
-    "ConvLSTM3D": (Dimension("depth"), HEIGHT, WIDTH, CHANNELS),
+_CONVOLUTIONS: Mapping[str, Dimensions] = {
+    "ConvLSTM1D": (WIDTH,),
+    "ConvLSTM2D": (HEIGHT, WIDTH),
+    "ConvLSTM3D": (Dimension("depth"), HEIGHT, WIDTH),
 }
+"""By the class of the layer: the places of its maps."""
 
 _WITH_HEADS = (["channels", "tokens", "unknown"], ["tokens", "tokens", "unknown"])
 
@@ -32,8 +33,8 @@ def declared_outputs(calls: Iterable[LayerCall]) -> dict[str, tuple[str | None, 
             rule = _recurrent
         elif call.type == "TimeDistributed":
             rule = _distributed
-        if call.type in _CONVOLUTIONS:
-            rule = _convolutional(call.type)
+        elif call.type in _CONVOLUTIONS:
+            rule = _convolutional(_of_map(call))
         if rule is not None:
             first = call.tensors.get("input", ())[:1]
             source = first[0].name if first else None
@@ -47,9 +48,9 @@ def declared_inputs(calls: Iterable[LayerCall]) -> dict[str, Dimensions]:
     for call in calls:
         for tensor in call.tensors.get("input", ())[:1]:
             rank = 1 + len(tensor.shape)
-            places = (TIME, *_CONVOLUTIONS.get(call.type, (CHANNELS,)))
-            if call.type in {*_RECURRENT, *_CONVOLUTIONS} and rank == 1 + len(places):
-                found[tensor.name] = (BATCH, *places)
+            steps = (BATCH, TIME, *(_of_map(call) if call.type in _CONVOLUTIONS else (CHANNELS,)))
+            if call.type in {*_RECURRENT, *_CONVOLUTIONS} and rank == len(steps):
+                found[tensor.name] = steps
             elif call.type == "TimeDistributed":
                 found[tensor.name] = (BATCH, TIME, *(UNKNOWN,) * (rank - 2))
     return found
@@ -70,11 +71,17 @@ def _distributed(own: Dimensions | None, _: int, followed: Dimensions | None) ->
     return None if followed is None else (BATCH, _steps(own), *followed[2:])
 
 
-def _convolutional(kind: str) -> Declared:
-    places = _CONVOLUTIONS[kind]
+def _of_map(call: LayerCall) -> Dimensions:
+    """The axes of one step of a convolution over time, as its data format has them; `unknown` if nothing tells it."""
+    places = _CONVOLUTIONS[call.type]
+    if call.data_format == "channels_last":
+        return (*places, CHANNELS)
+    return (CHANNELS, *places) if call.data_format == "channels_first" else (UNKNOWN,) * (len(places) + 1)
 
+
+def _convolutional(of_map: Dimensions) -> Declared:
     def axes(own: Dimensions | None, rank: int, _: Dimensions | None) -> Dimensions | None:
-        return (BATCH, *places) if rank == 1 + len(places) else (BATCH, _steps(own), *places)
+        return (BATCH, *of_map) if rank == 1 + len(of_map) else (BATCH, _steps(own), *of_map)
 
     return axes
 

@@ -21,9 +21,18 @@ _MODEL = 0
 
 
 @dataclass(frozen=True)
-class _Layer:
+class DeclaredLayer:
+    """A layer as Keras 2 describes it.
+
+    Attributes:
+        name: the layer's own.
+        type: its class.
+        data_format: `channels_last` or `channels_first`; None if it declares none.
+    """
+
     name: str
     type: str
+    data_format: str | None
 
 
 class KerasMetadata:
@@ -52,8 +61,8 @@ class KerasMetadata:
         """The names that have a slash in them. A node of layer `b/expand` looks like one of a layer `expand` inside `b`."""
         return frozenset(each.name for each in self._layers.values() if "/" in each.name)
 
-    def type_of(self, path: Sequence[str]) -> str | None:
-        """The class of a layer; None if nothing tells it.
+    def layer(self, path: Sequence[str]) -> DeclaredLayer | None:
+        """The layer at a path; None if nothing tells of it.
 
         Args:
             path: its name, behind those of the layers around it, outermost first, without the model's own.
@@ -61,7 +70,7 @@ class KerasMetadata:
         number = _MODEL if self._layers else None
         for name in path:
             number = None if number is None else self._inside(number).get(name)
-        return None if number is None else self._layers[number].type
+        return None if number is None else self._layers[number]
 
     def _found_inside(self, outer: int) -> dict[str, int]:
         """The numbers of the layers directly inside an object, by name: also those in lists and other objects of it."""
@@ -80,7 +89,7 @@ class KerasMetadata:
         return found
 
 
-def _layer(text: str) -> _Layer | None:
+def _layer(text: str) -> DeclaredLayer | None:
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError):
@@ -89,7 +98,11 @@ def _layer(text: str) -> _Layer | None:
         return None
     # A class that is registered under a package is called `package>Class`.
     name, kind = metadata.get("name"), str(metadata.get("class_name", "")).rpartition(">")[2]
-    return _Layer(name, kind) if isinstance(name, str) and kind.isidentifier() else None
+    if not isinstance(name, str) or not kind.isidentifier():
+        return None
+    config = metadata.get("config")
+    data_format = config.get("data_format") if isinstance(config, dict) else None
+    return DeclaredLayer(name, kind, data_format if isinstance(data_format, str) else None)
 
 
 def _descriptions(data: bytes) -> dict[int, str]:

@@ -71,7 +71,7 @@ def _traced(folder: Path, wanted: str | None, layout_of: LayoutOf) -> Trace:
     graph_def, described, graph = imported(meta_graph, serving, signature)
     wiring = Wiring(graph_def.node, [structure.made(tensor) for tensor in serving.results], described)
     sizes = {name: variable.size for name, variable in variables.items()}
-    layer_calls = SavedLayerCalls(wiring, structure.fed, sizes, metadata.type_of)
+    layer_calls = SavedLayerCalls(wiring, structure.fed, sizes, metadata.layer)
     calls = layer_calls.collect(structure.calls, signature.inputs, serving.entrances)
     outputs, made_by_model = layer_calls.outputs([name for name, _ in signature.outputs])
     del graph_def.node[:]

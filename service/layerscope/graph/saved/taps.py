@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.saved.keras_metadata import DeclaredLayer
 from layerscope.graph.saved.layer_types import Insides, fused_activation, layer_type
 from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
 from layerscope.graph.saved.wiring import Reader, Wiring
@@ -31,7 +32,7 @@ class SavedLayerCalls:
         wiring: the graph.
         fed: the names of its nodes that depend on the model's inputs.
         sizes: how many numbers each variable is, by the name of its node.
-        declared_type: gives the class of a layer by its path, where the SavedModel tells it.
+        declared: gives what the SavedModel tells of a layer, by its path; None where it tells nothing.
     """
 
     def __init__(
@@ -39,13 +40,13 @@ class SavedLayerCalls:
         wiring: Wiring,
         fed: frozenset[str],
         sizes: Mapping[str, int],
-        declared_type: Callable[[Sequence[str]], str | None],
+        declared: Callable[[Sequence[str]], DeclaredLayer | None],
     ) -> None:
         self._wiring = wiring
         self._fed = set(fed)
         self._valued = set(fed)
         self._sizes = sizes
-        self._declared_type = declared_type
+        self._declared = declared
         self._indices: dict[str, int] = {}
         self._made_by: dict[str, Tap] = {}
 
@@ -98,7 +99,9 @@ class SavedLayerCalls:
         if activation is not None and activation.argument in self._wiring.described:
             readers, _ = self._wiring.readers(activation.argument, inside=activation.nodes)
             tensors["preactivation"] = [self._own(activation.argument, readers)]
-        kind = self._declared_type(call.path) or ("Group" if call.children else layer_type(insides))
+        declared = self._declared(call.path)
+        estimated = "Group" if call.children else layer_type(insides)
+        kind = declared.type if declared is not None else estimated
         yield _Found(call, kind, tensors, [each for child in call.children for each in self._find(child)])
 
     def _inputs(self, call: ScopeCall) -> list[str]:
@@ -177,6 +180,7 @@ class SavedLayerCalls:
         is_group: bool = False,
     ) -> LayerCall:
         inbound = self._inbound(tensors.get("input", tensors["output"]))
+        declared = self._declared(path)
         result = LayerCall(
             path=path,
             call=number,
@@ -189,6 +193,7 @@ class SavedLayerCalls:
                 site: tuple(self._wiring.described[name] for name in names) for site, names in tensors.items()
             },
             origins=self._origins(tensors["output"]) if is_group else (),
+            data_format=None if declared is None else declared.data_format,
         )
         outputs = (tap for tap in result.taps if tap.place.site == "output")
         self._made_by.update(zip(tensors["output"], outputs, strict=True))

@@ -82,6 +82,7 @@ class LayerCall:
         inbound: the addresses of the taps that it computes from.
         tensors: its values by site.
         origins: of a group, for each output, the addresses of the taps inside that the output comes from.
+        data_format: `channels_last` or `channels_first`, of a layer that declares it; None if nothing tells it.
     """
 
     path: tuple[str, ...]
@@ -93,6 +94,7 @@ class LayerCall:
     inbound: tuple[str, ...]
     tensors: dict[Site, tuple[Tensor, ...]]
     origins: tuple[tuple[str, ...], ...] = ()
+    data_format: str | None = None
 
     def __hash__(self) -> int:
         return hash((self.path, self.call))

@@ -260,6 +260,7 @@ class _LayerCalls:
             inbound=tuple(tap.address for tap in inbound),
             tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
             origins=self._origins(call) if call.is_group else (),
+            data_format=_data_format(layer),
         )
         outputs = (tap for tap in result.taps if tap.place.site == "output")
         self.made_by.update(zip((tensor.name for tensor in call.tensors["output"]), outputs, strict=True))
@@ -302,6 +303,12 @@ class _LayerCalls:
 def _has_parameters(operation: Any) -> bool:
     """Whether it is a built layer, which can count its parameters."""
     return bool(operation and isinstance(operation, version_of(operation).layer) and operation.built)
+
+
+def _data_format(operation: Any) -> str | None:
+    """Where a layer has its channels, if it tells: a layer of a stranger may have anything under this name."""
+    declared = getattr(operation, "data_format", None)
+    return declared if isinstance(declared, str) else None
 
 
 def _simplified(graph_def: Any, originals: Mapping[str, str]) -> Any:

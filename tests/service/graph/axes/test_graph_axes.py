@@ -259,3 +259,19 @@ def test_an_input_counts_what_the_layers_that_read_it_take_it_to_count():
         assert given((steps, 8, 8, 2), layers.TimeDistributed(conv(2))) == ("time", *IMAGE)
     assert given((4, 9, 2), layers.TimeDistributed(conv(1))) == ("time", "time", "channels")
     assert given((9, 2), layers.Dense(3)) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_convolutions_over_time_count_channels_where_their_data_format_has_them(rank):
+    places = ("depth", "height", "width")[-rank:]
+    layer = getattr(layers, f"ConvLSTM{rank}D")
+    for data_format, axes in (
+        ("channels_last", (*places, "channels")),
+        ("channels_first", ("channels", *places)),
+    ):
+        start = keras.Input((6, *(2 if name == "channels" else 5 for name in axes)), name="start")
+        each = layer(3, 3, data_format=data_format, return_sequences=True, padding="same", name="each")(start)
+        last = layer(2, 3, data_format=data_format, name="last")(each)
+        found = axes_of(keras.Model(start, last))
+        assert found.pop("start").index("channels") == 1 + axes.index("channels")
+        assert found == {"each": ("time", *axes), "last": axes}
