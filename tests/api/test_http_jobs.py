@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+import zarr
 from safetensors.numpy import load
 from starlette.testclient import TestClient
 
@@ -157,7 +158,8 @@ def test_a_job_is_stopped_and_gone_on_with(served: Served, done: Any) -> None:
     assert served.start(**asked).json()["id"] == job
     assert served.start(**asked | {"data": "photos:./many/", "to": "features:many//"}).json()["id"] == job
     # Another that writes to the same place is refused while this one is not done.
-    assert served.start(**asked, reduce="mean").json()["code"] == "job_differs"
+    for other in ({"reduce": "mean"}, {"runtime": "openvino"}):
+        assert served.start(**asked, **other).json()["code"] == "job_differs"
     running = served.until(job, lambda found: found["progress"]["parts"] > 0)
     assert running["state"] == "running"
     assert served.send("DELETE", f"{JOBS}/{job}", KeyScope.JOBS_WRITE).json()["state"] == "stopped"
@@ -201,6 +203,7 @@ def settled(folder: Path) -> set[str]:
         ({"channels": "top:4"}, "option_invalid"),
         ({"dtype": "uint8"}, "option_invalid"),
         ({"format": "csv"}, "option_invalid"),
+        ({"runtime": "jax"}, "option_invalid"),
         ({"part_images": 0}, "option_invalid"),
         ({"max_failed": 101}, "option_invalid"),
         ({"layer": "dense"}, "option_invalid"),
@@ -287,14 +290,28 @@ def test_the_asynchronous_client_has_the_same(served: Served, done: Any) -> None
     assert "seven.png" in asyncio.run(found())
 
 
-def test_a_job_over_a_registered_data_set_has_the_images_that_were_listed(served: Served) -> None:
+def test_a_job_takes_a_registered_data_set_and_the_format_and_runtime_of_the_command(
+    served: Served, done: Any
+) -> None:
     body = {"name": "val", "data": "photos:few"}
     served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body)
     late = served.folder / "photos" / "few" / "late.png"
     late.write_bytes(samples()["one"].read_bytes())
-    job = served.ended(served.start(data="dataset:val", to="features:val").json()["id"])
+    asked = {"data": "dataset:val", "to": "features:val", "format": "zarr", "runtime": "openvino"}
+    job = served.ended(served.start(**asked).json()["id"])
     late.unlink()
-    assert (job["state"], job["data"], job["progress"]["done"]) == ("done", "dataset:val", 10)
+    assert (job["state"], job["progress"]["done"], job["error"]) == ("done", 10, None)
+    assert asked.items() <= job.items()
+    scope = Client(api_key=served.tokens[KeyScope.INFER], http=served.http)
+    wanted = {row["path"]: row["dense"] for row in scope.job(done["id"]).rows()}
+    result = served.folder / "features" / "val"
+    values = zarr.open_group(result / "maps.zarr", mode="r")["dense"]
+    lines = "".join(each.read_text("utf-8") for each in sorted((result / "parts").iterdir())).splitlines()
+    assert len(lines) == 10
+    for line in map(json.loads, lines):
+        np.testing.assert_allclose(values[line["row"]], wanted[line["path"]], atol=1e-4)
+    refused = served.send("GET", f"{JOBS}/{job['id']}/parts/0")
+    assert (refused.status_code, refused.json()["code"]) == (422, "option_invalid")
     answer = served.start(data="dataset:none", to="features:none")
     assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
 

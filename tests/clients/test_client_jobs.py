@@ -79,7 +79,7 @@ def test_a_job_that_failed_raises_its_error() -> None:
 
 def test_what_cannot_be_read_through_the_service_says_where_it_is() -> None:
     with pytest.raises(ValueError, match="features:"):
-        next(followed([[DONE | {"format": "npy"}]]).job(JOB["id"]).rows())
+        next(followed([[DONE | {"format": "zarr"}]]).job(JOB["id"]).rows())
 
 
 @pytest.mark.parametrize("job", ["", "..", "a/b", "A" * 32])

@@ -48,6 +48,7 @@ def scheduled_jobs(settings: Settings, models: Callable[[], Path]) -> Iterator[J
             manifest=None if data_set is None else data_set.manifest,
             format=asked.format,
             shard_images=asked.part_images,
+            runtime=asked.runtime,
         )
         return Setup(
             request=request,

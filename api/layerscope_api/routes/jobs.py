@@ -154,9 +154,10 @@ async def get_part(
 
     def found() -> tuple[BinaryIO, int, str]:
         output = _output(service, job)
-        if output is not None and output.job.format == "npy":
+        if output is not None and output.job.format in {"npy", "zarr"}:
             raise OptionInvalid(
-                "Parts in the format npy are folders: read them at their place.", option="format"
+                f"A part in the format {output.job.format} is not one file: read the result at its place.",
+                option="format",
             )
         with suppress(FileNotFoundError):
             if output is not None and part < output.job.shards:
@@ -193,6 +194,7 @@ def _added(service: Service, options: JobOptions, owner: str | None) -> JobBody:
         to=canonical(options.to),
         format=options.format,
         part_images=options.part_images,
+        runtime=options.runtime,
     )
     record = store.add(request, max_failed=options.max_failed, retry=options.retry, owner=owner)
     return job_body(store, record, places.named)

@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from layerscope.extraction.job import PartFormat
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.tensors.options import TensorOptions
 from layerscope_api.schemas.option_types import Channels, Region, Selectors
 
 JobState = Literal["waiting", "running", "stopped", "done", "failed"]
-PartFormat = Literal["parquet", "safetensors", "npy"]
 
 
 class JobOptions(BaseModel):
@@ -45,6 +46,10 @@ class JobOptions(BaseModel):
     format: PartFormat = Field(default="safetensors", description="format of the parts")
     part_images: int | None = Field(
         default=None, ge=1, le=100_000, description="images of a part; by default about 64 MiB"
+    )
+    runtime: Runtime = Field(
+        default="tensorflow",
+        description="what runs the model; openvino is an extra of the service, for Intel and AMD processors",
     )
     max_failed: float = Field(
         default=100, ge=0, le=100, description="end the job if more of its images fail, in percent"
@@ -99,6 +104,7 @@ class JobBody(BaseModel):
     to: str
     format: PartFormat
     part_images: int | None
+    runtime: Runtime
     max_failed: float
     asked: datetime = Field(description="when it was asked for last")
     started: datetime | None = Field(description="when it began to run last")

@@ -29,6 +29,7 @@ def job_body(store: JobStore, record: JobRecord, named: Callable[[str], str]) ->
         to=request.to,
         format=request.format,
         part_images=request.part_images,
+        runtime=request.runtime,
         max_failed=record.max_failed,
         asked=_time(record.asked),
         started=None if record.started is None else _time(record.started),

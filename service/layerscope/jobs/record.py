@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from layerscope.errors import LayerscopeError
 from layerscope.extraction.job import PartFormat
 from layerscope.extraction.output import Status
+from layerscope.graph.runtime.plans import Runtime
 from layerscope.tensors.options import TensorOptions
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
@@ -32,6 +33,7 @@ class JobRequest:
         to: where the result is to be, as the caller named it.
         format: of the parts.
         part_images: how many images a part has at most; None chooses.
+        runtime: what runs the model.
     """
 
     model: str
@@ -42,6 +44,7 @@ class JobRequest:
     to: str
     format: PartFormat
     part_images: int | None
+    runtime: Runtime = "tensorflow"
 
     @property
     def id(self) -> str:

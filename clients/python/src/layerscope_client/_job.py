@@ -130,7 +130,7 @@ class Job(DescribedJob):
         Each row is a dictionary: "path", "image" (the SHA-256 of its content), and the array of each layer by its address.
 
         Raises:
-            ValueError: The job is not done, or its format is "npy".
+            ValueError: The job is not done, or its format is "npy" or "zarr".
             ImportError: The format is "parquet", and pyarrow is not installed.
         """
         for part in calls.readable_parts(self.description):

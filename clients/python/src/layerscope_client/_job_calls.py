@@ -32,8 +32,9 @@ class ExtractOptions(TypedDict, total=False):
         reduce: One number per channel instead of a map.
         dtype: The type of the numbers.
         layout: Channels last or first.
-        format: The format of the parts. "npy" cannot be read through the service.
+        format: The format of the parts. "npy" and "zarr" cannot be read through the service.
         part_images: Images of a part; by default about 64 MiB.
+        runtime: What runs the model. "openvino" is an extra of the service, for Intel and AMD processors.
         max_failed: Percentage of the images that may fail; more end the job.
         retry: Whether to try images again that failed before.
     """
@@ -44,8 +45,9 @@ class ExtractOptions(TypedDict, total=False):
     reduce: Literal["none", "mean", "max", "l2"]
     dtype: Literal["native", "float32", "float16"]
     layout: Literal["native", "nhwc", "nchw"]
-    format: Literal["parquet", "safetensors", "npy"]
+    format: Literal["parquet", "safetensors", "npy", "zarr"]
     part_images: int
+    runtime: Literal["tensorflow", "openvino"]
     max_failed: float
     retry: bool
 
@@ -123,8 +125,10 @@ def readable_parts(description: JobDescription) -> range:
     """
     if description["state"] != "done":
         raise ValueError(f"The job is {description['state']}: wait until it is done.")
-    if description["format"] == "npy":
-        raise ValueError(f"Parts in the format npy are folders: read them at {description['to']}.")
+    if description["format"] in {"npy", "zarr"}:
+        raise ValueError(
+            f"A part in the format {description['format']} is not one file: read the result at {description['to']}."
+        )
     return range(description["progress"]["parts_total"])
 
 

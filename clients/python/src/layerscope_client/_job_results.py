@@ -48,8 +48,9 @@ class JobDescription(TypedDict):
     layout: str
     data: str
     to: str
-    format: Literal["parquet", "safetensors", "npy"]
+    format: Literal["parquet", "safetensors", "npy", "zarr"]
     part_images: int | None
+    runtime: Literal["tensorflow", "openvino"]
     max_failed: float
     asked: str
     started: str | None
