@@ -150,8 +150,8 @@ export class Client {
   }
 
   /**
-   * Upload an image, or renew the time of a stored one. Calls on models upload their images, too.
-   * @param {ImageFile} file
+   * Upload an image or a text, or renew the time of a stored one. Calls on models upload their images, too.
+   * @param {ImageFile | Text | Tokens} file
    * @param {Call} [call]
    * @returns {Promise<Schemas["ImageBody"]>}
    */

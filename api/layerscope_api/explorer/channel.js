@@ -74,7 +74,7 @@ export async function enlargedOf(explorer, tile) {
     const column = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
     const row = Math.min(painted.height - 1, Math.floor(((event.clientY - box.top) / box.height) * painted.height));
     explorer.imagePanel.showField(layer, { tile, row: row / maps.stride, column: column / maps.stride });
-    explorer.readout(`channel ${number} · row ${row}, column ${column}: ${plain(values[row * width + column])}`);
+    explorer.readout(`${maps.unit} ${number} · ${maps.placeOf(row, column)}: ${plain(values[row * width + column])}`);
   });
   canvas.addEventListener("pointerleave", () => explorer.imagePanel.showField(layer, null));
   showScale(explorer, span, false);

@@ -7,6 +7,7 @@
 
 import { choiceOf, element, fill, replace } from "./elements.js";
 import { Grid, plain, showScale } from "./grid.js";
+import { isOfTokens } from "./pictures.js";
 import { scoresOf } from "./predictions.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
@@ -63,7 +64,7 @@ async function showCurve({ client, session, state, leaveSignal: signal }, root, 
 
 /** Show a layer on both sides. @param {Explorer} explorer @param {HTMLElement} root */
 async function showBoth(explorer, root) {
-  const { state, layer, maps } = explorer;
+  const { state, layer, maps, imagePanel } = explorer;
   const options = optionsOf(explorer);
   right = undefined;
   state.with ||= options[0]?.value ?? "";
@@ -71,6 +72,7 @@ async function showBoth(explorer, root) {
   const sides = [nameOfSession(explorer), options.find(({ value }) => value === state.with)?.text ?? "another", "difference"].map(sideOf);
   sides[2].root.hidden = true;
   replace(root, element("div", { class: "sides" }, ...sides.map((side) => side.root)));
+  if (!state.with) return explorer.readout(`There is nothing to compare with. ${imagePanel.isText ? "Write another text" : "Open another image"}, or load another model.`);
   if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
   explorer.setWaiting(false);
   explorer.readout("Computing the other one …");
@@ -154,8 +156,10 @@ async function showClasses({ said }, session) {
 
 /** @param {Explorer} explorer */
 function optionsOf({ imagePanel, models, state }) {
-  const images = imagePanel.pictures.suiting(models.imageInputs(state.model)[0]).filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: "another image" }));
-  const others = models.ready.map(({ key, title }) => ({ value: `model:${key}`, text: title, group: "another model" }));
+  const images = imagePanel.pictures.suiting(models.subjectInputs(state.model)[0]).filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: imagePanel.isText ? "another text" : "another image" }));
+  // A model that reads texts cannot look at an image, and the other way round.
+  const alike = models.ready.filter(({ key }) => isOfTokens(models.subjectInputs(key)[0]) === imagePanel.isText);
+  const others = alike.map(({ key, title }) => ({ value: `model:${key}`, text: title, group: "another model" }));
   return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
 }
 
@@ -178,9 +182,9 @@ function sideOf(title) {
 function readingOf(maps, { tile, row, column }) {
   if (tile >= maps.count || row >= maps.height || column >= maps.width) return "not there";
   const { low, high } = maps.rangeOf(tile);
-  const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
+  const name = maps.isMatrix ? "" : `${maps.unit} ${maps.channelOf(tile)} · `;
   if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
-  return `${name}row ${row}, column ${column}: ${plain(maps.value(tile, row, column))}`;
+  return `${name}${maps.placeOf(row, column)}: ${plain(maps.value(tile, row, column))}`;
 }
 
 /** Scroll all together. @param {HTMLElement[]} scrollers */

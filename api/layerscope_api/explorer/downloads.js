@@ -26,7 +26,7 @@ export async function fill(explorer) {
   const guarded = (/** @type {Offer} */ { make, name }) => () => make().then((blob) => save(blob, name)).catch((error) => explorer.showError(error));
   body.replaceChildren(
     element("p", { class: "row" }, ...offers.map((offer) => buttonOf(offer.text, guarded(offer)))),
-    ...snippetsOf(session.model.name, layer.address, request).flatMap(([language, text]) => [
+    ...snippetsOf(session.model.name, layer.address, request, explorer.imagePanel.text).flatMap(([language, text]) => [
       element("p", { class: "row" }, element("b", {}, language), buttonOf("Copy", () => navigator.clipboard.writeText(text), { "aria-label": `Copy ${language}` })),
       element("pre", { tabindex: "0" }, text),
     ]),
@@ -70,7 +70,7 @@ const OFFERED = {
   why: ({ state, imagePanel }, session, layer) => {
     const output = new URLSearchParams(state.options).get("output");
     const explained = { ...(state.target !== "best" && { target: state.target }), ...(output && { output }) };
-    const drawn = /** @type {const} */ ({ method: "gradcam", layer, ...explained, on: "original", scale: imagePanel.enlargement });
+    const drawn = /** @type {const} */ ({ method: "gradcam", layer, ...explained, ...imagePanel.overlaid });
     const name = nameOf(session.model.name, layer, "why", state.target);
     const effects = async () => new Blob([JSON.stringify(await session.model.ablations(session.image, { layer, ...explained }), null, 2)], { type: "application/json" });
     const offers = [
@@ -82,7 +82,7 @@ const OFFERED = {
   },
   heat: async ({ state, imagePanel }, session) => {
     const { questions, look } = (await import("./heat.js")).shown;
-    const drawn = /** @type {const} */ ({ ...look, on: "original", scale: imagePanel.enlargement });
+    const drawn = /** @type {const} */ ({ ...look, ...imagePanel.overlaid });
     const offers = questions.flatMap((question) => {
       const name = nameOf(session.model.name, question.method, question.target ?? "");
       const of = question.target ? ` of class ${question.target}` : "";
@@ -113,7 +113,8 @@ function drawnAs({ state, coloring, maps }) {
     ...(coloring.palette !== "auto" && { colormap: coloring.palette }),
     ...(coloring.normalize === "layer" && { normalize: "layer" }),
     ...(coloring.range && { range: [coloring.range.low, coloring.range.high] }),
-    scale: maps ? Math.max(1, Math.floor(side / Math.max(maps.width, maps.height))) : 1,
+    // The names of tokens need a size, which the service knows.
+    ...(!maps?.tokens.rows && { scale: maps ? Math.max(1, Math.floor(side / Math.max(maps.width, maps.height))) : 1 }),
     ...(!state.channel && { labels: true }),
   };
 }

@@ -6,6 +6,7 @@
  */
 
 import { GAP, layOutMaps } from "./grid_layout.js";
+import { drawNames } from "./grid_names.js";
 import { coloursOf } from "./maps.js";
 
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
@@ -32,7 +33,7 @@ export class Grid {
   /** @type {Side} */
   #side = "auto";
   /** @type {Layout} */
-  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1, label: 0, total: 0 };
+  #layout = { columns: 1, rows: 0, width: 1, height: 1, across: 1, down: 1, side: 0, above: 0, label: 0, total: 0 };
   #current = 0;
   #scratch = document.createElement("canvas");
 
@@ -158,17 +159,18 @@ export class Grid {
 
   /** @param {CanvasRenderingContext2D} context @param {FeatureMaps} maps @param {number} row */
   #drawRow(context, maps, row) {
-    const { columns, width, height, across, down, label } = this.#layout;
+    const { columns, width, height, across, down, side, above, label } = this.#layout;
     const tiles = this.#order.slice(row * columns, (row + 1) * columns);
     const painted = maps.paint(tiles, this.#coloring, this.#shared);
     this.#scratch.width = painted.width;
     this.#scratch.height = painted.height;
     this.#scratch.getContext("2d")?.putImageData(painted, 0, 0);
-    const top = GAP + row * down - this.scroller.scrollTop;
+    const top = GAP + row * down + above - this.scroller.scrollTop;
     context.imageSmoothingEnabled = width < maps.width;
     context.imageSmoothingQuality = "high";
     tiles.forEach((tile, column) => {
-      const left = GAP + column * across;
+      const left = GAP + column * across + side;
+      drawNames(context, maps.tokens, { left, top, width, height, room: side, end: this.scroller.clientHeight });
       context.drawImage(this.#scratch, 0, column * maps.height, maps.width, maps.height, left, top, width, height);
       if (!label) return;
       const isDead = maps.isDead(tile);
@@ -191,7 +193,7 @@ export class Grid {
 
   /** @param {number} row */
   #rowOf(row) {
-    const { columns, width, height, across, down } = this.#layout;
+    const { columns, width, height, across, down, side, above } = this.#layout;
     const element = document.createElement("div");
     element.setAttribute("role", "row");
     element.setAttribute("aria-rowindex", String(row + 1));
@@ -203,7 +205,7 @@ export class Grid {
       cell.setAttribute("aria-label", this.#nameOf(tile));
       cell.tabIndex = place === this.#current ? 0 : -1;
       cell.dataset.place = String(place);
-      const [left, top] = [GAP + column * across, GAP + row * down];
+      const [left, top] = [GAP + column * across + side, GAP + row * down + above];
       Object.assign(cell.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
       element.append(cell);
     });
@@ -216,7 +218,7 @@ export class Grid {
     const { low, high } = maps.rangeOf(tile);
     if (maps.isMatrix) return `matrix of ${maps.height} by ${maps.width}, ${plain(low)} to ${plain(high)}`;
     if (maps.isVector) return `unit ${maps.channelOf(tile)}: ${plain(low)}`;
-    return `channel ${maps.channelOf(tile)}, ${maps.isDead(tile) ? "dead" : `${plain(low)} to ${plain(high)}`}`;
+    return `${maps.unit} ${maps.channelOf(tile)}, ${maps.isDead(tile) ? "dead" : `${plain(low)} to ${plain(high)}`}`;
   }
 
   /** @param {PointerEvent} event @returns {Unit | null} */
@@ -248,11 +250,11 @@ export class Grid {
   /** @param {number} place */
   #goTo(place) {
     this.#current = place;
-    const { columns, down, height } = this.#layout;
+    const { columns, down, above, height } = this.#layout;
     const top = GAP + Math.floor(place / columns) * down;
     const { scroller } = this;
     if (top < scroller.scrollTop) scroller.scrollTop = top - GAP;
-    else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + down - scroller.clientHeight;
+    else if (top + above + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + down - scroller.clientHeight;
     this.#draw();
     /** @type {HTMLElement | null} */ (this.cells.querySelector(`[data-place='${place}']`))?.focus({ preventScroll: true });
   }
@@ -279,10 +281,9 @@ export function plain(value) {
 export function described(maps, { tile, row, column }) {
   const { low, high } = maps.rangeOf(tile);
   if (maps.isVector) return `unit ${maps.channelOf(tile)} · ${plain(low)}`;
-  const name = maps.isMatrix ? "" : `channel ${maps.channelOf(tile)} · `;
+  const name = maps.isMatrix ? "" : `${maps.unit} ${maps.channelOf(tile)} · `;
   if (row < 0) return `${name}${plain(low)} to ${plain(high)}`;
-  const place = maps.isMatrix ? `step ${row}, feature ${column}` : `row ${row}, column ${column}`;
-  return `${name}${place}: ${plain(maps.value(tile, row, column))} (${plain(low)} to ${plain(high)})`;
+  return `${name}${maps.placeOf(row, column)}: ${plain(maps.value(tile, row, column))} (${plain(low)} to ${plain(high)})`;
 }
 
 /**

@@ -6,7 +6,7 @@
 
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
 /** @typedef {number | "auto" | "atlas"} Side - The approximate side of a map in pixels of the screen; the largest at which all maps fit; or that without names, so that even thousands fit. */
-/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number, label: number, total: number}} Layout */
+/** @typedef {{columns: number, rows: number, width: number, height: number, across: number, down: number, side: number, above: number, label: number, total: number}} Layout - `side` and `above` are the room for the names of rows and columns. */
 
 /** Pixels around the grid, and between maps. */
 export const GAP = 10;
@@ -18,6 +18,8 @@ const [MOST_NAMED, UNIT_SIDE] = [1024, 22];
 const [LARGEST, SMALLEST, TINY] = [800, 96, 6];
 /** Side of a map if not all maps fit. In a grid narrower than `NARROW` pixels, three stand side by side; below `NARROWEST`, two. */
 const [USUAL_SIDE, NARROW, NARROWEST] = [112, 480, 200];
+/** Pixels of a row or column that has a name, most that the names take, and most of the room. */
+const [NAMED_SIDE, NAMES, NAMES_SHARE] = [13, 84, 0.35];
 /** Pixels of the screen for each value from which on a fraction of a pixel is not seen. */
 const COARSE = 4;
 
@@ -33,6 +35,7 @@ const COARSE = 4;
  */
 export function layOutMaps(maps, count, side, width, height) {
   if (maps.isVector) return vectorLayout(count, side, width);
+  if (maps.tokens.rows) return namedLayout(maps, count, width);
   if (maps.isMatrix) return layoutOf(maps, 1, matrixScale(maps, width), 0, GAP, width);
   if (side === "atlas") return fitting(maps, count, width, height, 0, 1, TINY) ?? layoutOf(maps, count, scaleOf(maps, TINY), 0, 1, width);
   if (side !== "auto") return layoutOf(maps, count, scaleOf(maps, Math.min(side, width)), LABEL, GAP, width);
@@ -74,7 +77,18 @@ function tiled(count, width, height, across, label, gap, room) {
   const down = height + label + gap;
   const columns = Math.max(1, Math.min(count, Math.floor((room + gap) / across)));
   const rows = Math.ceil(count / columns);
-  return { columns, rows, width, height, across, down, label, total: rows * down + 2 * GAP - gap };
+  return { columns, rows, width, height, across, down, side: 0, above: 0, label, total: rows * down + 2 * GAP - gap };
+}
+
+/** Maps with the names of their rows, and of their columns if both are tokens. @param {FeatureMaps} maps @param {number} count @param {number} room */
+function namedLayout(maps, count, room) {
+  const areBoth = maps.tokens.columns !== null;
+  const names = Math.floor(Math.min(NAMES, room * NAMES_SHARE));
+  const across = Math.min(NAMED_SIDE, (room - names) / maps.width);
+  const [width, height] = [across * maps.width, (areBoth ? across : NAMED_SIDE) * maps.height].map((side) => Math.max(1, Math.floor(side)));
+  const [side, above] = [names, areBoth ? names : 0];
+  const layout = tiled(count, width, height + above, side + width + GAP, areBoth ? LABEL : 0, GAP, room);
+  return { ...layout, height, side, above };
 }
 
 /** Units of a vector, with their numbers and values if they are not too many. @param {number} count @param {Side} side @param {number} room */

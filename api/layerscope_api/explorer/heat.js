@@ -32,7 +32,7 @@ export async function show(explorer, root) {
   const options = optionsOf(method, state.options);
   const output = outputs.find(({ name }) => name === options.output) ?? outputs.find(({ predictions }) => predictions);
   const scores = scoresOf(output ? [output] : []);
-  const targets = method.target ? targetsOf(scores, state.target, description.classes) : [{ label: "the image", text: "" }];
+  const targets = method.target ? targetsOf(scores, state.target, description.classes) : [{ label: explorer.imagePanel.isText ? "the text" : "the image", text: "" }];
   const place = placeOf(explorer, method);
   const questions = targets.map(({ target }) => ({
     method: method.name,
@@ -68,7 +68,7 @@ async function drawAll(explorer, figures, questions, title) {
     try {
       const address = await explain(explorer, figure, questions[place], signal);
       const at = document.querySelector("#view-heat .at");
-      if (at) at.textContent = `${address}, the last layer with rows and columns`;
+      if (at) at.textContent = `${address}, ${lastOf(explorer)}`;
       ranges.push(await draw(explorer, figure, questions[place], look, title, signal));
     } catch (error) {
       if (signal.aborted) return;
@@ -79,7 +79,7 @@ async function drawAll(explorer, figures, questions, title) {
   const { low, high } = common(ranges);
   shown.look = { ...look, percentile: undefined, range: [low, high] };
   for (const [place, figure] of figures.entries()) {
-    if (figure.querySelector("img")) await draw(explorer, figure, questions[place], shown.look, title, signal).catch((error) => signal.aborted || explorer.showError(error));
+    if (figure.querySelector("img, .tokens")) await draw(explorer, figure, questions[place], shown.look, title, signal).catch((error) => signal.aborted || explorer.showError(error));
   }
 }
 
@@ -90,16 +90,22 @@ function common(ranges) {
   return low < 0 && high > 0 ? { low: -most, high: most } : { low, high };
 }
 
+/** The layer that is explained unless a person chooses another. @param {Explorer} explorer */
+function lastOf({ imagePanel }) {
+  return `the last layer with ${imagePanel.isText ? "tokens" : "rows and columns"}`;
+}
+
 /** The layer that is explained, and the sentence about it. @param {Explorer} explorer @param {Schemas["MethodRow"]} method */
 function placeOf(explorer, method) {
   const { layer, state } = explorer;
+  const last = lastOf(explorer);
   if (method.place !== "layer") return { line: [] };
   const reason = layer?.cannot[method.name];
   if (layer && state.at === "layer" && !reason) {
-    return { layer: layer.address, line: [`Over ${layer.address}. `, buttonOf("Explain the last one with rows and columns", () => explorer.go({ at: "" })), " "] };
+    return { layer: layer.address, line: [`Over ${layer.address}. `, buttonOf(last.replace("the last layer", "Explain the last one"), () => explorer.go({ at: "" })), " "] };
   }
   const other = reason ? [`${layer?.address} has none: `, ...coded(reason)] : [layer && buttonOf(`Explain ${layer.address}`, () => explorer.go({ at: "layer" }))];
-  return { line: ["Over ", element("span", { class: "at" }, "the last layer with rows and columns"), ". ", ...other, " "] };
+  return { line: ["Over ", element("span", { class: "at" }, last), ". ", ...other, " "] };
 }
 
 /** @param {Schemas["MethodRow"]} method */

@@ -42,7 +42,7 @@ export function controlsOf(explorer, { methods, method, description, scores, isO
     element(
       "div",
       { class: "tools" },
-      fieldOf("Opacity", opacity),
+      !explorer.imagePanel.isText && fieldOf("Opacity", opacity),
       choiceOf("Palette", palettes, state.palette, (palette) => explorer.go({ palette })),
       choiceOf("Range", [{ value: "", text: "of each map" }, { value: "yes", text: "shared" }], state.shared, (shared) => explorer.go({ shared })),
       choiceOf("Cut off", clips, state.clip, (clip) => explorer.go({ clip })),

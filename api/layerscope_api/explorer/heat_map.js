@@ -1,5 +1,6 @@
 /**
- * One heat map as a figure: computed with its progress, drawn over the image by the service, with the scale of its colours.
+ * One heat map as a figure: computed with its progress, drawn over the image by the service or as the colours of a text, with the
+ * scale of its colours.
  *
  * @module
  */
@@ -7,6 +8,7 @@
 import { element } from "./elements.js";
 import { plain } from "./grid.js";
 import { coloursOf } from "./maps.js";
+import { tokensOf } from "./token_text.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Question} Question */
@@ -41,9 +43,9 @@ export function figureOf({ imagePanel }, { label, text }, shows) {
  * @param {AbortSignal} signal
  * @returns {Promise<string>} The layer that it is over.
  */
-export async function explain({ session }, figure, question, signal) {
+export async function explain({ session, imagePanel }, figure, question, signal) {
   const bar = figure.querySelector("progress");
-  const { attribution, layers } = await /** @type {import("./session.js").Session} */ (session).attribution(question, signal, (done, total) => bar && (bar.value = done / total));
+  const { attribution, layers } = await /** @type {import("./session.js").Session} */ (session).attribution(question, signal, (done, total) => bar && (bar.value = done / total), imagePanel.isText);
   const [address] = layers.keys();
   const target = attribution?.targets[0];
   const name = /** @type {HTMLElement} */ (figure.querySelector("b"));
@@ -67,7 +69,14 @@ export async function explain({ session }, figure, question, signal) {
  */
 export async function draw({ session, imagePanel }, figure, question, look, title, signal) {
   const { model, image } = /** @type {import("./session.js").Session} */ (session);
-  const options = /** @type {const} */ ({ ...question, ...look, on: "original", scale: imagePanel.enlargement, signal });
+  if (imagePanel.isText) {
+    const found = await /** @type {import("./session.js").Session} */ (session).attribution(question, signal, () => {}, true);
+    const { text, range, palette } = tokensOf(found, look, `${title} ${figure.querySelector("b")?.textContent}`);
+    figure.firstElementChild?.replaceWith(text);
+    figure.lastElementChild?.replaceWith(colourBar(palette, range.low, range.high));
+    return range;
+  }
+  const options = /** @type {const} */ ({ ...question, ...look, ...imagePanel.overlaid, signal });
   const { blob, minimum: low, maximum: high } = await model.attributionPicture(image, options);
   const source = URL.createObjectURL(blob);
   const picture = element("img", { src: source, alt: `${title} ${figure.querySelector("b")?.textContent}` });

@@ -1,16 +1,18 @@
 /**
- * Panel of the image: the images to choose from, the one that is shown, and the receptive field of a unit in it.
+ * Panel of the image: the images to choose from, the one that is shown, and the receptive field of a unit in it. For a model that
+ * reads texts, they take the place of images.
  *
  * A model with several inputs has a slot for each of them: the image that is chosen goes into the current slot.
  *
  * @module
  */
 
-import { LayerscopeError } from "./client/layerscope.js";
+import { LayerscopeError, Text } from "./client/layerscope.js";
 import { buttonOf, element, replace } from "./elements.js";
 import { bringIntoView } from "./layers.js";
-import { imagesOf, imagesText, Pictures } from "./pictures.js";
+import { imagesOf, imagesText, isOfTokens, Pictures } from "./pictures.js";
 import { boxOf } from "./receptive_field.js";
+import { listenForTexts, showText } from "./text_field.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Layer} Layer */
@@ -49,6 +51,7 @@ export class ImagePanel {
       file.value = "";
     });
     find("remove").addEventListener("click", () => this.#remove());
+    listenForTexts((text) => this.#write(text).catch((error) => explorer.showError(error)));
     addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"))));
     addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -85,6 +88,31 @@ export class ImagePanel {
     const { id } = await this.explorer.client.upload(file);
     this.pictures.add(id, file.name || "pasted", file);
     return id;
+  }
+
+  /** Store a text, and show it. @param {string} text */
+  async #write(text) {
+    const file = new Text(text);
+    const { id } = await this.explorer.client.upload(file);
+    this.pictures.add(id, text, file, "text");
+    await this.choose(id);
+  }
+
+  /** Whether the model reads a text, not images. */
+  get isText() {
+    return isOfTokens(this.#inputs[0]);
+  }
+
+  /** The text that is shown; null for images. It is empty where a link names it by its id. */
+  get text() {
+    const { file } = this.pictures.get(this.#current) ?? {};
+    return this.isText ? (file instanceof Text ? file.text : "") : null;
+  }
+
+  /** Why nothing is shown while there is no image. */
+  get missing() {
+    const { model } = this.explorer.state;
+    return this.isText ? "Write a text: every layer then shows what it makes of it." : `${model} takes no images: only its layers and its graph can be looked at here.`;
   }
 
   /** Forget the image that is shown, here and on the service. */
@@ -153,7 +181,8 @@ export class ImagePanel {
     for (const id of new Set(Object.values(images).filter(Boolean))) {
       const file = await this.pictures.file(id);
       this.#stored.set(id, file ? await client.upload(file) : await client.image(id).catch(forgotten));
-      this.pictures.add(id, this.pictures.get(id)?.name ?? "image of the link");
+      const [kind, name] = isOfTokens(inputs[0]) ? /** @type {const} */ (["text", "text of the link"]) : /** @type {const} */ (["opened", "image of the link"]);
+      this.pictures.add(id, this.pictures.get(id)?.name ?? name, file, kind);
     }
   }
 
@@ -164,8 +193,9 @@ export class ImagePanel {
     const id = this.#current;
     const [picture, stored] = [this.pictures.get(id), this.#size];
     this.#showChoice();
+    showText(this.isText, picture);
     find("no-image").hidden = inputs.length > 0;
-    find("remove").hidden = picture?.kind !== "opened";
+    find("remove").hidden = picture?.kind !== "opened" && picture?.kind !== "text";
     this.#field.hidden = true;
     this.#image.hidden = !stored;
     if (!stored) return void (find("image-facts").textContent = "");
@@ -177,17 +207,17 @@ export class ImagePanel {
 
   /** Show the slots and the images to choose from. */
   #showChoice() {
-    const slots = this.#inputs.map(({ name }) => {
+    const slots = this.#inputs.length < 2 ? [] : this.#inputs.map(({ name }) => {
       const isCurrent = name === this.#slot?.name;
       const button = buttonOf("", () => this.explorer.go({ input: name }), { "aria-label": `input ${name}`, "aria-pressed": String(isCurrent) });
       button.append(this.#small(this.#images[name]), name);
       return button;
     });
-    replace(find("slots"), ...(slots.length > 1 ? slots : []));
+    replace(find("slots"), ...slots);
     const list = find("images");
     const buttons = this.#suiting.map(({ id, name }) => {
       const button = buttonOf("", () => this.choose(id), { "data-id": id, "aria-label": name, title: name, "aria-pressed": String(id === this.#current) });
-      button.append(this.#small(id));
+      button.append(this.isText ? name : this.#small(id));
       return button;
     });
     replace(list, ...buttons);
@@ -218,13 +248,14 @@ export class ImagePanel {
 
   /** @param {string} id @param {number} side */
   async #newSource(id, side) {
-    return URL.createObjectURL((await this.pictures.file(id)) ?? (await this.explorer.client.thumbnail(id, { side })));
+    return URL.createObjectURL(/** @type {Blob | undefined} */ (await this.pictures.file(id)) ?? (await this.explorer.client.thumbnail(id, { side })));
   }
 
-  /** The `scale` of pictures over the image, by which the service enlarges small images. */
-  get enlargement() {
+  /** The options of pictures over the image: the service enlarges small images. A text has none. @returns {{on?: "original", scale?: number}} */
+  get overlaid() {
+    if (this.isText) return {};
     const { width, height } = this.#size ?? { width: 256, height: 256 };
-    return Math.max(1, Math.floor(256 / Math.max(width, height)));
+    return { on: "original", scale: Math.max(1, Math.floor(256 / Math.max(width, height))) };
   }
 
   /** Width of the image divided by its height. */
@@ -237,7 +268,7 @@ export class ImagePanel {
   async showField(layer, unit) {
     const { session, maps } = this.explorer;
     const wanted = (this.#wanted = unit);
-    if (!unit || unit.row < 0 || !session || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
+    if (!unit || unit.row < 0 || !session || !this.#size || !maps || maps.isVector || maps.isMatrix) return void (this.#field.hidden = true);
     const field = await session.receptiveField(layer).catch(() => null);
     // The field of one token does not tell that of the others.
     const isTold = field && (!maps.grid || field.inputs[0]?.whole);
@@ -259,5 +290,5 @@ export class ImagePanel {
 /** @param {unknown} error @returns {never} */
 function forgotten(error) {
   if (!(error instanceof LayerscopeError) || error.code !== "image_not_found") throw error;
-  throw new LayerscopeError("image_not_found", "The service no longer has the image of this link. Open it again, or choose another.");
+  throw new LayerscopeError("image_not_found", "The service no longer has the image or text of this link. Open it again, or choose another.");
 }

@@ -45,7 +45,7 @@ export class Explorer {
   session;
   /** @type {Layer[]} */
   layers = [];
-  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "", off: "", with: "", image: this.imagePanel.moved(this.state.image, this.models.imageInputs(model)) }));
+  models = new ModelMenu((model) => this.go({ model, layer: "", channel: "", off: "", with: "", image: this.imagePanel.moved(this.state.image, this.models.subjectInputs(model)) }));
   /** @type {FeatureMaps | undefined} */
   maps;
   shipped = JSON.parse(/** @type {string} */ (find("shipped").textContent));
@@ -168,7 +168,7 @@ export class Explorer {
 
   /** A session of a model and the images of its inputs. @param {string} model @param {string} image - As in the address. */
   sessionFor(model, image) {
-    const images = imagesOf(image, this.models.imageInputs(model).map(({ name }) => name));
+    const images = imagesOf(image, this.models.subjectInputs(model).map(({ name }) => name));
     const [first = "", ...others] = Object.values(images);
     return new Session(this.client, model, others.length ? images : first);
   }
@@ -177,7 +177,7 @@ export class Explorer {
   async #open(turn) {
     const { state } = this;
     await this.#requireModel(state);
-    const inputs = this.models.imageInputs(state.model);
+    const inputs = this.models.subjectInputs(state.model);
     document.body.classList.add("opened");
     state.image ||= this.imagePanel.usual(inputs);
     const wanted = `${state.model} ${state.image}`;
@@ -236,7 +236,7 @@ export class Explorer {
     this.list.select(layer.address);
     this.list.colour(state.palette);
     this.#showControls();
-    const reason = session.image ? layer.cannot.picture : `${state.model} takes no images: only its layers and its graph can be looked at here.`;
+    const reason = session.image ? layer.cannot.picture : this.imagePanel.missing;
     find("layer-facts").textContent = [layer.type, shapeOf(layer), layer.parameters ? `${layer.parameters.toLocaleString("en")} parameters` : ""].filter(Boolean).join(" · ");
     if (reason) {
       this.maps = undefined;

@@ -39,6 +39,11 @@ export function coloursOf(name) {
   return /** @type {Uint32Array} */ (palettes.get(name) ?? palettes.get("viridis"));
 }
 
+/** Axes whose places are the tokens of a text. */
+const OF_TOKENS = ["tokens", "query", "key"];
+
+/** @typedef {{rows: string[] | null, columns: string[] | null}} Tokens - The tokens that the rows and columns of a map are. */
+
 /** The values of one layer for one image, as tiles: one per channel, or one for a matrix of steps and features. */
 export class FeatureMaps {
   /**
@@ -57,8 +62,10 @@ export class FeatureMaps {
    * @param {Figures | null} fields.statistics - Of the whole layer.
    * @param {number} fields.nonfinite - How many values are not finite.
    * @param {number} fields.stride - The step between the requested pixels of the map.
+   * @param {string} [fields.unit] - What a tile is called.
+   * @param {Tokens} [fields.tokens]
    */
-  constructor({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels, statistics, nonfinite, stride }) {
+  constructor({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels, statistics, nonfinite, stride, unit = "channel", tokens = { rows: null, columns: null } }) {
     this.address = address;
     this.bytes = bytes;
     this.scale = scale;
@@ -73,6 +80,8 @@ export class FeatureMaps {
     this.statistics = statistics;
     this.nonfinite = nonfinite;
     this.stride = stride;
+    this.unit = unit;
+    this.tokens = tokens;
     this.range = rangeOf(scale, offset);
   }
 
@@ -112,7 +121,16 @@ export class FeatureMaps {
       statistics: /** @type {Figures | null} */ (row.statistics ?? null),
       nonfinite: row.nonfinite,
       stride,
+      unit: row.axes[axis + 1] === "heads" ? "head" : "channel",
+      tokens: tokensOf(row.axes.slice(1).filter((_, index) => index !== axis), spatial, activations.tokens[0] ?? []),
     });
+  }
+
+  /** A place of a map in words. @param {number} row @param {number} column */
+  placeOf(row, column) {
+    const { rows, columns } = this.tokens;
+    if (rows) return columns ? `${row} “${rows[row]}” → ${column} “${columns[column]}”` : `token ${row} “${rows[row]}”, ${this.isMatrix ? "feature" : "column"} ${column}`;
+    return this.isMatrix ? `step ${row}, feature ${column}` : `row ${row}, column ${column}`;
   }
 
   /** The values of one channel that its map has: all of them, or those of the tokens that are a map. @template {Uint8Array | Float32Array} T @param {T} values */
@@ -255,6 +273,18 @@ export function paintNumbers(numbers, width, { low, high }, palette) {
     if (Number.isFinite(numbers[index])) pixels[index] = colours[levelOf(numbers[index], low, high)];
   }
   return image;
+}
+
+/** The tokens of the rows and columns of a map. @param {string[]} axes - Without channels. @param {number[]} sides @param {{text: string}[]} tokens @returns {Tokens} */
+function tokensOf(axes, sides, tokens) {
+  const of = (/** @type {number} */ place) => (tokens.length && OF_TOKENS.includes(axes[place]) && sides[place] === tokens.length ? tokens.map(({ text }) => text) : null);
+  return sides.length > 2 ? { rows: null, columns: null } : { rows: of(0), columns: of(1) };
+}
+
+/** The colour of a value as red, green and blue from 0 to 255. @param {string} palette @param {number} value @param {Range} span @returns {number[]} */
+export function colourOf(palette, value, { low, high }) {
+  const pixel = coloursOf(palette).slice(levelOf(value, low, high)).slice(0, 1);
+  return [...new Uint8Array(pixel.buffer)].slice(0, 3);
 }
 
 /** @param {number} value @param {number} low @param {number} high */

@@ -36,7 +36,7 @@ export function showMaps(explorer, maps) {
   showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
   const { count } = explorer.grid;
   if (count < maps.count) explorer.readout(`${count} of ${maps.count} ${maps.isVector ? "units" : "channels"} are shown.`);
-  else explorer.readout(maps.isVector ? "Point at a unit to read its value." : "Point at a map: its values, and the part of the image that they see.");
+  else explorer.readout(maps.isVector ? "Point at a unit to read its value." : explorer.imagePanel.isText ? "Point at a map to read its values." : "Point at a map: its values, and the part of the image that they see.");
 }
 
 /** Move to the channel that was typed; one that is not shown among the others is enlarged. @param {Explorer} explorer */

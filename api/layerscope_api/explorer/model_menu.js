@@ -5,6 +5,7 @@
  */
 
 import { fill } from "./elements.js";
+import { isOfTokens } from "./pictures.js";
 
 /** @typedef {import("./session.js").Schemas} Schemas */
 /** @typedef {Schemas["VersionBody"] & {key: string, title: string}} Version - One version; `key` is `name@version`. */
@@ -33,12 +34,14 @@ export class ModelMenu {
   /** The version to open: the first that declares how photographs become its input, else the first. */
   get first() {
     const { ready } = this;
-    return ready.find(({ key }) => this.imageInputs(key).some(({ preprocessing }) => preprocessing?.color !== "grey" && !preprocessing?.assumed)) ?? ready[0];
+    return ready.find(({ key }) => this.subjectInputs(key).some(({ preprocessing }) => preprocessing && preprocessing.color !== "grey" && !preprocessing.assumed)) ?? ready[0];
   }
 
-  /** The inputs of a model that take images. @param {string} key */
-  imageInputs(key) {
-    return (this.find(key)?.inputs ?? []).filter(({ preprocessing }) => preprocessing);
+  /** The inputs of a model that take images; else the first that takes tokens, since one text gives those of all inputs. @param {string} key */
+  subjectInputs(key) {
+    const inputs = this.find(key)?.inputs ?? [];
+    const images = inputs.filter(({ preprocessing }) => preprocessing);
+    return images.length ? images : inputs.filter(isOfTokens).slice(0, 1);
   }
 
   /** @param {string} key */

@@ -31,6 +31,7 @@ _STYLES = (
     "charts.css",
     "graph.css",
     "narrow.css",
+    "text.css",
 )
 _LEVELS = 256
 

@@ -1,14 +1,15 @@
 /**
- * Images to look at: samples that suit a model, and those that a person opened, which are kept until the tab is closed.
+ * Images and texts to look at: samples that suit a model, and those that a person opened or wrote, which are kept until the tab is closed.
  *
  * @module
  */
 
+import { Text } from "./client/layerscope.js";
 import { untilClosed } from "./storage.js";
 
 /** @typedef {import("./session.js").Schemas["InputBody"]} Input */
-/** @typedef {"digits" | "photos" | "given" | "opened"} Kind - Samples of two kinds, images that whoever started the service gave, and those that a person opened. */
-/** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob}} Picture - An image. A sample has a path; one that is on the service only has neither path nor file. */
+/** @typedef {"digits" | "photos" | "given" | "opened" | "text"} Kind - Samples of two kinds, images that whoever started the service gave, those that a person opened, and texts. */
+/** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob | Text}} Picture - An image or a text. A sample has a path; one that is on the service only has neither path nor file. */
 
 /** Where the opened images are remembered by id and name. */
 const STORE = "opened";
@@ -24,7 +25,7 @@ export class Pictures {
   constructor(samples) {
     const opened = /** @type {Picture[]} */ (JSON.parse(untilClosed.getItem(STORE) ?? "[]"));
     for (const { png, ...picture } of samples) this.#all.set(picture.id, { ...picture, file: png ? blobOf(png) : undefined });
-    for (const picture of opened) this.#all.set(picture.id, picture);
+    for (const { file, ...picture } of opened) this.#all.set(picture.id, { ...picture, file: file && new Text(/** @type {Text} */ (file).text) });
   }
 
   /** @param {string} id */
@@ -32,9 +33,9 @@ export class Pictures {
     return this.#all.get(id);
   }
 
-  /** Add an image, unless it is there. @param {string} id @param {string} name @param {Blob} [file] */
-  add(id, name, file) {
-    if (!this.#all.has(id)) this.#all.set(id, { id, name, kind: "opened", file });
+  /** Add an image or a text, unless it is there. @param {string} id @param {string} name @param {Blob | Text} [file] @param {Kind} [kind] */
+  add(id, name, file, kind = "opened") {
+    if (!this.#all.get(id)?.file) this.#all.set(id, { kind, ...this.#all.get(id), id, name, file });
     this.#remember();
   }
 
@@ -49,14 +50,15 @@ export class Pictures {
     return [...this.#all.values()].filter((picture) => this.suits(picture, input));
   }
 
-  /** Whether an image suits an input: digits suit small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
+  /** Whether a picture suits an input: texts suit tokens, digits small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
   suits({ kind }, input) {
+    if (kind === "text" || isOfTokens(input)) return kind === "text" && isOfTokens(input);
     if (kind === "opened" || kind === "given") return true;
     const isSmall = Math.max(...(input?.shape ?? []).map((side) => side ?? 0)) <= SMALL;
     return (input?.preprocessing?.color === "grey" && isSmall) === (kind === "digits");
   }
 
-  /** The bytes of an image; undefined if only the service has it. @param {string} id @returns {Promise<Blob | undefined>} */
+  /** The bytes of an image, or a text; undefined if only the service has it. @param {string} id @returns {Promise<Blob | Text | undefined>} */
   async file(id) {
     const picture = this.#all.get(id);
     if (picture?.path) picture.file ??= await fetch(picture.path).then((response) => response.blob());
@@ -64,9 +66,16 @@ export class Pictures {
   }
 
   #remember() {
-    const opened = [...this.#all.values()].filter(({ kind }) => kind === "opened").map(({ id, name, kind }) => ({ id, name, kind }));
+    const own = [...this.#all.values()].filter(({ kind }) => kind === "opened" || kind === "text");
+    // Images would not fit, and the service has them.
+    const opened = own.map(({ id, name, kind, file }) => ({ id, name, kind, ...(file instanceof Text && { file }) }));
     untilClosed.setItem(STORE, JSON.stringify(opened));
   }
+}
+
+/** Whether an input takes the tokens of a text. @param {Input | undefined} input */
+export function isOfTokens(input) {
+  return Boolean(input && !input.preprocessing && input.axes.join() === "tokens");
 }
 
 /** @param {string} png - In base 64. */

@@ -72,9 +72,15 @@ export class Session {
     this.#stop.abort();
   }
 
-  /** @returns {Promise<Schemas["LayerList"]>} */
+  /** The layers, and behind those of attention their scores. @returns {Promise<Schemas["LayerList"]>} */
   layers() {
-    return this.#once("layers", () => this.model.layers(undefined, { signal: this.#signal }));
+    return this.#once("layers", async () => {
+      const list = await this.model.layers(undefined, { signal: this.#signal });
+      if (!list.layers.some(({ sites }) => sites.includes("scores"))) return list;
+      const { layers: scores } = await this.model.layers("all@scores", { signal: this.#signal });
+      const behind = (/** @type {Layer} */ layer) => scores.filter(({ address }) => address === `${layer.address}@scores`).map((row) => ({ ...row, parameters: 0, group: false }));
+      return { ...list, layers: list.layers.flatMap((layer) => [layer, ...behind(layer)]) };
+    });
   }
 
   /** The layers that a selector selects. @param {string} selector @returns {Promise<Schemas["LayerList"]>} */
@@ -98,14 +104,16 @@ export class Session {
   }
 
   /**
-   * What a heat map explains, once it is computed. The service keeps it, so that its pictures need no other run.
+   * What a heat map explains, once it is computed. The service keeps it, so that its pictures need no other run. The values come
+   * with it if the page draws them itself.
    *
    * @param {Question} question
    * @param {AbortSignal} signal - Ends the computation.
    * @param {(done: number, total: number) => void} onProgress
+   * @param {boolean} [values]
    */
-  attribution(question, signal, onProgress) {
-    return this.#once(`attribution ${JSON.stringify(question)}`, () => this.model.attribution(this.image, { ...question, values: false, signal, onProgress }));
+  attribution(question, signal, onProgress, values = false) {
+    return this.#once(`attribution ${values} ${JSON.stringify(question)}`, () => this.model.attribution(this.image, { ...question, values, signal, onProgress }));
   }
 
   /**
@@ -150,7 +158,7 @@ export class Session {
   /** The values of a layer. @param {Layer} layer @returns {Promise<FeatureMaps>} */
   async maps(layer) {
     const whole = await this.#whole();
-    if (whole) return this.#once(`maps ${layer.address}`, async () => FeatureMaps.of(layer, whole));
+    if (whole?.has(layer.address)) return this.#once(`maps ${layer.address}`, async () => FeatureMaps.of(layer, whole));
     return this.#once(`maps ${layer.address}`, async () => {
       const stride = strideOf(layer);
       const options = { ...QUANTIZED, ...(stride > 1 && { stride }), layers: layer.address, signal: this.#signal };
@@ -160,7 +168,7 @@ export class Session {
 
   /** The most active channel of a layer, with the statistics of the layer. @param {Layer} layer @returns {Promise<FeatureMaps>} */
   async thumbnail(layer) {
-    if (await this.#whole()) return this.maps(layer);
+    if ((await this.#whole())?.has(layer.address)) return this.maps(layer);
     return this.#once(`thumbnail ${layer.address}`, () =>
       new Promise((resolve, reject) => {
         this.#requested.set(layer.address, { layer, resolve, reject });
