@@ -28,7 +28,7 @@ JOBS = "/v1/jobs"
 ASKED: dict[str, Any] = {
     "model": "digits",
     "layers": ["dense"],
-    "data": "photos:few",
+    "data": "dataset:few",
     "to": "features:few",
     "part_images": 4,
 }
@@ -98,7 +98,11 @@ def tokens(folder: Path) -> dict[KeyScope, str]:
 @pytest.fixture(scope="module")
 def served(folder: Path, tokens: dict[KeyScope, str]) -> Iterator[Served]:
     with TestClient(create_app(settings_of(folder))) as http:
-        yield Served(http, folder, tokens)
+        served = Served(http, folder, tokens)
+        body = {"name": "few", "data": "photos:few"}
+        assert served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body).status_code == 201
+        (folder / "photos" / "few" / "late.png").write_bytes(samples()["one"].read_bytes())
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +277,7 @@ def test_the_python_client_has_a_result_as_rows_and_as_a_table(served: Served, d
     assert rows["seven.png"]["image"] == hashlib.sha256(seven.read_bytes()).hexdigest()
     assert [each["code"] for each in job.failed()] == ["unsupported_image"]
     with pytest.raises(errors.ScopeMissing):
-        scope.extract("digits", "dense", data="photos:few", to="features:few", part_images=4)
+        scope.extract("digits", "dense", data="dataset:few", to="features:few", part_images=4)
 
 
 def test_the_asynchronous_client_has_the_same(served: Served, done: Any) -> None:
@@ -290,21 +294,22 @@ def test_the_asynchronous_client_has_the_same(served: Served, done: Any) -> None
     assert "seven.png" in asyncio.run(found())
 
 
-def test_a_job_takes_a_registered_data_set_and_the_format_and_runtime_of_the_command(
-    served: Served, done: Any
-) -> None:
-    body = {"name": "val", "data": "photos:few"}
-    served.send("POST", "/v1/datasets", KeyScope.DATASETS_WRITE, json=body)
-    late = served.folder / "photos" / "few" / "late.png"
-    late.write_bytes(samples()["one"].read_bytes())
-    asked = {"data": "dataset:val", "to": "features:val", "format": "zarr", "runtime": "openvino"}
+def test_a_job_over_a_registered_data_set_has_the_images_that_were_listed(served: Served, done: Any) -> None:
+    assert (done["data"], done["progress"]["total"]) == ("dataset:few", 11)
+    assert (served.folder / "photos" / "few" / "late.png").is_file()
+    answer = served.start(data="dataset:none", to="features:none")
+    assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
+
+
+@pytest.mark.wide
+def test_a_job_takes_the_formats_and_runtimes_of_the_command(served: Served, done: Any) -> None:
+    asked = {"to": "features:maps", "format": "zarr", "runtime": "openvino"}
     job = served.ended(served.start(**asked).json()["id"])
-    late.unlink()
     assert (job["state"], job["progress"]["done"], job["error"]) == ("done", 10, None)
     assert asked.items() <= job.items()
     scope = Client(api_key=served.tokens[KeyScope.INFER], http=served.http)
     wanted = {row["path"]: row["dense"] for row in scope.job(done["id"]).rows()}
-    result = served.folder / "features" / "val"
+    result = served.folder / "features" / "maps"
     values = zarr.open_group(result / "maps.zarr", mode="r")["dense"]
     lines = "".join(each.read_text("utf-8") for each in sorted((result / "parts").iterdir())).splitlines()
     assert len(lines) == 10
@@ -312,8 +317,6 @@ def test_a_job_takes_a_registered_data_set_and_the_format_and_runtime_of_the_com
         np.testing.assert_allclose(values[line["row"]], wanted[line["path"]], atol=1e-4)
     refused = served.send("GET", f"{JOBS}/{job['id']}/parts/0")
     assert (refused.status_code, refused.json()["code"]) == (422, "option_invalid")
-    answer = served.start(data="dataset:none", to="features:none")
-    assert (answer.status_code, answer.json()["code"]) == (404, "data_set_not_found")
 
 
 def test_a_service_without_a_folder_for_jobs_has_none(http: TestClient) -> None:

@@ -5,6 +5,7 @@ import pytest
 from digit_images import write_digits
 from layerscope.extraction.extractor import engine_for
 from layerscope.extraction.planning import Request, planned
+from layerscope.extraction.runners.here import Here
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.limits import MIB
 from layerscope.tensors.options import TensorOptions
@@ -22,6 +23,12 @@ def prepared(tmp_path_factory):
 def engine(prepared):
     with engine_for(None, "digits", trusted=False, prepared=prepared) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def here(prepared, engine):
+    """A runner that does jobs with the demo model that is open already."""
+    return Here(prepared, engine)
 
 
 @pytest.fixture

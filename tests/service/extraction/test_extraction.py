@@ -98,10 +98,10 @@ def rows(output):
     "options", [MEAN, TensorOptions(stride=3, channels="2,0"), TensorOptions(dtype="float16")]
 )
 @pytest.mark.parametrize("form", READERS)
-def test_every_row_is_what_a_single_request_gives(plan, engine, digits, form, options):
+def test_every_row_is_what_a_single_request_gives(plan, here, engine, digits, form, options):
     layers = ("conv1",)
     output = plan(digits, format=form, options=options, layers=layers)
-    assert run(output, Here(), most_failed=0).is_complete
+    assert run(output, here, most_failed=0).is_complete
     paths, values = rows(output)
     assert paths == sorted(f"{name}.png" for name in SAMPLES)
     for name, data in SAMPLES.items():
@@ -111,33 +111,33 @@ def test_every_row_is_what_a_single_request_gives(plan, engine, digits, form, op
             np.testing.assert_array_equal(found, wanted)
 
 
-def test_a_job_that_was_stopped_ends_with_the_same_bytes(plan, digits):
+def test_a_job_that_was_stopped_ends_with_the_same_bytes(plan, here, digits):
     whole = plan(digits, "whole")
-    run(whole, Here())
+    run(whole, here)
     output = plan(digits)
     for count in (1, 1):
         with stopped_after(count) as progress:
-            run(output, Here(), progress=progress)
+            run(output, here, progress=progress)
         assert not output.status().is_complete
         output = plan(digits)
-    assert run(output, Here()).is_complete
+    assert run(output, here).is_complete
     assert content(output.address) == content(whole.address)
 
 
-def test_a_job_that_is_done_runs_nothing(plan, digits):
+def test_a_job_that_is_done_runs_nothing(plan, here, digits):
     output = plan(digits)
-    run(output, Here())
+    run(output, here)
     before = {path: path.stat().st_mtime_ns for path in Path(output.address).rglob("*")}
     seen = []
-    run(output, Here(), progress=seen.append)
+    run(output, here, progress=seen.append)
     assert len(seen) == 1
     assert before == {path: path.stat().st_mtime_ns for path in Path(output.address).rglob("*")}
 
 
-def test_shares_make_the_whole(plan, digits):
+def test_shares_make_the_whole(plan, here, digits):
     whole, output = plan(digits, "whole"), plan(digits)
-    run(whole, Here())
-    assert [run(output, Here(), share=(k, 2)).parts for k in range(2)] == [2, 3]
+    run(whole, here)
+    assert [run(output, here, share=(k, 2)).parts for k in range(2)] == [2, 3]
     assert content(output.address) == content(whole.address)
 
 
@@ -157,9 +157,9 @@ def archive_of(kind, folder, path, extra=()):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "txt", "pattern"])
-def test_every_kind_of_data_set_gives_the_same_rows(plan, digits, kind, tmp_path):
+def test_every_kind_of_data_set_gives_the_same_rows(plan, here, digits, kind, tmp_path):
     folder = plan(digits, "folder")
-    run(folder, Here())
+    run(folder, here)
     if kind == "txt":
         data = tmp_path / "list.txt"
         data.write_text("".join(f"digits/{path.name}\n" for path in sorted(digits.iterdir())), "utf-8")
@@ -170,7 +170,7 @@ def test_every_kind_of_data_set_gives_the_same_rows(plan, digits, kind, tmp_path
             kind, digits, tmp_path / f"digits.{kind}", [("read me.md", b"no image"), (".hidden.png", b"")]
         )
     output = plan(data)
-    run(output, Here(), most_failed=0)
+    run(output, here, most_failed=0)
     (paths, values), (_, wanted) = rows(output), rows(folder)
     assert [path.rpartition("/")[2] for path in paths] == sorted(wanted)
     for path, each in values.items():
@@ -178,11 +178,11 @@ def test_every_kind_of_data_set_gives_the_same_rows(plan, digits, kind, tmp_path
             assert found.tobytes() == wanted[path.rpartition("/")[2]][address].tobytes()
 
 
-def test_rows_of_an_array_are_tensors(plan, tmp_path):
+def test_rows_of_an_array_are_tensors(plan, here, tmp_path):
     values = np.random.default_rng(0).random((6, 28, 28, 1), np.float32)
     np.save(tmp_path / "values.npy", values)
     output = plan(tmp_path / "values.npy", layers=("input",), options=TensorOptions())
-    run(output, Here(), most_failed=0)
+    run(output, here, most_failed=0)
     paths, found = rows(output)
     assert paths == list(map(str, range(6)))
     (address,) = [each.address for each in output.job.columns]
@@ -221,13 +221,13 @@ def failed(output):
     return {each.path: each.code for shard in range(output.job.shards) for each in output.failures(shard)}
 
 
-def test_bad_images_are_listed_and_the_rest_is_whole(plan, digits):
+def test_bad_images_are_listed_and_the_rest_is_whole(plan, here, digits):
     clean = plan(digits, "clean")
-    run(clean, Here())
+    run(clean, here)
     wanted = bad_images(digits)
     (digits / "link.png").symlink_to("nowhere")
     output = plan(digits)
-    found = run(output, Here())
+    found = run(output, here)
     assert failed(output) == wanted
     assert (found.done, found.failed) == (10, len(wanted))
     (_, values), (_, right) = rows(output), rows(clean)
@@ -238,77 +238,73 @@ def test_bad_images_are_listed_and_the_rest_is_whole(plan, digits):
     assert all(each.endswith(".") or ": " in each for each in sentences)
 
 
-def test_what_changes_meanwhile_is_listed(plan, digits):
+def test_what_changes_meanwhile_is_listed(plan, here, digits):
     (digits / "gone.png").write_bytes(SAMPLES["one"])
     output = plan(digits)
     (digits / "gone.png").unlink()
     (digits / "two.png").write_bytes(SAMPLES["three"])
     (digits / "late.png").write_bytes(SAMPLES["four"])
-    run(output, Here())
+    run(output, here)
     assert failed(output) == {"gone.png": "input_changed", "two.png": "input_changed"}
     with pytest.raises(JobDiffers, match="not as it was"):
         plan(digits)
 
 
-def test_archives_are_never_unpacked_to_the_disk(plan, digits, tmp_path):
+def test_archives_are_never_unpacked_to_the_disk(plan, here, digits, tmp_path):
     outside = [("../evil.png", SAMPLES["one"]), ("/tmp/evil.png", SAMPLES["two"])]  # noqa: S108
     output = plan(archive_of("zip", digits, tmp_path / "a.zip", outside))
     before = set(tmp_path.rglob("*.png"))
-    run(output, Here(), most_failed=0)
+    run(output, here, most_failed=0)
     assert output.status().done == 12
     assert set(tmp_path.rglob("*.png")) == before
 
 
-def test_a_member_that_unpacks_to_more_than_may_be_read_is_not_unpacked(plan, digits, tmp_path):
+def test_a_member_that_unpacks_to_more_than_may_be_read_is_not_unpacked(plan, here, digits, tmp_path):
     path = archive_of("zip", digits, tmp_path / "bomb.zip", [("bomb.png", bytes(80 << 20))])
     output = plan(path)
-    run(output, Here())
+    run(output, here)
     assert failed(output) == {"bomb.png": "body_too_large"}
 
 
-def test_a_member_that_lies_about_its_length_is_listed(plan, digits, tmp_path):
+def test_a_member_that_lies_about_its_length_is_listed(plan, here, digits, tmp_path):
     path = archive_of("zip", digits, tmp_path / "lie.zip", [("lie.png", bytes(100_000))])
     data = path.read_bytes()
     place = data.rindex(b"PK\1\2")
     path.write_bytes(data[: place + 24] + (50).to_bytes(4, "little") + data[place + 28 :])
     output = plan(path)
-    run(output, Here())
+    run(output, here)
     assert failed(output) == {"lie.png": "input_changed"}
 
 
-def test_failed_images_can_be_tried_again(plan, digits):
+def test_failed_images_can_be_tried_again(plan, here, digits):
     seven = digits / "seven.png"
     status = seven.stat()
     output = plan(digits)
     seven.unlink()
-    assert run(output, Here()).failed == 1
+    assert run(output, here).failed == 1
     seven.write_bytes(SAMPLES["seven"])
     os.utime(seven, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert output.forget_failed() == 1
-    found = run(output, Here())
+    found = run(output, here)
     assert (found.failed, found.done) == (0, 10)
     clean = plan(digits, "clean")
-    run(clean, Here())
+    run(clean, here)
     assert content(output.address) == content(clean.address)
 
 
-def test_a_job_that_is_wrong_as_a_whole_ends(plan, digits):
+def test_a_job_that_is_wrong_as_a_whole_ends(plan, here, digits):
     for name in list(SAMPLES)[:5]:
         (digits / f"{name}.png").write_bytes(b"no image")
     output = plan(digits)
     with pytest.raises(TooManyFailed, match=r"more than 0\.2"):
-        run(output, Here(), most_failed=0.2)
+        run(output, here, most_failed=0.2)
     assert 0 < output.status().parts < output.job.shards
 
 
 def test_another_job_does_not_write_into_the_folder(plan, digits):
     output = plan(digits)
-    for changed in (
-        {"layers": ("conv2",)},
-        {"options": TensorOptions()},
-        {"shard_images": 5},
-        {"format": "npy"},
-    ):
+    others = ({"layers": ("conv2",)}, {"options": TensorOptions()}, {"shard_images": 5}, {"format": "npy"})
+    for changed in others:
         with pytest.raises(JobDiffers, match="another job"):
             plan(digits, **changed)
     assert Output(output.address).job == output.job
@@ -376,12 +372,10 @@ def test_images_of_other_sizes_fail_where_their_maps_differ(plan, tmp_path):
         plan(folder, "pair", models=models, model="pair", layers=("both",))
 
 
-@pytest.mark.parametrize(
-    "text", ["there", "processes:0", "processes:x", "ray://", "ray:2", "dask", "dask://", ""]
-)
-def test_an_unknown_runner_is_refused(text):
-    with pytest.raises(OptionInvalid):
-        runner_named(text)
+def test_an_unknown_runner_is_refused():
+    for text in ("there", "processes:0", "processes:x", "ray://", "ray:2", "dask", "dask://", ""):
+        with pytest.raises(OptionInvalid):
+            runner_named(text)
 
 
 @pytest.mark.parametrize("text", ["ray", "dask://head:8786"])

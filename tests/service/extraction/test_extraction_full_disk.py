@@ -7,7 +7,6 @@ import pytest
 from extraction_content import content
 
 from layerscope.errors import StorageFull
-from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 from layerscope.tensors.options import TensorOptions
 
@@ -24,10 +23,10 @@ def files_of_at_most(nbytes):
 
 
 @pytest.mark.parametrize("form", ["parquet", "safetensors", "npy", "zarr"])
-def test_a_full_disk_ends_a_job_which_goes_on_when_there_is_room(plan, engine, digits, form):
+def test_a_full_disk_ends_a_job_which_goes_on_when_there_is_room(plan, here, digits, form):
     output = plan(digits, layers=("conv1",), options=TensorOptions(), format=form)
     before = content(output.address)
     with files_of_at_most(50_000), pytest.raises(StorageFull):
-        run(output, Here(engine=engine))
+        run(output, here)
     assert content(output.address) == before
-    assert run(output, Here(engine=engine), most_failed=0).done == 10
+    assert run(output, here, most_failed=0).done == 10

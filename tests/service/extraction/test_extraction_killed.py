@@ -85,10 +85,10 @@ def test_a_part_is_whole_or_not_there_whenever_its_process_is_killed(plan, digit
 
 
 @pytest.fixture
-def whole(plan, digits):
+def whole(plan, here, digits):
     """The result of the same job without any interruption."""
     output = plan(digits, "whole")
-    run(output, Here())
+    run(output, here)
     return content(output.address)
 
 

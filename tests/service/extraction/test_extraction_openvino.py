@@ -11,7 +11,6 @@ from safetensors import safe_open
 
 from layerscope.errors import ModelRefused
 from layerscope.extraction.runners import runner_named
-from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 
 
@@ -25,10 +24,10 @@ def columns(output):
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-@pytest.mark.parametrize("on", ["here", "processes:1"])
-def test_values_are_those_of_tensorflow_but_for_rounding(plan, prepared, digits, on):
+@pytest.mark.parametrize("on", ["here", pytest.param("processes:1", marks=pytest.mark.wide)])
+def test_values_are_those_of_tensorflow_but_for_rounding(plan, here, prepared, digits, on):
     wanted, output = plan(digits, "tensorflow"), plan(digits, "openvino", runtime="openvino")
-    run(wanted, Here())
+    run(wanted, here)
     assert run(output, runner_named(on, prepared)).done == 10
     expected = columns(wanted)
     for name, found in columns(output).items():

@@ -35,10 +35,10 @@ def memory():
 
 
 @pytest.fixture
-def whole(plan, digits):
+def whole(plan, here, digits):
     """The result in a directory."""
     output = plan(digits, "whole")
-    run(output, Here())
+    run(output, here)
     return output
 
 
@@ -49,40 +49,40 @@ def stored(url):
     return {path.removeprefix(f"{root}/"): filesystem.cat_file(path) for path in filesystem.find(root)}
 
 
-def test_a_store_gets_the_bytes_that_a_directory_gets_although_the_job_was_stopped(plan, digits, whole):
+def test_a_store_gets_the_bytes_that_a_directory_gets_although_the_job_was_stopped(plan, here, digits, whole):
     output = plan(digits, RESULT)
     with stopped_after(1) as progress:
-        run(output, Here(), progress=progress)
+        run(output, here, progress=progress)
     assert Output(RESULT).status().parts == 1
-    run(plan(digits, RESULT), Here(), share=(0, 2))
-    found = run(Output(RESULT), Here(), share=(1, 2))
+    run(plan(digits, RESULT), here, share=(0, 2))
+    found = run(Output(RESULT), here, share=(1, 2))
     assert (found.is_complete, found.done) == (True, 10)
     assert stored(RESULT) == content(whole.address)
     with pytest.raises(JobDiffers):
         plan(digits, RESULT, layers=("conv1",))
 
 
-def test_a_part_of_several_objects_is_done_with_its_last_one(plan, digits, memory):
+def test_a_part_of_several_objects_is_done_with_its_last_one(plan, here, digits, memory):
     output = plan(digits, RESULT, format="npy", layers=("conv1",))
-    run(output, Here())
+    run(output, here)
     files = stored(RESULT)
     memory.rm_file("/results/out/parts/part-00001/rows.jsonl")
     assert output.left() == [1]
-    run(output, Here())
+    run(output, here)
     assert stored(RESULT) == files
 
 
-def test_failed_images_of_a_store_can_be_tried_again(plan, digits, memory):
+def test_failed_images_of_a_store_can_be_tried_again(plan, here, digits, memory):
     memory.put(f"{digits}/", "/photos", recursive=True)
     output = plan("memory://photos", RESULT)
     taken = memory.store.pop("/photos/two.png")
     memory.pipe("/photos/four.png", b"<html>")
-    assert run(output, Here()).failed == 2
+    assert run(output, here).failed == 2
     codes = {each.path: each.code for shard in range(3) for each in output.failures(shard)}
     assert codes == {"two.png": "input_changed", "four.png": "input_changed"}
     memory.store["/photos/two.png"] = taken
     assert output.forget_failed() == 2
-    found = run(output, Here())
+    found = run(output, here)
     assert (found.is_complete, found.failed) == (True, 1)
 
 
@@ -112,9 +112,9 @@ def test_every_kind_of_data_set_is_read_from_a_url(kind, digits, tmp_path, memor
             assert found.data == wanted.data
 
 
-def test_a_file_url_is_a_directory(plan, digits, whole, tmp_path):
+def test_a_file_url_is_a_directory(plan, here, digits, whole, tmp_path):
     output = plan(digits, f"file://{tmp_path}/out")
-    run(output, Here(), most_failed=0)
+    run(output, here, most_failed=0)
     assert content(tmp_path / "out") == content(whole.address)
     assert len(list(open_data_set(f"file://{digits}").rows())) == 10
 
@@ -140,7 +140,7 @@ def test_results_go_only_where_nobody_sees_half_a_file(plan, digits):
         plan(digits, "http://127.0.0.1:9/out")
 
 
-def test_a_store_that_fails_ends_the_job_which_goes_on_later(plan, digits, memory, monkeypatch):
+def test_a_store_that_fails_ends_the_job_which_goes_on_later(plan, here, digits, memory, monkeypatch):
     memory.put(f"{digits}/", "/photos", recursive=True)
     output = plan("memory://photos", RESULT)
     with monkeypatch.context() as patched:
@@ -150,12 +150,12 @@ def test_a_store_that_fails_ends_the_job_which_goes_on_later(plan, digits, memor
 
         patched.setattr(MemoryFileSystem, "cat_file", fail)
         with pytest.raises(SourceUnreachable, match=r"memory://photos cannot be read"):
-            run(output, Here())
+            run(output, here)
         patched.undo()
         patched.setattr(MemoryFileSystem, "put_file", fail)
         with pytest.raises(SourceUnreachable, match=r"results/out cannot be written"):
-            run(output, Here())
-    assert run(output, Here(), most_failed=0).is_complete
+            run(output, here)
+    assert run(output, here, most_failed=0).is_complete
 
 
 def test_a_folder_that_was_half_deleted_is_written_again(tmp_path):
@@ -174,18 +174,18 @@ def test_a_folder_that_was_half_deleted_is_written_again(tmp_path):
     assert set(content(tmp_path / "parts").values()) == {b"second"}
 
 
-def test_a_bucket_in_and_a_bucket_out_stopped_between(plan, digits, whole, bucket):
+def test_a_bucket_in_and_a_bucket_out_stopped_between(plan, here, digits, whole, bucket):
     for path in digits.iterdir():
         bucket.upload_file(str(path), f"photos/{path.name}")
     output = plan("s3://house/photos", "s3://house/features")
     with stopped_after(1) as progress:
-        run(output, Here(), progress=progress)
+        run(output, here, progress=progress)
     bucket.put_object(Key="photos/two.png", Body=(digits / "three.png").read_bytes())
-    found = run(Output(output.address), Here())
+    found = run(Output(output.address), here)
     assert (found.is_complete, found.failed) == (True, 1)
     bucket.upload_file(str(digits / "two.png"), "photos/two.png")
     output.forget_failed()
-    assert run(output, Here()).failed == 0
+    assert run(output, here).failed == 0
     assert values(stored("s3://house/features")) == values(content(whole.address))
 
 

@@ -9,7 +9,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 from layerscope import demo
 from layerscope.execution.inputs import ImageSource
 from layerscope.extraction.extractor import query_of
-from layerscope.extraction.runners.here import Here
 from layerscope.extraction.running import run
 from layerscope.tensors.options import TensorOptions
 
@@ -17,11 +16,11 @@ MAPS = {"format": "zarr", "layers": ("conv1", "probabilities"), "options": Tenso
 
 
 @pytest.fixture
-def whole(plan, digits):
+def whole(plan, here, digits):
     """A result without any interruption, of eleven images of which the fifth cannot be read."""
     (digits / "kaput.png").write_bytes(b"<html>")
     output = plan(digits, "whole", **MAPS)
-    assert run(output, Here()).failed == 1
+    assert run(output, here).failed == 1
     return output
 
 
@@ -46,15 +45,15 @@ def test_a_row_is_an_image_and_a_chunk_and_a_part_is_a_shard(whole, engine):
     assert b"kaput" not in files["parts/part-00001.jsonl"]
 
 
-def test_stopped_shared_and_tried_again_it_ends_with_the_same_files(plan, digits, whole):
+def test_stopped_shared_and_tried_again_it_ends_with_the_same_files(plan, here, digits, whole):
     to = "memory://results/maps"
     output = plan(digits, to, **MAPS)
     with stopped_after(1) as progress:
-        run(output, Here(), progress=progress)
+        run(output, here, progress=progress)
     for share in range(2):
-        run(output, Here(), share=(share, 2))
+        run(output, here, share=(share, 2))
     output.forget_failed()
-    assert run(output, Here()).is_complete
+    assert run(output, here).is_complete
     stored = {
         name.removeprefix("/results/maps/"): file.getvalue() for name, file in MemoryFileSystem.store.items()
     }
