@@ -1,4 +1,4 @@
-"""Maps over inputs that are no images, over HTTP: axes that are named, curves, slices and bars, and refusals."""
+"""Maps of models whose inputs are no images, over HTTP: axes that are named, curves, slices and bars, and refusals."""
 
 import io
 from collections.abc import Iterator
@@ -27,13 +27,20 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 
 def asked(http: TestClient, name: str, resource: str) -> Any:
+    return posted(http, name, f"attributions/{resource}")
+
+
+def posted(http: TestClient, name: str, resource: str) -> Any:
     file = io.BytesIO()
     np.save(file, CASES[name].values[0])
-    return http.post(f"/v1/models/{name}/attributions/{resource}", content=file.getvalue(), headers=NPY)
+    return http.post(f"/v1/models/{name}/{resource}", content=file.getvalue(), headers=NPY)
 
 
 def drawn(http: TestClient, name: str, resource: str) -> Pixels:
-    answer = asked(http, name, resource)
+    return pixels_of(asked(http, name, resource))
+
+
+def pixels_of(answer: Any) -> Pixels:
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
@@ -96,3 +103,34 @@ def test_a_vector_is_a_bar_a_feature(http: TestClient) -> None:
 def test_a_text_is_a_bar_a_token(http: TestClient) -> None:
     assert len(drawn(http, "words", "gradcam.png")) == 18 + 6 * 15
     assert asked(http, "words", "gradcam").json()["layers"][0]["axes"] == ["batch", "tokens"]
+
+
+def test_a_layer_over_time_is_a_curve_a_channel(http: TestClient) -> None:
+    values = np.asarray(
+        posted(http, "series", "activations?layers=last&channels=0").json()["layers"][0]["values"]
+    )
+    row, steps = values[0, :, 0], values.shape[1]
+    pixels = pixels_of(posted(http, "series", "feature-map.png?layer=last&curves=true&channel=0"))
+    panel = pixels[6 : 6 + 84, 60 : 60 + 332]
+    # In the middle of its step, the line is as high as the value.
+    is_line = (panel == (32, 32, 36)).all(axis=-1)
+    middles = ((np.arange(steps) + 0.5) * 332 / steps).astype(int)
+    highest = np.array([is_line[:, column].argmax() for column in middles])
+    expected = (row.max() - row) / (np.ptp(row) or 1) * 81
+    assert np.abs(highest - expected).max() <= 4
+    several = pixels_of(posted(http, "series", "feature-map.png?layer=input,last&curves=true&scale=2"))
+    assert several.shape[1] == 60 + 2 * 332 + 8
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "reason"),
+    [
+        ("volume", "feature-map.png?layer=last&curves=true", "counts depth, height, width, channels"),
+        ("vector", "feature-map.png?layer=hidden&curves=true", "counts channels"),
+        ("series", "feature-map.json?layer=last&curves=true", "tells where tiles are"),
+    ],
+)
+def test_what_has_no_curves_is_refused(http: TestClient, name: str, resource: str, reason: str) -> None:
+    answer = posted(http, name, resource)
+    assert answer.status_code == 422
+    assert reason in answer.json()["error"]

@@ -8,7 +8,7 @@ import pytest
 from layerscope.graph.taps.addresses import Address
 from layerscope.graph.taps.tap import AxisName, LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
-from layerscope_api.serializers.feature_map import tile_contents, tile_group
+from layerscope_api.serializers.tile_groups import tile_contents, tile_group
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:

@@ -71,6 +71,12 @@ class FeatureMapOptions(ColorOptions, ChangeOptions):
         description="draw each channel's number, and beside rows and columns of tokens what these are, or their numbers",
     )
 
+    curves: bool = Field(
+        default=False,
+        description="draw each channel as a curve, of layers that count channels and one more axis, such as time; of `all`"
+        " channels the first 16",
+    )
+
     def picture_options(self, *, has_names: bool = False) -> PictureOptions:
         """The options of `layerscope.render`.
 

@@ -1,48 +1,17 @@
 """Feature maps as pictures: each map of a layer is one tile, and each layer is one group of tiles."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
-
-import numpy as np
 
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
-from layerscope.render import (
-    Picture,
-    PictureFormat,
-    TileGroup,
-    building_bytes,
-    picture_layout,
-    render_groups,
-    tiles,
-)
+from layerscope.render import Picture, PictureFormat, building_bytes, picture_layout, render_groups
 from layerscope.render.layout import Layout, require_fits
 from layerscope.tensors.activations import Activation
-from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
+from layerscope_api.serializers.curves import curves_bytes, render_curves
 from layerscope_api.serializers.models import layers_metadata
-from layerscope_api.serializers.token_names import names_of_tokens, sides_of, widest_names
-
-
-class TileContent(NamedTuple):
-    """What a tile shows of a layer.
-
-    Attributes:
-        image: the number of the image in its batch.
-        channel: the number of the channel; None where the tile shows all channels.
-        slice: the number of the slice, for maps of three axes; else None.
-    """
-
-    image: int
-    channel: int | None
-    slice: int | None
-
-    @property
-    def name(self) -> str:
-        """The label of the tile: the channel, or the image where the tile shows all channels."""
-        name = str(self.image if self.channel is None else self.channel)
-        return name if self.slice is None else f"{name}:{self.slice}"
+from layerscope_api.serializers.tile_groups import blank_group, have_names, tile_group
 
 
 def feature_map_layout(
@@ -54,7 +23,7 @@ def feature_map_layout(
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
     channels = options.selected_channels()
-    groups = [_blank_group(spec, channels) for spec in specs]
+    groups = [blank_group(spec, channels) for spec in specs]
     drawn = [group for group, _ in groups]
     layout = picture_layout(drawn, options.picture_options(has_names=have_names(drawn)))
     require_fits(layout, limits.picture_pixels)
@@ -67,6 +36,8 @@ def rendering_bytes(specs: Sequence[TensorSpec], options: FeatureMapOptions, lim
     Raises:
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
+    if options.curves:
+        return curves_bytes(specs, options, limits)
     layout, values = feature_map_layout(specs, options, limits)
     return building_bytes(layout, values)
 
@@ -84,97 +55,10 @@ def render_feature_map(
     Raises:
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
+    if options.curves:
+        return render_curves(model, layers, options, limits, form)
     channels = options.selected_channels()
     groups = [tile_group(each.select(channels), labelled=options.labels, tokens=tokens) for each in layers]
     metadata = layers_metadata(model, [each.tap.address for each in layers])
     drawn = options.picture_options(has_names=have_names(groups))
     return render_groups(groups, drawn, limits=limits, metadata=metadata, form=form)
-
-
-def have_names(groups: Sequence[TileGroup]) -> bool:
-    """Whether rows or columns of any tile have names."""
-    return any(group.sides for group in groups)
-
-
-def tile_group(
-    activation: Activation, *, labelled: bool, tokens: Sequence[Sequence[str]] | None = None
-) -> TileGroup:
-    """The maps of a layer as tiles, ordered by image and then by channel; with their names if they are labelled.
-
-    Args:
-        activation: the values.
-        labelled: whether tiles have names.
-        tokens: the tokens of each image, if it is a text; else tokens have their numbers as names.
-
-    Raises:
-        NoPicture: see `tiles`.
-    """
-    folded = activation.folded()
-    axis = _axis_of(folded)
-    maps = np.concatenate([tiles(image, axis) for image in folded.values])
-    heading = activation.tap.address
-    if not labelled:
-        return TileGroup(maps=maps, heading=heading)
-    contents = tile_contents(activation)
-    texts = tokens or [()] * len(folded.values)
-    found = [sides_of(folded.spec, axis, names_of_tokens(each)) for each in texts]
-    by_image = [each for each in found if each is not None]
-    sides = [by_image[each.image] for each in contents] if by_image else None
-    return TileGroup(maps=maps, names=[each.name for each in contents], heading=heading, sides=sides)
-
-
-def tile_contents(activation: Activation) -> list[TileContent]:
-    """What each tile of a layer shows, in the order of `tile_group`.
-
-    Raises:
-        NoPicture: see `tiles`.
-    """
-    folded = activation.folded()
-    images, *shape = folded.values.shape
-    axis = _axis_of(folded)
-    count = _tiles_of_image(shape, axis)[0]
-    if axis is None or len(shape) < 2:
-        return [TileContent(image, None, None) for image in range(images) for _ in range(count)]
-    chosen = np.arange(shape[axis]) if activation.channels is None else activation.channels
-    channels = np.broadcast_to(chosen, (images, shape[axis])).tolist()
-    slices = range(count // shape[axis]) if len(shape) > 3 else [None]
-    return [
-        TileContent(image, channel, number)
-        for image, listed in enumerate(channels)
-        for channel in listed
-        for number in slices
-    ]
-
-
-def _blank_group(whole: TensorSpec, channels: str) -> tuple[TileGroup, int]:
-    """The group that `tile_group` will give, with blank tiles and the widest name; and how many values it is drawn from."""
-    selection, drawn = ChannelSelection.parse(channels), whole.select(channels).folded()
-    images, *shape = drawn.shape
-    axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
-    count, height, width = _tiles_of_image(shape, axis)
-    blank = np.broadcast_to(np.float32(0), (images * count, height, width))
-    # `top:n` chooses channels by their values, so it reads all of them.
-    values = drawn.size if selection.top is None else whole.size
-    last = TileContent(images - 1, None, None)
-    if axis is not None and len(shape) > 1:
-        channel = max(selection.listed, default=whole.channels - 1)
-        last = TileContent(images - 1, channel, count // shape[axis] - 1 if len(shape) > 3 else None)
-    sides = sides_of(drawn, axis, widest_names)
-    group = TileGroup(maps=blank, names=[last.name], heading=whole.address, sides=[sides] if sides else None)
-    return group, values
-
-
-def _axis_of(activation: Activation) -> int | None:
-    rank = activation.values.ndim - 1
-    return _channel_axis(activation.channel_axis, rank, is_whole=activation.channels is None)
-
-
-def _tiles_of_image(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
-    """The number of tiles of one image, their height and their width."""
-    return tiles(np.broadcast_to(np.float32(0), shape), axis).shape
-
-
-def _channel_axis(axis: int | None, rank: int, *, is_whole: bool) -> int | None:
-    """The channel axis of one image. A sequence of vectors is drawn as one matrix, unless channels were selected."""
-    is_sequence = rank == 2 and is_whole
-    return None if axis is None or is_sequence else axis - 1

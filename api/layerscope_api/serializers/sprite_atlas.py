@@ -6,21 +6,16 @@ from typing import Any
 
 import orjson
 
-from layerscope.errors import AnswerTooLarge
+from layerscope.errors import AnswerTooLarge, OptionInvalid
 from layerscope.execution.interface import Result
 from layerscope.limits import Limits
 from layerscope.render import TileBox, building_bytes, sprite_atlas
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
-from layerscope_api.serializers.feature_map import (
-    TileContent,
-    feature_map_layout,
-    have_names,
-    tile_contents,
-    tile_group,
-)
+from layerscope_api.serializers.feature_map import feature_map_layout
 from layerscope_api.serializers.models import identity
+from layerscope_api.serializers.tile_groups import TileContent, have_names, tile_contents, tile_group
 from layerscope_api.serializers.token_names import texts_of
 
 _NUMBERS_PER_TILE = 9
@@ -31,9 +26,13 @@ def atlas_bytes(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits:
     """The bytes of memory that an atlas takes, from the shapes of the layers alone.
 
     Raises:
+        OptionInvalid: the picture shows curves.
         AnswerTooLarge: the atlas would have more numbers than one JSON answer may have.
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
+    if options.curves:
+        message = "An atlas tells where tiles are, and curves=true draws none: leave it out."
+        raise OptionInvalid(message, option="curves")
     layout, values = feature_map_layout(specs, options, limits)
     tiles = sum(grid.tiles for grid in layout.grids)
     numbers = tiles * _NUMBERS_PER_TILE

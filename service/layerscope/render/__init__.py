@@ -8,6 +8,7 @@ from layerscope.render.comparison_picture import (
     similarity_matrix,
     similarity_matrix_size,
 )
+from layerscope.render.curves_picture import curves_picture, curves_picture_size
 from layerscope.render.effects_picture import EffectRow, effects_picture, effects_picture_size
 from layerscope.render.features_picture import features_picture, features_picture_size
 from layerscope.render.image_files import MEDIA_TYPES, PictureFormat
@@ -46,6 +47,8 @@ __all__ = [
     "building_bytes",
     "comparison_picture",
     "comparison_picture_size",
+    "curves_picture",
+    "curves_picture_size",
     "effects_picture",
     "effects_picture_size",
     "features_picture",

@@ -67,6 +67,7 @@ class PictureOptions(TypedDict, total=False):
         scale: Pixels per value in each direction.
         colorbar: Whether to add a bar of the colours.
         labels: Whether to write the name of each tile above it.
+        curves: Whether to draw each channel as a curve, of layers that count channels and one more axis, such as time.
         centered: Whether the range is symmetric about zero.
         change: Whether to draw the values of the edited model minus those without edits.
     """
@@ -80,6 +81,7 @@ class PictureOptions(TypedDict, total=False):
     scale: int
     colorbar: bool
     labels: bool
+    curves: bool
     centered: bool | Literal["auto"]
     change: bool
 
