@@ -153,6 +153,7 @@ class AttributionRun:
         # Values that are not finite, as of a model with NaN among its weights, make maps that are not.
         with self._query.stopwatch.timed("run"), np.errstate(all="ignore"):
             maps = self._spec.method.explain(probe, self._spec.options)
+        probe.finish()
         return [np.array(each, np.float32) for each in maps]
 
     @cached_property

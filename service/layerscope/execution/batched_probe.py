@@ -144,6 +144,10 @@ class BatchedProbe:
             return np.zeros(len(self.image(number)), bool)
         return np.array([tokenizer.is_padding(each) for each in texts[self._rows[number]]], bool)
 
+    def finish(self) -> None:
+        """Report that all runs are made that are needed."""
+        self._jobs.finish()
+
     def outputs(self) -> list[float]:
         """The model's output for the target of each image."""
         return [

@@ -132,11 +132,19 @@ class JobStream:
     def _next(self, pending: deque[tuple[Future[Outcome], int]]) -> Outcome:
         future, rows = pending.popleft()
         outcome = self._result(future)
-        self._done += rows
+        self._report(self._done + rows)
+        return outcome
+
+    def finish(self) -> None:
+        """Report that all is done, also where it took fewer versions than was estimated."""
+        if self._done < self._budget.total:
+            self._report(self._budget.total)
+
+    def _report(self, done: int) -> None:
+        self._done = done
         budget = self._budget
         if budget.progress is not None and budget.total > 1:
-            budget.progress(min(self._done, budget.total), budget.total)
-        return outcome
+            budget.progress(min(done, budget.total), budget.total)
 
     def _result(self, future: "Future[Outcome]") -> Outcome:
         try:
