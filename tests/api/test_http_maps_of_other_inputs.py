@@ -128,9 +128,14 @@ def test_a_layer_over_time_is_a_curve_a_channel(http: TestClient) -> None:
         ("volume", "feature-map.png?layer=last&curves=true", "counts depth, height, width, channels"),
         ("vector", "feature-map.png?layer=hidden&curves=true", "counts channels"),
         ("series", "feature-map.json?layer=last&curves=true", "tells where tiles are"),
+        ("series", "feature-map.png?layer=last&curves=true&slice=0", "have no slices"),
+        ("series", "feature-map.png?layer=last&slice=0", "has no slices"),
+        ("volume", "feature-map.png?layer=last&slice=99", "there is no slice 99"),
     ],
 )
-def test_what_has_no_curves_is_refused(http: TestClient, name: str, resource: str, reason: str) -> None:
+def test_what_has_no_curves_or_slices_is_refused(
+    http: TestClient, name: str, resource: str, reason: str
+) -> None:
     answer = posted(http, name, resource)
     assert answer.status_code == 422
     assert reason in answer.json()["error"]

@@ -8,7 +8,7 @@ import pytest
 from layerscope.graph.taps.addresses import Address
 from layerscope.graph.taps.tap import AxisName, LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
-from layerscope_api.serializers.tile_groups import tile_contents, tile_group
+from layerscope_api.serializers.tile_groups import blank_group, tile_contents, tile_group
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
@@ -23,12 +23,19 @@ def activation(*shape: int, channels_first: bool = False) -> Activation:
 
 @pytest.mark.parametrize("channels_first", [False, True])
 @pytest.mark.parametrize("channels", ["all", "1,0", "top:1"])
-def test_each_slice_of_each_channel_is_where_its_place_says(channels: str, channels_first: bool) -> None:
+@pytest.mark.parametrize("slices", [None, "2,0-1", "1"])
+def test_each_slice_of_each_channel_is_where_its_place_says(
+    channels: str, channels_first: bool, slices: str | None
+) -> None:
     whole = activation(2, *((2, 3, 4, 5) if channels_first else (3, 4, 5, 2)), channels_first=channels_first)
 
     chosen = whole.select(channels)
-    group, places = tile_group(chosen, labelled=True), tile_contents(chosen)
+    group, places = tile_group(chosen, labelled=True, slices=slices), tile_contents(chosen, slices)
+    blank, _ = blank_group(whole.spec, channels, slices)
 
+    assert blank.maps.shape == group.maps.shape
+    numbers = {None: [0, 1, 2], "2,0-1": [2, 0, 1], "1": [1]}[slices]
+    assert [place.slice for place in places[: len(numbers)]] == numbers
     by_channel = whole.values if channels_first else np.moveaxis(whole.values, -1, 1)
     for maps, place in zip(group.maps, places, strict=True):
         np.testing.assert_array_equal(maps, by_channel[place.image, place.channel, place.slice])

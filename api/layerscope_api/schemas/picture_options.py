@@ -7,7 +7,7 @@ from pydantic import Field
 
 from layerscope.errors import OptionInvalid
 from layerscope.render import PictureOptions
-from layerscope_api.schemas.option_types import Channels, Pair, Selector
+from layerscope_api.schemas.option_types import Channels, Pair, Selector, Slices
 from layerscope_api.schemas.options import ChangeOptions, RunOptions
 
 _SCALE_OF_NAMES = 12
@@ -71,6 +71,10 @@ class FeatureMapOptions(ColorOptions, ChangeOptions):
         description="draw each channel's number, and beside rows and columns of tokens what these are, or their numbers",
     )
 
+    slice: Slices | None = Field(
+        default=None,
+        description="`0,3,5-8`: the slices of volumes, or the frames of films, that are drawn; left out, all",
+    )
     curves: bool = Field(
         default=False,
         description="draw each channel as a curve, of layers that count channels and one more axis, such as time; of `all`"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from layerscope.errors import NoPicture
+from layerscope.errors import NoPicture, OptionInvalid
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
 from layerscope.render import Picture, PictureFormat, curves_picture, curves_picture_size
@@ -25,6 +25,8 @@ def curves_bytes(specs: Sequence[TensorSpec], options: FeatureMapOptions, limits
     Raises:
         LayerscopeError: a layer has no curves, or the picture would be too large.
     """
+    if options.slice is not None:
+        raise OptionInvalid("Curves have no slices: leave out slice or curves=true.", option="slice")
     chosen = [each.select(_channels(each, options)) for each in specs]
     counts = [each.shape[0] * each.channels for each in chosen]
     height, width = curves_picture_size(counts, options.picture_options().scale)

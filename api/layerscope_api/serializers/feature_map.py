@@ -23,7 +23,7 @@ def feature_map_layout(
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
     channels = options.selected_channels()
-    groups = [blank_group(spec, channels) for spec in specs]
+    groups = [blank_group(spec, channels, options.slice) for spec in specs]
     drawn = [group for group, _ in groups]
     layout = picture_layout(drawn, options.picture_options(has_names=have_names(drawn)))
     require_fits(layout, limits.picture_pixels)
@@ -58,7 +58,10 @@ def render_feature_map(
     if options.curves:
         return render_curves(model, layers, options, limits, form)
     channels = options.selected_channels()
-    groups = [tile_group(each.select(channels), labelled=options.labels, tokens=tokens) for each in layers]
+    groups = [
+        tile_group(each.select(channels), labelled=options.labels, tokens=tokens, slices=options.slice)
+        for each in layers
+    ]
     metadata = layers_metadata(model, [each.tap.address for each in layers])
     drawn = options.picture_options(has_names=have_names(groups))
     return render_groups(groups, drawn, limits=limits, metadata=metadata, form=form)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.attribution.target_layers import input_geometry, select_input
-from layerscope.errors import NoPicture, OptionInvalid
+from layerscope.errors import NoPicture
 from layerscope.execution.input_values import InputValues
 from layerscope.execution.inputs import Sources
 from layerscope.execution.interface import QueryPlan
@@ -28,6 +28,7 @@ from layerscope.render.slices_picture import MOST_SLICES
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.attribution_options import HeatPictureOptions
 from layerscope_api.serializers.overlay import Overlay
+from layerscope_api.serializers.slices import chosen_slices
 
 _BYTES_A_PIXEL, _BYTES_A_VALUE = 32, 32
 
@@ -200,25 +201,8 @@ def _input_below(model: ModelDescription, spec: TensorSpec) -> int:
 
 
 def _slices(wanted: str | None, count: int) -> Sequence[int]:
-    """The numbers of the slices that are drawn.
-
-    Raises:
-        OptionInvalid: there is no such slice.
-    """
-    if wanted is None:
-        shown = min(count, MOST_SLICES)
-        return [round(number * (count - 1) / max(1, shown - 1)) for number in range(shown)]
-    if wanted == "all":
-        return range(count)
-    found: list[int] = []
-    for part in wanted.split(","):
-        first, _, last = part.partition("-")
-        end = int(last or first)
-        if end >= count:
-            message = f"There are {count} slices, numbered from 0: there is no slice {end}."
-            raise OptionInvalid(message, option="slice", slices=count)
-        found += range(int(first), end + 1)
-        if len(found) > count or end < int(first):
-            message = "slice names a slice twice, or a range whose end is before its beginning."
-            raise OptionInvalid(message, option="slice", slices=count)
-    return found
+    """The numbers of the slices that are drawn."""
+    if wanted is not None:
+        return chosen_slices(wanted, count)
+    shown = min(count, MOST_SLICES)
+    return [round(number * (count - 1) / max(1, shown - 1)) for number in range(shown)]

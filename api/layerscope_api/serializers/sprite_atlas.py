@@ -51,7 +51,10 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
     texts = texts_of(found.tokens)
-    groups = [tile_group(each, labelled=options.labels, tokens=texts) for each in chosen]
+    groups = [
+        tile_group(each, labelled=options.labels, tokens=texts, slices=options.slice) for each in chosen
+    ]
+    contents = [tile_contents(each, options.slice) for each in chosen]
     drawn = sprite_atlas(groups, options.picture_options(has_names=have_names(groups)), limits=limits)
     document = {
         "model": identity(result.model).model_dump(),
@@ -67,7 +70,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "value_max": _number(drawn.value_max),
         "nonfinite": drawn.nonfinite,
         "notes": drawn.notes,
-        "layers": list(map(_layer, found.values(), drawn.boxes, map(tile_contents, chosen))),
+        "layers": list(map(_layer, found.values(), drawn.boxes, contents)),
     }
     return orjson.dumps(document)
 

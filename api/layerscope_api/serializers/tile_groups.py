@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from layerscope.errors import OptionInvalid
 from layerscope.render import TileGroup, tiles
 from layerscope.tensors.activations import Activation
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
+from layerscope_api.serializers.slices import chosen_slices
 from layerscope_api.serializers.token_names import names_of_tokens, sides_of, widest_names
 
 
@@ -38,7 +41,11 @@ def have_names(groups: Sequence[TileGroup]) -> bool:
 
 
 def tile_group(
-    activation: Activation, *, labelled: bool, tokens: Sequence[Sequence[str]] | None = None
+    activation: Activation,
+    *,
+    labelled: bool,
+    tokens: Sequence[Sequence[str]] | None = None,
+    slices: str | None = None,
 ) -> TileGroup:
     """The maps of a layer as tiles, ordered by image and then by channel; with their names if they are labelled.
 
@@ -46,17 +53,19 @@ def tile_group(
         activation: the values.
         labelled: whether tiles have names.
         tokens: the tokens of each image, if it is a text; else tokens have their numbers as names.
+        slices: those of each map that are drawn, see `chosen_slices`; None for all.
 
     Raises:
         NoPicture: see `tiles`.
+        OptionInvalid: there is no such slice.
     """
     folded = activation.folded()
     axis = _axis_of(folded)
-    maps = np.concatenate([tiles(image, axis) for image in folded.values])
+    maps = np.concatenate([tiles(_cut(folded.spec, axis, image, slices), axis) for image in folded.values])
     heading = activation.tap.address
     if not labelled:
         return TileGroup(maps=maps, heading=heading)
-    contents = tile_contents(activation)
+    contents = tile_contents(activation, slices)
     texts = tokens or [()] * len(folded.values)
     found = [sides_of(folded.spec, axis, names_of_tokens(each)) for each in texts]
     by_image = [each for each in found if each is not None]
@@ -64,11 +73,12 @@ def tile_group(
     return TileGroup(maps=maps, names=[each.name for each in contents], heading=heading, sides=sides)
 
 
-def tile_contents(activation: Activation) -> list[TileContent]:
+def tile_contents(activation: Activation, slices: str | None = None) -> list[TileContent]:
     """What each tile of a layer shows, in the order of `tile_group`.
 
     Raises:
         NoPicture: see `tiles`.
+        OptionInvalid: there is no such slice.
     """
     folded = activation.folded()
     images, *shape = folded.values.shape
@@ -78,36 +88,64 @@ def tile_contents(activation: Activation) -> list[TileContent]:
         return [TileContent(image, None, None) for image in range(images) for _ in range(count)]
     chosen = np.arange(shape[axis]) if activation.channels is None else activation.channels
     channels = np.broadcast_to(chosen, (images, shape[axis])).tolist()
-    slices = range(count // shape[axis]) if len(shape) > 3 else [None]
+    drawn: Sequence[int | None] = [None]
+    if len(shape) > 3:
+        drawn = chosen_slices(slices or "all", count // shape[axis])
     return [
         TileContent(image, channel, number)
         for image, listed in enumerate(channels)
         for channel in listed
-        for number in slices
+        for number in drawn
     ]
 
 
-def blank_group(whole: TensorSpec, channels: str) -> tuple[TileGroup, int]:
+def blank_group(whole: TensorSpec, channels: str, slices: str | None = None) -> tuple[TileGroup, int]:
     """The group that `tile_group` will give, with blank tiles and the widest name; and how many values it is drawn from.
 
     Args:
         whole: all values of the layer.
         channels: those that are drawn.
+        slices: as for `tile_group`.
     """
     selection, drawn = ChannelSelection.parse(channels), whole.select(channels).folded()
     images, *shape = drawn.shape
     axis = _channel_axis(drawn.channel_axis, len(shape), is_whole=selection.is_all)
-    count, height, width = _tiles_of_image(shape, axis)
+    count, height, width = tiles(_cut(drawn, axis, np.broadcast_to(np.float32(0), shape), slices), axis).shape
     blank = np.broadcast_to(np.float32(0), (images * count, height, width))
     # `top:n` chooses channels by their values, so it reads all of them.
     values = drawn.size if selection.top is None else whole.size
     last = TileContent(images - 1, None, None)
     if axis is not None and len(shape) > 1:
         channel = max(selection.listed, default=whole.channels - 1)
-        last = TileContent(images - 1, channel, count // shape[axis] - 1 if len(shape) > 3 else None)
+        deepest = (
+            max(chosen_slices(slices or "all", shape[_axis_of_slices(axis)])) if len(shape) > 3 else None
+        )
+        last = TileContent(images - 1, channel, deepest)
     sides = sides_of(drawn, axis, widest_names)
     group = TileGroup(maps=blank, names=[last.name], heading=whole.address, sides=[sides] if sides else None)
     return group, values
+
+
+def _cut(
+    spec: TensorSpec, axis: int | None, image: NDArray[np.generic], slices: str | None
+) -> NDArray[np.generic]:
+    """The values of one image with the chosen slices only.
+
+    Raises:
+        OptionInvalid: there are none, or no such ones.
+    """
+    if slices is None:
+        return image
+    if axis is None or image.ndim != 4:
+        message = f"{spec.address} has no slices: slice= is for volumes and films, with three axes beside the channels."
+        raise OptionInvalid(message, option="slice", layer=spec.address)
+    along = _axis_of_slices(axis)
+    return image.take(chosen_slices(slices, image.shape[along]), along)
+
+
+def _axis_of_slices(channel_axis: int) -> int:
+    """The first axis of one image that does not count channels."""
+    return 1 if channel_axis == 0 else 0
 
 
 def _axis_of(activation: Activation) -> int | None:

@@ -67,6 +67,7 @@ class PictureOptions(TypedDict, total=False):
         scale: Pixels per value in each direction.
         colorbar: Whether to add a bar of the colours.
         labels: Whether to write the name of each tile above it.
+        slice: The slices of volumes, or the frames of films, that are drawn, such as "0,3,5-8"; left out, all.
         curves: Whether to draw each channel as a curve, of layers that count channels and one more axis, such as time.
         centered: Whether the range is symmetric about zero.
         change: Whether to draw the values of the edited model minus those without edits.
@@ -81,6 +82,7 @@ class PictureOptions(TypedDict, total=False):
     scale: int
     colorbar: bool
     labels: bool
+    slice: str
     curves: bool
     centered: bool | Literal["auto"]
     change: bool
