@@ -3,9 +3,12 @@
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layerscope.errors import ControlRefused, DataSetUnreadable, OptionInvalid, PlaceNotFound
-from layerscope.extraction.data_sets import DataSet, open_data_set
+
+if TYPE_CHECKING:
+    from layerscope.extraction.data_sets import DataSet
 
 PLACE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 """The names that a place may have."""
@@ -57,13 +60,16 @@ class Places:
             text = text.replace(root.rstrip("/") + "/", f"{name}:").replace(root.rstrip("/"), f"{name}:")
         return text
 
-    def data_set(self, reference: str) -> DataSet:
+    def data_set(self, reference: str) -> "DataSet":
         """The data set at a reference. Links that lead out of the place are not followed.
 
         Raises:
             OptionInvalid, PlaceNotFound: as for `data`.
             DataSetUnreadable: there are no images there.
         """
+        # Settings know places, and commands that run no model know settings: TensorFlow takes seconds.
+        from layerscope.extraction.data_sets import open_data_set  # noqa: PLC0415
+
         try:
             return open_data_set(self.data(reference), self.root(reference))
         except DataSetUnreadable as error:
