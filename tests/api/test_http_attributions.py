@@ -218,7 +218,7 @@ def test_methods_are_listed_with_their_options_cost_and_paper(served: TestClient
         "choices": None,
     }
     baseline = next(each for each in rows["occlusion"]["options"] if each["name"] == "baseline")
-    assert baseline["choices"] == ["black", "grey", "white", "mean", "zero"]
+    assert baseline["choices"] == ["black", "grey", "white", "mean", "zero", "mask", "unknown", "padding"]
 
 
 @pytest.mark.parametrize(

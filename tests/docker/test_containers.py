@@ -102,9 +102,15 @@ def test_what_is_copied_into_the_image_is_there() -> None:
 MANIFESTS = sorted((DOCKER / "kubernetes").glob("*.yaml"))
 
 
-def pod_of(document: dict[str, Any]) -> dict[str, Any]:
-    """The pod that KServe makes of a manifest of its own."""
+def pods_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods that Kubernetes, KServe or KubeRay make of a manifest."""
     spec = document["spec"]
+    if document["apiVersion"].startswith("ray.io/"):
+        cluster = ray_cluster_of(document)
+        groups = (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
+        return [pod(each["template"]["spec"]) for each in groups]
+    if "template" in spec:
+        return [pod(spec["template"]["spec"])]
     if document["kind"] == "InferenceService":
         predictor = spec["predictor"]
         container = {name: predictor["model"].get(name, []) for name in ("env", "volumeMounts")}
@@ -115,25 +121,31 @@ def pod_of(document: dict[str, Any]) -> dict[str, Any]:
             if name in predictor
         }
     known = {"containers", "volumes", "terminationGracePeriodSeconds"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "of-kserve"},
-        "spec": {name: value for name, value in spec.items() if name in known},
-    }
+    return [pod({name: value for name, value in spec.items() if name in known})]
+
+
+def pod(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "made"}, "spec": spec}
+
+
+def ray_cluster_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The cluster of a `RayJob` or `RayService`."""
+    spec = document["spec"]
+    cluster: dict[str, Any] = spec.get("rayClusterSpec") or spec["rayClusterConfig"]
+    return cluster
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda each: each.name)
 def test_kubernetes_knows_every_field(path: Path) -> None:
     for document in documents(path):
-        is_of_kserve = document["apiVersion"].startswith("serving.kserve.io/")
-        kubernetes_validate.validate(pod_of(document) if is_of_kserve else document, "1.37", strict=True)
+        is_of_others = document["apiVersion"].startswith(("serving.kserve.io/", "ray.io/"))
+        for each in pods_of(document) if is_of_others else [document]:
+            kubernetes_validate.validate(each, "1.37", strict=True)
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda each: each.name)
 def test_what_is_mounted_is_a_volume_of_the_pod(path: Path) -> None:
-    for document in documents(path):
-        pod = document["spec"].get("template", pod_of(document))["spec"]
+    for pod in (each["spec"] for document in documents(path) for each in pods_of(document)):
         volumes = {each["name"] for each in pod.get("volumes", [])}
         for container in pod.get("containers", []):
             assert {each["name"] for each in container.get("volumeMounts", [])} <= volumes
@@ -160,15 +172,9 @@ def test_the_job_does_all_shares_by_a_command_that_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", ["rayjob", "rayservice"])
-def test_kubernetes_knows_every_field_of_the_pods_of_ray(name: str) -> None:
+def test_nobody_uses_a_cluster_of_ray_without_a_token(name: str) -> None:
     (document,) = documents(DOCKER / "kubernetes" / f"{name}.yaml")
-    spec = document["spec"]
-    cluster = spec.get("rayClusterSpec") or spec["rayClusterConfig"]
-    templates = [each["template"] for each in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
-    for template in templates:
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **template}
-        kubernetes_validate.validate(pod, "1.37", strict=True)
-    assert cluster["authOptions"] == {"mode": "token"}
+    assert ray_cluster_of(document)["authOptions"] == {"mode": "token"}
 
 
 def test_the_entrypoint_of_a_ray_job_is_a_command() -> None:
