@@ -44,7 +44,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def answer(request: urllib.request.Request) -> bytes:
     """The answer, as soon as the replica that is being made gives one."""
-    last = time.monotonic() + 30
+    last = time.monotonic() + 120
     while True:
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
