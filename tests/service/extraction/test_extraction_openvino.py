@@ -41,6 +41,8 @@ def models(tmp_path_factory):
     start = layers.Input((8, 8, 1), name="start")
     undefined = layers.Activation("relu", name="undefined")(ops.divide(start, start))
     keras.Model(start, undefined).save(folder / "undefined.keras")
+    steps = layers.LSTM(4, name="loop")(layers.Reshape((8, 8))(start))
+    keras.Model(start, steps).save(folder / "recurrent.keras")
     values = ops.svd(ops.squeeze(start, -1), compute_uv=False)
     keras.Model(start, layers.Reshape((8,), name="singular")(values)).save(folder / "singular.keras")
     return folder
@@ -48,7 +50,11 @@ def models(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("model", "layer", "said"),
-    [("undefined", "undefined", "other values"), ("singular", "singular", "OpenVINO cannot run this model")],
+    [
+        ("undefined", "undefined", "other values"),
+        ("singular", "singular", "OpenVINO cannot run this model"),
+        ("recurrent", "loop", "OpenVINO cannot run this model"),
+    ],
 )
 def test_a_model_that_openvino_cannot_run_as_it_is_is_refused_before_the_job_begins(
     plan, models, digits, tmp_path, model, layer, said

@@ -40,8 +40,13 @@ def openvino_plan(compiler: PlanCompiler, key: PlanKey) -> Plan:
             values differ from TensorFlow's.
     """
     plain = compiler.compile(key, ())
-    definition = _frozen(compiler.parts.needed_for([*key.fed, *key.fetched]), key, compiler.weights)
-    call = _compiled(definition, key)
+    try:
+        definition = _frozen(compiler.parts.needed_for([*key.fed, *key.fetched]), key, compiler.weights)
+        call = _compiled(definition, key)
+    except (RuntimeError, ValueError, EncodeError) as error:
+        raise ModelRefused(
+            f"OpenVINO cannot run this model: use the runtime tensorflow. It said: {str(error).strip()[-300:]}"
+        ) from error
     return Plan(key, plain.nbytes + definition.ByteSize(), _Checked(call, plain))
 
 
@@ -70,7 +75,7 @@ class _Checked:
 
 def _frozen(part: Any, key: PlanKey, weights: Weights) -> Any:
     """The GraphDef of a plan, where what reads a weight is the constant, and each fetched tensor is an output of its own."""
-    frozen = tf.compat.v1.GraphDef(versions=part.versions)
+    frozen = tf.compat.v1.GraphDef(versions=part.versions, library=part.library)
     handles = {node.name for node in part.node if node.op == "VarHandleOp"}
     for node in part.node:
         if node.op == "ReadVariableOp" and node.input[0] in handles:
@@ -94,17 +99,11 @@ def _compiled(definition: Any, key: PlanKey) -> Callable[..., list[Array]]:
     with tempfile.TemporaryDirectory(prefix="layerscope-openvino-") as folder:
         # From a file, because the converter that takes a graph reports each use to its makers.
         file = Path(folder, "plan.pb")
-        try:
-            file.write_bytes(definition.SerializeToString())
-            core = openvino.Core()
-            model = core.read_model(file)
-            compiled = core.compile_model(
-                model, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-            )
-        except (RuntimeError, ValueError, EncodeError) as error:
-            raise ModelRefused(
-                f"OpenVINO cannot run this model: use the runtime tensorflow. It said: {str(error).strip()[-300:]}"
-            ) from error
+        file.write_bytes(definition.SerializeToString())
+        core = openvino.Core()
+        compiled = core.compile_model(
+            core.read_model(file), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        )
     # An output has the name of the tensor that it is, which may be an input, and a node with the name that it was given.
     named = {each.get_node().friendly_name: each for each in compiled.outputs}
     outputs = [named[f"{_OUTPUT}{number}:0"] for number in range(len(key.fetched))]
