@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
+pytestmark = pytest.mark.wide
+
 SENT = ("nested", "shared", "forked", "ladder", "pair", "any_size", "sequence", "odd")
 """All wirings but the one with a plugin, which is code."""
 

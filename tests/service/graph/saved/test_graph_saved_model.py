@@ -21,6 +21,8 @@ from keras import layers
 
 from layerscope.graph.saved.model import trace_saved_model
 
+pytestmark = pytest.mark.wide
+
 
 def exported(model, folder):
     model.export(folder, verbose=False)

@@ -21,6 +21,8 @@ from layerscope.models.directory import ModelSource
 from layerscope.models.probing import require_held
 from layerscope.models.validation import validate
 
+pytestmark = pytest.mark.wide
+
 BOUNDS = OpeningBounds(seconds=60, address_space=8 << 30, parameters=500_000_000)
 
 

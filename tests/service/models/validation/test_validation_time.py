@@ -13,6 +13,8 @@ from layerscope.errors import LayerscopeError
 from layerscope.limits import Limits
 from layerscope.models.validation import check
 
+pytestmark = pytest.mark.wide
+
 LIMITS = Limits(model_check_seconds=12)
 """Enough for a large model, and far from enough for what these files would take."""
 
