@@ -60,7 +60,7 @@ def test_it_answers_a_prediction_and_a_layer(address: str) -> None:
     image, headers = demo.samples()["seven"].read_bytes(), {"Content-Type": "image/png"}
     model = f"{address}/v1/models/digits"
     found = json.loads(answer(urllib.request.Request(f"{model}/predictions", image, headers)))
-    assert found["outputs"][0]["predictions"][0][0]["label"] == "seven"
+    assert found["outputs"][0]["predictions"][0][0]["name"] == "7"
     layer = urllib.request.Request(
         f"{model}/activations?layers=conv1&reduce=mean", image, headers | {"Accept": "application/x-npy"}
     )
