@@ -1,7 +1,6 @@
 """A job, awaited: the same calls as `Job`."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -52,13 +51,10 @@ class AsyncJob(DescribedJob):
 
     async def wait(self, *, bar: bool | None = None) -> "AsyncJob":
         """See `Job.wait`."""
-        is_drawn = sys.stderr.isatty() if bar is None else bar
-        async for progress in self.follow():
-            if is_drawn:
-                calls.draw(progress)
-        if is_drawn:
-            calls.draw(self.progress)
-            sys.stderr.write("\n")
+        with calls.drawn(bar) as draw:
+            async for progress in self.follow():
+                draw(progress)
+            draw(self.progress)
         return self
 
     async def failed(self) -> list[FailedImage]:

@@ -1,6 +1,5 @@
 """A job: layers of every image of a data set, which the service writes to files."""
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -111,13 +110,10 @@ class Job(DescribedJob):
         Raises:
             LayerscopeError: The job failed, with the class for its code.
         """
-        is_drawn = sys.stderr.isatty() if bar is None else bar
-        for progress in self.follow():
-            if is_drawn:
-                calls.draw(progress)
-        if is_drawn:
-            calls.draw(self.progress)
-            sys.stderr.write("\n")
+        with calls.drawn(bar) as draw:
+            for progress in self.follow():
+                draw(progress)
+            draw(self.progress)
         return self
 
     def failed(self) -> list[FailedImage]:

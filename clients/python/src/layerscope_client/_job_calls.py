@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypedDict, cast
 
 import httpx2
@@ -132,8 +133,17 @@ def readable_parts(description: JobDescription) -> range:
     return range(description["progress"]["parts_total"])
 
 
-def draw(progress: JobProgress) -> None:
-    """Draw a bar at the terminal."""
+@contextmanager
+def drawn(bar: bool | None) -> Iterator[Callable[[JobProgress], None]]:
+    """What is to be called with each progress: it draws a bar, if one is wanted; by default at a terminal."""
+    if not (sys.stderr.isatty() if bar is None else bar):
+        yield lambda _progress: None
+        return
+    yield _draw
+    sys.stderr.write("\n")
+
+
+def _draw(progress: JobProgress) -> None:
     ended = progress["done"] + progress["failed"]
     filled = _BAR * ended // max(1, progress["total"])
     failures = f", {progress['failed']:,} failed" if progress["failed"] else ""
