@@ -1,7 +1,6 @@
 """Store of uploaded images that services on several machines share, in a bucket."""
 
 import dataclasses
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +11,8 @@ from typing import Protocol
 from cachetools import TTLCache
 
 from layerscope.errors import ImageNotFound
-from layerscope.images.store import ImageStore, StoredImage
+from layerscope.images.store import IMAGE_ID, ImageStore, StoredImage
 from layerscope.limits import Limits
-
-_ID = re.compile(r"sha256-[0-9a-f]{64}")
 
 _BELIEVED_SECONDS = 10.0
 """For so long an image is not looked for again: one that was deleted elsewhere may be found until then."""
@@ -78,7 +75,7 @@ class ObjectImageStore(ImageStore):
         Raises:
             SourceUnreachable: the bucket cannot be read.
         """
-        written = self._written(image_id) if _ID.fullmatch(image_id) else None
+        written = self._written(image_id) if IMAGE_ID.fullmatch(image_id) else None
         if written is None:
             return self._raise_not_found(image_id)
         try:
@@ -93,7 +90,7 @@ class ObjectImageStore(ImageStore):
         Raises:
             SourceUnreachable: the bucket cannot be written to.
         """
-        if not _ID.fullmatch(image_id) or self._written(image_id) is None:
+        if not IMAGE_ID.fullmatch(image_id) or self._written(image_id) is None:
             self._raise_not_found(image_id)
         with suppress(FileNotFoundError):
             self._objects.delete(image_id)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import secrets
 import threading
 import time
@@ -11,10 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from layerscope.errors import ImageNotFound, StorageFull
-from layerscope.images.store import ENTRY_BYTES, ImageStore, StoredImage
+from layerscope.images.store import ENTRY_BYTES, IMAGE_ID, ImageStore, StoredImage
 from layerscope.limits import Limits
 
-_ID = re.compile(r"sha256-[0-9a-f]{64}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SCANS_PER_FILL = 64
 """Number of scans of the directory while it takes in as many bytes as it may hold: a scan for every image would be slow."""
@@ -71,7 +69,7 @@ class SharedImageStore(ImageStore):
     def get(self, image_id: str) -> StoredImage:
         """Return an image that any of the processes stored; see `ImageStore.get`."""
         path = self._directory / image_id
-        if not _ID.fullmatch(image_id) or not self._renew(path):
+        if not IMAGE_ID.fullmatch(image_id) or not self._renew(path):
             return self._raise_not_found(image_id)
         try:
             return super().get(image_id)
@@ -84,7 +82,7 @@ class SharedImageStore(ImageStore):
     def delete(self, image_id: str) -> None:
         """Delete an image in all processes; see `ImageStore.delete`."""
         path = self._directory / image_id
-        if not _ID.fullmatch(image_id) or not path.exists():
+        if not IMAGE_ID.fullmatch(image_id) or not path.exists():
             self._raise_not_found(image_id)
         path.unlink(missing_ok=True)
         with suppress(ImageNotFound):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from layerscope.text import decoded, is_text, require_short
 
 ENTRY_BYTES = 1_024
 """Memory of an entry besides its data, added to the size of each image so that many tiny images are bounded, too."""
+
+IMAGE_ID = re.compile(r"sha256-[0-9a-f]{64}")
+"""The id of an image: a name for a file or an object, which no other text may become."""
 
 
 @dataclass(frozen=True, slots=True)
