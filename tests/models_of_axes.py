@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from saved_models import save_models
+
 
 @dataclass(frozen=True)
 class Case:
@@ -111,7 +113,5 @@ def write_cases(directory, *names):
     """Save the models with these names, or every one, and give them by name."""
     keras.utils.set_random_seed(11)
     models = {name: CASES[name].build() for name in names or CASES}
-    for name, model in models.items():
-        (directory / name / "1").mkdir(parents=True)
-        model.save(directory / name / "1" / "model.keras")
+    save_models(directory, models)
     return models

@@ -14,6 +14,7 @@ from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
 from models_of_axes import CASES, guided_relu, write_cases
+from saved_models import engine_over
 
 LAYER_METHODS = [name for name, method in METHODS.items() if method.kind == "layer"]
 FEW = 4
@@ -27,10 +28,8 @@ INPUT_METHODS = [name for name, method in METHODS.items() if method.kind == "inp
 def served(tmp_path_factory):
     directory = tmp_path_factory.mktemp("axes")
     models = write_cases(directory)
-    engine = LocalEngine(directory)
-    engine.load_all()
-    yield engine, models
-    engine.close()
+    with engine_over(directory) as engine:
+        yield engine, models
 
 
 def explained(engine, name, method, **options):

@@ -9,7 +9,7 @@ from test_attribution_methods import difference, pictures
 from layerscope.attribution import METHODS
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
-from layerscope.execution.local_engine import LocalEngine
+from saved_models import engine_over, save_models
 
 SIDE, PATCH = 48, 6
 IMAGES = pictures(2, seed=3, side=SIDE)
@@ -42,13 +42,9 @@ def models():
 @pytest.fixture(scope="module")
 def engine(models, tmp_path_factory):
     directory = tmp_path_factory.mktemp("local")
-    for name, model in models.items():
-        (directory / name / "1").mkdir(parents=True)
-        model.save(directory / name / "1" / "model.keras")
-    made = LocalEngine(directory)
-    made.load_all()
-    yield made
-    made.close()
+    save_models(directory, models)
+    with engine_over(directory) as made:
+        yield made
 
 
 def explain(engine, name, images, patch=PATCH):

@@ -15,6 +15,7 @@ from layerscope.errors import LayerscopeError, NotDifferentiable
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from saved_models import engine_over
 
 pytestmark = pytest.mark.wide
 
@@ -23,10 +24,8 @@ pytestmark = pytest.mark.wide
 def served(tmp_path_factory):
     directory = tmp_path_factory.mktemp("own_gradients")
     models = write_models(directory)
-    engine = LocalEngine(directory)
-    engine.load_all()
-    yield engine, models
-    engine.close()
+    with engine_over(directory) as engine:
+        yield engine, models
 
 
 def maps(engine, name, method, image, **options):

@@ -15,6 +15,7 @@ from layerscope.errors import NotDifferentiable, OptionInvalid
 from layerscope.execution.inputs import TensorSource, TextSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from saved_models import engine_over, save_models
 
 WORDS = np.array([[3, 1, 4, 1, 5, 0, 0], [2, 7, 1, 8, 2, 8, 1]], np.int32)
 FEW = 5
@@ -56,13 +57,9 @@ def served(tmp_path_factory):
     directory = tmp_path_factory.mktemp("sentences")
     keras.utils.set_random_seed(5)
     models = {name: make() for name, make in MODELS.items()}
-    for name, model in models.items():
-        (directory / name / "1").mkdir(parents=True)
-        model.save(directory / name / "1" / "model.keras")
-    engine = LocalEngine(directory)
-    engine.load_all()
-    yield engine, models
-    engine.close()
+    save_models(directory, models)
+    with engine_over(directory) as engine:
+        yield engine, models
 
 
 def explained(engine, name, method, **options):

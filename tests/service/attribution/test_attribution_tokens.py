@@ -11,7 +11,7 @@ from layerscope.attribution.target_layers import why_no_attribution
 from layerscope.errors import LayerscopeError, NoPicture, NotDifferentiable
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
-from layerscope.execution.local_engine import LocalEngine
+from saved_models import engine_over, save_models
 
 ROWS, COLUMNS, WIDTH = 3, 5, 8
 IMAGE = np.random.default_rng(1).uniform(-1, 1, (1, 4 * ROWS, 4 * COLUMNS, 3)).astype(np.float32)
@@ -55,13 +55,9 @@ def served(tmp_path_factory):
         "in_windows": convolution_within_windows(),
     }
     directory = tmp_path_factory.mktemp("transformers")
-    for name, model in models.items():
-        (directory / name / "1").mkdir(parents=True)
-        model.save(directory / name / "1" / "model.keras")
-    engine = LocalEngine(directory)
-    engine.load_all()
-    yield engine, models
-    engine.close()
+    save_models(directory, models)
+    with engine_over(directory) as engine:
+        yield engine, models
 
 
 def explained(engine, name, method, **options):

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from text_models import EXPLICIT, POLL, load, states, text_of
+from text_models import EXPLICIT, POLL, libraries, load, states, text_of
 
 from layerscope.errors import (
     ControlRefused,
@@ -23,17 +23,8 @@ from layerscope.models.library import Library
 
 @pytest.fixture
 def start(tmp_path):
-    libraries = []
-
-    def start(control, **limits):
-        library = Library(tmp_path, load, Limits(**limits), control, trusted=False)
-        libraries.append(library)
-        assert library.open(lambda _: None)
-        return library
-
-    yield start
-    for each in libraries:
-        each.close()
+    with libraries() as opened:
+        yield lambda control, **limits: opened(tmp_path, control, Limits(**limits))
 
 
 def place(directory, path, text="one", **declaration):

@@ -4,29 +4,18 @@ import random
 import threading
 
 import pytest
-from text_models import load, states, text_of
+from text_models import libraries, states, text_of
 
 from layerscope.errors import ControlRefused, LayerscopeError, ModelNotFound, ModelNotLoaded
-from layerscope.limits import Limits
 from layerscope.models.control import Control
-from layerscope.models.library import Library
 
 ORDERS = Control(mode="poll", seconds=3600, uploads=True)
 
 
 @pytest.fixture
 def start(tmp_path):
-    libraries = []
-
-    def start(control=ORDERS):
-        library = Library(tmp_path, load, Limits(), control, trusted=False)
-        libraries.append(library)
-        assert library.open(lambda _: None)
-        return library
-
-    yield start
-    for each in libraries:
-        each.close()
+    with libraries() as opened:
+        yield lambda control=ORDERS: opened(tmp_path, control)
 
 
 @pytest.fixture

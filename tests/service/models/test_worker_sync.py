@@ -7,11 +7,10 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 
 import pytest
-from text_models import EXPLICIT, POLL, load, states, text_of
+from text_models import EXPLICIT, POLL, libraries, states, text_of
 
 from layerscope.errors import ModelNotLoaded, ModelRefused
 from layerscope.limits import Limits
-from layerscope.models.library import Library
 from layerscope.models.worker_sync import Command
 from layerscope_api.context.worker_sync import Join, SupervisedSync
 from layerscope_api.server.command_router import CommandRouter
@@ -95,18 +94,13 @@ def supervisor():
 
 @pytest.fixture
 def start(models, supervisor):
-    libraries = []
+    with libraries() as opened:
 
-    def start(control, *, is_leader, **limits):
-        sync = supervisor.connect(is_leader=is_leader)
-        library = Library(models, load, Limits(**limits), control, trusted=False, worker_sync=sync)
-        libraries.append(library)
-        assert library.open(lambda _: None)
-        return library
+        def start(control, *, is_leader, **limits):
+            sync = supervisor.connect(is_leader=is_leader)
+            return opened(models, control, Limits(**limits), worker_sync=sync)
 
-    yield start
-    for each in libraries:
-        each.close()
+        yield start
 
 
 def wait_for(met):

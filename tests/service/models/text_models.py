@@ -1,10 +1,13 @@
 """Models that are the texts of their files, for libraries that need no others."""
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from layerscope.errors import ModelRefused
+from layerscope.limits import Limits
 from layerscope.models.control import Control
+from layerscope.models.library import Library
 from layerscope.models.manifest import Manifest
 
 EXPLICIT = Control(mode="explicit")
@@ -30,6 +33,22 @@ def load(source):
     if text == "broken":
         raise ModelRefused("It is broken.")
     return Text(text, Manifest.read(source.folder).labels)
+
+
+@contextmanager
+def libraries():
+    """What opens libraries, which are closed when the block ends."""
+    opened = []
+
+    def start(directory, control, limits=None, **options):
+        library = Library(directory, load, limits or Limits(), control, trusted=False, **options)
+        opened.append(library)
+        assert library.open(lambda _: None)
+        return library
+
+    yield start
+    for each in opened:
+        each.close()
 
 
 def states(library):
