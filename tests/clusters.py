@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from process_tree import are_gone, descendants, wait_for
+from process_tree import are_gone, descendants
+from waiting import wait_for
 
 BIN = Path(sys.executable).parent
 _TOKEN = secrets.token_hex(32)

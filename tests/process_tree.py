@@ -1,7 +1,5 @@
 """The processes that a process has started, as Linux lists them."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -14,17 +12,14 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs. Where nobody collects orphans, they stay as zombies, which do not run."""
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2][1:2] not in {"", "Z"}
+
+
 def are_gone(pids: list[int]) -> bool:
-    """Whether none of some processes runs any more; one that nobody has waited for does not run."""
-    return all(_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2][1:2] in {"", "Z"} for pid in pids)
-
-
-def wait_for(met: Callable[[], bool]) -> None:
-    """Wait for a condition, a minute at most."""
-    last = time.monotonic() + 60
-    while not met():
-        assert time.monotonic() < last
-        time.sleep(0.05)
+    """Whether none of some processes runs any more."""
+    return not any(map(is_alive, pids))
 
 
 def _read(path: Path) -> str:

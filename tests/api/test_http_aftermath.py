@@ -11,7 +11,9 @@ from requests_made import ACTIVATIONS, PNG, SEVEN, png_of_nothing
 from served_process import serving
 from test_http_hostile import HOSTILE_BODIES
 
-MOST_BYTES = 50 << 20
+from waiting import wait_for
+
+MOST_BYTES = 20 << 20
 PICTURE = {"method": "POST", "url": ACTIVATIONS, "headers": PNG}
 GOOD = {**PICTURE, "content": SEVEN, "params": {"layers": "all", "format": "safetensors"}}
 
@@ -31,10 +33,15 @@ def refused() -> list[dict[str, Any]]:
 
 
 def test_what_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
-    cache = {"LAYERSCOPE_LIMITS__ACTIVATION_CACHE_BYTES": "1", "TMPDIR": str(tmp_path)}
+    surroundings = {
+        "LAYERSCOPE_LIMITS__ACTIVATION_CACHE_BYTES": "1",
+        "TMPDIR": str(tmp_path),
+        # By itself, glibc learns to keep up to 64 MiB of freed memory for the next long body.
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+    }
     asked: list[str] = []
     with (
-        serving("--log-format", "json", **cache) as service,
+        serving("--log-format", "json", **surroundings) as service,
         httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=60) as http,
     ):
 
@@ -47,12 +54,13 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
         files = {each.name for each in tmp_path.iterdir()}
         before = [send(GOOD).content for _ in range(5)][-1]
         memory = service.resident_bytes()
-        for number, request in enumerate(refused()):
+        for request in refused():
             answer = send(request)
             assert 400 <= answer.status_code < 500, request
             assert answer.json()["request_id"] == asked[-1]
             assert send(GOOD).content == before
-            assert service.resident_bytes() - memory < MOST_BYTES, (number, request)
+            # A long body may be freed a moment after its answer.
+            wait_for(lambda: service.resident_bytes() - memory < MOST_BYTES)
         assert {each.name for each in tmp_path.iterdir()} == files
         # What is killed may not have said all.
         service.process.terminate()

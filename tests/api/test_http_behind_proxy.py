@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from requests_made import PNG, SEVEN
 from served_process import Process
 
 from layerscope.demo import MODELS
+from waiting import wait_for
 
 HAPROXY = shutil.which("haproxy")
 
@@ -109,13 +110,6 @@ class Replicas:
         for each in self.services:
             each.process.kill()
             each.end()
-
-
-def wait_for(met: Callable[[], bool]) -> None:
-    last = time.monotonic() + 60
-    while not met() and time.monotonic() < last:
-        time.sleep(0.1)
-    assert met()
 
 
 def answers(replicas: Replicas) -> bool:

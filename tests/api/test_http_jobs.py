@@ -23,6 +23,7 @@ from layerscope_api.context.api_keys import KeyFile, KeyScope
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from layerscope_client import AsyncClient, Client, errors
+from waiting import wait_for
 
 JOBS = "/v1/jobs"
 ASKED: dict[str, Any] = {
@@ -51,12 +52,7 @@ class Served:
 
     def until(self, job: str, is_there: Callable[[Any], bool]) -> Any:
         """The job when it is as is waited for."""
-        for _ in range(2_000):
-            found = self.send("GET", f"{JOBS}/{job}").json()
-            if is_there(found):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(found)
+        return wait_for(lambda: is_there(found := self.send("GET", f"{JOBS}/{job}").json()) and found)
 
     def ended(self, job: str) -> Any:
         return self.until(job, lambda found: found["state"] not in {"waiting", "running"})

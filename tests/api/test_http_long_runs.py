@@ -3,11 +3,9 @@
 import http.client
 import io
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +19,8 @@ from layerscope.demo import MODELS
 from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
+from process_tree import is_alive
+from waiting import wait_for
 
 LIVE = "/v2/health/live"
 ACTIVATIONS = "/v1/models/recurrent/activations?layers=head"
@@ -61,28 +61,14 @@ def children(process: int) -> list[int]:
     return [int(each) for task in tasks for each in task.read_text().split()]
 
 
-def await_(met: Callable[[], Any]) -> Any:
-    last = time.monotonic() + 60
-    while not (found := met()) and time.monotonic() < last:
-        time.sleep(0.02)
-    assert found
-    return found
-
-
-def is_alive(process: int) -> bool:
-    status = Path(f"/proc/{process}/stat")
-    # Where nobody collects orphans, they stay as zombies.
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def test_r10_a_run_that_may_never_end_is_ended_and_others_are_answered_meanwhile(models: Path) -> None:
     with (
         serving("--models", str(models), LAYERSCOPE_LIMITS__DEADLINE_MILLISECONDS="6000") as service,
         ThreadPoolExecutor() as pool,
     ):
-        (server,) = await_(lambda: children(service.process.pid))
+        (server,) = wait_for(lambda: children(service.process.pid))
         endless = [pool.submit(run, service.port, ENDLESS) for _ in range(2)]
-        (child,) = await_(lambda: children(server))
+        (child,) = wait_for(lambda: children(server))
         for _ in range(3):
             assert service.ask("POST", PREDICTIONS)[0] == 200
             assert service.ask("GET", LIVE)[0] == 200
@@ -90,11 +76,11 @@ def test_r10_a_run_that_may_never_end_is_ended_and_others_are_answered_meanwhile
         answers = [each.result() for each in endless]
         assert [status for status, _ in answers] == [504, 504]
         assert b"deadline_exceeded" in answers[0][1]
-        await_(lambda: not is_alive(child))
+        wait_for(lambda: not is_alive(child))
         assert run(service.port, 5)[0] == 200
         assert run(service.port, SECOND)[0] == 200
-        await_(lambda: ended_runs(service) == 1)
-    await_(lambda: not is_alive(server))
+        wait_for(lambda: ended_runs(service) == 1)
+    wait_for(lambda: not is_alive(server))
 
 
 def ended_runs(service: Process) -> float:
@@ -123,7 +109,7 @@ def test_a_process_with_a_run_that_goes_on_for_too_long_says_that_it_must_be_end
     assert impatient.get(LIVE).json() == {"live": True}
     with ThreadPoolExecutor() as pool:
         running = pool.submit(ask)
-        refused = await_(lambda: (found := impatient.get(LIVE)).status_code == 503 and found)
+        refused = wait_for(lambda: (found := impatient.get(LIVE)).status_code == 503 and found)
         assert running.result() == 200
     assert refused.json()["code"] == "run_stuck"
     assert impatient.get(LIVE).json() == {"live": True}
@@ -135,10 +121,10 @@ def test_a_worker_with_such_a_run_is_replaced(models: Path) -> None:
     with serving(
         *options, **{f"LAYERSCOPE_LIMITS__{name}": value for name, value in limits.items()}
     ) as service:
-        before = await_(lambda: len(found := children(service.process.pid)) == 2 and found)
-        await_(lambda: service.ask("GET", "/v2/health/ready")[0] == 200)
+        before = wait_for(lambda: len(found := children(service.process.pid)) == 2 and found)
+        wait_for(lambda: service.ask("GET", "/v2/health/ready")[0] == 200)
         assert run(service.port, 6 * SECOND)[0] == 200
-        await_(lambda: len(set(children(service.process.pid)) & set(before)) == 1)
+        wait_for(lambda: len(set(children(service.process.pid)) & set(before)) == 1)
         assert service.ask("POST", PREDICTIONS)[0] == 200
-        await_(lambda: len(children(service.process.pid)) == 2)
+        wait_for(lambda: len(children(service.process.pid)) == 2)
         assert service.ask("POST", PREDICTIONS)[0] == 200

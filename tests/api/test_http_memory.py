@@ -5,7 +5,7 @@ import io
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from layerscope.tensors.activations import Activations
 from layerscope_api.context.api_keys import KeyFile, KeyScope
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
+from waiting import wait_for
 
 DEMO = (MODELS / "digits" / "1" / "model.keras").read_bytes()
 MB = 1_000_000
@@ -37,14 +38,6 @@ def started(**settings: object) -> Iterator[str]:
     made = Settings(**settings)  # type: ignore[arg-type]
     with served(create_app(made), made) as address:
         yield address
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError
 
 
 def engine_memory(app: FastAPI) -> WorkingMemory:
@@ -71,7 +64,7 @@ def large_answer(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         host, _, port = address.partition(":")
         connection.connect((host, int(port)))
-        eventually(lambda: httpx2.get(f"http://{address}/v2/health/ready", timeout=60).is_success)
+        wait_for(lambda: httpx2.get(f"http://{address}/v2/health/ready", timeout=60).is_success)
         connection.sendall(head.encode() + data)
         yield connection, app
 
@@ -90,8 +83,8 @@ def received(connection: socket.socket, pause: float = 0.0) -> tuple[int, int]:
 
 def test_h03_an_answer_that_nobody_takes_holds_its_memory_until_it_is_given_up() -> None:
     with large_answer(receiver_milliseconds=10_000) as (connection, app):
-        eventually(lambda: engine_memory(app).taken > MB and app.state.service.engine.runs > 0)
-        eventually(lambda: engine_memory(app).taken == 0)
+        wait_for(lambda: engine_memory(app).taken > MB and app.state.service.engine.runs > 0)
+        wait_for(lambda: engine_memory(app).taken == 0)
 
         announced, came = received(connection)
         assert announced > came
@@ -102,7 +95,7 @@ def test_an_answer_that_is_taken_slowly_comes_whole() -> None:
         announced, came = received(connection, pause=0.001)
 
         assert announced == came > 5 * MB
-        eventually(lambda: engine_memory(app).taken == 0)
+        wait_for(lambda: engine_memory(app).taken == 0)
 
 
 @pytest.mark.parametrize("is_read", [True, False])
@@ -119,10 +112,10 @@ def test_values_are_free_when_their_answer_is_sent_without_the_collector(*, is_r
             if is_read:
                 received(connection)
             else:
-                eventually(lambda: app.state.service.engine.runs > 0 and engine_memory(app).taken > 0)
+                wait_for(lambda: app.state.service.engine.runs > 0 and engine_memory(app).taken > 0)
                 connection.close()
-            eventually(lambda: engine_memory(app).taken == 0)
-            eventually(lambda: alive() == before)
+            wait_for(lambda: engine_memory(app).taken == 0)
+            wait_for(lambda: alive() == before)
         finally:
             gc.enable()
 
@@ -150,7 +143,7 @@ def test_h03_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_me
         assert http.post(PREDICTIONS, content=SEVEN).status_code == 200
         first = held.enter_context(begun(address, PREDICTIONS, 2 * MB, bytes(MB), Content_Type="image/png"))
         # Bodies that come at the same time take turns, and either may be the one that finds no room.
-        eventually(lambda: engine_memory(app).received == 2 * MB)
+        wait_for(lambda: engine_memory(app).received == 2 * MB)
         assert refused()
         answer = http.post(PREDICTIONS, content=bytes(MB))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -158,7 +151,7 @@ def test_h03_bodies_that_are_not_finished_take_no_more_than_their_part_of_the_me
         assert http.post(PREDICTIONS, content=SEVEN).status_code == 200
 
         first.close()
-        eventually(lambda: not refused())
+        wait_for(lambda: not refused())
 
 
 def test_h03_who_holds_much_of_a_body_must_send_more_of_it() -> None:
@@ -191,7 +184,7 @@ def test_h03_bodies_of_one_key_leave_room_for_those_of_another(tmp_path: Path) -
         held.enter_context(
             begun(address, PREDICTIONS, 2 * MB, bytes(MB), Authorization=bearer, Content_Type="image/png")
         )
-        eventually(lambda: code(tokens[0]) == "429 quota_exceeded")
+        wait_for(lambda: code(tokens[0]) == "429 quota_exceeded")
         assert code(tokens[1]).startswith("415")
 
 
@@ -200,7 +193,7 @@ def test_h03_answers_of_one_key_that_nobody_takes_leave_room_for_those_of_anothe
     tokens = [KeyFile(keys).create(name, [KeyScope.INFER])[1] for name in ("first", "second")]
     limits = {"working_bytes": 200 * MB, "key_percent": 1, "deadline_milliseconds": 2_000}
     with large_answer(keys, tokens[0], **limits) as (connection, app):
-        eventually(lambda: app.state.service.engine.runs > 0 and 2 * MB < engine_memory(app).taken < 10 * MB)
+        wait_for(lambda: app.state.service.engine.runs > 0 and 2 * MB < engine_memory(app).taken < 10 * MB)
         host, port = connection.getpeername()
         http = httpx2.Client(base_url=f"http://{host}:{port}", headers=PNG, timeout=60)
         answers = [
@@ -226,7 +219,7 @@ def test_m13_a_model_takes_the_room_that_has_come_of_it(
             held.enter_context(
                 begun(address, "/v1/models?name=slow", 2_000_000_000, sent, Content_Type=content_type)
             )
-        eventually(lambda: len(list(tmp_path.glob(".incoming/*"))) == 10)
+        wait_for(lambda: len(list(tmp_path.glob(".incoming/*"))) == 10)
 
         answer = httpx2.post(
             f"http://{address}/v1/models?name=quick&load=false", content=DEMO, headers=BINARY, timeout=120

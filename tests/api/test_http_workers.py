@@ -7,8 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -19,6 +18,7 @@ from requests_made import PNG, SEVEN, SEVEN_ID
 from served_process import COMMAND, Process, serving
 
 from layerscope.demo import MODELS
+from waiting import wait_for
 
 DEMO = MODELS / "digits" / "1" / "model.keras"
 
@@ -73,13 +73,6 @@ class Workers:
         _, listed = self.ask(worker, "GET", "/v1/models")
         labels: dict[str, int] = listed["models"][0]["labels"]
         return labels
-
-
-def wait_for(met: Callable[[], bool]) -> None:
-    last = time.monotonic() + 60
-    while not met() and time.monotonic() < last:
-        time.sleep(0.1)
-    assert met()
 
 
 @pytest.fixture(scope="module")

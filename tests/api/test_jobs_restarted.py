@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -17,6 +16,7 @@ from served_process import Process, serving
 
 from digit_images import write_digits
 from layerscope.demo import MODELS, samples
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.soak,
@@ -94,12 +94,7 @@ def start(service: Process, to: str, data: str = "photos:", part_images: int = 2
 
 
 def until(service: Process, job: str, is_there: Callable[[Any], bool]) -> Any:
-    for _ in range(3_000):
-        found = ask(service, "GET", f"/v1/jobs/{job}")
-        if is_there(found):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(found)
+    return wait_for(lambda: is_there(found := ask(service, "GET", f"/v1/jobs/{job}")) and found)
 
 
 def ended(found: Any) -> bool:
@@ -125,15 +120,6 @@ def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARTED_BY_TEST", str(os.getpid()))
 
 
-def gone(processes: set[int]) -> bool:
-    """Whether all processes end soon."""
-    for _ in range(200):
-        if not workers() & processes:
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_a_job_outlives_services_that_are_killed_and_ended(folder: Folder) -> None:
     with folder.serving() as service:
         whole = start(service, "whole")
@@ -145,7 +131,7 @@ def test_a_job_outlives_services_that_are_killed_and_ended(folder: Folder) -> No
         (process,) = workers()
         service.process.send_signal(signal.SIGKILL)
         service.end()
-        assert gone({process})
+        wait_for(lambda: not workers() & {process})
     killed = folder.parts("killed")
     assert 0 < len(killed) < MANY // 2
 
@@ -156,7 +142,7 @@ def test_a_job_outlives_services_that_are_killed_and_ended(folder: Folder) -> No
         (process,) = workers()
         service.process.send_signal(signal.SIGTERM)
         assert service.end() == 0
-        assert gone({process})
+        wait_for(lambda: not workers() & {process})
     assert len(killed) < len(folder.parts("killed")) < MANY // 2
 
     with folder.serving() as service:
@@ -190,11 +176,9 @@ def test_a_stream_ends_with_its_service(folder: Folder) -> None:
         stream = connection.getresponse()
         while json.loads(stream.readline())["progress"]["parts"] == 0:
             pass
-        began = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
         assert json.loads(stream.read().splitlines()[-1])["code"] == "draining"
         assert service.end() == 0
-        assert time.monotonic() - began < 20
     assert not workers()
 
 

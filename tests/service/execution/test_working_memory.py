@@ -1,7 +1,6 @@
 """Working memory: all requests together stay within what there is, and who waits gets it in turn."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ import pytest
 
 from layerscope.errors import MemoryBusy, QuotaExceeded
 from layerscope.execution.working_memory import Account, WorkingMemory
+from waiting import wait_for
 
 
 class Claims:
@@ -39,26 +39,19 @@ class Claims:
             assert self._doors[name].wait(30)
 
 
-def eventually(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_who_asks_first_is_served_first_even_if_the_next_would_fit():
     claims = Claims(WorkingMemory(10))
     claims.claim("first", 6)
-    eventually(lambda: claims.order == ["first"])
+    wait_for(lambda: claims.order == ["first"])
     claims.claim("large", 9)
-    eventually(lambda: len(claims.memory._queue) == 1)
+    wait_for(lambda: len(claims.memory._queue) == 1)
     claims.claim("small", 2)
-    eventually(lambda: len(claims.memory._queue) == 2)
+    wait_for(lambda: len(claims.memory._queue) == 2)
     assert claims.order == ["first"]
     claims.let_go("first")
-    eventually(lambda: claims.order == ["first", "large"])
+    wait_for(lambda: claims.order == ["first", "large"])
     claims.let_go("large")
-    eventually(lambda: claims.order == ["first", "large", "small"])
+    wait_for(lambda: claims.order == ["first", "large", "small"])
     claims.join()
     assert claims.memory.taken == 0
 
@@ -67,16 +60,16 @@ def test_small_ones_do_not_wait_for_large_ones_while_an_eighth_has_room():
     memory = WorkingMemory(80)
     claims = Claims(memory)
     claims.claim("first", 50)
-    eventually(lambda: claims.order == ["first"])
+    wait_for(lambda: claims.order == ["first"])
     claims.claim("large", 40)
-    eventually(lambda: len(memory._queue) == 1)
+    wait_for(lambda: len(memory._queue) == 1)
     for name in ("small", "second"):
         claims.claim(name, 6)
-    eventually(lambda: claims.order == ["first", "small"])
+    wait_for(lambda: claims.order == ["first", "small"])
     claims.let_go("small")
-    eventually(lambda: claims.order == ["first", "small", "second"])
+    wait_for(lambda: claims.order == ["first", "small", "second"])
     claims.let_go("first")
-    eventually(lambda: claims.order[-1] == "large")
+    wait_for(lambda: claims.order[-1] == "large")
     claims.join()
     assert memory.taken == 0
 
@@ -84,15 +77,15 @@ def test_small_ones_do_not_wait_for_large_ones_while_an_eighth_has_room():
 def test_one_that_needs_nearly_all_is_not_passed_by():
     claims = Claims(WorkingMemory(80))
     claims.claim("first", 5)
-    eventually(lambda: claims.order == ["first"])
+    wait_for(lambda: claims.order == ["first"])
     claims.claim("all", 78)
-    eventually(lambda: len(claims.memory._queue) == 1)
+    wait_for(lambda: len(claims.memory._queue) == 1)
     claims.claim("small", 5)
-    eventually(lambda: len(claims.memory._queue) == 2)
+    wait_for(lambda: len(claims.memory._queue) == 2)
     claims.let_go("first")
-    eventually(lambda: claims.order == ["first", "all"])
+    wait_for(lambda: claims.order == ["first", "all"])
     claims.let_go("all")
-    eventually(lambda: claims.order == ["first", "all", "small"])
+    wait_for(lambda: claims.order == ["first", "all", "small"])
     claims.join()
 
 
@@ -100,7 +93,7 @@ def test_who_gives_memory_back_hands_it_to_the_next():
     memory = WorkingMemory(10)
     with ThreadPoolExecutor(2) as pool, memory.reserved(8, 0):
         waiting = [pool.submit(memory.reserved(size, 30).__enter__) for size in (7, 2)]
-        eventually(lambda: len(memory._queue) == 2)
+        wait_for(lambda: len(memory._queue) == 2)
         memory.add(-8, None)
         # Whoever waits needs no turn of the interpreter for it.
         assert memory.taken == 7 + 2
@@ -112,15 +105,15 @@ def test_who_gives_up_waiting_lets_the_next_have_its_turn():
     memory = WorkingMemory(10)
     claims = Claims(memory)
     claims.claim("first", 6)
-    eventually(lambda: memory.taken == 6)
+    wait_for(lambda: memory.taken == 6)
     with ThreadPoolExecutor(1) as pool:
         refused = pool.submit(lambda: memory.reserved(5, 0.2).__enter__())
-        eventually(lambda: len(memory._queue) == 1)
+        wait_for(lambda: len(memory._queue) == 1)
         claims.claim("small", 3)
         with pytest.raises(MemoryBusy, match="6 of 10 bytes, and this one takes 5") as raised:
             refused.result(30)
     assert raised.value.details == {"bytes": 5, "taken": 6, "limit": 10}
-    eventually(lambda: claims.order == ["first", "small"])
+    wait_for(lambda: claims.order == ["first", "small"])
     claims.join()
     assert memory.taken == 0
 
@@ -129,7 +122,7 @@ def test_who_has_its_share_is_told_so_and_lets_the_next_have_its_turn():
     memory = WorkingMemory(10, key_percent=50)
     with memory.reserved(4, 0, "first"), ThreadPoolExecutor(1) as pool:
         refused = pool.submit(lambda: memory.reserved(2, 0.2, "first").__enter__())
-        eventually(lambda: len(memory._queue) == 1)
+        wait_for(lambda: len(memory._queue) == 1)
         with memory.reserved(5, 0, "second"), pytest.raises(QuotaExceeded, match="4 of 5 bytes") as raised:
             refused.result(30)
     assert raised.value.details == {"bytes": 2, "taken": 4, "limit": 5}

@@ -18,7 +18,8 @@ from layerscope.extraction.output import Output
 from layerscope.extraction.runners.here import Here
 from layerscope.extraction.runners.processes import Processes
 from layerscope.extraction.running import run
-from process_tree import are_gone, descendants, wait_for
+from process_tree import are_gone, descendants
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children"),

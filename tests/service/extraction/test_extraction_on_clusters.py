@@ -17,7 +17,7 @@ from layerscope.extraction.runners import runner_named
 from layerscope.extraction.runners.here import Here
 from layerscope.extraction.runners.processes import Processes
 from layerscope.extraction.running import run
-from process_tree import wait_for
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 

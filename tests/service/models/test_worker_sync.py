@@ -14,6 +14,7 @@ from layerscope.limits import Limits
 from layerscope.models.worker_sync import Command
 from layerscope_api.context.worker_sync import Join, SupervisedSync
 from layerscope_api.server.command_router import CommandRouter
+from waiting import wait_for
 
 
 class Supervisor:
@@ -101,13 +102,6 @@ def start(models, supervisor):
             return opened(models, control, Limits(**limits), worker_sync=sync)
 
         yield start
-
-
-def wait_for(met):
-    last = time.monotonic() + 20
-    while not met() and time.monotonic() < last:
-        time.sleep(0.02)
-    assert met()
 
 
 @pytest.fixture

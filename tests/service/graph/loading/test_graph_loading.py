@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,8 @@ from layerscope.graph.model import assemble
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
+from process_tree import is_alive
+from waiting import wait_for
 
 WHO = """
 import os, pathlib, stat, sys
@@ -258,22 +259,22 @@ def test_a_loader_ends_with_its_last_user_or_with_its_service_and_has_none_of_it
     for folder, code in zip(folders, (WHO, f"{WHO}\nimport time; time.sleep(600)"), strict=True):
         with_plugin(folder, code)
     service = subprocess.Popen([sys.executable, "-c", SERVER, *map(str, folders)])
-    await_(lambda: who(folders[1]))
+    wait_for(lambda: who(folders[1]))
     assert not any(map(is_alive, who(folders[0])))
     assert all(map(is_alive, who(folders[1])))
     service.send_signal(signal.SIGKILL)
     service.wait()
-    await_(lambda: not any(map(is_alive, who(folders[1]))))
+    wait_for(lambda: not any(map(is_alive, who(folders[1]))))
 
 
 def test_what_a_loader_has_started_ends_with_it_whatever_becomes_of_its_service(tmp_path):
     with_plugin(tmp_path, f"{WHO}\nimport time; time.sleep(600)")
     service = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)])
-    await_(lambda: who(tmp_path))
+    wait_for(lambda: who(tmp_path))
     loader, child = who(tmp_path)
     service.send_signal(signal.SIGSTOP)
     os.kill(loader, signal.SIGKILL)
-    await_(lambda: not is_alive(child))
+    wait_for(lambda: not is_alive(child))
     service.kill()
     service.wait()
 
@@ -288,20 +289,3 @@ def who(folder):
     assert started_as == "-c"
     assert int(sockets) <= 1
     return [int(fork_server), int(child)]
-
-
-def is_alive(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    # Where nobody collects orphans, they stay as zombies.
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def await_(condition, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)

@@ -23,6 +23,8 @@ from layerscope.graph.remote.run_process import SHARED_RUN_PROCESS, RunBounds
 from layerscope.graph.runtime.derivatives import Derivative
 from layerscope.graph.tracing.signature import signature_of
 from layerscope.graph.tracing.trace import trace
+from process_tree import is_alive
+from waiting import wait_for
 
 ENDLESS = np.zeros((1, 8_000_000, 1), np.float32)
 """So many steps of a loop take minutes."""
@@ -191,11 +193,11 @@ def test_a_process_that_was_killed_while_it_was_idle_is_started_again(process, r
     remote(process, recurrent).run([steps], head)
     (child,) = run_processes(process)
     os.kill(child, signal.SIGKILL)
-    await_(lambda: process._connection.is_broken)
+    wait_for(lambda: process._connection.is_broken)
     assert remote(process, recurrent).run([steps], head)[0].shape == (1, 2)
     server = process._server._process
     os.kill(server, signal.SIGKILL)
-    await_(lambda: process._connection.is_broken)
+    wait_for(lambda: process._connection.is_broken)
     assert remote(process, recurrent).run([steps], head)[0].shape == (1, 2)
     assert process._server._process != server
 
@@ -207,7 +209,7 @@ def test_a_run_server_that_is_stopped_holds_nothing_up(process, recurrent, monke
     os.kill(server, signal.SIGSTOP)
     with pytest.raises(DeadlineExceeded):
         remote(process, recurrent, seconds=0.5).run([ENDLESS], recurrent.taps("head"))
-    await_(lambda: not is_alive(child))
+    wait_for(lambda: not is_alive(child))
     assert remote(process, recurrent).run([noise(1, 5, 1)], recurrent.taps("head"))[0].shape == (1, 2)
 
 
@@ -221,7 +223,7 @@ def test_a_call_waits_for_its_turn_and_no_longer_than_its_deadline(process, recu
     remote(process, recurrent).run([noise(1, 5, 1)], head)
     running = threading.Thread(target=endless)
     running.start()
-    await_(process._turn.locked)
+    wait_for(process._turn.locked)
     with pytest.raises(DeadlineExceeded):
         remote(process, residual, seconds=0.2).run([noise(1, 6, 6, 4)], residual.taps("scores"))
     assert running.is_alive()
@@ -257,22 +259,9 @@ def test_a_service_that_is_killed_leaves_no_process_and_the_run_process_has_none
     service.kill()
     service.wait()
     service.stdout.close()
-    await_(lambda: not is_alive(server) and not is_alive(child))
+    wait_for(lambda: not is_alive(server) and not is_alive(child))
 
 
 def sockets(process):
     links = [str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()]
     return [each for each in links if each.startswith("socket:")]
-
-
-def is_alive(process):
-    status = Path(f"/proc/{process}/stat")
-    # Where nobody collects orphans, they stay as zombies.
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def await_(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from layerscope.models.bounds import OpeningBounds
 from layerscope.models.directory import ModelSource
 from layerscope.models.probing import require_held
 from layerscope.models.validation import validate
+from waiting import wait_for
 
 pytestmark = pytest.mark.wide
 
@@ -108,10 +108,7 @@ def test_m14_opening_that_does_not_end_well(tmp_path, code, kind, words):
     with pytest.raises(kind, match=words):
         probed(bad, OpeningBounds(seconds=3, address_space=8 << 30, parameters=10**9))
     assert probed(good).metadata.parameters > 0
-    deadline = time.monotonic() + 5
-    while zombies() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert zombies() == []
+    wait_for(lambda: not zombies())
 
 
 def unbuilt(config):
