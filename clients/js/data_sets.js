@@ -60,6 +60,12 @@ export class DataSets {
     return this.#transport.json(`${pathOf(name)}/rows`, { query, signal });
   }
 
+  /** An image of a data set: its path, label, size and type. @param {string} name @param {number} number @param {Call} [call]
+   * @returns {Promise<Schemas["DataSetImageBody"]>} */
+  async row(name, number, call) {
+    return this.#transport.json(`${pathOf(name)}/rows/${number}`, call);
+  }
+
   /** A small picture of an image of a data set. @param {string} name @param {number} number @param {Call & {side?: number}} [options]
    * @returns {Promise<Blob>} */
   async thumbnail(name, number, { signal, ...query } = {}) {

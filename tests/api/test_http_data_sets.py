@@ -191,12 +191,13 @@ def test_images_of_data_sets_are_patched_in(served: Served, val: str) -> None:
 
 
 def test_a_tensor_of_a_data_set_is_fed_as_it_is(served: Served, folder: Path) -> None:
-    values = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    np.save(folder / "values.npy", values)
+    np.save(folder / "values.npy", values := np.random.default_rng(0).random((3, 28, 28, 1), np.float32))
     assert served.register("tensors", "photos:made/values.npy").json()["images"] == 3
     found = served.get(f"{PIXELS}&image=dataset:tensors/2")
     sent = served.http.post(PIXELS, content=npy(values[2]), headers={"Content-Type": "application/x-npy"})
     assert found.content == sent.content
+    row = served.get("/v1/datasets/tensors/rows/2").json()
+    assert (row["shape"], row["width"], row["format"]) == ([28, 28, 1], None, "tensor")
     assert code(served.get("/v1/datasets/tensors/rows/2/thumbnail.png")) == (422, "no_picture")
 
 
@@ -240,14 +241,13 @@ def test_an_image_that_changed_or_went_is_never_served_as_if_it_were_the_same(
     (folder / "changed.png").write_bytes(SAMPLES["two"])
     (folder / "gone.png").unlink()
     for number, status in enumerate([409, 409, 200]):
-        thumbnail = f"/v1/datasets/moving/rows/{number}/thumbnail.png"
-        for path in (f"{PREDICTIONS}?image=dataset:moving/{number}", thumbnail):
+        row = f"/v1/datasets/moving/rows/{number}"
+        for path in (f"{PREDICTIONS}?image=dataset:moving/{number}", row, f"{row}/thumbnail.png"):
             answer = served.get(path)
             assert answer.status_code == status
             assert status == 200 or code(answer) == (409, "input_changed")
             assert str(served.photos) not in answer.text
-    again = served.register("moving", "photos:made/")
-    assert code(again) == (409, "data_set_exists")
+    assert code(served.register("moving", "photos:made/")) == (409, "data_set_exists")
 
 
 def test_labels_of_a_table(served: Served, folder: Path) -> None:
@@ -370,7 +370,7 @@ def test_a_restarted_service_and_others_have_the_same_data_sets(served: Served, 
 
 def test_reading_needs_a_key_and_registering_another_scope(served: Served, val: str) -> None:
     reader = {"Authorization": f"Bearer {served.reader}"}
-    for path in ("", f"/{val}", f"/{val}/rows", f"/{val}/rows/0/thumbnail.png"):
+    for path in ("", f"/{val}", f"/{val}/rows", f"/{val}/rows/0", f"/{val}/rows/0/thumbnail.png"):
         assert served.get(f"/v1/datasets{path}", headers=reader).status_code == 200
     assert served.get(f"{PREDICTIONS}?image=dataset:{val}/0", headers=reader).status_code == 200
     body = {"name": "mine", "data": "photos:"}

@@ -86,7 +86,7 @@ def every_call(scope: Client) -> None:
         lambda: sets.create("val", "photos:"),
         sets.list,
         *(partial(about, "val") for about in (sets.get, sets.rows, sets.delete)),
-        lambda: sets.thumbnail("val", 0),
+        *(partial(about, "val", 0) for about in (sets.row, sets.thumbnail)),
         digits.load,
         digits.unload,
         digits.remove,

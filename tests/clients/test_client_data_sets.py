@@ -33,6 +33,9 @@ def test_a_data_set_from_its_registration_to_its_end(kept: TestClient) -> None:
     page = scope.datasets.rows("val", 8)
     assert ([row["path"] for row in page["rows"]], page["next"]) == (["two.png", "zero.png"], None)
     assert scope.datasets.rows("val", limit=3)["next"] == 3
+    row = scope.datasets.row("val", 8)
+    assert row.items() >= page["rows"][0].items()
+    assert (row["width"], row["height"], row["format"], row["shape"]) == (28, 28, "png", None)
     digits = scope.model("digits")
     images = [row["image"] for row in page["rows"]]
     by_name = digits.activations(images, "conv1")["conv1"]
@@ -61,6 +64,7 @@ def test_the_same_calls_awaited(kept: TestClient) -> None:
             assert await scope.datasets.get("later") == made
             assert len(await scope.datasets.list()) == 1
             assert (await scope.datasets.rows("later", limit=2))["next"] == 2
+            assert (await scope.datasets.row("later", 0))["path"] == "eight.png"
             assert (await scope.datasets.thumbnail("later", 0)).startswith(b"\x89PNG")
             assert (await scope.model("digits").predictions("dataset:later/0"))["images"]
             await scope.datasets.delete("later")

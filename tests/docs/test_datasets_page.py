@@ -35,7 +35,7 @@ def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for block in PYTHON:
             exec(block, told)  # noqa: S102 - of our own page
         assert told["features"].shape == (10, 32)
-        assert len(REQUESTS) == 5
+        assert len(REQUESTS) == 6
         for delete, path in REQUESTS:
             answer = http.request("DELETE" if delete else "GET", path.replace("\\", ""))
             assert answer.is_success, answer.text

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from layerscope import __version__
 from layerscope.errors import NoPicture, TooMany
-from layerscope.execution.inputs import ImageSource
-from layerscope.images import thumbnail
+from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.images import decode, thumbnail
 from layerscope.limits import Limits
 from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import DATASETS_WRITE, INFER
@@ -15,10 +15,22 @@ from layerscope_api.context.service import ServiceDependency
 from layerscope_api.requests.body import read_json
 from layerscope_api.responses.caching import is_valid
 from layerscope_api.responses.respond import json_response
-from layerscope_api.schemas.data_sets import DataSetBody, DataSetImages, DataSetList, Registration
+from layerscope_api.schemas.data_sets import (
+    DataSetBody,
+    DataSetImageBody,
+    DataSetImages,
+    DataSetList,
+    Registration,
+)
 from layerscope_api.schemas.media_types import JSON_TYPE
 from layerscope_api.schemas.openapi import LOCATION, NOT_MODIFIED, PNG_TYPE, THUMBNAIL, errors
-from layerscope_api.serializers.data_sets import data_set_body, data_set_images, data_set_list
+from layerscope_api.serializers.data_sets import (
+    data_set_body,
+    data_set_image_body,
+    data_set_images,
+    data_set_list,
+    tensor_body,
+)
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
 
@@ -115,6 +127,30 @@ async def list_data_set_images(
     return await service.request_pool.run(
         lambda: json_response(data_set_images(service.catalog.get(name), start, count))
     )
+
+
+@router.get(
+    "/{name}/rows/{number}",
+    dependencies=[INFER],
+    response_model=DataSetImageBody,
+    responses=errors(404, 406, 409, 413, 415, 422, 429, 503),
+)
+async def describe_data_set_image(
+    name: Name, number: Number, request: Request, service: ServiceDependency
+) -> Response:
+    """An image of a data set: path, label, size and type."""
+    account = account_of(request.scope)
+
+    def described() -> Response:
+        data_set = service.catalog.get(name)
+        source = service.named_images(account).of_data_set(data_set, number)
+        if isinstance(source, TensorSource):
+            return json_response(tensor_body(data_set, number, source.values.shape))
+        with service.decoding(source.data, account):
+            image = decode(source.data, service.limits)
+        return json_response(data_set_image_body(data_set, number, image))
+
+    return await service.request_pool.run(described)
 
 
 @router.get(

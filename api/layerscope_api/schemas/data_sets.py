@@ -74,6 +74,20 @@ class DataSetImage(BaseModel):
     bytes: int | None = Field(description="its length; null if it could not be found")
 
 
+class DataSetImageBody(DataSetImage):
+    """One image of a data set as it is: what is told of stored images. A tensor has a shape instead of a size."""
+
+    width: int | None
+    height: int | None
+    mode: str | None
+    format: str = Field(description="of the image; `tensor` for a tensor")
+    orientation_applied: int
+    notes: list[str] = Field(
+        description="what decoding does to it: frames left out, depths and modes converted"
+    )
+    shape: list[int] | None = Field(description="of a tensor; null for an image")
+
+
 class DataSetImages(BaseModel):
     """A page of the images of a data set."""
 

@@ -1,9 +1,14 @@
 """The JSON about data sets."""
 
+from collections.abc import Sequence
+
 from layerscope.extraction.catalog import DataSetRecord, RegisteredDataSet, name_of
+from layerscope.extraction.data_sets import Row
+from layerscope.images import DecodedImage
 from layerscope_api.schemas.data_sets import (
     DataSetBody,
     DataSetImage,
+    DataSetImageBody,
     DataSetImages,
     DataSetList,
     DataSetRow,
@@ -39,18 +44,49 @@ def data_set_body(record: DataSetRecord) -> DataSetBody:
 def data_set_images(data_set: RegisteredDataSet, start: int, count: int) -> DataSetImages:
     """A page of the images of a data set."""
     record = data_set.record
-    rows = [
-        DataSetImage(
-            number=number,
-            image=name_of(record.name, number),
-            path=row.path,
-            label=row.label,
-            bytes=row.nbytes if row.nbytes >= 0 else None,
-        )
-        for number, row in enumerate(data_set.rows(start, count), start)
-    ]
+    rows = [_image(record.name, number, row) for number, row in enumerate(data_set.rows(start, count), start)]
     return DataSetImages(
         digest=record.digest, rows=rows, total=record.images, next=_next(start + len(rows), record.images)
+    )
+
+
+def data_set_image_body(data_set: RegisteredDataSet, number: int, image: DecodedImage) -> DataSetImageBody:
+    """An image of a data set, and what decoding tells of it."""
+    listed = _image(data_set.record.name, number, data_set.row(number))
+    return DataSetImageBody(
+        **listed.model_dump(),
+        width=image.width,
+        height=image.height,
+        mode=image.mode,
+        format=image.format,
+        orientation_applied=image.orientation_applied,
+        notes=list(image.notes),
+        shape=None,
+    )
+
+
+def tensor_body(data_set: RegisteredDataSet, number: int, shape: Sequence[int]) -> DataSetImageBody:
+    """A tensor of a data set."""
+    listed = _image(data_set.record.name, number, data_set.row(number))
+    return DataSetImageBody(
+        **listed.model_dump(),
+        width=None,
+        height=None,
+        mode=None,
+        format="tensor",
+        orientation_applied=1,
+        notes=[],
+        shape=list(shape),
+    )
+
+
+def _image(data_set: str, number: int, row: Row) -> DataSetImage:
+    return DataSetImage(
+        number=number,
+        image=name_of(data_set, number),
+        path=row.path,
+        label=row.label,
+        bytes=row.nbytes if row.nbytes >= 0 else None,
     )
 
 

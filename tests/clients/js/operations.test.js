@@ -54,6 +54,7 @@ test("the client calls every operation of the contract", async () => {
   assert.deepEqual((await scope.datasets.list()).map(({ name }) => name), ["val"]);
   const { rows, next } = await scope.datasets.rows("val", { start: 5, limit: 1 });
   assert.deepEqual([rows[0].path, next], ["seven.png", 6]);
+  assert.deepEqual({ ...rows[0], ...(await scope.datasets.row("val", 5)) }, await scope.datasets.row("val", 5));
   assert.ok((await scope.datasets.thumbnail("val", 5, { side: 14 })).size > 0);
   assert.deepEqual(await digits.predictions(rows[0].image), await digits.predictions(seven));
   await scope.datasets.delete("val");

@@ -1,6 +1,12 @@
 """Data sets, awaited: the same calls as `DataSets`."""
 
-from layerscope_client._data_sets import DataSet, DataSetCalls, DataSetPage, DataSetSummary
+from layerscope_client._data_sets import (
+    DataSet,
+    DataSetCalls,
+    DataSetPage,
+    DataSetSummary,
+    DescribedDataSetImage,
+)
 from layerscope_client._transport import AsyncTransport
 
 
@@ -26,6 +32,10 @@ class AsyncDataSets:
     async def rows(self, name: str, start: int = 0, limit: int | None = None) -> DataSetPage:
         """See `DataSets.rows`."""
         return await self._transport.run(self._calls.rows(name, start, limit))
+
+    async def row(self, name: str, number: int) -> DescribedDataSetImage:
+        """See `DataSets.row`."""
+        return await self._transport.run(self._calls.row(name, number))
 
     async def thumbnail(self, name: str, number: int, side: int = 128) -> bytes:
         """See `DataSets.thumbnail`."""

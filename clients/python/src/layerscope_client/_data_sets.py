@@ -47,6 +47,18 @@ class DataSetImage(TypedDict):
     bytes: int | None
 
 
+class DescribedDataSetImage(DataSetImage):
+    """One image of a data set as it is. A tensor has a shape; its width, height and mode are None, and its format is "tensor"."""
+
+    width: int | None
+    height: int | None
+    mode: str | None
+    format: str
+    orientation_applied: int
+    notes: list[str]
+    shape: list[int] | None
+
+
 class DataSetPage(TypedDict):
     """Some images of a data set, and the number of the first one behind them; None behind the last."""
 
@@ -83,6 +95,11 @@ class DataSetCalls:
         options: dict[str, Any] = {"start": start} if limit is None else {"start": start, "limit": limit}
         request = Request("GET", f"{_path(name)}/rows", query(options))
         return cast("DataSetPage", (yield from fetch_json(request)))
+
+    def row(self, name: str, number: int) -> Flow[DescribedDataSetImage]:
+        """One of its images."""
+        request = Request("GET", f"{_path(name)}/rows/{number}")
+        return cast("DescribedDataSetImage", (yield from fetch_json(request)))
 
     def thumbnail(self, name: str, number: int, side: int) -> Flow[bytes]:
         """A small picture of one of its images."""
@@ -138,6 +155,15 @@ class DataSets:
             limit: Most of them; None for what the service gives at once.
         """
         return self._transport.run(self._calls.rows(name, start, limit))
+
+    def row(self, name: str, number: int) -> DescribedDataSetImage:
+        """Return what is known of an image of a data set: path, label, size and type.
+
+        Raises:
+            DataSetNotFound: There is no such image.
+            InputChanged: It is not there any more, or is another than when the data set was registered.
+        """
+        return self._transport.run(self._calls.row(name, number))
 
     def thumbnail(self, name: str, number: int, side: int = 128) -> bytes:
         """Return a small picture of an image of a data set, a PNG file.

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from layerscope.errors import DataSetNotFound
-from layerscope.execution.inputs import Source
+from layerscope.execution.inputs import ImageSource, TensorSource
 from layerscope.extraction.data_sets import ROW, DataSet, Row
 from layerscope.extraction.places import Directory
 
@@ -118,7 +118,7 @@ class RegisteredDataSet:
             images=images,
         )
 
-    def read(self, row: Row, most_bytes: int) -> Source:
+    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
         """The content of an image.
 
         Raises:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from layerscope.errors import DataSetUnreadable, InputChanged
-from layerscope.execution.inputs import Source
+from layerscope.execution.inputs import ImageSource, TensorSource
 from layerscope.extraction.data_sets.data_set import Row, input_changed, listing, reading, require_short
 from layerscope.extraction.data_sets.files import is_image, source_of
 from layerscope.extraction.places import Place, printable
@@ -36,7 +36,7 @@ class Tar:
         except tarfile.TarError as error:
             raise unreadable(self._name, error) from error
 
-    def read(self, row: Row, most_bytes: int) -> Source:
+    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
         """One member."""
         require_short(row, most_bytes)
         with reading(row):
@@ -66,7 +66,7 @@ class Zip:
         except zipfile.BadZipFile as error:
             raise unreadable(self._name, error) from error
 
-    def read(self, row: Row, most_bytes: int) -> Source:
+    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
         """One member. A member that unpacks to more than it says is refused."""
         require_short(row, most_bytes)
         with unpacking(row):

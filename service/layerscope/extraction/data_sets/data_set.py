@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import TypeAdapter
 
 from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged
-from layerscope.execution.inputs import Source
+from layerscope.execution.inputs import ImageSource, TensorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class DataSet(Protocol):
             SourceUnreachable: its place cannot be reached.
         """
 
-    def read(self, row: Row, most_bytes: int) -> Source:
+    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
         """One image.
 
         Raises:
