@@ -18,8 +18,8 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-from eager_reference import EagerReference
 
+from eager_reference import EagerReference
 from layerscope.errors import LayerscopeError
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query

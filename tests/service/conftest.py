@@ -1,4 +1,4 @@
-"""Being here puts this folder on the path of every test below it: they import `graph_models`, `eager_reference` and others of this folder."""
+"""Being here puts this folder on the path of every test below it: they import `graph_models` and others of this folder."""
 
 import subprocess
 import sys

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import keras
 import kinds_of_models
-from eager_reference import relative_errors
 from graph_models import traced
 from keras_2_values import opened, relative_errors_to_keras_2
+
+from eager_reference import relative_errors
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "models.md"
 TABLE = re.compile(r"(?<=<!-- kinds of models -->\n).*?(?=<!-- /kinds of models -->)", re.DOTALL)

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager_reference import EagerReference
 from graph_models import assert_close, made_ready, nested_model, noise, scatter_statistics, traced
 from keras import layers
 
+from eager_reference import EagerReference
 from layerscope.graph.edits import Edit
 from layerscope.graph.saved.model import trace_saved_model
 from layerscope.models.architectures import architectures

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager_reference import EagerReference
 from graph_models import assert_close, gru_model, noise, residual_model, traced
 from keras import layers
 
+from eager_reference import EagerReference
 from layerscope.errors import InputMismatch, NotDifferentiable
 from layerscope.graph.runtime.derivatives import Derivative
 

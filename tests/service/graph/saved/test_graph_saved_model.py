@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager_reference import EagerReference
 from graph_models import (
     assert_close,
     backbone,
@@ -19,6 +18,7 @@ from graph_models import (
 )
 from keras import layers
 
+from eager_reference import EagerReference
 from layerscope.graph.saved.model import trace_saved_model
 
 pytestmark = pytest.mark.wide

@@ -1,14 +1,14 @@
 """Attention scores: those that Keras gives for `return_attention_scores=True`, of every layer of attention."""
 
-from contextlib import ExitStack, contextmanager
-
-import hub_models
 import keras
 import numpy as np
 import pytest
 from graph_models import assert_close, noise, traced
 from keras import layers
 from kinds_of_models import masked_attention
+
+import hub_models
+from attention_reference import scores_of_keras
 
 PADDED = [
     np.array([[5, 6, 7, 8, 9, 0, 0], [9, 8, 7, 6, 5, 4, 3]], np.int32),
@@ -60,49 +60,6 @@ def test_scores_are_those_that_keras_gives(make, count):
     # What the model computes stays as it is.
     for (_, tap), output in zip(made.trace.outputs, keras.tree.flatten(model(inputs)), strict=True):
         assert_close(made.executable.run(arrays, [tap])[0], output, 1e-6)
-
-
-def scores_of_keras(model, inputs):
-    """What every attention layer gives beside its output, by the address of the tap."""
-    found = {}
-    with ExitStack() as stack:
-        for path, layer in attention_layers(model):
-            stack.enter_context(asked_for_scores(layer, f"{path}@scores", found))
-        model(inputs, training=False)
-    return found
-
-
-def attention_layers(model, path=""):
-    """The layers that are named as Keras names those of attention, and where they are."""
-    for layer in model._flatten_layers(include_self=False, recursive=False):
-        own = f"{path}{layer.name}"
-        if "Attention" in type(layer).__name__:
-            yield own, layer
-        else:
-            yield from attention_layers(layer, f"{own}/")
-
-
-@contextmanager
-def asked_for_scores(layer, address, found):
-    """The layer is called once more, as Keras attends to nothing in another way where it is asked for scores."""
-    original = layer.call
-
-    def call(*args, **kwargs):
-        # The layer takes away the masks of what it is called with.
-        masks = [(each, getattr(each, "_keras_mask", None)) for each in keras.tree.flatten((args, kwargs))]
-        _, scores = original(*args, **{**kwargs, "return_attention_scores": True})
-        found[address] = np.asarray(scores)
-        for tensor, mask in masks:
-            if mask is not None:
-                tensor._keras_mask = mask
-        return original(*args, **kwargs)
-
-    # Past Keras' own __setattr__, which keeps track of what belongs to a layer.
-    vars(layer)["call"] = call
-    try:
-        yield
-    finally:
-        del vars(layer)["call"]
 
 
 def test_what_is_fed_as_scores_is_what_values_are_multiplied_by():

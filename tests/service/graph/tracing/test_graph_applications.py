@@ -5,9 +5,9 @@ import zlib
 import keras
 import numpy as np
 import pytest
-from eager_reference import EagerReference
 from graph_models import assert_close, scatter_statistics, traced
 
+from eager_reference import EagerReference
 from layerscope.models.architectures import architectures
 
 pytestmark = pytest.mark.wide

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from eager_reference import EagerReference, assert_same_as_keras
 from graph_models import assert_close, noise, traced
 from keras import layers
 from kinds_of_models import (
@@ -17,6 +16,7 @@ from kinds_of_models import (
 )
 from kinds_table import KERAS_3, within
 
+from eager_reference import EagerReference, assert_same_as_keras
 from layerscope.errors import InputMismatch
 from layerscope.models.formats import open_model
 

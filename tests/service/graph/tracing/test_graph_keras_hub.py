@@ -1,13 +1,13 @@
 """Models of keras-hub: the values of every tap, and their default Grad-CAM, against Keras and TensorFlow run eagerly."""
 
-import hub_models
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager_reference import EagerReference
 from graph_models import assert_close, traced
 
+import hub_models
+from eager_reference import EagerReference
 from layerscope.attribution import METHODS
 from layerscope.errors import ModelRefused, NotDifferentiable
 from layerscope.execution.inputs import TensorSource

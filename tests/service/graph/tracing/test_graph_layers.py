@@ -6,10 +6,11 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
-from eager_reference import EagerReference, assert_same_as_keras
 from graph_models import assert_close, noise, scatter_statistics, traced
 from keras import layers
 from keras_layers import BRANCHES, NOT_TRIED, of_images, of_sequences, of_volumes
+
+from eager_reference import EagerReference, assert_same_as_keras
 
 
 @cache

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from eager_reference import assert_same_as_keras
 from graph_models import (
     assert_close,
     gru_model,
@@ -15,6 +14,7 @@ from graph_models import (
 )
 from keras import layers
 
+from eager_reference import assert_same_as_keras
 from layerscope.demo import MODELS
 
 
