@@ -84,7 +84,7 @@ def test_a_volume_is_its_slices_and_those_that_are_chosen(http: TestClient) -> N
     np.testing.assert_array_equal(every[height + 4 :, width + 4 :][13:height, :width], single[13:])
 
 
-@pytest.mark.parametrize("wanted", ["6", "0-6", "0-5,2", "4-3"])
+@pytest.mark.parametrize("wanted", ["6", "0-6", "0-5,2", "4-3", "0,0", "2,1-3"])
 def test_slices_that_are_not_there_are_refused(http: TestClient, wanted: str) -> None:
     answer = asked(http, "volume", f"saliency.png?slice={wanted}")
     assert (answer.status_code, answer.json()["details"]["option"]) == (422, "slice")
@@ -131,6 +131,8 @@ def test_a_layer_over_time_is_a_curve_a_channel(http: TestClient) -> None:
         ("series", "feature-map.png?layer=last&curves=true&slice=0", "have no slices"),
         ("series", "feature-map.png?layer=last&slice=0", "has no slices"),
         ("volume", "feature-map.png?layer=last&slice=99", "there is no slice 99"),
+        ("volume", "feature-map.png?layer=last&slice=0,0", "slice names slice 0 twice"),
+        ("volume", "feature-map.png?layer=last&slice=0-1,1", "slice names slice 1 twice"),
     ],
 )
 def test_what_has_no_curves_or_slices_is_refused(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from layerscope.graph.axes.dimension import BATCH, TOKENS, UNKNOWN, Dimensions
+from layerscope.graph.axes.dimension import BATCH, TIME, TOKENS, UNKNOWN, WIDTH, Dimensions
 from layerscope.graph.axes.rules import COMBINING, PASSING
 from layerscope.graph.axes.step import Step, Unclear
 from layerscope.graph.axes.windows import WINDOWED, window_axes
@@ -42,8 +42,14 @@ def demands_before(step: Step, wanted: Dimensions) -> Iterator[Demand]:
 
 
 def merged(first: Dimensions | None, second: Dimensions) -> Dimensions:
-    """Two demands of one tensor. Where they differ, the first counts."""
-    pairs = zip(first or second, second, strict=True)
+    """Two demands of one tensor. Where they differ, the first counts.
+
+    A window over one axis takes it to be time. Where another axis is, it counts positions within a step.
+    """
+    has_time = first is not None and TIME in first
+    pairs = zip(
+        first or second, [WIDTH if has_time and each == TIME else each for each in second], strict=True
+    )
     return tuple(other if own.is_vague else own for own, other in pairs)
 
 

@@ -75,7 +75,12 @@ BATCH, SINGLE, UNKNOWN, CHANNELS = (
     Dimension("unknown"),
     Dimension("channels"),
 )
-HEIGHT, WIDTH, TOKENS = Dimension("height"), Dimension("width"), Dimension("tokens")
+HEIGHT, WIDTH, TIME, TOKENS = (
+    Dimension("height"),
+    Dimension("width"),
+    Dimension("time"),
+    Dimension("tokens"),
+)
 
 Dimensions = tuple[Dimension, ...]
 """All axes of a tensor."""

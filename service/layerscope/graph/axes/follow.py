@@ -85,13 +85,14 @@ def _given(
     """The axes of the inputs.
 
     A shape such as (4, 64, 2) fits an image whose channels come first, and is none if a convolution reads it as rows, columns
-    and channels, or a layer as steps of time.
+    and channels. One such as (4, 64, 1) is none if a layer reads it as steps of time.
     """
     given = {tensor: input_dimensions(each, layout_of(each.name)) for tensor, each in inputs.items()}
+    has_steps = bool(declared_inputs(calls))
     unsure = {
         tensor: (BATCH, *(UNKNOWN,) * len(each.shape))
         for tensor, each in inputs.items()
-        if layout_of(each.name) is None and given[tensor][1:2] == (CHANNELS,)
+        if layout_of(each.name) is None and (has_steps or given[tensor][1:2] == (CHANNELS,))
     }
     if not unsure:
         return given
@@ -126,8 +127,6 @@ class _Followed:
             self._known = {}
             for node in self._order:
                 self._visit(node)
-            for tensor, wanted in self._read_by_layers.items():
-                self._demand(tensor, wanted)
             if self._changes == before:
                 break
         return self._known
@@ -167,6 +166,9 @@ class _Followed:
             dimensions = tuple(map(_if_vague, dimensions, demanded))
         self._known[tensor] = dimensions
         self._refine(tensor, dimensions or ())
+        if tensor in self._read_by_layers:
+            # Before the operations of the layer are visited, which know less.
+            self._demand(tensor, self._read_by_layers[tensor])
 
     def _refine(self, tensor: str, dimensions: Dimensions) -> None:
         """Note sizes that follow from the axes of which one was flattened, where TensorFlow does not infer them."""

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from layerscope.graph.axes.dimension import BATCH, CHANNELS, HEIGHT, UNKNOWN, WIDTH, Dimension, Dimensions
+from layerscope.graph.axes.dimension import (
+    BATCH,
+    CHANNELS,
+    HEIGHT,
+    TIME,
+    UNKNOWN,
+    WIDTH,
+    Dimension,
+    Dimensions,
+)
 from layerscope.graph.taps.tap import AxisName, LayerCall
-
-TIME = Dimension("time")
 
 _RECURRENT = frozenset({"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"})
 _CONVOLUTIONS: Mapping[str, Dimensions] = {

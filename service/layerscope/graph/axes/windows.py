@@ -8,6 +8,7 @@ from layerscope.graph.axes.dimension import (
     HEIGHT,
     PLACES,
     SINGLE,
+    TIME,
     UNKNOWN,
     WIDTH,
     Dimension,
@@ -28,7 +29,7 @@ def window_axes(step: Step) -> Dimensions:
     inserted = sum(own[place] == SINGLE for place in places)
     if inserted and inserted < len(places):
         # A convolution of one axis is computed as one of two, of which one is inserted.
-        names = (Dimension("time"),) * len(places)
+        names = (TIME,) * len(places)
     found = [BATCH, *(UNKNOWN,) * (len(own) - 1)]
     found[1 if is_first else -1] = CHANNELS
     for place, name in zip(places, names, strict=True):

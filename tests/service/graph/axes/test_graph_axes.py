@@ -257,8 +257,23 @@ def test_an_input_counts_what_the_layers_that_read_it_take_it_to_count():
     assert given((4, 8, 8, 2), layers.ConvLSTM2D(2, 2)) == ("time", *IMAGE)
     for steps in (4, None):
         assert given((steps, 8, 8, 2), layers.TimeDistributed(conv(2))) == ("time", *IMAGE)
-    assert given((4, 9, 2), layers.TimeDistributed(conv(1))) == ("time", "time", "channels")
     assert given((9, 2), layers.Dense(3)) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_positions_within_a_step_are_no_time(channels):
+    """Also where the shape (steps, positions, channels) is that of an image."""
+    signals = ("time", "width", "channels")
+    shape = (4, 9, channels)
+    assert given(shape, layers.ConvLSTM1D(3, 2)) == signals
+    assert given(shape, layers.BatchNormalization(), layers.ConvLSTM1D(3, 2)) == signals
+    assert given(shape, layers.TimeDistributed(layers.Conv1D(3, 2))) == signals
+    assert given((4, channels, 9), layers.ConvLSTM1D(3, 2, data_format="channels_first")) == (
+        "time",
+        "channels",
+        "width",
+    )
+    assert given((9, 9, channels), layers.Conv2D(3, 2), layers.Reshape((8, -1)), layers.LSTM(2)) == IMAGE
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -273,5 +288,4 @@ def test_convolutions_over_time_count_channels_where_their_data_format_has_them(
         each = layer(3, 3, data_format=data_format, return_sequences=True, padding="same", name="each")(start)
         last = layer(2, 3, data_format=data_format, name="last")(each)
         found = axes_of(keras.Model(start, last))
-        assert found.pop("start").index("channels") == 1 + axes.index("channels")
-        assert found == {"each": ("time", *axes), "last": axes}
+        assert found == {"start": ("time", *axes), "each": ("time", *axes), "last": axes}
