@@ -26,7 +26,7 @@ export async function fill(explorer) {
   const guarded = (/** @type {Offer} */ { make, name }) => () => make().then((blob) => save(blob, name)).catch((error) => explorer.showError(error));
   body.replaceChildren(
     element("p", { class: "row" }, ...offers.map((offer) => buttonOf(offer.text, guarded(offer)))),
-    ...snippetsOf(session.model.name, layer.address, request, explorer.imagePanel.text).flatMap(([language, text]) => [
+    ...snippetsOf(session.model.name, layer.address, request, explorer.imagePanel.subject).flatMap(([language, text]) => [
       element("p", { class: "row" }, element("b", {}, language), buttonOf("Copy", () => navigator.clipboard.writeText(text), { "aria-label": `Copy ${language}` })),
       element("pre", { tabindex: "0" }, text),
     ]),

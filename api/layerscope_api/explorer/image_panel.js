@@ -8,6 +8,7 @@
  */
 
 import { LayerscopeError, Text } from "./client/layerscope.js";
+import { description, factsOf, placeOf, thumbnail } from "./data_set_images.js";
 import { buttonOf, element, replace } from "./elements.js";
 import { bringIntoView } from "./layers.js";
 import { imagesOf, imagesText, isOfTokens, Pictures } from "./pictures.js";
@@ -34,7 +35,7 @@ export class ImagePanel {
   #inputs = [];
   /** The image of each input. @type {Record<string, string>} */
   #images = {};
-  /** The descriptions of images that the service has. @type {Map<string, Schemas["ImageBody"]>} */
+  /** The descriptions of images that the service has. @type {Map<string, import("./data_set_images.js").Description>} */
   #stored = new Map();
   /** Object URLs by what they show. @type {Map<string, Promise<string>>} */
   #sources = new Map();
@@ -51,6 +52,8 @@ export class ImagePanel {
       file.value = "";
     });
     find("remove").addEventListener("click", () => this.#remove());
+    find("listed").addEventListener("click", () => explorer.part("data_set_dialog", (part) => part.show(explorer, this.#current)));
+    find("listed").hidden = !explorer.shipped.dataSets;
     listenForTexts((text) => this.#write(text).catch((error) => explorer.showError(error)));
     addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"))));
     addEventListener("dragover", (event) => {
@@ -103,10 +106,11 @@ export class ImagePanel {
     return isOfTokens(this.#inputs[0]);
   }
 
-  /** The text that is shown; null for images. It is empty where a link names it by its id. */
-  get text() {
+  /** What the model reads, for code to copy. A text is empty where a link names it by its id. @returns {import("./snippets.js").Subject} */
+  get subject() {
     const { file } = this.pictures.get(this.#current) ?? {};
-    return this.isText ? (file instanceof Text ? file.text : "") : null;
+    if (this.isText) return { text: file instanceof Text ? file.text : "" };
+    return this.#inputs.length === 1 && placeOf(this.#current) ? { image: this.#current } : {};
   }
 
   /** Why nothing is shown while there is no image. */
@@ -122,7 +126,7 @@ export class ImagePanel {
     const next = ids[ids.indexOf(id) + 1] ?? ids[ids.indexOf(id) - 1] ?? "";
     this.pictures.remove(id);
     await this.#place(Object.fromEntries(Object.entries(this.#images).map(([name, each]) => [name, each === id ? next : each])));
-    await this.explorer.client.forget(id).catch((error) => this.explorer.showError(error));
+    if (!placeOf(id)) await this.explorer.client.forget(id).catch((error) => this.explorer.showError(error));
   }
 
   /** Show an image in the current slot. @param {string} id */
@@ -180,8 +184,8 @@ export class ImagePanel {
     const images = imagesOf(text, inputs.map(({ name }) => name));
     for (const id of new Set(Object.values(images).filter(Boolean))) {
       const file = await this.pictures.file(id);
-      this.#stored.set(id, file ? await client.upload(file) : await client.image(id).catch(forgotten));
-      const [kind, name] = isOfTokens(inputs[0]) ? /** @type {const} */ (["text", "text of the link"]) : /** @type {const} */ (["opened", "image of the link"]);
+      this.#stored.set(id, file ? await client.upload(file) : await description(client, id).catch(forgotten));
+      const { kind, name } = foundBy(id, inputs[0]);
       this.pictures.add(id, this.pictures.get(id)?.name ?? name, file, kind);
     }
   }
@@ -195,14 +199,15 @@ export class ImagePanel {
     this.#showChoice();
     showText(this.isText, picture);
     find("no-image").hidden = inputs.length > 0;
-    find("remove").hidden = picture?.kind !== "opened" && picture?.kind !== "text";
+    find("remove").hidden = !this.pictures.isOwn(id);
     this.#field.hidden = true;
     this.#image.hidden = !stored;
-    if (!stored) return void (find("image-facts").textContent = "");
+    const described = this.#stored.get(id);
+    find("image-facts").textContent = described ? factsOf(described) : "";
+    if (!stored) return;
     this.#image.src = await this.#sourceOf(id, 1024);
     this.#image.alt = picture?.name ?? "";
     this.#image.classList.toggle("coarse", Math.max(stored.width, stored.height) < 256);
-    find("image-facts").textContent = [`${stored.width} × ${stored.height}`, stored.format, ...stored.notes].join(" · ");
   }
 
   /** Show the slots and the images to choose from. */
@@ -248,7 +253,7 @@ export class ImagePanel {
 
   /** @param {string} id @param {number} side */
   async #newSource(id, side) {
-    return URL.createObjectURL(/** @type {Blob | undefined} */ (await this.pictures.file(id)) ?? (await this.explorer.client.thumbnail(id, { side })));
+    return URL.createObjectURL(/** @type {Blob | undefined} */ (await this.pictures.file(id)) ?? (await thumbnail(this.explorer.client, id, side)));
   }
 
   /** The options of pictures over the image: the service enlarges small images. A text has none. @returns {{on?: "original", scale?: number}} */
@@ -285,6 +290,12 @@ export class ImagePanel {
       height: `${((bottom - top) / height) * 100}%`,
     });
   }
+}
+
+/** What an image or a text is of which the page has the id only. @param {string} id @param {Input} input @returns {Pick<import("./pictures.js").Picture, "kind" | "name">} */
+function foundBy(id, input) {
+  if (placeOf(id)) return { kind: "listed", name: id.replace("dataset:", "") };
+  return isOfTokens(input) ? { kind: "text", name: "text of the link" } : { kind: "opened", name: "image of the link" };
 }
 
 /** @param {unknown} error @returns {never} */

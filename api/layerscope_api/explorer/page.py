@@ -32,6 +32,7 @@ _STYLES = (
     "graph.css",
     "narrow.css",
     "text.css",
+    "data_sets.css",
 )
 _LEVELS = 256
 
@@ -42,18 +43,27 @@ class Page:
     Args:
         images: image files to choose from, by name, in place of the samples that are shipped.
         framed_by: sources of the Content-Security-Policy of the pages that may show the page in a frame.
+        data_sets: whether the service keeps data sets, so that their images can be chosen.
     """
 
-    def __init__(self, images: Mapping[str, bytes] | None = None, framed_by: str = "'none'") -> None:
+    def __init__(
+        self, images: Mapping[str, bytes] | None = None, framed_by: str = "'none'", data_sets: bool = False
+    ) -> None:
         self._images = images
         self._framed_by = framed_by
+        self._data_sets = data_sets
 
     @cached_property
     def file(self) -> ExplorerFile:
         """The page. It names the joined modules under their revision, and contains samples, presets and palettes as JSON."""
         template = string.Template(PACKAGE.joinpath("index.html").read_text("utf-8"))
         samples = _shipped_samples() if self._images is None else _given(self._images)
-        shipped = {"samples": samples, "presets": _presets(), "palettes": _palettes()}
+        shipped = {
+            "samples": samples,
+            "presets": _presets(),
+            "palettes": _palettes(),
+            "dataSets": self._data_sets,
+        }
         text = template.substitute(
             files=revision(), joined=JOINED, style=_style(), imports=_imports(), shipped=_json(shipped)
         )

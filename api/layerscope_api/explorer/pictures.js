@@ -8,11 +8,15 @@ import { Text } from "./client/layerscope.js";
 import { untilClosed } from "./storage.js";
 
 /** @typedef {import("./session.js").Schemas["InputBody"]} Input */
-/** @typedef {"digits" | "photos" | "given" | "opened" | "text"} Kind - Samples of two kinds, images that whoever started the service gave, those that a person opened, and texts. */
+/** @typedef {"digits" | "photos" | "given" | "opened" | "listed" | "text"} Kind - Samples of two kinds, images that whoever started the service gave, those that a person opened or took from a data set, and texts. */
 /** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob | Text}} Picture - An image or a text. A sample has a path; one that is on the service only has neither path nor file. */
 
 /** Where the opened images are remembered by id and name. */
 const STORE = "opened";
+/** What somebody chose suits every input of images. @type {Kind[]} */
+const CHOSEN = ["given", "opened", "listed"];
+/** What is remembered. @type {Kind[]} */
+const OWN = ["opened", "listed", "text"];
 /** The largest side of an input that digits suit. */
 const SMALL = 64;
 
@@ -53,9 +57,14 @@ export class Pictures {
   /** Whether a picture suits an input: texts suit tokens, digits small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
   suits({ kind }, input) {
     if (kind === "text" || isOfTokens(input)) return kind === "text" && isOfTokens(input);
-    if (kind === "opened" || kind === "given") return true;
+    if (CHOSEN.includes(kind)) return true;
     const isSmall = Math.max(...(input?.shape ?? []).map((side) => side ?? 0)) <= SMALL;
     return (input?.preprocessing?.color === "grey" && isSmall) === (kind === "digits");
+  }
+
+  /** Whether an image or a text can be removed: a sample cannot. @param {string} id */
+  isOwn(id) {
+    return OWN.includes(/** @type {Kind} */ (this.#all.get(id)?.kind));
   }
 
   /** The bytes of an image, or a text; undefined if only the service has it. @param {string} id @returns {Promise<Blob | Text | undefined>} */
@@ -66,7 +75,7 @@ export class Pictures {
   }
 
   #remember() {
-    const own = [...this.#all.values()].filter(({ kind }) => kind === "opened" || kind === "text");
+    const own = [...this.#all.values()].filter(({ id }) => this.isOwn(id));
     // Images would not fit, and the service has them.
     const opened = own.map(({ id, name, kind, file }) => ({ id, name, kind, ...(file instanceof Text && { file }) }));
     untilClosed.setItem(STORE, JSON.stringify(opened));

@@ -8,50 +8,52 @@
  */
 
 /** @typedef {Record<string, unknown>} Options */
+/** @typedef {{text?: string, image?: string}} Subject - What the model reads: a text, an image that the service has under a name, or, without either, an image of a file. */
 /** @typedef {{resource: string, python: string, javascript: string, options: Options, method?: string}} Request - A request of the service, and its names in the clients. */
 
 /** Characters that are not seen, or that change the order in which others are seen. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** The request for curl, Python and JavaScript. @param {string} model @param {string} layer @param {Request} request @param {string | null} text - What the model reads; null if it looks at an image. @returns {[string, string][]} */
-export function snippetsOf(model, layer, request, text) {
+/** The request for curl, Python and JavaScript. @param {string} model @param {string} layer @param {Request} request @param {Subject} subject @returns {[string, string][]} */
+export function snippetsOf(model, layer, request, subject) {
   const service = new URL("..", document.baseURI).href.replace(/\/$/, "");
   return [
-    ["curl", curlOf(service, model, request, text)],
-    ["Python", pythonOf(service, model, layer, request, text)],
-    ["JavaScript", javascriptOf(service, model, layer, request, text)],
+    ["curl", curlOf(service, model, request, subject)],
+    ["Python", pythonOf(service, model, layer, request, subject)],
+    ["JavaScript", javascriptOf(service, model, layer, request, subject)],
   ];
 }
 
-/** @param {string} service @param {string} model @param {Request} request @param {string | null} text */
-function curlOf(service, model, { resource, options }, text) {
-  const query = new URLSearchParams(Object.entries(options).map(([key, value]) => [key, String(value)])).toString();
+/** @param {string} service @param {string} model @param {Request} request @param {Subject} subject */
+function curlOf(service, model, { resource, options }, { text, image: name }) {
+  const named = name !== undefined && takesImage(resource) ? { image: name, ...options } : options;
+  const query = new URLSearchParams(Object.entries(named).map(([key, value]) => [key, String(value)])).toString();
   const path = [model, ...resource.split("/")].map(encodeURIComponent).join("/");
-  const given = text === null ? "--data-binary @image.png -H 'Content-Type: image/png'" : `--data-raw ${shellText(text)} -H 'Content-Type: text/plain; charset=utf-8'`;
-  const image = takesImage(resource) ? `${given} \\\n  ` : "";
+  const given = text === undefined ? "--data-binary @image.png -H 'Content-Type: image/png'" : `--data-raw ${shellText(text)} -H 'Content-Type: text/plain; charset=utf-8'`;
+  const image = takesImage(resource) && name === undefined ? `${given} \\\n  ` : "";
   return `curl ${image}${shellText(`${service}/v1/models/${path}${query && `?${query}`}`)}${isPicture(resource) ? " -o picture.png" : ""}`;
 }
 
-/** @param {string} service @param {string} model @param {string} layer @param {Request} request @param {string | null} text */
-function pythonOf(service, model, layer, { resource, python, options, method }, text) {
-  const given = text === null ? '"image.png"' : `Text(${pythonText(text)})`;
+/** @param {string} service @param {string} model @param {string} layer @param {Request} request @param {Subject} subject */
+function pythonOf(service, model, layer, { resource, python, options, method }, { text, image = "image.png" }) {
+  const given = text === undefined ? pythonText(image) : `Text(${pythonText(text)})`;
   const named = Object.entries({ ...(method && { method }), ...options }).map(([key, value]) => `${key}=${pythonValue(value)}`);
   const call = `model.${python}(${[...(takesImage(resource) ? [given] : []), ...named].join(", ")})`;
   return [
-    `from layerscope_client import Client${text === null ? "" : ", Text"}\n`,
+    `from layerscope_client import Client${text === undefined ? "" : ", Text"}\n`,
     `model = Client(${pythonText(service)}).model(${pythonText(model)})`,
     ...(isOfMaps(resource) ? [`values = model.activations(${given}, layers=${pythonText(layer)})[${pythonText(layer)}]`] : []),
     isPicture(resource) ? `${call}.save("picture.png")` : `answer = ${call}`,
   ].join("\n");
 }
 
-/** @param {string} service @param {string} model @param {string} layer @param {Request} request @param {string | null} text */
-function javascriptOf(service, model, layer, { resource, javascript, options, method }, text) {
-  const subject = text === null ? "file" : `new Text(${javascriptValue(text)})`;
+/** @param {string} service @param {string} model @param {string} layer @param {Request} request @param {Subject} subject */
+function javascriptOf(service, model, layer, { resource, javascript, options, method }, { text, image }) {
+  const subject = text === undefined ? (image === undefined ? "file" : javascriptValue(image)) : `new Text(${javascriptValue(text)})`;
   const named = { ...(method && { method }), ...options };
   const given = [...(takesImage(resource) ? [subject] : []), ...(Object.keys(named).length ? [javascriptValue(named)] : [])];
   return [
-    `import { Client${text === null ? "" : ", Text"} } from "layerscope-client";\n`,
+    `import { Client${text === undefined ? "" : ", Text"} } from "layerscope-client";\n`,
     `const model = new Client(${javascriptValue(service)}).model(${javascriptValue(model)});`,
     ...(isOfMaps(resource) ? [`const values = (await model.activations(${subject}, { layers: ${javascriptValue(layer)} })).get(${javascriptValue(layer)});`] : []),
     `const ${isPicture(resource) ? "{ blob }" : "answer"} = await model.${javascript}(${given.join(", ")});`,

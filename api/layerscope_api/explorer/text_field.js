@@ -27,7 +27,7 @@ export function showText(isText, picture) {
   document.body.dataset.subject = isText ? "text" : "image";
   find("sentence").hidden = !isText;
   find("image-title").textContent = isText ? "Text" : "Image";
-  find("remove").ariaLabel = find("remove").title = `Remove this ${isText ? "text" : "image"}, here and on the service`;
+  find("remove").ariaLabel = find("remove").title = picture?.kind === "listed" ? "Remove this image from the list" : `Remove this ${isText ? "text" : "image"}, here and on the service`;
   find("images").ariaLabel = isText ? "Texts" : "Images";
   const field = /** @type {HTMLTextAreaElement} */ (document.getElementById("text"));
   // Of a link, the service tells the tokens of the text, not the text itself.

@@ -100,7 +100,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.lifecycle = Lifecycle()
-    app.state.page = page or Page()
+    app.state.page = page or Page(data_sets=settings.datasets is not None)
     for router in (INFERENCE_ROUTER, *ROUTERS, docs_pages.router, explorer_routes.router, *PROTOCOL_ROUTERS):
         _summarise(router)
         app.include_router(router)
