@@ -25,12 +25,19 @@ class Dimension:
         parts: the axes that it was flattened from, in row-major order, with their sizes.
         grid: of tokens, the map of height and width that some of them are, in row-major order.
         within: of scattered places, the axis whose coarse places they are within, if it is one.
+        is_reversed: whether the last place comes first.
     """
 
     name: DimensionName
     parts: tuple[tuple["Dimension", int | None], ...] = ()
     grid: TokenGrid | None = None
     within: DimensionName | None = None
+    is_reversed: bool = False
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether its places are in the order of what the model sees."""
+        return not self.is_reversed and all(part.is_in_order for part, _ in self.parts)
 
     @property
     def is_vague(self) -> bool:
@@ -66,7 +73,11 @@ class Dimension:
 
     def resized(self) -> "Dimension":
         """The axis with another number of places."""
-        return Dimension(self.name, within=self.within)
+        return Dimension(self.name, within=self.within, is_reversed=self.is_reversed)
+
+    def reversed(self) -> "Dimension":
+        """The axis with its places from the last to the first, if it has places."""
+        return replace(self.resized(), is_reversed=self.name in PLACES and not self.is_reversed)
 
 
 BATCH, SINGLE, UNKNOWN, CHANNELS = (
@@ -127,15 +138,15 @@ def united(dimensions: Iterable[Dimension], *, sizes: Iterable[int | None] = ())
     """
     found = list(dimensions)
     clear = [each for each in found if not each.is_vague]
-    if len({each.name for each in clear}) > 1:
+    if len({(each.name, each.is_reversed) for each in clear}) > 1:
         pairs = zip(found, list(sizes) or [None] * len(found), strict=True)
         clear = [each for each, size in pairs if not each.is_vague and size != 1]
-    names = {each.name for each in clear}
+    names = {(each.name, each.is_reversed) for each in clear}
     if not names:
         vague = (each for name in ("scattered", "unknown") for each in found if each.name == name)
         return next(vague, found[0])
     if len(names) > 1:
-        return BATCH if "batch" in names else UNKNOWN
+        return BATCH if any(each.name == "batch" for each in clear) else UNKNOWN
     grids = {each.grid for each in clear if each.grid is not None}
     parts = [each for each in clear if each.parts]
     if len(grids) > 1:

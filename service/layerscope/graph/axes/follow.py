@@ -244,8 +244,8 @@ def _described(
     own = (dimensions or ())[1:] if tensor.batched else dimensions or ()
     if len(own) != len(tensor.shape):
         return tensor
-    names: list[AxisName] = [_public(each.name) for each in own]
-    if names == ["unknown"]:
+    names: list[AxisName] = [_public(each) for each in own]
+    if names == ["unknown"] and own[0].is_in_order:
         names = ["channels"]
     axes = tuple(with_heads(call, kinds, names))
     grids = [each.grid for each in own if each.name == "tokens"]
@@ -254,8 +254,11 @@ def _described(
 
 def _scores(tensor: Tensor, dimensions: Dimensions | None) -> Tensor:
     own = (dimensions or ())[1:] if tensor.batched else dimensions or ()
-    followed = [_public(each.name) for each in own] if len(own) == len(tensor.shape) else []
-    return replace(tensor, axes=tuple(axes_of_scores(followed or ["unknown"] * len(tensor.shape))))
+    followed = [_public(each) for each in own] if len(own) == len(tensor.shape) else []
+    unknown: list[AxisName] = ["unknown"] * len(tensor.shape)
+    if not all(each.is_in_order for each in own):
+        return replace(tensor, axes=tuple(unknown))
+    return replace(tensor, axes=tuple(axes_of_scores(followed or unknown)))
 
 
 def _read_or_not(tensor: Tensor, read: Collection[str]) -> Tensor:
@@ -264,5 +267,7 @@ def _read_or_not(tensor: Tensor, read: Collection[str]) -> Tensor:
     return replace(tensor, grid=replace(tensor.grid, is_read=False))
 
 
-def _public(name: str) -> AxisName:
-    return "unknown" if name in {"batch", "scattered", "single"} else name  # type: ignore[return-value]
+def _public(own: Dimension) -> AxisName:
+    """What an axis counts; unknown, too, if its places are not in order, so that nobody takes the last for the first."""
+    is_known = own.is_in_order and own.name not in {"batch", "scattered", "single"}
+    return own.name if is_known else "unknown"  # type: ignore[return-value]

@@ -37,11 +37,12 @@ def declared_outputs(calls: Iterable[LayerCall]) -> dict[str, tuple[str | None, 
     for call in calls:
         rule: Declared | None = None
         if call.type in _RECURRENT:
-            rule = _recurrent
+            rule = _backwards(_recurrent) if call.go_backwards else _recurrent
         elif call.type == "TimeDistributed":
             rule = _distributed
         elif call.type in _CONVOLUTIONS:
             rule = _convolutional(_of_map(call))
+            rule = _backwards(rule) if call.go_backwards else rule
         if rule is not None:
             first = call.tensors.get("input", ())[:1]
             source = first[0].name if first else None
@@ -71,6 +72,17 @@ def _recurrent(own: Dimensions | None, rank: int, _: Dimensions | None) -> Dimen
     if rank == 2:
         return BATCH, CHANNELS
     return (BATCH, _steps(own), CHANNELS) if rank == 3 else None
+
+
+def _backwards(rule: Declared) -> Declared:
+    """Of a layer that begins with the last step, and gives its steps in this order, as one inside of `Bidirectional`."""
+
+    def axes(own: Dimensions | None, rank: int, followed: Dimensions | None) -> Dimensions | None:
+        found = rule(own, rank, followed)
+        has_steps = found is not None and rank > 2 and found[1] == _steps(own)
+        return (BATCH, found[1].reversed(), *found[2:]) if found is not None and has_steps else found
+
+    return axes
 
 
 def _distributed(own: Dimensions | None, _: int, followed: Dimensions | None) -> Dimensions | None:

@@ -137,10 +137,14 @@ def _kept(own: Dimension, size: int | None, part: slice) -> Dimension:
     """An axis of `size` places of which a part is kept."""
     if size is None:
         is_whole = part.start in {None, 0} and part.stop is None and part.step in {None, 1}
-        return own if is_whole else own.resized()
+        if is_whole:
+            return own
+        return own.reversed() if (part.step or 1) < 0 else own.resized()
     kept = range(size)[part]
     if kept == range(size):
         return own
+    if kept.step < 0:
+        return own.reversed()
     grid = own.behind(-kept.start).grid if kept.step == 1 else None
     if grid is None or grid.offset + grid.height * grid.width > len(kept):
         return own.resized()

@@ -98,7 +98,7 @@ def _remade(taken: Sequence[Part], made: Sequence[int]) -> Iterator[Dimension]:
             yield SINGLE
         elif place == wide[0] and (names[0] == "batch" or (names[0] in _ORDERED and not taken[0][1] % size)):
             # Taken apart into coarse places, and those within each of them.
-            yield Dimension(names[0])
+            yield Dimension(names[0], is_reversed=taken[0][0].is_reversed)
         elif place == last and names[-1] == "channels":
             yield Dimension("channels")
         elif set(names) & {*_ORDERED, "scattered"}:

@@ -55,6 +55,12 @@ def _expand(step: Step) -> Dimensions:
     return tuple(dimensions)
 
 
+def _reverse(step: Step) -> Dimensions:
+    dimensions = step.dimensions()
+    turned = {axis % len(dimensions) for axis in step.numbers(1)}
+    return tuple(each.reversed() if axis in turned else each for axis, each in enumerate(dimensions))
+
+
 def _transpose(step: Step) -> Dimensions:
     dimensions = step.dimensions()
     return tuple(dimensions[axis] for axis in step.numbers(1))
@@ -201,6 +207,7 @@ COMBINING = frozenset(
 
 RULES: dict[str, Rule] = {
     **_named(_same, PASSING),
+    "ReverseV2": _reverse,
     **_named(_place_by_place, COMBINING),
     **_named(
         _reduce, ("All", "Any", "ArgMax", "ArgMin", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum")

@@ -28,11 +28,13 @@ class DeclaredLayer:
         name: the layer's own.
         type: its class.
         data_format: `channels_last` or `channels_first`; None if it declares none.
+        go_backwards: whether it begins with the last step of time.
     """
 
     name: str
     type: str
     data_format: str | None
+    go_backwards: bool
 
 
 class KerasMetadata:
@@ -101,8 +103,10 @@ def _layer(text: str) -> DeclaredLayer | None:
     if not isinstance(name, str) or not kind.isidentifier():
         return None
     config = metadata.get("config")
-    data_format = config.get("data_format") if isinstance(config, dict) else None
-    return DeclaredLayer(name, kind, data_format if isinstance(data_format, str) else None)
+    declared = config if isinstance(config, dict) else {}
+    data_format, go_backwards = declared.get("data_format"), declared.get("go_backwards")
+    known = data_format if isinstance(data_format, str) else None
+    return DeclaredLayer(name, kind, known, go_backwards is True)
 
 
 def _descriptions(data: bytes) -> dict[int, str]:

@@ -194,6 +194,7 @@ class SavedLayerCalls:
             },
             origins=self._origins(tensors["output"]) if is_group else (),
             data_format=None if declared is None else declared.data_format,
+            go_backwards=declared is not None and declared.go_backwards,
         )
         outputs = (tap for tap in result.taps if tap.place.site == "output")
         self._made_by.update(zip(tensors["output"], outputs, strict=True))

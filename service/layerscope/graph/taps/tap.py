@@ -83,6 +83,7 @@ class LayerCall:
         tensors: its values by site.
         origins: of a group, for each output, the addresses of the taps inside that the output comes from.
         data_format: `channels_last` or `channels_first`, of a layer that declares it; None if nothing tells it.
+        go_backwards: whether the layer begins with the last step of time, and gives its steps in this order.
     """
 
     path: tuple[str, ...]
@@ -95,6 +96,7 @@ class LayerCall:
     tensors: dict[Site, tuple[Tensor, ...]]
     origins: tuple[tuple[str, ...], ...] = ()
     data_format: str | None = None
+    go_backwards: bool = False
 
     def __hash__(self) -> int:
         return hash((self.path, self.call))

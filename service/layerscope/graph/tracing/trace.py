@@ -261,6 +261,7 @@ class _LayerCalls:
             tensors={site: tuple(map(self._describe, tensors)) for site, tensors in call.tensors.items()},
             origins=self._origins(call) if call.is_group else (),
             data_format=_data_format(layer),
+            go_backwards=getattr(layer, "go_backwards", None) is True,
         )
         outputs = (tap for tap in result.taps if tap.place.site == "output")
         self.made_by.update(zip((tensor.name for tensor in call.tensors["output"]), outputs, strict=True))

@@ -76,6 +76,22 @@ def test_a_volume_a_series_and_a_text_are_no_images():
     assert found["end"] == ("channels",)
 
 
+def test_steps_that_run_backwards_are_not_taken_for_those_that_run_forwards():
+    text = keras.Input((7,), dtype="int32")
+    embedded = layers.Embedding(9, 4, name="embedded")(text)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, name="lstm"), name="both")(embedded)
+    backwards = layers.GRU(3, return_sequences=True, go_backwards=True, name="backwards")(both)
+    slid = layers.Conv1D(3, 2, padding="same", name="slid")(backwards)
+    restored = layers.SimpleRNN(3, return_sequences=True, go_backwards=True, name="restored")(slid)
+    turned = layers.ReLU(name="turned")(restored[:, ::-1])
+    flipped = layers.ReLU(name="flipped")(keras.ops.flip(turned, 1))
+    found = axes_of(keras.Model(text, layers.Attention(name="attention")([turned, flipped])))
+    for name in ("both/backward_lstm", "backwards", "slid", "turned", "attention"):
+        assert found[name] == ("unknown", "channels"), name
+    for name in ("embedded", "both", "both/forward_lstm", "restored", "flipped"):
+        assert found[name] == TOKENS, name
+
+
 def test_channels_first_and_turned_images_are_what_they_are():
     image = keras.Input((3, 10, 12))
     first = layers.Conv2D(4, 3, data_format="channels_first", name="first")(image)
