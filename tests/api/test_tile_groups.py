@@ -9,6 +9,7 @@ from layerscope.graph.taps.addresses import Address
 from layerscope.graph.taps.tap import AxisName, LayerCall, Tap, Tensor
 from layerscope.tensors.activations import Activation
 from layerscope_api.serializers.tile_groups import blank_group, tile_contents, tile_group
+from layerscope_api.serializers.token_names import DrawnTokens
 
 
 def activation(*shape: int, channels_first: bool = False) -> Activation:
@@ -63,14 +64,19 @@ def attended(*shape: int, axes: tuple[AxisName, ...]) -> Activation:
 def test_rows_and_columns_of_tokens_have_their_names_and_those_of_others_their_numbers() -> None:
     scores = attended(2, 3, 2, 4, axes=("heads", "query", "key"))
     texts = [["a", "film"], ["the", "end"]]
+    tokens = DrawnTokens(texts, kept=[0, 1])
 
-    group = tile_group(scores, labelled=True, tokens=texts)
+    group = tile_group(scores, labelled=True, tokens=tokens)
 
     assert group.sides is not None
     assert len(group.sides) == len(group.maps) == 6
     assert [each.rows for each in group.sides] == [texts[0]] * 3 + [texts[1]] * 3
     assert {tuple(each.columns) for each in group.sides} == {("0", "1", "2", "3")}
-    assert tile_group(scores, labelled=False, tokens=texts).sides is None
+    assert tile_group(scores, labelled=False, tokens=tokens).sides is None
+    without_first = tile_group(scores, labelled=True, tokens=DrawnTokens(texts, kept=[1]))
+    assert without_first.maps.shape == (6, 1, 4)
+    assert [each.rows for each in without_first.sides or ()] == [["film"]] * 3 + [["end"]] * 3
+    assert {tuple(each.columns) for each in without_first.sides or ()} == {("0", "1", "2", "3")}
 
 
 @pytest.mark.parametrize(
@@ -81,10 +87,14 @@ def test_rows_and_columns_of_tokens_have_their_names_and_those_of_others_their_n
 def test_features_of_tokens_have_no_names(channels: str, rows: list[str], columns: list[str]) -> None:
     features = attended(1, 2, 5, axes=("tokens", "channels")).select(channels)
 
-    (sides,) = tile_group(features, labelled=True, tokens=[["a", "film"]]).sides or ()
+    tokens = DrawnTokens([["a", "film"]], kept=[0, 1])
+    (sides,) = tile_group(features, labelled=True, tokens=tokens).sides or ()
 
     assert (list(sides.rows), list(sides.columns)) == (rows, columns)
 
 
 def test_what_counts_no_tokens_has_no_names_at_its_sides() -> None:
-    assert tile_group(activation(2, 3, 3, 4), labelled=True, tokens=[["a", "b", "c"]] * 2).sides is None
+    tokens = DrawnTokens([["a", "b", "c"]] * 2, kept=[0])
+    group = tile_group(activation(2, 3, 3, 4), labelled=True, tokens=tokens)
+    assert group.sides is None
+    assert group.maps.shape == (8, 3, 3)

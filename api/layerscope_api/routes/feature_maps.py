@@ -12,7 +12,7 @@ from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.schemas.sprite_atlas import AtlasBody
 from layerscope_api.serializers.feature_map import render_feature_map, rendering_bytes
 from layerscope_api.serializers.sprite_atlas import atlas_bytes, atlas_json
-from layerscope_api.serializers.token_names import texts_of
+from layerscope_api.serializers.token_names import drawn_tokens
 
 router = APIRouter(prefix="/v1/models", tags=["pictures"], dependencies=[INFER])
 
@@ -34,10 +34,8 @@ class FeatureMap(Endpoint[FeatureMapOptions]):
         """Draw the picture."""
         layers = result.activations
         form = picture_format(self.accept)
-        texts = texts_of(layers.tokens)
-        picture = render_feature_map(
-            result.model, layers.values(), self.options, self.limits, form, tokens=texts
-        )
+        tokens = drawn_tokens(layers, result.model.tokenizer)
+        picture = render_feature_map(result.model, layers.values(), self.options, self.limits, form, tokens)
         return picture_body(picture, result, list(layers))
 
 

@@ -12,6 +12,7 @@ from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.models import layers_metadata
 from layerscope_api.serializers.tile_groups import tile_group
+from layerscope_api.serializers.token_names import DrawnTokens
 
 MOST_CURVES = 16
 """The channels of a layer that are drawn where nobody chooses: the first ones."""
@@ -40,8 +41,9 @@ def render_curves(
     options: FeatureMapOptions,
     limits: Limits,
     form: PictureFormat = "png",
+    tokens: DrawnTokens | None = None,
 ) -> Picture:
-    """Draw the selected channels of layers as curves, one layer below the other.
+    """Draw the selected channels of layers as curves, one layer below the other. For `tokens`, see `tile_group`.
 
     Raises:
         LayerscopeError: a layer has no curves, or the picture would be too large.
@@ -54,13 +56,13 @@ def render_curves(
         if options.selected_channels() == "all" and each.channels > MOST_CURVES
     ]
     return curves_picture(
-        [tile_group(each, labelled=True) for each in chosen],
+        [tile_group(each, labelled=True, tokens=tokens) for each in chosen],
         options.picture_options(),
         limits=limits,
         axes=[_axis(each) for each in specs],
         metadata=layers_metadata(model, [each.tap.address for each in layers]),
         form=form,
-        notes=notes,
+        notes=[*(tokens.notes if tokens else ()), *notes],
     )
 
 

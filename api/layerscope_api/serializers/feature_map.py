@@ -1,6 +1,7 @@
 """Feature maps as pictures: each map of a layer is one tile, and each layer is one group of tiles."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from layerscope.graph.model import ModelDescription
 from layerscope.limits import Limits
@@ -12,6 +13,7 @@ from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.curves import curves_bytes, render_curves
 from layerscope_api.serializers.models import layers_metadata
 from layerscope_api.serializers.tile_groups import blank_group, have_names, tile_group
+from layerscope_api.serializers.token_names import DrawnTokens
 
 
 def feature_map_layout(
@@ -48,7 +50,7 @@ def render_feature_map(
     options: FeatureMapOptions,
     limits: Limits,
     form: PictureFormat = "png",
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: DrawnTokens | None = None,
 ) -> Picture:
     """Draw the selected channels of layers, one layer below the other. For `tokens`, see `tile_group`.
 
@@ -56,7 +58,7 @@ def render_feature_map(
         LayerscopeError: a layer cannot be drawn, or the picture would be too large.
     """
     if options.curves:
-        return render_curves(model, layers, options, limits, form)
+        return render_curves(model, layers, options, limits, form, tokens)
     channels = options.selected_channels()
     groups = [
         tile_group(each.select(channels), labelled=options.labels, tokens=tokens, slices=options.slice)
@@ -64,4 +66,5 @@ def render_feature_map(
     ]
     metadata = layers_metadata(model, [each.tap.address for each in layers])
     drawn = options.picture_options(has_names=have_names(groups))
-    return render_groups(groups, drawn, limits=limits, metadata=metadata, form=form)
+    picture = render_groups(groups, drawn, limits=limits, metadata=metadata, form=form)
+    return replace(picture, notes=(*(tokens.notes if tokens else ()), *picture.notes))

@@ -23,12 +23,14 @@ from layerscope.render import (
     slices_picture,
     slices_picture_size,
 )
+from layerscope.render.features_picture import LONGEST_FEATURE
 from layerscope.render.map_colours import require_pixels
 from layerscope.render.slices_picture import MOST_SLICES
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.attribution_options import HeatPictureOptions
 from layerscope_api.serializers.overlay import Overlay
 from layerscope_api.serializers.slices import chosen_slices
+from layerscope_api.serializers.token_names import numbers_as_names, token_texts, tokens_of_ids
 
 _BYTES_A_PIXEL, _BYTES_A_VALUE = 32, 32
 
@@ -78,6 +80,8 @@ class MapPicture:
             )
             raise NoPicture(message, layer=spec.address, input=self.input_name)
         self._input = InputValues(model, sources, limits, index, geometry)
+        takes_ids = model.tokenizer is not None and model.tokenizer.roles.get(self.input_name) == "ids"
+        self._tokenizer = model.tokenizer if takes_ids else None
         *self._sizes, self._channels = self._input.shape
         if self._bar is not None and [*spec.shape[1:]] != self._sizes:
             message = (
@@ -114,8 +118,16 @@ class MapPicture:
         given, options = self._input.values(), self._options
         text, look = {**metadata, "input": self.input_name}, options.picture_options()
         if self._bar is not None:
+            names, kept = self._bars(given[:, 0])
             return features_picture(
-                values, given[:, 0], look, limits=self._limits, kind=self._bar, metadata=text, form=form
+                values[kept],
+                given[kept, 0],
+                look,
+                limits=self._limits,
+                kind=self._bar,
+                names=names,
+                metadata=text,
+                form=form,
             )
         missing = [axis for axis, name in enumerate(self._places) if name not in self._of_map]
         heat = np.expand_dims(values, missing)
@@ -150,10 +162,21 @@ class MapPicture:
         """What has a bar each: the features of a vector, or the tokens of a text; None for other inputs."""
         return _BARS.get(self._places)
 
+    def _bars(self, given: NDArray[np.floating]) -> tuple[Sequence[str] | None, Sequence[int]]:
+        """The names of the bars, None for their numbers, and which of them are drawn: all but those of padding."""
+        every = range(len(given))
+        if self._bar != "token" or self._tokenizer is None:
+            return None, every
+        tokens = tokens_of_ids(given.astype(np.int64).tolist(), self._tokenizer)
+        kept = [place for place in every if not self._tokenizer.is_padding(tokens[place])] or every
+        return token_texts([tokens[place] for place in kept]), kept
+
     def _measured(self) -> tuple[int, int]:
         options = self._options.picture_options()
         if self._bar is not None:
-            labels = [str(number) for number in range(self._sizes[0])]
+            labels = numbers_as_names(self._sizes[0])
+            if self._tokenizer is not None:
+                labels = ["W" * LONGEST_FEATURE] * len(labels)
             return features_picture_size(labels, options.scale, self._bar)
         if len(self._places) == 1:
             return series_picture_size(self._channels, options.scale)

@@ -7,7 +7,7 @@ from layerscope.render import Picture, PictureFormat, Sentence, largest_sentence
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.schemas.attribution_options import HeatPictureOptions
 from layerscope_api.serializers.attributions import picture_metadata, target_text
-from layerscope_api.serializers.token_names import names_of_tokens, texts_of
+from layerscope_api.serializers.token_names import numbers_as_names, token_texts, without_padding
 
 _BYTES_A_PIXEL, _BYTES_A_TOKEN = 8, 256
 _AXES = ("batch", "tokens")
@@ -34,13 +34,12 @@ def render_sentences(
         AnswerTooLarge: the picture would be too large.
         NoPicture: no text has a token.
     """
-    texts, tokenizer = texts_of(found.tokens), found.model.tokenizer
     sentences = []
     for number, values in enumerate(found.maps):
-        names = names_of_tokens(texts[number] if texts else ())(len(values))
-        kept = [True] * len(values)
-        if tokenizer is not None and found.tokens:
-            kept = [not tokenizer.is_padding(each) for each in found.tokens[number]]
+        names, kept = numbers_as_names(len(values)), [True] * len(values)
+        if found.tokens and len(found.tokens[number]) == len(values):
+            names = token_texts(found.tokens[number])
+            kept = list(without_padding(found.tokens[number], found.model.tokenizer))
         heading = (
             f"{target_text(found.targets[number])}: {found.targets[number].value:.4g}"
             if found.targets

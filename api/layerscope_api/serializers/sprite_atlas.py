@@ -16,7 +16,7 @@ from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import feature_map_layout
 from layerscope_api.serializers.models import identity
 from layerscope_api.serializers.tile_groups import TileContent, have_names, tile_contents, tile_group
-from layerscope_api.serializers.token_names import texts_of
+from layerscope_api.serializers.token_names import drawn_tokens
 
 _NUMBERS_PER_TILE = 9
 _BYTES_PER_TILE = 2_048
@@ -50,9 +50,9 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     """The atlas of the picture of these layers."""
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
-    texts = texts_of(found.tokens)
+    tokens = drawn_tokens(found, result.model.tokenizer)
     groups = [
-        tile_group(each, labelled=options.labels, tokens=texts, slices=options.slice) for each in chosen
+        tile_group(each, labelled=options.labels, tokens=tokens, slices=options.slice) for each in chosen
     ]
     contents = [tile_contents(each, options.slice) for each in chosen]
     drawn = sprite_atlas(groups, options.picture_options(has_names=have_names(groups)), limits=limits)
@@ -69,7 +69,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
         "value_min": _number(drawn.value_min),
         "value_max": _number(drawn.value_max),
         "nonfinite": drawn.nonfinite,
-        "notes": drawn.notes,
+        "notes": [*(tokens.notes if tokens else ()), *drawn.notes],
         "layers": list(map(_layer, found.values(), drawn.boxes, contents)),
     }
     return orjson.dumps(document)

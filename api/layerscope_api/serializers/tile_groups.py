@@ -12,7 +12,13 @@ from layerscope.tensors.activations import Activation
 from layerscope.tensors.channels import ChannelSelection
 from layerscope.tensors.spec import TensorSpec
 from layerscope_api.serializers.slices import chosen_slices
-from layerscope_api.serializers.token_names import names_of_tokens, sides_of, widest_names
+from layerscope_api.serializers.token_names import (
+    DrawnTokens,
+    NamesOf,
+    numbers_as_names,
+    sides_of,
+    widest_names,
+)
 
 
 class TileContent(NamedTuple):
@@ -44,7 +50,7 @@ def tile_group(
     activation: Activation,
     *,
     labelled: bool,
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: DrawnTokens | None = None,
     slices: str | None = None,
 ) -> TileGroup:
     """The maps of a layer as tiles, ordered by image and then by channel; with their names if they are labelled.
@@ -52,7 +58,7 @@ def tile_group(
     Args:
         activation: the values.
         labelled: whether tiles have names.
-        tokens: the tokens of each image, if it is a text; else tokens have their numbers as names.
+        tokens: of texts; without them, all places are drawn, and have their numbers as names.
         slices: those of each map that are drawn, see `chosen_slices`; None for all.
 
     Raises:
@@ -60,14 +66,16 @@ def tile_group(
         OptionInvalid: there is no such slice.
     """
     folded = activation.folded()
-    axis = _axis_of(folded)
-    maps = np.concatenate([tiles(_cut(folded.spec, axis, image, slices), axis) for image in folded.values])
+    axis, drawn = _axis_of(folded), folded if tokens is None else tokens.of(folded)
+    maps = np.concatenate([tiles(_cut(drawn.spec, axis, image, slices), axis) for image in drawn.values])
     heading = activation.tap.address
     if not labelled:
         return TileGroup(maps=maps, heading=heading)
     contents = tile_contents(activation, slices)
-    texts = tokens or [()] * len(folded.values)
-    found = [sides_of(folded.spec, axis, names_of_tokens(each)) for each in texts]
+    names: Sequence[NamesOf] = [
+        numbers_as_names if tokens is None else tokens.names_of(image) for image in range(len(folded.values))
+    ]
+    found = [sides_of(folded.spec, axis, each) for each in names]
     by_image = [each for each in found if each is not None]
     sides = [by_image[each.image] for each in contents] if by_image else None
     return TileGroup(maps=maps, names=[each.name for each in contents], heading=heading, sides=sides)

@@ -12,11 +12,14 @@ from layerscope.render.image_files import PictureFormat, require_format_fits
 from layerscope.render.map_colours import MapColours, blank, require_pixels
 from layerscope.render.options import PictureOptions
 from layerscope.render.palette import TEXT
-from layerscope.render.picture import Picture
-from layerscope.render.row_pictures import SPACE, short_name
+from layerscope.render.picture import LETTERS_AS_ESCAPES, Picture
+from layerscope.render.row_pictures import SPACE
 
 MOST_FEATURES = 40
 """The features that are drawn; of more, those of the largest magnitude."""
+
+LONGEST_FEATURE = 32
+"""The letters of a name that are drawn at most."""
 
 _ROW, _BAR, _HEAD = 15, 220, 18
 _NUMBER = font.text_width("-1.23e-308")
@@ -49,7 +52,7 @@ def features_picture(
     Raises:
         AnswerTooLarge: The picture would have more pixels than the limit.
     """
-    labels = [str(number) for number in range(len(heat))] if names is None else list(map(short_name, names))
+    labels = [font.shortened(each, LONGEST_FEATURE) for each in names or map(str, range(len(heat)))]
     height, width = features_picture_size(labels, options.scale, kind)
     require_pixels((height, width), limits, "at a smaller scale (scale=)")
     require_format_fits(width, height, form)
@@ -76,11 +79,9 @@ def features_picture(
     image = Image.fromarray(canvas)
     for text, begin, top in texts:
         font.draw_text(image, text, left=begin, top=top, color=TEXT)
-    notes = (
-        [f"{MOST_FEATURES} of {len(heat)} {kind}s are drawn, those of the largest magnitude."]
-        if len(heat) > MOST_FEATURES
-        else []
-    )
+    notes = [] if all(map(font.has_all, labels)) else [LETTERS_AS_ESCAPES]
+    if len(heat) > MOST_FEATURES:
+        notes.append(f"{MOST_FEATURES} of {len(heat)} {kind}s are drawn, those of the largest magnitude.")
     return colours.picture(np.asarray(image), metadata, form, notes)
 
 
