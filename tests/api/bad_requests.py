@@ -207,7 +207,7 @@ BODIES = [
     pytest.param(form([("image", SEVEN)], layers="x" * (2 << 20)), 413, "body_too_large", "field", id="long field"),
     pytest.param(form([("image", SEVEN), ("image", SEVEN)], url="/v1/images"), 400, "invalid_request", "one file", id="two images to store"),
     pytest.param(form([("picture", SEVEN)], url="/v1/images"), 400, "invalid_request", "named image", id="misnamed image to store"),
-    pytest.param(sent(SEVEN, NPY, url="/v1/images"), 415, "unsupported_format", "Send an image", id="tensor to store"),
+    pytest.param(sent(b"\x93NUMPY", NPY, url="/v1/images"), 422, "tensor_unreadable", "not a .npy file", id="damaged tensor to store"),
     pytest.param(sent(b"hello", PNG, url="/v1/images"), 415, "unsupported_image", "not an image", id="text to store"),
     pytest.param(sent(b"--y\r\n\r\n", FORM), 400, "invalid_request", "multipart", id="another boundary"),
     pytest.param(sent(b"--x\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\nabc", FORM), 400, "invalid_request", "multipart", id="no last boundary"),

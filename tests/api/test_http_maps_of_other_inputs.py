@@ -31,9 +31,13 @@ def asked(http: TestClient, name: str, resource: str) -> Any:
 
 
 def posted(http: TestClient, name: str, resource: str) -> Any:
+    return http.post(f"/v1/models/{name}/{resource}", content=npy(CASES[name].values[0]), headers=NPY)
+
+
+def npy(values: np.ndarray[Any, Any]) -> bytes:
     file = io.BytesIO()
-    np.save(file, CASES[name].values[0])
-    return http.post(f"/v1/models/{name}/{resource}", content=file.getvalue(), headers=NPY)
+    np.save(file, values)
+    return file.getvalue()
 
 
 def drawn(http: TestClient, name: str, resource: str) -> Pixels:
@@ -141,3 +145,28 @@ def test_what_has_no_curves_or_slices_is_refused(
     answer = posted(http, name, resource)
     assert answer.status_code == 422
     assert reason in answer.json()["error"]
+
+
+def test_a_stored_tensor_is_an_image_for_every_link(http: TestClient) -> None:
+    values = CASES["series"].values
+    stored = http.post("/v1/images", content=npy(values[0]), headers=NPY)
+    again = http.post("/v1/images", files={"image": npy(values[0])})
+    assert (stored.status_code, again.status_code) == (201, 200)
+    assert {**stored.json(), "format": "npy", "width": None}.items() <= {
+        **again.json(),
+        "expires": stored.json()["expires"],
+    }.items()
+    name = stored.json()["id"]
+    given = {"image": name, "layer": "last", "curves": True}
+    drawn = http.get("/v1/models/series/feature-map.png", params=given)
+    assert drawn.content == posted(http, "series", "feature-map.png?layer=last&curves=true").content
+    found = http.get("/v1/models/series/predictions", params={"image": name})
+    assert found.json()["images"] == [name]
+    assert found.json()["outputs"] == posted(http, "series", "predictions").json()["outputs"]
+    assert http.get(f"/v1/images/{name}/thumbnail.png").json()["code"] == "no_picture"
+    wrong = http.get("/v1/models/volume/predictions", params={"image": name})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "input_mismatch")
+    damaged = http.post("/v1/images", content=npy(values[0])[:-1], headers=NPY)
+    assert (damaged.status_code, damaged.json()["code"]) == (422, "tensor_unreadable")
+    both = http.post("/v1/images", content=npy(values), headers=NPY).json()["id"]
+    assert len(set(http.get("/v1/models/series/predictions", params={"image": both}).json()["images"])) == 2

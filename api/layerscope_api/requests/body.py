@@ -21,7 +21,7 @@ from layerscope.execution.inputs import (
     TextSource,
 )
 from layerscope.extraction.catalog import NamedImages
-from layerscope.images import read_npy
+from layerscope.images import is_npy, read_npy
 from layerscope.limits import Limits
 from layerscope.text import encoded, from_utf8, require_short
 from layerscope_api.requests.json_body import JsonBody
@@ -49,8 +49,6 @@ from layerscope_api.schemas.options import ImageOptions, read_options
 Options = TypeVar("Options", bound=ImageOptions)
 Fields = TypeVar("Fields", bound=BaseModel)
 Read = TypeVar("Read")
-
-_NPY_MAGIC = b"\x93NUMPY"
 
 _LONG_BYTES = 1024 * 1024
 """Python lets other threads run while it joins more than this."""
@@ -99,7 +97,7 @@ class ParsedRequest(Generic[Options]):
             return images.source(each.name, self.options.preprocess)
         if isinstance(each, InlineText):
             return TextSource(each.text)
-        if each.data.startswith(_NPY_MAGIC):
+        if is_npy(each.data):
             return TensorSource(read_npy(each.data, limits), self.options.preprocess)
         return ImageSource(each.data)
 
@@ -174,7 +172,7 @@ async def read_json(request: Request, kind: type[Fields], limits: Limits, in_poo
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:
-    """Read one image file from a plain body or a form; or a text or its tokens, encoded.
+    """Read one image or .npy file from a plain body or a form; or a text or its tokens, encoded.
 
     Raises:
         InvalidRequest: a form without exactly one file named `image`, or JSON that is no text.
@@ -187,11 +185,11 @@ async def read_image(request: Request, limits: Limits) -> bytes:
         return encoded(await _read_text(request, limits))
     if content_type == JSON_TYPE:
         return encoded(await run_in_threadpool(read_only_text, await read_body(request), limits))
-    if content_type in {*IMAGE_TYPES, ANY_TYPE}:
+    if content_type in {*IMAGE_TYPES, NPY_TYPE, ANY_TYPE}:
         return await read_body(request)
     if content_type != FORM_TYPE:
         raise UnsupportedFormat(
-            f"Send an image ({', '.join(IMAGE_TYPES)}), {TEXT_TYPE}, {JSON_TYPE} or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
+            f"Send an image ({', '.join(IMAGE_TYPES)}), {NPY_TYPE}, {TEXT_TYPE}, {JSON_TYPE} or {FORM_TYPE}, not {content_type or 'nothing'!r}.",
             content_type=content_type,
         )
     async with read_form(request, limits.form_parts) as form:

@@ -9,7 +9,14 @@ from layerscope_api.context.account import account_of
 from layerscope_api.context.scopes import INFER
 from layerscope_api.context.service import ServiceDependency
 from layerscope_api.requests.body import read_image
-from layerscope_api.schemas.media_types import ANY_TYPE, FORM_TYPE, IMAGE_TYPES, JSON_TYPE, TEXT_TYPE
+from layerscope_api.schemas.media_types import (
+    ANY_TYPE,
+    FORM_TYPE,
+    IMAGE_TYPES,
+    JSON_TYPE,
+    NPY_TYPE,
+    TEXT_TYPE,
+)
 from layerscope_api.schemas.openapi import LOCATION, PNG_TYPE, TEXTS, THUMBNAIL, errors
 from layerscope_api.schemas.service import ImageBody
 
@@ -39,7 +46,7 @@ _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            **dict.fromkeys((*IMAGE_TYPES, ANY_TYPE), _BINARY),
+            **dict.fromkeys((*IMAGE_TYPES, NPY_TYPE, ANY_TYPE), _BINARY),
             FORM_TYPE: _FORM,
             TEXT_TYPE: {"schema": {"type": "string"}},
             JSON_TYPE: {"schema": {"type": "object", "properties": TEXTS, "additionalProperties": False}},
@@ -59,7 +66,7 @@ _BODY = {
     openapi_extra=_BODY,
 )
 async def store_image(request: Request, response: Response, service: ServiceDependency) -> ImageBody:
-    """Store an image or a text once; afterwards its id stands for it."""
+    """Store an image, a tensor or a text once; afterwards its id stands for it."""
     data = await read_image(request, service.limits)
     account = account_of(request.scope)
 

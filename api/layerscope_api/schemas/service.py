@@ -16,7 +16,7 @@ class ErrorBody(BaseModel):
 
 
 class ImageBody(BaseModel):
-    """A stored image, or a text, which has neither size nor mode."""
+    """A stored image; or a tensor or text, which have neither width and height nor mode."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -24,7 +24,7 @@ class ImageBody(BaseModel):
     width: int | None
     height: int | None
     mode: str | None
-    format: str = Field(description="of the image; `text` for a text")
+    format: str = Field(description="of the image; `npy` for a tensor, `text` for a text")
     orientation_applied: int
     expires: datetime
     notes: list[str] = Field(

@@ -5,7 +5,7 @@ row is loaded, which happens only if the model must run.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from layerscope.execution.items import Array, ImageSource, Item, Row, require_fi
 from layerscope.execution.text_rows import TextSource, rows_of_texts
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.tap import Input
-from layerscope.images import Preprocessing
+from layerscope.images import Preprocessing, StoredImage, is_npy, read_npy
 from layerscope.limits import Limits
 from layerscope.text import decoded, is_text
 
@@ -49,10 +49,12 @@ class TensorSource:
         values: fed as they are; with `preprocess`, pixels of 0 to 255 of shape (height, width),
             (height, width, channels) or (images, height, width, channels).
         preprocess: whether to apply the preprocessing that the model declares.
+        stored_id: the id of the stored file that the values are in; None if they are in none.
     """
 
     values: Array
     preprocess: bool = False
+    stored_id: str | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TensorSource):
@@ -73,9 +75,23 @@ Sources = Mapping[str, Sequence[Source]]
 """Sources by input name. The name may be `image` for models with one input. The n-th images of all inputs make a row."""
 
 
-def source_of(data: bytes) -> ImageSource | TextSource:
-    """What is stored: an image file, or an encoded text."""
-    return TextSource(decoded(data)) if is_text(data) else ImageSource(data)
+def source_of(stored: StoredImage, limits: Limits, preprocess: bool = False) -> Source:
+    """What is stored: an image file, a tensor as a .npy file, or an encoded text.
+
+    Args:
+        stored: as it is in the store.
+        limits: the bounds in force.
+        preprocess: as for `TensorSource`.
+
+    Raises:
+        TensorUnreadable: the .npy file is damaged.
+        TextUnreadable, InvalidRequest: the text is damaged.
+    """
+    if is_text(stored.data):
+        return TextSource(decoded(stored.data))
+    if is_npy(stored.data):
+        return TensorSource(read_npy(stored.data, limits), preprocess, stored.id)
+    return ImageSource(stored.data)
 
 
 def rows_of(model: ModelDescription, sources: Sources, limits: Limits) -> list[Row]:
@@ -183,12 +199,17 @@ def _items(
                 )
             images = source.values if source.values.ndim == 4 else source.values[None]
             require_few_images(len(images), limits)
-            items.extend(Item(each, image, preprocessing) for image in images)
+            items.extend(_named(source, [Item(each, image, preprocessing) for image in images]))
         elif isinstance(source, TensorSource):
             is_batch = source.values.ndim == len(each.shape) + 1
             images = source.values if is_batch else source.values[None]
             # Before they are taken apart: without values, the number of images is whatever a header says.
             require_fit(each, images.shape[1:])
             require_few_images(len(images), limits)
-            items.extend(Item(each, image, None) for image in images)
+            items.extend(_named(source, [Item(each, image, None) for image in images]))
     return items
+
+
+def _named(source: TensorSource, items: list[Item]) -> list[Item]:
+    """The only item of a stored file has the id of the file; several have ids of their own."""
+    return [replace(items[0], stored_id=source.stored_id)] if len(items) == 1 else items

@@ -58,17 +58,19 @@ class Item:
         source: a file, or values without batch axis.
         preprocessing: None for values that are fed as they are.
         text: what the values were made of, if that is a text.
+        stored_id: the id of the stored tensor that the source is; None if it is none.
     """
 
     input: Input
     source: ImageSource | Array
     preprocessing: Preprocessing | None
     text: TextOrigin | None = None
+    stored_id: str | None = None
 
     @cached_property
     def id(self) -> str:
         """A name of the content, `sha256-` and 64 hexadecimal digits."""
-        return self._source_id if self.text is None else self.text.id
+        return (self.stored_id or self._source_id) if self.text is None else self.text.id
 
     @cached_property
     def _source_id(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from layerscope.execution.inputs import Array, ImageSource, Row
-from layerscope.images import read_header
+from layerscope.images import is_npy, read_header
 from layerscope.limits import Limits
 from layerscope.text import is_text
 
@@ -19,14 +19,14 @@ def decoding_bytes(source: ImageSource | Array, limits: Limits) -> int:
     """The memory that decoding takes until the tensor or the picture is there, about.
 
     Args:
-        source: an image file, of which only the header is read, an encoded text, or pixels.
+        source: what is stored: an image file, of which only the header is read, a .npy file or an encoded text; or pixels.
         limits: the bounds in force.
 
     Raises:
         LayerscopeError: the header cannot be read, see `layerscope.images.read_header`.
     """
     if isinstance(source, ImageSource):
-        if is_text(source.data):
+        if is_text(source.data) or is_npy(source.data):
             return len(source.data)
         header = read_header(source.data, limits)
         return _BYTES_PER_PIXEL * header.width * header.height

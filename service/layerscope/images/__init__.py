@@ -4,7 +4,7 @@ from layerscope.images.background import Background
 from layerscope.images.decode import DecodedImage, ImageDescription, decode, describe
 from layerscope.images.geometry import Box, Geometry
 from layerscope.images.headers import read_header
-from layerscope.images.npy import read_npy
+from layerscope.images.npy import is_npy, read_npy
 from layerscope.images.pixels import true_colors
 from layerscope.images.preprocessing import Preprocessing
 from layerscope.images.store import ImageStore, StoredImage, content_id
@@ -22,6 +22,7 @@ __all__ = [
     "content_id",
     "decode",
     "describe",
+    "is_npy",
     "read_header",
     "read_npy",
     "thumbnail",

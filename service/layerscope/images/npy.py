@@ -15,9 +15,16 @@ _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_hea
 _NUMBERS = "biuf"
 """NumPy's kinds of plain numbers: bool, signed integer, unsigned integer, floating point."""
 
+_MAGIC = b"\x93NUMPY"
+
 _MAX_NUMBER_BYTES = 8
 
 _MAX_SHOWN_BYTES = 2**63
+
+
+def is_npy(data: bytes) -> bool:
+    """Whether bytes are those of a .npy file, and not of an image."""
+    return data.startswith(_MAGIC)
 
 
 def read_npy(data: bytes, limits: Limits) -> NDArray[np.generic]:

@@ -15,6 +15,7 @@ from cachetools import TTLCache
 from layerscope.errors import ImageNotFound, StorageFull
 from layerscope.images.decode import decode
 from layerscope.images.headers import Format
+from layerscope.images.npy import is_npy, read_npy
 from layerscope.limits import Limits
 from layerscope.text import decoded, is_text, require_short
 
@@ -27,15 +28,15 @@ IMAGE_ID = re.compile(r"sha256-[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image file in the store, or an encoded text.
+    """An image file in the store, a tensor as a .npy file, or an encoded text.
 
     Attributes:
         id: "sha256-" and the digest of the data, in hexadecimal.
         data: The file as it was uploaded.
-        width: Pixels across, after orientation; None for a text, as for the next two.
+        width: Pixels across, after orientation; None for a tensor and a text, as for the next two.
         height: Pixels down, after orientation.
         mode: Pillow's name of the pixel type in the file.
-        format: The container, decided by content; "text" for a text.
+        format: The container, decided by content; "npy" for a tensor, "text" for a text.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
         expires: The time, in UTC, at which it is deleted unless it is used before.
         notes: Every conversion that decoding makes, in words.
@@ -46,7 +47,7 @@ class StoredImage:
     width: int | None
     height: int | None
     mode: str | None
-    format: Format | Literal["text"]
+    format: Format | Literal["npy", "text"]
     orientation_applied: int
     expires: datetime
     notes: tuple[str, ...]
@@ -72,14 +73,14 @@ class ImageStore:
         )
 
     def put(self, data: bytes) -> tuple[StoredImage, bool]:
-        """Store an image or a text. It is decoded once before, so that what is stored can always be decoded.
+        """Store an image, a tensor or a text. It is decoded once before, so that what is stored can always be decoded.
 
         Returns:
             The stored image, and whether it is new. The same bytes again renew the time of the stored image.
 
         Raises:
             StorageFull: The image alone is larger than the store.
-            LayerscopeError: It cannot be decoded, see `decode` and `layerscope.text.decoded`.
+            LayerscopeError: It cannot be decoded, see `decode`, `read_npy` and `layerscope.text.decoded`.
         """
         image_id = content_id(data)
         stored = self._renewed(image_id)
@@ -126,6 +127,9 @@ class ImageStore:
             require_short(len(data), self._limits)
             decoded(data)
             return StoredImage(image_id, data, None, None, None, "text", 1, self._expiry(), ())
+        if is_npy(data):
+            read_npy(data, self._limits)
+            return StoredImage(image_id, data, None, None, None, "npy", 1, self._expiry(), ())
         image = decode(data, self._limits)
         return StoredImage(
             image_id,

@@ -6,6 +6,7 @@ from PIL import Image
 
 from layerscope.errors import NoPicture, OptionInvalid
 from layerscope.images.decode import decode
+from layerscope.images.npy import is_npy
 from layerscope.limits import Limits
 from layerscope.text import is_text
 
@@ -17,7 +18,7 @@ def thumbnail(data: bytes, side: int, limits: Limits) -> bytes:
 
     Raises:
         OptionInvalid: `side` is not within 1 to 1024.
-        NoPicture: it is a text.
+        NoPicture: it is a tensor or a text.
         LayerscopeError: the image cannot be decoded, see `decode`.
     """
     if not 1 <= side <= MAX_THUMBNAIL_SIDE:
@@ -25,6 +26,8 @@ def thumbnail(data: bytes, side: int, limits: Limits) -> bytes:
         raise OptionInvalid(message, option="side", value=side)
     if is_text(data):
         raise NoPicture("A text has no thumbnail.")
+    if is_npy(data):
+        raise NoPicture("A tensor has no thumbnail: ask for feature-map.png of the layer input.")
     image = decode(data, limits)
     picture = Image.fromarray(image.pixels[..., 0] if image.pixels.shape[2] == 1 else image.pixels)
     picture.thumbnail((side, side))

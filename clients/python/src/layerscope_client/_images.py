@@ -46,6 +46,7 @@ _MAGIC = {
     b"GIF8": "image/gif",
     b"BM": "image/bmp",
     b"RIFF": "image/webp",
+    b"\x93NUMPY": "application/x-npy",
 }
 
 

@@ -192,14 +192,14 @@ class Atlas(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image or a text that the service stores; it can be given to every call in place of the image itself.
+    """An image, tensor or text that the service stores; it can be given to every call in place of the image itself.
 
     Attributes:
         id: "sha256-" and the digest of the data, in hexadecimal.
-        width: Pixels across, after orientation; None for a text, as for the next two.
+        width: Pixels across, after orientation; None for a tensor and a text, as for the next two.
         height: Pixels down, after orientation.
         mode: Pillow's name of the pixel type.
-        format: The container, decided by content; "text" for a text.
+        format: The container, decided by content; "npy" for a tensor, "text" for a text.
         orientation_applied: The EXIF orientation (1 to 8) that decoding undoes; 1 is none.
         expires: The time at which it is deleted unless it is used before, ISO 8601 in UTC.
         notes: Conversions that decoding makes, such as using the first frame only.

@@ -53,7 +53,7 @@ class NamedImages:
             MemoryBusy, QuotaExceeded: there is no room for it, see `WorkingMemory.receive`.
         """
         if not name.startswith(PREFIX):
-            return source_of(self._store.get(name).data)
+            return source_of(self._store.get(name), self._limits, preprocess)
         written = _REFERENCE.fullmatch(name)
         if written is None:
             raise OptionInvalid(
