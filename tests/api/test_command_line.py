@@ -97,7 +97,8 @@ def test_selectors_of_a_file_are_taken_apart_as_in_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLAN_BYTES", "many")]
+    ("name", "value"),
+    [("MODELS", "no/such/folder"), ("PORT", "x"), ("LIMITS__PLAN_BYTES", "many"), ("PLACES", "photos")],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"LAYERSCOPE_{name}", value)

@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 import layerscope_client
 from digit_images import write_digits
+from layerscope_api.cli.app import app
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "datasets.md").read_text("utf-8")
 EXPORTED = dict(re.findall(r"^export (LAYERSCOPE_\w+)='?(.*?)'?$", TEXT, re.MULTILINE))
 PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^layerscope (datasets .+)$", TEXT, re.MULTILINE)
 REQUESTS = re.findall(r"^curl (-X DELETE )?(?:-o \S+ )?http://127.0.0.1:8000(/\S+)$", TEXT, re.MULTILINE)
 
 
@@ -23,6 +26,9 @@ def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_digits(tmp_path / "photos" / "2026" / "seven")
     for name, value in EXPORTED.items():
         monkeypatch.setenv(name, value.replace("/data", str(tmp_path)))
+    for command in COMMANDS:
+        done = CliRunner().invoke(app, command.split())
+        assert done.exit_code == 0, done.output
     client = layerscope_client.Client
     with TestClient(create_app(Settings(models=None))) as http:
         monkeypatch.setattr(layerscope_client, "Client", lambda _: client(http=http))

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.text import Text
 
 from layerscope import __version__
 from layerscope.errors import LayerscopeError
 from layerscope.models.mirrors import DEMO
 from layerscope.start_messages import without_info_messages
+from layerscope_api.cli import datasets as dataset_commands
 from layerscope_api.cli import extract as extract_commands
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
 from layerscope_api.cli.compare import compare
+from layerscope_api.cli.settings import read_settings
 from layerscope_api.cli.tables import print_rows
 from layerscope_api.context.api_keys import Keyring
 from layerscope_api.context.settings import Settings
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Any layer of any Keras model, for any image, over HTTP.",
 )
+app.add_typer(dataset_commands.app, name="datasets")
 app.add_typer(extract_commands.app, name="extract")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(model_commands.app, name="models")
@@ -114,7 +116,7 @@ def serve(
         "watch_layers": watch_layers,
         "log_format": log_format,
     }
-    _serve(_settings(**{name: value for name, value in given.items() if value is not None}))
+    _serve(read_settings(**{name: value for name, value in given.items() if value is not None}))
 
 
 @app.command()
@@ -125,7 +127,7 @@ def demo(
 
     This is `serve --models layerscope:demo`.
     """
-    _serve(_settings(models=DEMO, **({} if port is None else {"port": port})))
+    _serve(read_settings(models=DEMO, **({} if port is None else {"port": port})))
 
 
 @app.command()
@@ -169,7 +171,7 @@ def openapi() -> None:
     with without_info_messages():
         from layerscope_api.server.app import create_app  # noqa: PLC0415 - see serve
 
-    document: dict[str, Any] = create_app(Settings()).openapi()
+    document: dict[str, Any] = create_app(read_settings()).openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
 
@@ -186,16 +188,6 @@ def _serve(settings: Settings) -> NoReturn:
             from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
 
         raise typer.Exit(serve_with(settings, _console, listener))
-
-
-def _settings(**given: Any) -> Settings:
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-    name = "__".join(str(part) for part in first["loc"]).upper()
-    _console.print(f"The setting LAYERSCOPE_{name} is not valid: {first['msg']}.", style="red")
-    raise typer.Exit(2)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from layerscope.limits import Limits
 from layerscope.models.lite_files import SUFFIX
 from layerscope.start_messages import without_info_messages
 from layerscope_api.cli.comparison_reports import junit_xml, markdown
-from layerscope_api.context.settings import Settings
+from layerscope_api.cli.settings import read_settings
 from layerscope_api.observability.console import PlainConsole
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _compared(
         from layerscope.execution.lanes import Lanes  # noqa: PLC0415
         from layerscope.execution.working_memory import WorkingMemory  # noqa: PLC0415
 
-    limits = Settings().limits
+    limits = read_settings().limits
     sources = [ImageSource(data) for data in _images(folder, limits)]
     # The bounds protect a service; here are the user's own images and time, and nobody waits for short work.
     hours = 24 * 3_600_000

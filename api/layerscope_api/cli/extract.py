@@ -14,7 +14,7 @@ from layerscope.extraction.job import PartFormat
 from layerscope.graph.runtime.plans import Runtime
 from layerscope.start_messages import without_info_messages
 from layerscope.tensors.options import Reduction, TensorOptions
-from layerscope_api.context.settings import Settings
+from layerscope_api.cli.settings import read_settings
 from layerscope_api.observability.console import PlainConsole
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _do(
 def _kept_models() -> "PreparedFiles | None":
     from layerscope_api.context.kept_models import prepared_files  # noqa: PLC0415 - see run_job
 
-    return prepared_files(Settings())
+    return prepared_files(read_settings())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from layerscope.models.manifest import Manifest
 from layerscope.models.store import require_model_name
 from layerscope.models.validation import InputReport, Report, check
 from layerscope.start_messages import without_info_messages
-from layerscope_api.context.settings import Settings
+from layerscope_api.cli.settings import read_settings
 from layerscope_api.observability.console import PlainConsole
 
 app = typer.Typer(no_args_is_help=True, help="Look at model files before they are served.")
@@ -41,7 +41,7 @@ def check_file(
     """
     try:
         with _errors.status(Text(f"Checking {file.name} …")):
-            report = check(file, Settings().limits) if only_data else _tried(file)
+            report = check(file, read_settings().limits) if only_data else _tried(file)
     except LayerscopeError as error:
         _refuse(error)
         raise typer.Exit(1) from error
@@ -71,7 +71,7 @@ def add_file(
         with _errors.status(Text(f"Checking {file.name} …")):
             require_model_name(name or file.stem)
             declared = None if declaration is None else Manifest.of_untrusted(declaration.read_text("utf-8"))
-            engine = LocalEngine(models, Settings().limits, control=Control(uploads=True))
+            engine = LocalEngine(models, read_settings().limits, control=Control(uploads=True))
             with closing(engine):
                 added = engine.models.add(file, name or file.stem, declared, load=False)
     except LayerscopeError as error:
@@ -87,7 +87,7 @@ def _tried(file: Path) -> Report:
     with without_info_messages():
         from layerscope.graph.loading.trial import try_file  # noqa: PLC0415 - TensorFlow takes seconds to import
 
-    return try_file(file, Settings().limits)
+    return try_file(file, read_settings().limits)
 
 
 def _refuse(error: LayerscopeError) -> None:

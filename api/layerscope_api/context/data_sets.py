@@ -1,5 +1,7 @@
 """Where registered data sets are kept, as the settings say."""
 
+from pathlib import Path
+
 from layerscope.extraction.catalog import DataSetCatalog
 from layerscope_api.context.places import Places
 from layerscope_api.context.settings import Settings
@@ -7,7 +9,9 @@ from layerscope_api.context.settings import Settings
 
 def catalog_of(settings: Settings) -> DataSetCatalog | None:
     """The registered data sets; None if the service keeps none."""
-    if settings.datasets is None:
-        return None
-    places = Places(settings.places, settings.writable_places)
-    return DataSetCatalog(settings.datasets, places, settings.limits)
+    return None if settings.datasets is None else catalog_in(settings.datasets, settings)
+
+
+def catalog_in(directory: Path, settings: Settings) -> DataSetCatalog:
+    """The data sets that are kept in a directory, whose images are in the places of the settings."""
+    return DataSetCatalog(directory, Places(settings.places, settings.writable_places), settings.limits)
