@@ -1,14 +1,17 @@
 """Text over HTTP: in the body and stored, with the tokens in every answer."""
 
+import io
 import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import safe_open
 from starlette.testclient import TestClient
 from tokenizers import Tokenizer
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 
 from layerscope.demo import MODELS, TEXT_MODEL
 from layerscope_api.context.settings import Settings
@@ -16,6 +19,7 @@ from layerscope_api.server.app import create_app
 from text_networks import write_text_models
 
 SENTENCE = "A class has a Method; integers 😀 don't."
+HEADER = "Inference-Header-Content-Length"
 ROUTE = "/v1/models/sentences"
 ROW = ["text", "id", "start", "end"]
 
@@ -179,6 +183,69 @@ def test_a_text_layer_inside_the_model_is_read_and_left_out(http):
     assert [[each["id"] for each in row] for row in answer["tokens"]] == [[2, 3, 1, 4], [4, 3, 1, 2]]
     refused = http.post("/v1/models/words/predictions", json={"text": ["a", "b c"]})
     assert error_of(refused) == (422, "input_mismatch")
+
+
+def inferred(http, name, inputs, *outputs, **parameters):
+    """What a client of Triton makes of the answer of the Open Inference Protocol."""
+    body, length = InferenceServerClient.generate_request_body(
+        inputs, outputs=[InferRequestedOutput(each) for each in outputs], parameters=parameters
+    )
+    headers = {} if length is None else {HEADER: str(length)}
+    answer = http.post(f"/v2/models/{name}/infer", content=body, headers=headers)
+    if answer.status_code != 200:
+        return answer
+    length = answer.headers.get(HEADER)
+    return InferResult.from_response_body(answer.content, header_length=length and int(length))
+
+
+def input_of(name, values, datatype="BYTES", *, binary=True):
+    return InferInput(name, values.shape, datatype).set_data_from_numpy(values, binary_data=binary)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(("name", "shape"), [("text", [2]), ("tokens", [2, 1])])
+def test_the_inference_protocol_takes_texts_and_their_ids(http, name, shape, binary):
+    texts = [SENTENCE, "class " * 99]
+    wanted = post(http, layers=["embedding", "probabilities"], text=texts).json()
+    array = np.array(texts, object).reshape(shape)
+    result = inferred(http, "sentences", [input_of(name, array, binary=binary)], "embedding", "probabilities")
+    for number, address in enumerate(("embedding", "probabilities")):
+        np.testing.assert_allclose(result.as_numpy(address), wanted["layers"][number]["values"], rtol=1e-6)
+    said = result.get_response()["parameters"]
+    assert json.loads(said["tokens"]) == wanted["tokens"]
+    assert said["warnings"].splitlines() == wanted["warnings"]
+    for kind in (np.int32, np.int64):
+        ids = np.array([[token["id"] for token in text] for text in wanted["tokens"]], kind)
+        same = inferred(http, "sentences", [input_of("tokens", ids, f"INT{ids.itemsize * 8}")], "embedding")
+        np.testing.assert_array_equal(same.as_numpy("embedding"), result.as_numpy("embedding"))
+
+
+def test_the_inference_protocol_gives_a_text_to_all_inputs_and_leaves_padding_out_of_pictures(http):
+    text = input_of("text", np.array(["The film was bad"], object))
+    result = inferred(http, "segments", [text], "kept", "words@png", scale=1)
+    body = {"text": ["The film was bad"], "layers": ["kept"]}
+    wanted = http.post("/v1/models/segments/activations", json=body).json()
+    np.testing.assert_allclose(result.as_numpy("kept"), wanted["layers"][0]["values"], rtol=1e-6)
+    (picture,) = result.as_numpy("words@png")
+    assert Image.open(io.BytesIO(picture)).size == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "input_name", "elements", "code"),
+    [
+        ("digits", "text", [b"a"], "no_tokenizer"),
+        ("sentences", "text", [b"caf\xe9"], "text_unreadable"),
+        ("sentences", "text", [b"word " * 60_000], "text_too_long"),
+        ("sentences", "words", [b"a"], "input_mismatch"),
+        ("segments", "token_ids", [b"a"], "input_mismatch"),
+    ],
+)
+def test_texts_that_the_inference_protocol_cannot_give_to_a_model_are_refused(
+    http, name, input_name, elements, code
+):
+    answer = inferred(http, name, [input_of(input_name, np.array(elements, object))])
+    assert answer.json()["code"] == code, answer.text
+    assert answer.status_code == (413 if code == "text_too_long" else 400)
 
 
 @pytest.mark.parametrize(

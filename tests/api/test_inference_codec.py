@@ -207,7 +207,7 @@ def one(**entry: Any) -> dict[str, Any]:
         (one(datatype="INT32", data=[1, 1.5]), "int32 cannot hold"),
         (one(datatype="UINT64", data=[-1, 2**63]), "uint64 cannot hold"),
         (one(datatype="BOOL", data=[0, 1]), "must be bool values"),
-        (one(datatype="BYTES", data=["YQ==", "not base64!"]), "base64"),
+        (one(datatype="BYTES", data=["YQ==", 3]), "must be strings"),
         (one(datatype="BYTES", data=["YQ=="]), "has 1 elements"),
         (one(parameters={"shared_memory_region": "r"}), "Shared memory"),
         (one(parameters={"binary_data_size": 8}), "sum up to 8 bytes; 0 follow"),

@@ -20,10 +20,12 @@ INFER = "/v2/models/digits/infer"
 HEADER = "Inference-Header-Content-Length"
 IMAGE = base64.b64encode(SEVEN).decode()
 
+ENTRY = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [IMAGE]}
+
 
 def in_json(*outputs: str, **parameters: Any) -> dict[str, Any]:
     return {
-        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [IMAGE]}],
+        "inputs": [{**ENTRY}],
         "outputs": [{"name": name} for name in outputs],
         "parameters": parameters,
     }
@@ -161,6 +163,7 @@ def test_nan_is_null_in_json_and_halves_are_binary_only(http: TestClient) -> Non
         (INFER, {"json": in_json("dense", region="0,0,1,1")}, 400, "no rows and columns"),
         (INFER, {"json": in_json("conv1@png", colormap="mud")}, 400, "mud"),
         (INFER, {"json": in_json(*["conv1"] * 300)}, 413, "300 layer selectors"),
+        (INFER, {"json": {"inputs": [ENTRY | {"data": ["not base64!"]}]}}, 400, "in base64"),
         (INFER, {"content": b"{"}, 400, "not valid JSON"),
         (INFER, {"content": b"{}", "headers": {"Content-Encoding": "br"}}, 415, "gzip or deflate"),
         (INFER, {"content": b"{}", "headers": {"Content-Encoding": "gzip"}}, 400, "no gzip"),

@@ -32,16 +32,16 @@ def join(elements: Iterable[bytes]) -> list[Buffer]:
     return [buffer for each in elements for buffer in (len(each).to_bytes(_LENGTH, "little"), each)]
 
 
-def from_text(text: object) -> bytes:
+def from_text(text: str) -> bytes:
     """Decode an element from JSON, where it is written in base64.
 
     Raises:
-        InvalidRequest: the element is not a string in base64.
+        InvalidRequest: the element is not in base64.
     """
     try:
-        return base64.b64decode(text if isinstance(text, str) else "!", validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest("In JSON the elements of a BYTES tensor must be strings in base64.") from error
+        raise InvalidRequest("In JSON the images of a BYTES tensor must be strings in base64.") from error
 
 
 def to_text(element: bytes) -> str:

@@ -5,15 +5,19 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import orjson
 
+from layerscope.encode.metadata import tokens_json
 from layerscope.errors import InputMismatch, InvalidRequest
-from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource
+from layerscope.execution.inputs import ANY_INPUT, ImageSource, Source, Sources, TensorSource, TextSource
 from layerscope.execution.interface import Query, QueryPlan, Result
 from layerscope.extraction.catalog import NamedImages
 from layerscope.graph.model import ModelDescription
 from layerscope.graph.taps.selectors import require_few
 from layerscope.graph.taps.tap import Input
+from layerscope.text import from_utf8
 from layerscope_api.context.service import Service
+from layerscope_api.inference_protocol import byte_strings
 from layerscope_api.inference_protocol.compression import compress
 from layerscope_api.inference_protocol.datatypes import DTYPES, datatype_of
 from layerscope_api.inference_protocol.input_tensors import InputTensor
@@ -29,6 +33,9 @@ from layerscope_api.responses.respond import ResponseBody
 from layerscope_api.schemas.options import ChangeOptions, read_options
 
 _SECONDS_PER_MICROSECOND = 1e-6
+
+_TEXT = "text"
+"""The name of an input of texts."""
 
 _RUN_OPTIONS = ("seed", "edit", "change")
 
@@ -135,20 +142,41 @@ def _run_options(request: InferenceRequest) -> ChangeOptions:
 def _said(result: Result) -> dict[str, Any]:
     """The parameters of the answer: what its values depend on besides the inputs."""
     found = result.activations
-    seed = {} if found.seed is None else {"seed": found.seed}
-    return {**seed, **({"edit": "\n".join(found.edits)} if found.edits else {})}
+    said: dict[str, Any] = {} if found.seed is None else {"seed": found.seed}
+    if found.edits:
+        said["edit"] = "\n".join(found.edits)
+    if found.tokens:
+        # Of texts, which may have been cut. A parameter of the protocol is no list.
+        said["tokens"] = orjson.dumps(tokens_json(found.tokens)).decode()
+        said["warnings"] = "\n".join(found.warnings)
+    return said
 
 
 def _sources(model: ModelDescription, request: InferenceRequest) -> Sources:
     if request.raw is not None:
         return {ANY_INPUT: [TensorSource(_raw(model, request.raw))]}
+    if len(request.inputs) == 1 and _is_text(model, request.inputs[0]):
+        return {ANY_INPUT: [TextSource(_text(each)) for each in request.inputs[0].values]}
     return {each.name: _source(each) for each in request.inputs}
 
 
 def _source(tensor: InputTensor) -> list[Source]:
     if isinstance(tensor.values, list):
-        return [ImageSource(each) for each in tensor.values]
+        files = (byte_strings.from_text(each) if isinstance(each, str) else each for each in tensor.values)
+        return [ImageSource(each) for each in files]
     return [TensorSource(tensor.values)]
+
+
+def _is_text(model: ModelDescription, tensor: InputTensor) -> bool:
+    """Whether an input has texts, which stand for all inputs of the model. One without a tokenizer refuses them."""
+    own = [each.name for each in model.inputs]
+    is_named = tensor.name == _TEXT and _TEXT not in own
+    is_only = model.tokenizer is not None and own == [tensor.name]
+    return isinstance(tensor.values, list) and (is_named or is_only)
+
+
+def _text(element: bytes | str) -> str:
+    return element if isinstance(element, str) else from_utf8(element)
 
 
 def _raw(model: ModelDescription, body: memoryview) -> np.ndarray[Any, Any]:

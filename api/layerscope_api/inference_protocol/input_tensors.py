@@ -20,10 +20,13 @@ _MAX_VALUES = 2**31 - 1
 
 @dataclass(frozen=True)
 class InputTensor:
-    """An input tensor: an array with the batch axis first, or for the datatype BYTES a list of byte strings."""
+    """An input tensor: an array with the batch axis first, or a list for the datatype BYTES.
+
+    Elements that came in JSON are strings, as JSON has them: a text is itself, and an image file is written in base64.
+    """
 
     name: str
-    values: Array | list[bytes]
+    values: Array | list[bytes] | list[str]
 
 
 def read_input_tensors(entries: Sequence[Mapping[str, Any]], data: memoryview) -> list[InputTensor]:
@@ -69,7 +72,7 @@ def _binary_size(entry: Mapping[str, Any]) -> int | None:
 def _input(entry: Mapping[str, Any], data: memoryview | None) -> InputTensor:
     name, datatype, shape = entry["name"], entry.get("datatype"), _shape(entry)
     if datatype == BYTES:
-        values = byte_strings.split(data) if data is not None else _texts(entry)
+        values = byte_strings.split(data) if data is not None else _strings(entry)
         if len(values) != prod(shape):
             raise _wrong_count(name, shape, len(values))
         return InputTensor(name, values)
@@ -162,8 +165,15 @@ def _data(entry: Mapping[str, Any]) -> list[Any]:
     return data
 
 
-def _texts(entry: Mapping[str, Any]) -> list[bytes]:
-    return [byte_strings.from_text(each) for each in _data(entry)]
+def _strings(entry: Mapping[str, Any]) -> list[str]:
+    """The elements in JSON, flat or nested as deep as the shape `[N, 1]` is."""
+    data = [each[0] if isinstance(each, list) and len(each) == 1 else each for each in _data(entry)]
+    if not all(isinstance(each, str) for each in data):
+        raise InvalidRequest(
+            f"In JSON the elements of the BYTES tensor {entry['name'][:80]!r} must be strings.",
+            input=entry["name"][:80],
+        )
+    return data
 
 
 def _wrong_count(name: str, shape: tuple[int, ...], count: int) -> InvalidRequest:

@@ -18,6 +18,7 @@ from layerscope_api.inference_protocol.response import OutputTensor
 from layerscope_api.schemas.options import ActivationOptions, Options, RunOptions, read_options
 from layerscope_api.schemas.picture_options import FeatureMapOptions
 from layerscope_api.serializers.feature_map import render_feature_map, rendering_bytes
+from layerscope_api.serializers.token_names import drawn_tokens
 
 PICTURE_SUFFIX = "@png"
 """The end of an output's name that requests the picture of a layer: datatype BYTES, one PNG file for each image."""
@@ -59,9 +60,16 @@ class Output:
         """The tensor of the output; if it is quantized to uint8, the scale and the offset of each channel follow."""
         whole = result.activations[self.address]
         if self.picture_options is not None:
+            texts = result.activations.tokens
             pictures = [
-                render_feature_map(result.model, [each], self.picture_options, limits).data
-                for each in _images(whole)
+                render_feature_map(
+                    result.model,
+                    [each],
+                    self.picture_options,
+                    limits,
+                    tokens=drawn_tokens(texts[number : number + 1], result.model.tokenizer),
+                ).data
+                for number, each in enumerate(_images(whole))
             ]
             return [OutputTensor(self.name, pictures, self.binary)]
         reduced = whole.reduced(self.options.tensor_options())

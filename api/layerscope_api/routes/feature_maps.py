@@ -34,7 +34,7 @@ class FeatureMap(Endpoint[FeatureMapOptions]):
         """Draw the picture."""
         layers = result.activations
         form = picture_format(self.accept)
-        tokens = drawn_tokens(layers, result.model.tokenizer)
+        tokens = drawn_tokens(layers.tokens, result.model.tokenizer)
         picture = render_feature_map(result.model, layers.values(), self.options, self.limits, form, tokens)
         return picture_body(picture, result, list(layers))
 

@@ -50,7 +50,7 @@ def atlas_json(result: Result, options: FeatureMapOptions, limits: Limits) -> by
     """The atlas of the picture of these layers."""
     found, channels = result.activations, options.selected_channels()
     chosen = [each.select(channels) for each in found.values()]
-    tokens = drawn_tokens(found, result.model.tokenizer)
+    tokens = drawn_tokens(found.tokens, result.model.tokenizer)
     groups = [
         tile_group(each, labelled=options.labels, tokens=tokens, slices=options.slice) for each in chosen
     ]

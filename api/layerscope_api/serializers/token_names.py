@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from layerscope.render import LONGEST_NAME, Sides
-from layerscope.tensors.activations import Activation, Activations
+from layerscope.tensors.activations import Activation
 from layerscope.tensors.spec import TensorSpec
 from layerscope.text import Token, Tokenizer
 
@@ -50,13 +50,13 @@ class DrawnTokens:
         )
 
 
-def drawn_tokens(found: Activations, tokenizer: Tokenizer | None) -> DrawnTokens | None:
-    """The tokens of the texts of an answer; None if it has none. Texts of nothing but padding are drawn whole."""
-    if not found.tokens:
+def drawn_tokens(texts: Sequence[Sequence[Token]], tokenizer: Tokenizer | None) -> DrawnTokens | None:
+    """The tokens of the texts of a picture; None if there are no texts. Those of nothing but padding are drawn whole."""
+    if not texts:
         return None
-    by_place = zip(*(without_padding(text, tokenizer) for text in found.tokens), strict=True)
+    by_place = zip(*(without_padding(text, tokenizer) for text in texts), strict=True)
     kept = [place for place, is_text in enumerate(by_place) if any(is_text)]
-    names = [token_texts(text) for text in found.tokens]
+    names = [token_texts(text) for text in texts]
     return DrawnTokens(names, kept or range(len(names[0])))
 
 
