@@ -30,7 +30,12 @@ def http(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(MODELS / "digits", folder / "digits")
     models = write_text_models(folder)
-    with TestClient(create_app(Settings(models=folder))) as http:
+    texts = tmp_path_factory.mktemp("texts")
+    (texts / "reviews.jsonl").write_text(json.dumps({"body": SENTENCE}) + "\nnone\n")
+    settings = Settings(
+        models=folder, places={"texts": str(texts)}, datasets=tmp_path_factory.mktemp("data_sets")
+    )
+    with TestClient(create_app(settings)) as http:
         http.words = models["words"]
         yield http
 
@@ -183,6 +188,17 @@ def test_a_text_layer_inside_the_model_is_read_and_left_out(http):
     assert [[each["id"] for each in row] for row in answer["tokens"]] == [[2, 3, 1, 4], [4, 3, 1, 2]]
     refused = http.post("/v1/models/words/predictions", json={"text": ["a", "b c"]})
     assert error_of(refused) == (422, "input_mismatch")
+
+
+def test_a_text_of_a_data_set_stands_for_the_text(http):
+    body = {"name": "reviews", "data": "texts:reviews.jsonl:body"}
+    assert http.post("/v1/datasets", json=body).status_code == 201
+    found = http.get(f"{ROUTE}/predictions", params={"image": "dataset:reviews/0"}).json()
+    assert found["outputs"] == post(http, "/predictions", text=[SENTENCE]).json()["outputs"]
+    row = http.get("/v1/datasets/reviews/rows/0").json()
+    assert (row["format"], row["width"], row["shape"]) == ("text", None, None)
+    assert error_of(http.get("/v1/datasets/reviews/rows/0/thumbnail.png")) == (422, "no_picture")
+    assert error_of(http.get("/v1/datasets/reviews/rows/1")) == (422, "text_unreadable")
 
 
 def inferred(http, name, inputs, *outputs, **parameters):

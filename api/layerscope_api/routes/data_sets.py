@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from layerscope import __version__
 from layerscope.errors import NoPicture, TooMany
-from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.execution.inputs import ImageSource
 from layerscope.images import decode, thumbnail
 from layerscope.limits import Limits
 from layerscope_api.context.account import account_of
@@ -29,7 +29,7 @@ from layerscope_api.serializers.data_sets import (
     data_set_image_body,
     data_set_images,
     data_set_list,
-    tensor_body,
+    undecoded_body,
 )
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -144,8 +144,8 @@ async def describe_data_set_image(
     def described() -> Response:
         data_set = service.catalog.get(name)
         source = service.named_images(account).of_data_set(data_set, number)
-        if isinstance(source, TensorSource):
-            return json_response(tensor_body(data_set, number, source.values.shape))
+        if not isinstance(source, ImageSource):
+            return json_response(undecoded_body(data_set, number, source))
         with service.decoding(source.data, account):
             image = decode(source.data, service.limits)
         return json_response(data_set_image_body(data_set, number, image))
@@ -177,7 +177,7 @@ async def thumbnail_of_data_set_image(
         }
         source = service.named_images(account).of_data_set(data_set, number)
         if not isinstance(source, ImageSource):
-            raise NoPicture(f"Image {number} of the data set {name} is a tensor, which has no thumbnail.")
+            raise NoPicture(f"Number {number} of the data set {name} is no image, and has no thumbnail.")
         if is_valid(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
         with service.decoding(source.data, account):

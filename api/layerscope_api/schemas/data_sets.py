@@ -80,12 +80,12 @@ class DataSetImageBody(DataSetImage):
     width: int | None
     height: int | None
     mode: str | None
-    format: str = Field(description="of the image; `tensor` for a tensor")
+    format: str = Field(description="of the image; `tensor` for a tensor, `text` for a text")
     orientation_applied: int
     notes: list[str] = Field(
         description="what decoding does to it: frames left out, depths and modes converted"
     )
-    shape: list[int] | None = Field(description="of a tensor; null for an image")
+    shape: list[int] | None = Field(description="of a tensor; null for an image or a text")
 
 
 class DataSetImages(BaseModel):

@@ -1,7 +1,6 @@
 """The JSON about data sets."""
 
-from collections.abc import Sequence
-
+from layerscope.execution.inputs import TensorSource, TextSource
 from layerscope.extraction.catalog import DataSetRecord, RegisteredDataSet, name_of
 from layerscope.extraction.data_sets import Row
 from layerscope.images import DecodedImage
@@ -65,18 +64,21 @@ def data_set_image_body(data_set: RegisteredDataSet, number: int, image: Decoded
     )
 
 
-def tensor_body(data_set: RegisteredDataSet, number: int, shape: Sequence[int]) -> DataSetImageBody:
-    """A tensor of a data set."""
+def undecoded_body(
+    data_set: RegisteredDataSet, number: int, source: TensorSource | TextSource
+) -> DataSetImageBody:
+    """A tensor or a text of a data set."""
     listed = _image(data_set.record.name, number, data_set.row(number))
+    shape = list(source.values.shape) if isinstance(source, TensorSource) else None
     return DataSetImageBody(
         **listed.model_dump(),
         width=None,
         height=None,
         mode=None,
-        format="tensor",
+        format="text" if shape is None else "tensor",
         orientation_applied=1,
         notes=[],
-        shape=list(shape),
+        shape=shape,
     )
 
 

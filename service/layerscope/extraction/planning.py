@@ -176,7 +176,7 @@ def _columns(request: Request, engine: LocalEngine, data_set: DataSet, manifest:
 
 
 def _is_of_image(error: LayerscopeError) -> bool:
-    return error.code.startswith(("image_", "unsupported_image", "input_", "tensor_", "body_"))
+    return error.code.startswith(("image_", "unsupported_image", "input_", "tensor_", "text_", "body_"))
 
 
 def _fitting(columns: Sequence[Column]) -> int:

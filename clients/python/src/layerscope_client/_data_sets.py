@@ -48,7 +48,10 @@ class DataSetImage(TypedDict):
 
 
 class DescribedDataSetImage(DataSetImage):
-    """One image of a data set as it is. A tensor has a shape; its width, height and mode are None, and its format is "tensor"."""
+    """One image of a data set as it is. Tensors and texts have no width, height or mode; a tensor has a shape.
+
+    `format` is that of the image file, or "tensor" or "text".
+    """
 
     width: int | None
     height: int | None

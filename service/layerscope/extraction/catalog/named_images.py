@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from layerscope.errors import BodyTooLarge, ControlRefused, OptionInvalid
-from layerscope.execution.inputs import ImageSource, Source, TensorSource, source_of
+from layerscope.execution.inputs import Source, TensorSource, source_of
 from layerscope.execution.working_memory import Account
 from layerscope.extraction.catalog.catalog import DATA_SET_NAME, DataSetCatalog
 from layerscope.extraction.catalog.registered import RegisteredDataSet
@@ -62,7 +62,7 @@ class NamedImages:
         source = self.of_data_set(required(self._catalog).get(written[1]), int(written[2]))
         return replace(source, preprocess=preprocess) if isinstance(source, TensorSource) else source
 
-    def of_data_set(self, data_set: RegisteredDataSet, number: int) -> ImageSource | TensorSource:
+    def of_data_set(self, data_set: RegisteredDataSet, number: int) -> Source:
         """An image of a data set.
 
         Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from layerscope.errors import DataSetNotFound
-from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.execution.inputs import Source
 from layerscope.extraction.data_sets import ROW, DataSet, Row
 from layerscope.extraction.places import Directory
 
@@ -118,7 +118,7 @@ class RegisteredDataSet:
             images=images,
         )
 
-    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
+    def read(self, row: Row, most_bytes: int) -> Source:
         """The content of an image.
 
         Raises:

@@ -10,6 +10,7 @@ from layerscope.extraction.data_sets.arrays import Array, Packed
 from layerscope.extraction.data_sets.data_set import ROW, DataSet, Row
 from layerscope.extraction.data_sets.files import Files, files_listed, files_matching
 from layerscope.extraction.data_sets.tables import Table, table
+from layerscope.extraction.data_sets.texts import Texts
 from layerscope.extraction.places import Place, place_at, split
 
 _VARIES = "*?["
@@ -23,11 +24,12 @@ _KINDS: Mapping[str, Callable[[Place, str], DataSet]] = {
     ".txt": files_listed,
 }
 _KINDS_OF_SEVERAL: Mapping[str, Callable[[Place, str, str | None], DataSet]] = {
+    ".jsonl": Texts,
     ".npz": Packed,
     ".parquet": table,
 }
 
-_WITH_COLUMN = re.compile(r"(.+\.(?:npz|parquet)):([^/]+)", re.IGNORECASE)
+_WITH_COLUMN = re.compile(r"(.+\.(?:jsonl|npz|parquet)):([^/]+)", re.IGNORECASE)
 
 
 def open_data_set(address: str, within: Path | None = None) -> DataSet:
@@ -36,8 +38,8 @@ def open_data_set(address: str, within: Path | None = None) -> DataSet:
     Args:
         address: a folder, of which all images below it are taken; a .tar or .zip archive of images; a .npy array whose first axis
             counts tensors; a .npz archive with such an array, `values.npz:NAME` if it has several; a .parquet file with a column of the
-            bytes of images or of the paths of their files, `photos.parquet:COLUMN` if it has several; a .txt file with a path a line; or a
-            pattern such as `photos/**/*.jpg`.
+            bytes of images or of the paths of their files, `photos.parquet:COLUMN` if it has several; a .jsonl file with a
+            text a line, `{"text": "..."}`, or `reviews.jsonl:KEY` for another key; a .txt file with a path a line; or a pattern such as `photos/**/*.jpg`.
         within: the folder of this machine that no file may be outside of, also behind links; None for no such bound.
 
     Raises:

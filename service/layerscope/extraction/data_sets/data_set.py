@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import TypeAdapter
 
 from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged
-from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.execution.inputs import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,13 @@ class DataSet(Protocol):
             SourceUnreachable: its place cannot be reached.
         """
 
-    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
-        """One image.
+    def read(self, row: Row, most_bytes: int) -> Source:
+        """One image, tensor or text.
 
         Raises:
             InputChanged: it is not there any more, or is another than was listed.
             BodyTooLarge: it is longer than `most_bytes`.
+            TextUnreadable: it should be a text, and is none.
             SourceUnreachable: the place of the data set cannot be reached; it says nothing of the image.
         """
 

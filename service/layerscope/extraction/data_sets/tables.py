@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import BodyTooLarge, DataSetUnreadable, InputChanged, OptionInvalid, TooMany
-from layerscope.execution.inputs import ImageSource, TensorSource
+from layerscope.execution.inputs import ImageSource, Source
 from layerscope.extraction.data_sets.archives import require_unchanged, unreadable
 from layerscope.extraction.data_sets.blocks import BYTES, Blocks
 from layerscope.extraction.data_sets.data_set import DataSet, Row, listing, reading, require_short
@@ -36,7 +36,7 @@ class Table:
         """One image for each row of the table."""
         return self._images.rows()
 
-    def read(self, row: Row, most_bytes: int) -> ImageSource | TensorSource:
+    def read(self, row: Row, most_bytes: int) -> Source:
         """One image."""
         return self._images.read(row, most_bytes)
 
