@@ -7,32 +7,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from layerscope.extraction.job import PartFormat
 from layerscope.graph.runtime.plans import Runtime
-from layerscope.tensors.options import TensorOptions
-from layerscope_api.schemas.option_types import Channels, Region, Selectors
+from layerscope_api.schemas.option_types import Channels, Selectors
+from layerscope_api.schemas.options import ReductionOptions
 
 JobState = Literal["waiting", "running", "stopped", "done", "failed"]
 
 
-class JobOptions(BaseModel):
+class JobOptions(ReductionOptions):
     """What a job is asked for: the options of activations, for every image of a data set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(max_length=200, description="`name`, `name@version` or `name@label`")
     layers: Selectors = Field(description="layer selectors")
+    # What would be another for each image is left out: its largest channels, and the scale of uint8.
     channels: Channels = Field(default="all", description="`0,3,5-8` or `all`")
-    reduce: Literal["none", "mean", "max", "l2"] = Field(
-        default="none", description="one number a channel instead of a map"
-    )
-    region: Region | None = Field(
-        default=None, description="`x0,y0,x1,y1` in pixels of the map, x1 and y1 excluded"
-    )
-    stride: int = Field(default=1, ge=1, description="every n-th pixel of the map")
     dtype: Literal["native", "float32", "float16"] = Field(
         default="native", description="type of the numbers"
-    )
-    layout: Literal["native", "nhwc", "nchw"] = Field(
-        default="native", description="where the channel axis is"
     )
     data: str = Field(
         max_length=1100,
@@ -55,17 +46,6 @@ class JobOptions(BaseModel):
         default=100, ge=0, le=100, description="end the job if more of its images fail, in percent"
     )
     retry: bool = Field(default=False, description="try images again that failed before")
-
-    def tensor_options(self) -> TensorOptions:
-        """The options that reduce tensors."""
-        return TensorOptions(
-            channels=self.channels,
-            region=self.region,
-            stride=self.stride,
-            reduce=self.reduce,
-            dtype=self.dtype,
-            layout=self.layout,
-        )
 
 
 class JobProgressBody(BaseModel):

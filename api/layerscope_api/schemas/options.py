@@ -64,10 +64,15 @@ class FormatOptions(RunOptions):
     )
 
 
-class ActivationOptions(ChangeOptions):
-    """The options of activations: the layers, the selected part of their values, and the format."""
+class LayersOptions(RunOptions):
+    """The options of resources that need nothing but layers."""
 
     layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
+
+
+class ReductionOptions(BaseModel):
+    """The options that select and reduce the values of layers, for requests and jobs."""
+
     channels: Channels = Field(
         default="all", description="`0,3,5-8`, `top:16` (largest mean magnitude) or `all`"
     )
@@ -84,11 +89,6 @@ class ActivationOptions(ChangeOptions):
     layout: Literal["native", "nhwc", "nchw"] = Field(
         default="native", description="where the channel axis is"
     )
-    values: bool = Field(default=True, description="whether JSON carries the values")
-    statistics: bool = Field(default=False, description="whether statistics of each layer come along")
-    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
-        default=None, description="format of the answer; left out, the Accept header decides"
-    )
 
     def tensor_options(self) -> TensorOptions:
         """The options that reduce tensors."""
@@ -102,18 +102,22 @@ class ActivationOptions(ChangeOptions):
         )
 
 
+class ActivationOptions(ReductionOptions, LayersOptions, ChangeOptions):
+    """The options of activations: the layers, the selected part of their values, and the format."""
+
+    values: bool = Field(default=True, description="whether JSON carries the values")
+    statistics: bool = Field(default=False, description="whether statistics of each layer come along")
+    format: Literal["json", "npy", "npz", "safetensors"] | None = Field(
+        default=None, description="format of the answer; left out, the Accept header decides"
+    )
+
+
 class PlanOptions(ActivationOptions):
     """The options of a plan: those of activations. Images are needed only if the model takes inputs of any size."""
 
     needs_images: ClassVar[bool] = False
 
     batch: int = Field(default=1, ge=1, description="how many images to plan for where none is named or sent")
-
-
-class LayersOptions(RunOptions):
-    """The options of resources that need nothing but layers."""
-
-    layers: Selectors = Field(default=["all"], description="layer selectors, repeated or comma separated")
 
 
 class StatisticsOptions(LayersOptions, ChangeOptions):
