@@ -63,7 +63,8 @@ def test_others_are_answered_while_a_key_that_was_refused_waits(tmp_path: Path) 
     with served(create_app(settings), settings) as address, ThreadPoolExecutor(1) as pool:
         path = f"http://{address}{PREDICTIONS}"
         assert httpx2.post(path, content=SEVEN, headers=other, timeout=60).status_code == 200
-        assert httpx2.post(path, content=bytes(5 * MIB), headers=refused, timeout=60).status_code == 415
+        in_chunks = iter([bytes(MIB)] * 5)
+        assert httpx2.post(path, content=in_chunks, headers=refused, timeout=60).status_code == 415
         waits = pool.submit(httpx2.post, path, content=SEVEN, headers=refused, timeout=60)
         for _ in range(5):
             assert httpx2.post(path, content=SEVEN, headers=other, timeout=60).status_code == 200

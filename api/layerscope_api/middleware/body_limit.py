@@ -9,6 +9,9 @@ from layerscope_api.context.account import account_of, close_account
 from layerscope_api.requests.slow_sender import SERVER_BOUNDS_SENDERS, BoundedReceive
 from layerscope_api.responses.errors import early_error_response
 
+RECEIVED_BYTES = "received_bytes"
+"""In the scope of a request, how much of its body was read."""
+
 MODEL_UPLOAD = ("POST", "/v1/models")
 """Method and path of the only requests whose body may be as long as a model file."""
 
@@ -52,17 +55,17 @@ class BodyLimitMiddleware:
             return
         if not scope.get("state", {}).get(SERVER_BOUNDS_SENDERS):
             receive = BoundedReceive(receive, self._limits)
-        received = 0
+        scope[RECEIVED_BYTES] = 0
         is_refused = False
 
         async def counting_receive() -> Message:
-            nonlocal received, is_refused
+            nonlocal is_refused
             try:
                 message = await receive()
                 size = len(message.get("body", b""))
-                received += size
-                if received > limit:
-                    raise too_long(received, limit)
+                scope[RECEIVED_BYTES] += size
+                if scope[RECEIVED_BYTES] > limit:
+                    raise too_long(scope[RECEIVED_BYTES], limit)
                 if size and not is_model:
                     account_of(scope).receive(_COPIES * size)
             except LayerscopeError:

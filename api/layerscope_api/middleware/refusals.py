@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layerscope_api.context.refusals import Refusals
+from layerscope_api.middleware.body_limit import RECEIVED_BYTES
 
 _FIRST_REFUSAL = 400
 """Statuses from here on are refusals."""
@@ -31,18 +32,12 @@ class RefusalsMiddleware:
             return
         if seconds := self._refusals.wait_seconds(owner):
             await asyncio.sleep(seconds)
-        received = 0
-
-        async def receive_and_count() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            return message
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= _FIRST_REFUSAL:
                 announced = Headers(scope=scope).get("content-length", "0")
-                self._refusals.note(owner, max(received, int(announced) if announced.isdecimal() else 0))
+                body_bytes = max(scope.get(RECEIVED_BYTES, 0), int(announced) if announced.isdecimal() else 0)
+                self._refusals.note(owner, body_bytes)
             await send(message)
 
-        await self._app(scope, receive_and_count, send_and_note)
+        await self._app(scope, receive, send_and_note)
