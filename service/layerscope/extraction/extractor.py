@@ -1,6 +1,5 @@
 """Extractor: an engine in this process that does one shard after the other."""
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from layerscope.extraction.model_directory import model_directory
 from layerscope.extraction.output import Output
 from layerscope.graph.loading.prepared_files import PreparedFiles
 from layerscope.graph.runtime.plans import Runtime
+from layerscope.images import content_id
 from layerscope.limits import Limits
 from layerscope.models.control import Control
 
@@ -215,8 +215,10 @@ def query_of(model: str, layers: Sequence[str], source: Source) -> Query:
 def digest_of(source: Source) -> str:
     """The SHA-256 of an image's content, as hexadecimal digits."""
     if isinstance(source, TensorSource):
-        return hashlib.sha256(np.ascontiguousarray(source.values).data).hexdigest()
-    return source.id.removeprefix("sha256-")
+        found = content_id(np.ascontiguousarray(source.values).data)
+    else:
+        found = source.id
+    return found.removeprefix("sha256-")
 
 
 def _failure(row: Row, error: LayerscopeError) -> Failure:

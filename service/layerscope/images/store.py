@@ -153,8 +153,8 @@ class ImageStore:
         return datetime.fromtimestamp(self._clock() + self._limits.image_store_seconds, UTC)
 
 
-def content_id(data: bytes) -> str:
-    """The id of an image file, or of an encoded text."""
+def content_id(data: bytes | memoryview) -> str:
+    """The id of an image file, of an encoded text, or of the values of a tensor."""
     return f"sha256-{hashlib.sha256(data).hexdigest()}"
 
 
