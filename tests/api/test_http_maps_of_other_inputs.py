@@ -1,6 +1,8 @@
 """Maps of models whose inputs are no images, over HTTP: axes that are named, curves, slices and bars, and refusals."""
 
 import io
+import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,8 @@ from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from models_of_axes import CASES, write_cases
 
+FEATURES = ["age", "fare", "größe", "a name of more letters than are drawn", "sex", "class"]
+
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -22,6 +26,9 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     directory = tmp_path_factory.mktemp("models")
     write_cases(directory, "series", "volume", "vector", "words")
+    shutil.copytree(directory / "vector", directory / "table")
+    declaration = {"features": {"features": FEATURES}}
+    (directory / "table" / "1" / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
     with TestClient(create_app(Settings(models=directory)), base_url="http://127.0.0.1") as served:
         yield served
 
@@ -31,7 +38,8 @@ def asked(http: TestClient, name: str, resource: str) -> Any:
 
 
 def posted(http: TestClient, name: str, resource: str) -> Any:
-    return http.post(f"/v1/models/{name}/{resource}", content=npy(CASES[name].values[0]), headers=NPY)
+    values = CASES["vector" if name == "table" else name].values[0]
+    return http.post(f"/v1/models/{name}/{resource}", content=npy(values), headers=NPY)
 
 
 def npy(values: np.ndarray[Any, Any]) -> bytes:
@@ -102,6 +110,20 @@ def test_a_vector_is_a_bar_a_feature(http: TestClient) -> None:
     assert len(pixels) == 18 + 6 * 15
     assert (heat < 0).any()
     assert (heat > 0).any()
+
+
+def test_features_with_names_are_named_in_the_answer_and_in_the_picture(http: TestClient) -> None:
+    assert http.get("/v1/models/table").json()["inputs"][0]["features"] == FEATURES
+    assert http.get("/v1/models/vector").json()["inputs"][0]["features"] is None
+    answer = asked(http, "table", "saliency").json()
+    assert answer["attribution"]["features"] == FEATURES
+    assert asked(http, "vector", "saliency").json()["attribution"]["features"] is None
+    named, numbered = drawn(http, "table", "saliency.png"), drawn(http, "vector", "saliency.png")
+    assert named.shape[0] == numbered.shape[0]
+    # The columns for names are as wide as the longest name that is drawn, and all else is the same.
+    wider = named.shape[1] - numbered.shape[1]
+    assert wider > 100
+    np.testing.assert_array_equal(named[18:, 60 + wider :], numbered[18:, 60:])
 
 
 def test_a_text_is_a_bar_a_token(http: TestClient) -> None:

@@ -35,7 +35,7 @@ class UploadOptions(BaseModel):
     load: bool = Field(default=True, description="whether to load it, too")
     declaration: str | None = Field(
         default=None,
-        description="JSON as in a `layerscope.json`: `preprocessing`, `inputs`, `classes`, `labels`, `warm_up`",
+        description="JSON as in a `layerscope.json`: `preprocessing`, `inputs`, `features`, `classes`, `labels`, `warm_up`",
     )
 
     def manifest(self) -> Manifest | None:

@@ -64,6 +64,9 @@ class AttributionRow(BaseModel):
     method: str
     place: str
     layer: str = Field(description="the address of the layer or input that the maps lie over")
+    features: list[str] | None = Field(
+        description="names of the numbers of a vector that the maps lie over, if the model declares them"
+    )
     options: dict[str, Any]
     signed: bool
     minimum: list[float | None] = Field(description="of each map; null where none of its values is finite")

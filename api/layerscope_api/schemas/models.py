@@ -26,6 +26,7 @@ class InputBody(BaseModel):
     axes: list[str] = Field(description=f"what each axis of `shape` counts: {AXES}")
     dtype: str
     preprocessing: dict[str, Any] | None
+    features: list[str] | None = Field(description="names of the numbers of a vector, if they are declared")
 
 
 class OutputBody(BaseModel):

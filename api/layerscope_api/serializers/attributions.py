@@ -42,11 +42,13 @@ def picture_metadata(found: Attribution) -> dict[str, str]:
 
 def attribution_row(found: Attribution) -> dict[str, Any]:
     """The method, what its maps lie over, its options, the range of each heat map and the targets."""
+    features = found.model.features_of(found.target_layer)
     finite = np.where(np.isfinite(found.maps), found.maps, np.nan)
     return {
         "method": found.method.name,
         "place": found.method.kind,
         "layer": found.target_layer.address,
+        "features": None if features is None else list(features),
         "options": found.options.model_dump(mode="json"),
         "signed": found.method.is_signed,
         "minimum": [number(np.fmin.reduce(each, axis=None)) for each in finite],

@@ -82,6 +82,7 @@ class MapPicture:
         self._input = InputValues(model, sources, limits, index, geometry)
         takes_ids = model.tokenizer is not None and model.tokenizer.roles.get(self.input_name) == "ids"
         self._tokenizer = model.tokenizer if takes_ids else None
+        self._features = model.features.get(self.input_name)
         *self._sizes, self._channels = self._input.shape
         if self._bar is not None and [*spec.shape[1:]] != self._sizes:
             message = (
@@ -165,8 +166,8 @@ class MapPicture:
     def _bars(self, given: NDArray[np.floating]) -> tuple[Sequence[str] | None, Sequence[int]]:
         """The names of the bars, None for their numbers, and which of them are drawn: all but those of padding."""
         every = range(len(given))
-        if self._bar != "token" or self._tokenizer is None:
-            return None, every
+        if self._tokenizer is None:
+            return self._features, every
         tokens = tokens_of_ids(given.astype(np.int64).tolist(), self._tokenizer)
         kept = [place for place in every if not self._tokenizer.is_padding(tokens[place])] or every
         return token_texts([tokens[place] for place in kept]), kept
@@ -174,7 +175,7 @@ class MapPicture:
     def _measured(self) -> tuple[int, int]:
         options = self._options.picture_options()
         if self._bar is not None:
-            labels = numbers_as_names(self._sizes[0])
+            labels = self._features or numbers_as_names(self._sizes[0])
             if self._tokenizer is not None:
                 labels = ["W" * LONGEST_FEATURE] * len(labels)
             return features_picture_size(labels, options.scale, self._bar)

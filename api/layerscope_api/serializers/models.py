@@ -160,6 +160,7 @@ def _inputs(model: ModelDescription) -> list[InputBody]:
             axes=list(tap.axes),
             dtype=each.dtype,
             preprocessing=preprocessing[each.name],
+            features=list(model.features[each.name]) if each.name in model.features else None,
         )
         for each, tap in zip(model.inputs, model.taps.select(["input"]), strict=True)
     ]

@@ -58,6 +58,7 @@ class ModelDescription:
         warnings: what was assumed where nothing is declared, and what else may surprise.
         obstacles: what is in the way of attributions.
         tokenizer: how text becomes its inputs; None for models that take no text.
+        features: names of the numbers of inputs that are vectors, by input, if declared.
     """
 
     name: str
@@ -77,6 +78,12 @@ class ModelDescription:
     warnings: tuple[str, ...]
     obstacles: Obstacles = field(default_factory=Obstacles)
     tokenizer: Tokenizer | None = None
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def features_of(self, tap: Tap) -> tuple[str, ...] | None:
+        """The names of the numbers of a tap, if it is an input for which they are declared."""
+        own = zip(self.inputs, self.taps.select(["input"]), strict=True)
+        return next((self.features.get(each.name) for each, given in own if given == tap), None)
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,7 @@ def assemble(
     preprocessing, warnings = _preprocessing(prepared)
     inputs = [call.taps[0].address for call in metadata.calls[: len(metadata.inputs)]]
     taps = TapIndex(metadata.calls, inputs, [address for _, address in metadata.outputs])
+    features = _features(prepared)
     warm_up = _warm_up(manifest, taps)
     if metadata.tokenizer is not None:
         # Reads its vocabulary, which the first text would wait for.
@@ -191,6 +199,7 @@ def assemble(
             [tap for call in metadata.calls for tap in call.taps],
         ),
         tokenizer=metadata.tokenizer,
+        features=features,
     )
     fields = ReceptiveFields(prepared)
     local_paths = LocalPaths(executable, fields, taps)
@@ -238,6 +247,20 @@ def _preprocessing(prepared: PreparedModel) -> tuple[dict[str, Preprocessing | N
                 f" Declare it in {FILE_NAME}."
             )
     return result, tuple(warnings)
+
+
+def _features(prepared: PreparedModel) -> Mapping[str, tuple[str, ...]]:
+    declared = prepared.metadata.manifest.features
+    for each, call in zip(prepared.metadata.inputs, prepared.metadata.calls, strict=False):
+        names = declared.get(each.name)
+        if names is not None and (call.taps[0].axes != ("channels",) or each.shape != (len(names),)):
+            counted = ", ".join(call.taps[0].axes)
+            raise ModelRefused(
+                f"{FILE_NAME} names {len(names)} features of input {each.name!r}, which takes {list(each.shape)} ({counted}):"
+                " names are for a vector of as many numbers.",
+                field="features",
+            )
+    return declared
 
 
 def _order_of_preset(declaration: Mapping[str, object]) -> dict[str, object]:

@@ -1,10 +1,11 @@
 """The declaration beside a model, `layerscope.json`."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from layerscope.errors import LayerscopeError, ModelRefused
@@ -22,6 +23,18 @@ Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 Size = Annotated[int, Field(ge=1)]
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is there twice")
+    return names
+
+
+FeatureName = Annotated[str, Field(min_length=1, max_length=256)]
+FeatureNames = Annotated[tuple[FeatureName, ...], AfterValidator(_distinct)]
+"""Of the numbers of a vector, in their order."""
+
+
 class Manifest(BaseModel):
     """A model's declaration. Every field may be left out.
 
@@ -32,6 +45,7 @@ class Manifest(BaseModel):
             needs, such as the number of steps that it loops over, or does not know its inputs.
         signature: the signature of a SavedModel that is served.
         optional_inputs: the inputs that the model calls optional and that requests give. The others are left out.
+        features: names of the numbers of an input that is a vector, by input name.
         classes: names of the classes, in the order of the output.
         labels: names that point at this version, such as `stable`.
         plugins: Python files beside the model that define its custom classes.
@@ -52,6 +66,7 @@ class Manifest(BaseModel):
     shapes: dict[str, tuple[Size | None, ...]] = {}
     signature: str | None = None
     optional_inputs: tuple[str, ...] = ()
+    features: dict[str, FeatureNames] = {}
     classes: tuple[str, ...] | None = None
     labels: tuple[Label, ...] = ()
     plugins: tuple[str, ...] = ()
@@ -120,12 +135,14 @@ class Manifest(BaseModel):
         Raises:
             ModelRefused: the model has no such input.
         """
-        unknown = sorted(set(self.inputs) - set(names))
-        if unknown:
-            raise ModelRefused(
-                f"{FILE_NAME} declares input {unknown[0]!r}; the model has {', '.join(names)}.",
-                field="inputs",
-            )
+        declared: Mapping[str, Mapping[str, object]] = {"inputs": self.inputs, "features": self.features}
+        for field, of_inputs in declared.items():
+            unknown = sorted(set(of_inputs) - set(names))
+            if unknown:
+                raise ModelRefused(
+                    f"{FILE_NAME} declares input {unknown[0]!r}; the model has {', '.join(names)}.",
+                    field=field,
+                )
 
     def preprocessing_of(self, input_name: str) -> Mapping[str, Any] | None:
         """The declaration for one input, None where nothing was declared.

@@ -197,6 +197,16 @@ def test_code_in_an_uploaded_file_is_not_run_whatever_is_declared(tmp_path):
         ),
         ('{"preprocessing": {"color": "grey"}}', "images of shape [8, 8, 1]"),
         ('{"inputs": {"stop": {"preset": "unit"}}}', "declares input 'stop'; the model has start"),
+        ('{"features": {"stop": ["age"]}}', "declares input 'stop'; the model has start"),
+        (
+            '{"features": {"start": ["age"]}}',
+            "takes [8, 8, 3] (height, width, channels): names are for a vector",
+        ),
+        (
+            '{"features": {"start": ["age", "age"]}}',
+            "wrong at features.start: Value error, 'age' is there twice",
+        ),
+        ('{"features": {"start": [""]}}', "wrong at features.start.0"),
     ],
 )
 def test_declarations_that_are_wrong(tmp_path, tiny, text, words):

@@ -57,11 +57,15 @@ Target = TypedDict(
 
 
 class Explanation(TypedDict):
-    """The method, options, targets and value ranges of heat maps: one target and one range per image."""
+    """The method, options, targets and value ranges of heat maps: one target and one range per image.
+
+    `features` are the names of the numbers of a vector that the maps lie over, if the model declares them.
+    """
 
     method: str
     place: str
     layer: str
+    features: list[str] | None
     options: dict[str, Any]
     signed: bool
     minimum: list[float | None]

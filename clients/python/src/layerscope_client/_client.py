@@ -152,7 +152,7 @@ class Client:
         Args:
             file: A .keras or .h5 file.
             name: The name of the model.
-            declaration: As in a `layerscope.json`: preprocessing, inputs, classes, labels, warm_up.
+            declaration: As in a `layerscope.json`: preprocessing, inputs, features, classes, labels, warm_up.
             load: Whether to load the version.
 
         Returns:

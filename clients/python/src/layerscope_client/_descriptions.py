@@ -15,13 +15,14 @@ class ModelIdentity(TypedDict):
 
 
 class ModelInput(TypedDict):
-    """An input of a model: the shape of one image, and the preprocessing of images."""
+    """An input of a model: the shape of one image, the preprocessing of images, and the names of the numbers of a vector."""
 
     name: str
     shape: list[int | None]
     axes: list[str]
     dtype: str
     preprocessing: dict[str, Any] | None
+    features: list[str] | None
 
 
 class ModelVersion(TypedDict):
