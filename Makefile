@@ -15,7 +15,7 @@ DIST := dist
 BUILD = $(BIN)/uv build --no-config --no-build-isolation --quiet --python $(BIN)/python --out-dir $(DIST)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help install run test test-wide test-clusters soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
+.PHONY: help install run test test-wide test-clusters fuzz soak check generate docs gallery compare screenshots dist bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-wide: .venv/.dev clients/js/node_modules ## Run the tests of many more mode
 
 test-clusters: .venv/.clusters ## Run the tests of Ray and Dask, on clusters of this machine
 	$(BIN)/pytest -m "cluster and not soak"
+
+fuzz: .venv/.dev ## Run the property tests on ten times as many examples, of which chance makes other ones each time
+	$(BIN)/pytest -m "hypothesis and not soak" --hypothesis-profile fuzz --numprocesses 3
 
 soak: .venv/.clusters ## Run the tests that take minutes: every architecture of keras.applications, long attacks
 	$(BIN)/pytest -m soak

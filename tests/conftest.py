@@ -11,11 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says more of the machine than of the code. The rest is what Hypothesis chose for here, or for CI.
+# How long an example takes says more of the machine than of the code.
 settings.register_profile(
-    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "fuzz",
+    settings.default,
+    derandomize=False,
+    deadline=None,
+    max_examples=1_000,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("unhurried")
+# The same examples in every run: a change is not blamed for what chance has found. New ones are for `make fuzz`.
+settings.register_profile("same", settings.get_profile("fuzz"), derandomize=True, max_examples=100)
+settings.load_profile("same")
 
 # Services that tests start would compile all of Layerscope anew, each of them, and each worker the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -41,8 +41,6 @@ given_in_json = st.one_of(
 )
 FUZZING = settings(
     max_examples=15,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

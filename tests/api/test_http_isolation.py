@@ -24,7 +24,7 @@ from layerscope_api.server.app import create_app
 
 MODEL = "/v1/models/digits"
 OCCLUSION = f"{MODEL}/attributions/occlusion"
-LIMITS = Limits(short_milliseconds=1, long_requests=20, deadline_milliseconds=20_000)
+LIMITS = Limits(short_milliseconds=1, long_requests=20, deadline_milliseconds=60_000)
 """A run of the digits takes a tenth of a millisecond by the estimate, so that one is short and a dozen are long."""
 
 

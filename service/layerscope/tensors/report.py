@@ -1,5 +1,6 @@
 """Report of a layer: statistics, histograms, and the channels that are dead or saturated."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,9 +97,9 @@ def _edges(low: float, high: float, bins: int) -> Floats:
     """The edges of bins of equal width. If all values are the same, the bins are one unit wide together."""
     if not low < high:
         low, high = low - 0.5, high + 0.5
-    # Halves, because the difference of the ends can be more than float64 holds.
     steps = np.linspace(0, 1, bins + 1)
-    return 2 * (low / 2 * (1 - steps) + high / 2 * steps)
+    # The difference of the ends can be more than float64 holds.
+    return low * (1 - steps) + high * steps
 
 
 def _counted(
@@ -126,9 +127,12 @@ def _counted(
 
 def _shares(values: NDArray[Any], low: float, high: float) -> Floats:
     """The position of each value in the range, from 0 to 1; NaN for non-finite values, 0.5 if the range is empty."""
-    # Halves, because the difference of the ends can be more than float64 holds.
-    halves = np.asarray(values, np.float64) / 2
+    # The difference of the ends can be more than float64 holds, and half of the smallest number is zero.
+    factor = 1.0 if math.isfinite(high - low) else 0.5
+    scaled = np.asarray(values, np.float64) * factor
     with np.errstate(invalid="ignore"):
-        shares = (halves - low / 2) / (high / 2 - low / 2) if low < high else halves - halves + 0.5
-    shares[~np.isfinite(halves)] = np.nan
+        shares = (
+            (scaled - low * factor) / (high * factor - low * factor) if low < high else scaled - scaled + 0.5
+        )
+    shares[~np.isfinite(scaled)] = np.nan
     return np.clip(shares, 0, 1, out=shares)

@@ -104,6 +104,8 @@ def test_channels_first_values_have_the_same_figures():
 @given(arrays(min_side=0, max_side=2))
 @example(np.zeros((1, 0), np.float32))
 @example(np.zeros((2, 3, 0, 4), np.float32))
+@example(np.array([0, 5e-324]))
+@example(np.array([-1.7e308, 1.7e308]))
 def test_values_of_any_shape_have_a_report(values):
     report = report_of(make_activation(values), 4).as_json("channel")
     assert sum(report["histogram"]["counts"]) == np.isfinite(values).sum()
