@@ -37,14 +37,15 @@ def test_the_innermost_mount_counts(tmp_path: Path, mounts: str) -> None:
             {"models": "models", "allow_upload": True},
             ["network file system (nfs4)", "--control poll"],
         ),
-        ({"image_store": "models"}, []),
+        ({"image_store": "models", "jobs": "models"}, []),
+        ({"jobs": "my bucket"}, ["FUSE (fuse.s3fs)"]),
         ({"image_store": "my bucket"}, ["FUSE (fuse.s3fs)"]),
     ],
 )
 def test_only_what_does_not_work_there_is_told(
     tmp_path: Path, mounts: str, settings: dict[str, str], told: list[str]
 ) -> None:
-    paths = {name: tmp_path / settings[name] for name in ("models", "image_store") if name in settings}
+    paths = {name: tmp_path / settings[name] for name in settings.keys() & {"models", "image_store", "jobs"}}
     said = list(network_warnings(Settings.model_validate({**settings, **paths}), mounts))
     assert len(said) == len(told)
     assert all(part in warning for part, warning in zip(told, said, strict=True))

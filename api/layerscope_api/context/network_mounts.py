@@ -44,14 +44,21 @@ def network_warnings(settings: Settings, mounts: str | None = None) -> Iterator[
         kind = filesystem_type(settings.models, mounts)
         if kind in _NETWORK or _is_fuse(kind):
             yield (
-                f"models are on a network file system ({kind}): let one service only take uploads, for locks are not kept"
-                " between machines"
+                f"models are on a network file system ({kind}), where locks of folders hold on one machine only: start no other"
+                " service over this directory with --allow-upload"
             )
             if settings.control != "poll":
                 yield (
                     "other services over this directory of models learn of uploads, labels and removals with --control poll"
                     " only"
                 )
+    if settings.jobs is not None:
+        kind = filesystem_type(settings.jobs, mounts)
+        if _is_fuse(kind):
+            yield (
+                f"jobs is on FUSE ({kind}), where locks may hold on one machine only: let no service of another machine have this"
+                " folder, or both do every job"
+            )
     if isinstance(settings.image_store, Path):
         kind = filesystem_type(settings.image_store, mounts)
         if _is_fuse(kind):

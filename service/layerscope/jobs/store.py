@@ -3,8 +3,9 @@
     DIR/<id>.json        the record of a job
     DIR/<id>.progress    how far it is, written by its process; made anew when the job is asked for again
     DIR/lock             held by the process whose scheduler runs the jobs
+    DIR/changing         held by who changes a record
 
-Results are not here, but where callers want them. Each file is replaced by one rename. Who changes a record holds the lock of the folder.
+Results are not here, but where callers want them. Each record is replaced by one rename.
 """
 
 import fcntl
@@ -32,6 +33,7 @@ from layerscope.jobs.record import (
 )
 from layerscope.limits import Limits
 from layerscope.models.durable import storing, synchronise_folder, write_durably
+from layerscope.models.file_lock import locked
 
 _WHAT = "The folder of jobs"
 _SUFFIX = ".json"
@@ -162,13 +164,8 @@ class JobStore:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with storing(_WHAT):
-            descriptor = os.open(self.folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(descriptor)
+        with storing(_WHAT), locked(self.folder / "changing"):
+            yield
 
     def _require_room(self, jobs: list[JobRecord], owner: str | None) -> None:
         waiting = [each for each in jobs if each.state == "waiting"]
