@@ -138,7 +138,7 @@ def stateful():
 
 MODELS = (steps, videos, images, chain, words, mixed, attended, pictures, stateful)
 AS_ARCHIVE = ("steps", "chain", "words", "mixed")
-AS_SAVED_MODEL = ("steps", "videos", "images", "chain", "words", "mixed")
+AS_SAVED_MODEL = ("steps", "videos", "images", "chain", "words", "mixed", "attended")
 
 
 def main(folder):
@@ -162,11 +162,12 @@ def write(model, folder, name):
 
 def save_folder(model, path, *, whole):
     """Save as Keras 2 does, or without the functions of layers, which nobody reads: for recurrent layers they take long."""
-    (start,) = model.inputs
+    named = zip(model.inputs, model.input_names, strict=True)
 
-    @tf.function(input_signature=[tf.TensorSpec(start.shape, start.dtype, name=model.input_names[0])])
-    def serve(inputs):
-        return {model.output_names[0]: model(inputs, training=False)}
+    @tf.function(input_signature=[tf.TensorSpec(each.shape, each.dtype, name=name) for each, name in named])
+    def serve(*inputs):
+        given = inputs[0] if len(inputs) == 1 else list(inputs)
+        return {model.output_names[0]: model(given, training=False)}
 
     options = {} if whole else {"save_traces": False, "signatures": serve}
     model.save(path, save_format="tf", **options)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerscope.graph.analysis.subgraph import node_of
+from layerscope.graph.saved.attention_scores import scores_of
 from layerscope.graph.saved.keras_metadata import DeclaredLayer
 from layerscope.graph.saved.layer_types import Insides, fused_activation, layer_type
 from layerscope.graph.saved.scopes import PASSIVE, ScopeCall
@@ -100,6 +101,10 @@ class SavedLayerCalls:
             readers, _ = self._wiring.readers(activation.argument, inside=activation.nodes)
             tensors["preactivation"] = [self._own(activation.argument, readers)]
         declared = self._declared(call.path)
+        is_attention = declared is not None and "Attention" in declared.type
+        scores = scores_of(call, self._wiring, self._fed, is_declared=is_attention)
+        if scores is not None:
+            tensors["scores"] = [self._own(*scores)]
         estimated = "Group" if call.children else layer_type(insides)
         kind = declared.type if declared is not None else estimated
         yield _Found(call, kind, tensors, [each for child in call.children for each in self._find(child)])

@@ -11,11 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-_PRODUCTS = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "MatMul"})
-_BETWEEN = frozenset({"Cast", "Identity", "SelectV2"})
+PRODUCTS = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "MatMul"})
+BETWEEN = frozenset({"Cast", "Identity", "SelectV2"})
 """What may stand between the softmax and the product: a cast, dropout that does nothing, and zeros for what is masked."""
 
-_LEAST_RANK = 3
+LEAST_RANK = 3
 """Scores are a matrix, beside the batch axis: a softmax over channels is none."""
 
 
@@ -41,8 +41,8 @@ def _multiplied(softmax: Any) -> Sequence[Any]:
     while waiting:
         tensor = waiting.pop(0)
         readers = tensor.consumers()
-        if any(each.type in _PRODUCTS for each in readers):
-            is_matrix = tensor.shape.rank is not None and tensor.shape.rank >= _LEAST_RANK
+        if any(each.type in PRODUCTS for each in readers):
+            is_matrix = tensor.shape.rank is not None and tensor.shape.rank >= LEAST_RANK
             return [tensor] if is_matrix else []
-        waiting.extend(each.outputs[0] for each in readers if each.type in _BETWEEN)
+        waiting.extend(each.outputs[0] for each in readers if each.type in BETWEEN)
     return []
