@@ -2,12 +2,16 @@
 
 The job: the means of a middle layer of MobileNetV2, in parts of 50 images, by `layerscope extract run`. The rows of all are the
 same to the bit, or this fails. Each is compared with `here`. The clusters, of two workers each, run before the job begins; their
-memory counts, their start does not. What a runner takes before its first image is about what a job over 200 images takes.
+memory counts, their start does not.
+
+Each job is done three times, and so is one over 200 images; the medians count. The line through the two has the fixed cost where it
+begins, at no image at all: the time to start, to open the model, and to end. An image is its slope.
 """
 
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +31,7 @@ from clusters import BIN, Cluster, dask_cluster, ray_cluster
 from process_tree import descendants
 
 IMAGES, FEW, PART = 2_000, 200, 50
+TURNS = 3
 _TICK = os.sysconf("SC_CLK_TCK")
 _SECONDS = 0.2
 
@@ -80,15 +85,19 @@ def measure() -> dict[str, Figure]:
     return {name: _figure(name, *both, costs["here"][1]) for name, both in costs.items()}
 
 
-def _both(root: Path, name: str, cluster: Cluster) -> tuple[Cost, Cost]:
-    """The job over a few images, and over all. Before, the model is opened, as for every job but the first."""
+def _both(root: Path, name: str, cluster: Cluster) -> "tuple[list[Cost], list[Cost]]":
+    """The jobs over a few images, and those over all. Before, the model is opened, as for every job but the first."""
     if name == "here":
         _job(root, name, "few", cluster)
-        shutil.rmtree(root / f"{name}-few")
-    return _job(root, name, "few", cluster), _job(root, name, "all", cluster)
+    few, everything = zip(
+        *((_job(root, name, "few", cluster), _job(root, name, "all", cluster)) for _ in range(TURNS)),
+        strict=True,
+    )
+    return list(few), list(everything)
 
 
 def _job(root: Path, name: str, data: str, cluster: Cluster) -> Cost:
+    shutil.rmtree(root / f"{name}-{data}", ignore_errors=True)
     cost, started = Cost(), time.perf_counter()
     options = {
         "--models": root / "models",
@@ -124,23 +133,31 @@ def _job(root: Path, name: str, data: str, cluster: Cluster) -> Cost:
     return cost
 
 
-def _figure(name: str, few: Cost, everything: Cost, here: Cost) -> Figure:
+def _figure(name: str, few: list[Cost], everything: list[Cost], here: list[Cost]) -> Figure:
+    seconds = _median(few, "seconds"), _median(everything, "seconds")
+    an_image = (seconds[1] - seconds[0]) / (IMAGES - FEW)
+    processor = _median(everything, "processor_seconds")
     return Figure(
         what=f"{IMAGES:,} images by `--on {name}`",
         against="`--on here`",
-        value=everything.seconds / here.seconds,
+        value=seconds[1] / _median(here, "seconds"),
         unit="x the time",
-        cpu=everything.processor_seconds / here.processor_seconds,
+        cpu=processor / _median(here, "processor_seconds"),
         details={
             "costs": {
                 "runner": name,
-                f"{FEW} images, wall, s": few.seconds,
-                "wall, s": everything.seconds,
-                "processor, s": everything.processor_seconds,
-                "memory (PSS, peak), MB": everything.memory / 1e6,
+                "wall, s": seconds[1],
+                "fixed cost, s": seconds[0] - FEW * an_image,
+                "an image more, ms": 1_000 * an_image,
+                "processor, s": processor,
+                "memory (PSS, peak), MB": _median(everything, "memory") / 1e6,
             }
         },
     )
+
+
+def _median(costs: list[Cost], attribute: str) -> float:
+    return statistics.median(getattr(each, attribute) for each in costs)
 
 
 def _proportional_bytes(pid: int) -> int:

@@ -4,16 +4,16 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from process_tree import are_gone, descendants
+from free_ports import free_ports, is_open
+from process_tree import descendants
 from waiting import wait_for
 
 BIN = Path(sys.executable).parent
@@ -66,6 +66,10 @@ def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": _TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
+        # What other processes of this machine take is not the cluster's to free, nor is its pace.
+        "RAY_memory_monitor_refresh_ms": "0",
+        "RAY_worker_register_timeout_seconds": "300",
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300",
         "RAY_CLIENT": f"ray://127.0.0.1:{client_port}",
     }
     options = {
@@ -74,6 +78,9 @@ def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
         "--dashboard-agent-listen-port": others[0],
         "--dashboard-agent-grpc-port": others[1],
         "--metrics-export-port": others[2],
+        # Any that are free.
+        "--min-worker-port": "0",
+        "--max-worker-port": "0",
         "--include-dashboard": "false",
         "--num-cpus": "2",
         "--object-store-memory": str(100 << 20),
@@ -86,16 +93,14 @@ def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
         "--block",
         *(part for each in options.items() for part in each),
     ]
-    head = subprocess.Popen(
-        command,
-        env=os.environ
-        | (more or {})
-        | {name: each for name, each in surroundings.items() if name != "RAY_ADDRESS"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    everything = os.environ | (more or {}) | surroundings
+    del everything["RAY_ADDRESS"]
+    log = Path(folder, "start.log")
+    with log.open("wb") as file:
+        head = subprocess.Popen(command, env=everything, stdout=file, stderr=file)
     try:
-        wait_for(Path(folder, "ray_current_cluster").exists)
+        wait_for(lambda: Path(folder, "ray_current_cluster").exists() or head.poll() is not None)
+        assert head.poll() is None, log.read_text("utf-8")
         yield Cluster("ray", surroundings, (head,), "ray::MapWorker")
     finally:
         _end(head)
@@ -103,33 +108,27 @@ def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def dask_cluster(folder: Path) -> Iterator[Cluster]:
-    """A scheduler and two workers, each with one thread."""
+def dask_cluster(folder: Path, more: dict[str, str] | None = None) -> Iterator[Cluster]:
+    """A scheduler and two workers, each with one thread, and more environment variables for these."""
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     local = ["--host", "127.0.0.1", "--no-dashboard"]
     scheduler = [BIN / "dask", "scheduler", "--port", str(port), *local]
     worker = [BIN / "dask", "worker", address, "--nthreads", "1", "--local-directory", folder, *local]
-    roots = tuple(
-        subprocess.Popen(command, stderr=subprocess.DEVNULL) for command in (scheduler, worker, worker)
-    )
-    try:
-        cluster = Cluster(f"dask://{address}", {}, roots, "multiprocessing.spawn")
+    with ExitStack() as stack:
+
+        def start(command: list[str | Path]) -> subprocess.Popen[bytes]:
+            root = subprocess.Popen(command, env=os.environ | (more or {}), stderr=subprocess.DEVNULL)
+            stack.callback(_end, root)
+            return root
+
+        first = start(scheduler)
+        wait_for(lambda: is_open(port))
+        cluster = Cluster(
+            f"dask://{address}", {}, (first, start(worker), start(worker)), "multiprocessing.spawn"
+        )
         wait_for(lambda: len(cluster.workers()) == 2)
         yield cluster
-    finally:
-        for root in reversed(roots):
-            _end(root)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _end(root: subprocess.Popen[bytes]) -> None:
@@ -137,5 +136,6 @@ def _end(root: subprocess.Popen[bytes]) -> None:
     root.kill()
     root.wait()
     for each in processes:
-        if not are_gone([each]):
+        # Some end by themselves when the first has.
+        with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)

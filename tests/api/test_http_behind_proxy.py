@@ -6,10 +6,8 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -21,6 +19,7 @@ from PIL import Image
 from requests_made import PNG, SEVEN
 from served_process import Process
 
+from free_ports import free_ports
 from layerscope.demo import MODELS
 from waiting import wait_for
 
@@ -29,7 +28,7 @@ HAPROXY = shutil.which("haproxy")
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md").read_text("utf-8")
 
 pytestmark = [
-    pytest.mark.soak,
+    pytest.mark.wide,
     pytest.mark.skipif(HAPROXY is None, reason="needs haproxy"),
 ]
 
@@ -49,17 +48,12 @@ def grey(level: int) -> bytes:
     return file.getvalue()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class Replicas:
     """Two services over one directory of models and one of images, and a proxy in front of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.front, self.ports = free_port(), [free_port(), free_port()]
+        self.front, *self.ports = free_ports(3)
         shutil.copytree(MODELS / "digits" / "1", folder / "models" / "digits" / "1")
         (folder / "images").mkdir()
         self.services = [self.start(port) for port in self.ports]
@@ -105,6 +99,10 @@ class Replicas:
         assert self.services[place].end() == 0
         self.services[place] = self.start(self.ports[place])
         wait_for(lambda: self.ask("GET", "/v2/health/ready", port=self.ports[place])[0] == 200)
+
+    def has_predicted(self, place: int) -> bool:
+        """Whether the proxy has sent a prediction to a service since its start."""
+        return b"\nlayerscope_inferences_total{" in self.ask("GET", "/metrics", port=self.ports[place])[1]
 
     def end(self) -> None:
         for each in self.services:
@@ -178,13 +176,14 @@ def test_a_rolling_restart_under_load_loses_no_request(replicas: Replicas) -> No
     threads = [threading.Thread(target=keep_asking) for _ in range(4)]
     for each in threads:
         each.start()
-    for place in (0, 1):
-        replicas.restart(place)
-        wait_for(lambda: len({json.dumps(each) for each in replicas.listed()}) == 1)
-        # The proxy looks every half second.
-        time.sleep(2)
-    is_over.set()
-    for each in threads:
-        each.join()
+    try:
+        for place in (0, 1):
+            replicas.restart(place)
+            wait_for(lambda: len({json.dumps(each) for each in replicas.listed()}) == 1)
+            wait_for(lambda place=place: replicas.has_predicted(place))
+    finally:
+        is_over.set()
+        for each in threads:
+            each.join()
     assert statuses.keys() == {200}
     assert statuses[200] > 100

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
-from clusters import BIN, free_ports, ray_cluster
+from clusters import BIN, ray_cluster
+from free_ports import free_ports
 from layerscope import demo
 
 pytestmark = pytest.mark.cluster
@@ -37,17 +38,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ray_cluster(surroundings) as cluster:
         everything = os.environ | cluster.surroundings | surroundings
         subprocess.run(
-            [BIN / "serve", "run", "--non-blocking", config], env=everything, check=True, timeout=120
+            [BIN / "serve", "run", "--non-blocking", config], env=everything, check=True, timeout=300
         )
         yield f"http://127.0.0.1:{port}"
 
 
 def answer(request: urllib.request.Request) -> bytes:
     """The answer, as soon as the replica that is being made gives one."""
-    last = time.monotonic() + 120
+    last = time.monotonic() + 300
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return response.read()
         except urllib.error.HTTPError as error:
             # Ray's proxy hears of the replica a moment later than who asked for it.

@@ -15,12 +15,16 @@ from layerscope.attribution import METHODS
 from layerscope.execution.inputs import TensorSource
 from layerscope.execution.interface import Query
 from layerscope.execution.local_engine import LocalEngine
+from layerscope.limits import Limits
 from layerscope.models.architectures import architectures
 
 pytestmark = pytest.mark.wide
 
 SIZES = (32, 71, 75)
 """Sides of images. The first that an architecture allows is taken."""
+
+UNHURRIED = Limits(deadline_milliseconds=3_600_000, attribution_milliseconds=3_600_000)
+"""Large networks take minutes to compile where others use the processor, too."""
 
 FEW = {
     "scorecam": {"top": 32},
@@ -88,7 +92,7 @@ def engine_of(tmp_path):
     def started(model):
         (tmp_path / "network" / "1").mkdir(parents=True)
         model.save(tmp_path / "network" / "1" / "model.keras")
-        engines.append(LocalEngine(tmp_path))
+        engines.append(LocalEngine(tmp_path, UNHURRIED))
         engines[-1].load_all()
         return engines[-1]
 

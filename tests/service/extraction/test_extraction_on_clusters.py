@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +24,47 @@ pytestmark = pytest.mark.cluster
 
 IMAGES, PARTS = 120, 30
 
+HOLDING = """
+import glob, os, sys, time
+
+def hold(event, args):
+    if event == "open" and str(args[0]).endswith(".png"):
+        while len(glob.glob(os.environ["HELD_PARTS"] + "/*")) >= 20:
+            time.sleep(0.05)
+
+if "layerscope.extraction.runners.worker" in sys.orig_argv:
+    sys.addaudithook(hold)
+"""
+"""Processes that hold a model read no further image while twenty parts are done, so that who kills is never too late."""
+
 
 @pytest.fixture(scope="module")
-def ray():
-    with ray_cluster() as cluster:
+def holding(tmp_path_factory):
+    """A folder with the code that holds, and a link to the parts that it counts, if there is one."""
+    folder = tmp_path_factory.mktemp("holding")
+    (folder / "sitecustomize.py").write_text(HOLDING, "utf-8")
+    return {"PYTHONPATH": str(folder), "HELD_PARTS": str(folder / "parts")}
+
+
+@pytest.fixture(scope="module")
+def ray(holding):
+    with ray_cluster(holding) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
-def dask(tmp_path_factory):
-    with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
+def dask(holding, tmp_path_factory):
+    with dask_cluster(tmp_path_factory.mktemp("dask"), holding) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def held(holding, tmp_path):
+    """The link that holds the job until it is removed."""
+    link = Path(holding["HELD_PARTS"])
+    link.symlink_to(tmp_path / "out" / "parts")
+    yield link
+    link.unlink(missing_ok=True)
 
 
 @pytest.fixture(params=["ray", "dask"])
@@ -76,25 +107,28 @@ def parts_of(driver):
 
 
 def kill(pids):
-    """Kill the first of some processes; whether there is one."""
-    for pid in pids[:1]:
-        os.kill(pid, signal.SIGKILL)
-    return bool(pids)
+    """Kill the first of some processes that is still there; whether there is one."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
 
 
 def test_a_job_survives_its_workers_and_its_driver_and_is_ended_by_processes(
-    cluster, begin, plan, prepared, data, whole
+    cluster, begin, held, plan, prepared, data, whole
 ):
     victims = {3: cluster.workers, 8: cluster.extracting}
     with begin(cluster) as driver:
         for parts in parts_of(driver):
             if parts in victims:
-                assert kill(victims[parts]())
+                wait_for(lambda pids=victims[parts]: kill(pids()))
             if parts == 15:
                 driver.kill()
                 break
     output = plan(data)
     assert 0 < len(output.left()) < PARTS
+    held.unlink()
     # Those of Ray end with the driver. Those of Dask are kept a while, for the next job.
     wait_for(lambda: not cluster.extracting())
     assert run(output, Processes(1, prepared)).is_complete
