@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from killed_steps import run_script
 from layerscope import demo
 from layerscope.errors import JobDiffers
 from layerscope.extraction.output import Output
+from layerscope.extraction.places import place_at
 from layerscope.extraction.runners.here import Here
 from layerscope.extraction.runners.processes import Processes
 from layerscope.extraction.running import run
@@ -34,6 +38,7 @@ from killed_steps import killed_at_every_step
 from layerscope.extraction.formats import Part, writer_of
 from layerscope.extraction.job import Failure
 from layerscope.extraction.output import Output
+from layerscope.extraction.places import place_at
 
 before = Path(sys.argv[1])
 
@@ -50,6 +55,16 @@ for folder in killed_at_every_step(before, "step", write):
     shutil.copytree(folder, again)
     Output(str(again)).sweep()
     write(again)
+"""
+
+WRITER = """
+import sys
+from layerscope.extraction.places import place_at
+
+with place_at(sys.argv[1], "to").writing("part") as path:
+    path.write_bytes(b"half")
+    print(flush=True)
+    sys.stdin.read()
 """
 
 DEADLY = """
@@ -83,6 +98,23 @@ def test_a_part_is_whole_or_not_there_whenever_its_process_is_killed(plan, digit
         assert is_there == (visible == whole)
         assert is_there or all(name.startswith(("failed/", "maps.zarr/")) for name in new)
         assert content(folder.with_name(folder.name.replace("step", "again"))) == whole
+
+
+def test_what_a_killed_process_left_is_deleted_whoever_has_its_number(tmp_path):
+    folder = place_at(str(tmp_path), "to")
+    command, pipe = [sys.executable, "-c", WRITER, tmp_path], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as writer:
+        writer.stdout.readline()
+        folder.sweep()
+        (left,) = tmp_path.iterdir()
+        assert left.read_bytes() == b"half"
+        taken = left.with_name(re.sub(rf"~{writer.pid}\b", f"~{os.getpid()}", left.name))
+        taken.write_bytes(b"half")
+        writer.kill()
+        # Nobody has waited for it yet: its number is still its own.
+        wait_for(lambda: are_gone([writer.pid]))
+        folder.sweep()
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

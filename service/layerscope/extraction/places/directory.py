@@ -135,7 +135,8 @@ class Directory:
 
 def _hidden(path: Path) -> Path:
     """A path beside another that no other process has, and that `sweep` knows."""
-    return path.with_name(f".{path.name}~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}")
+    process = f"{os.getpid()}-{_began(os.getpid())}"
+    return path.with_name(f".{path.name}~{_HOST}~{process}~{secrets.token_hex(4)}")
 
 
 def _make_way(folder: Path, last: str) -> None:
@@ -164,6 +165,19 @@ def _stamp(status: os.stat_result) -> Stamp:
 def _is_abandoned(path: Path) -> bool:
     """Whether the process that wrote a hidden file is gone. Of one on another machine, nobody knows for a day."""
     *_, host, process, _ = path.name.split("~")
-    if host == _HOST and not Path("/proc", process).exists():
+    number, _, began = process.partition("-")
+    if host == _HOST and began and began != _began(number):
         return True
     return time.time() - path.stat().st_mtime > _OLD_SECONDS
+
+
+def _began(process: int | str) -> str:
+    """When a process began, in ticks since the system did; empty if it has ended, or on a system that does not tell.
+
+    Its number alone does not name it: numbers are given again, and a process keeps its own until somebody has waited for it.
+    """
+    try:
+        state, *others = Path(f"/proc/{process}/stat").read_text("latin-1").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in {"X", "Z"} else others[18]
