@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from digit_images import write_digits
@@ -61,6 +63,23 @@ def test_images_without_a_label_are_counted(folder: Path) -> None:
     code, out, said = datasets("show", "odd", "--json")
     assert (code, json.loads(out)) == (0, [{"label": "square", "images": 1}, {"label": None, "images": 9}])
     assert said.startswith("Images of photos:odd: 10. Digest: ")
+
+
+def test_a_table_of_paths_and_labels_is_a_list_of_images(folder: Path) -> None:
+    columns = {
+        "path": ["odd/two.png", "even/nine.png", "none.png"],
+        "split": ["val"] * 3,
+        "kind": [2, 9, None],
+    }
+    parquet.write_table(pa.table(columns), folder / "list.parquet")
+    assert datasets("add", "listed", "photos:list.parquet", "--labels", "column:kind")[0] == 0
+    assert datasets("show", "listed")[:2] == (0, "2\t1\n9\t1\n\t1\n")
+    rows = catalog_of(Settings()).get("listed").rows(0, 3)
+    assert [(row.path, row.label, row.nbytes > 0) for row in rows] == [
+        ("odd/two.png", "2", True),
+        ("even/nine.png", "9", True),
+        ("none.png", None, False),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ export class ImagePanel {
       file.value = "";
     });
     find("remove").addEventListener("click", () => this.#remove());
-    find("listed").addEventListener("click", () => explorer.part("data_set_dialog", (part) => part.show(explorer, this.#current)));
+    find("listed").addEventListener("click", () => explorer.part("data_set_dialog", (part) => part.show(explorer, this.#current)).catch((error) => explorer.showError(error)));
     find("listed").hidden = !explorer.shipped.dataSets;
     listenForTexts((text) => this.#write(text).catch((error) => explorer.showError(error)));
     addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"))));
