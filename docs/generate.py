@@ -160,14 +160,14 @@ def _options() -> Iterator[str]:
 
 
 def _option_rows(schema: dict[str, Any]) -> Iterator[tuple[object, ...]]:
-    for name, field in schema["properties"].items():
+    """The options, those that are required first."""
+    required = schema.get("required", [])
+    for name, field in sorted(schema["properties"].items(), key=lambda each: each[0] not in required):
         choices = next((each["enum"] for each in [field, *field.get("anyOf", [])] if "enum" in each), None)
         meaning = field["description"] + (
             f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
         )
-        default = (
-            "required" if name in schema.get("required", []) else f"`{json.dumps(field.get('default'))}`"
-        )
+        default = "required" if name in required else f"`{json.dumps(field.get('default'))}`"
         yield f"`{name}`", default, meaning
 
 
