@@ -9,13 +9,13 @@ from tables import table
 
 _CLIENT = Path(__file__).parents[1] / "clients" / "js"
 _DOCUMENTED = re.compile(
-    r"/\*\*(?P<comment>(?:(?!\*/).)*)\*/\s*\n(?P<line>(?:export (?:class|function) \w+|  (?:static |async )*(?!#)\w+\()[^\n]*)",
+    r"/\*\*(?P<comment>(?:(?!\*/).)*)\*/\s*\n(?P<line>(?:export (?:class|function) \w+|  (?:static |async |get )*(?!#)\w+\()[^\n]*)",
     re.DOTALL,
 )
 _CONSTRUCTED = {"Client", "Tensor"}
 """The classes that a caller makes objects of."""
 
-_NAME = re.compile(r"(?:export (class|function) |  (?:static |async )*)(\w+)")
+_NAME = re.compile(r"(?:export (class|function) |  (?:static |async |get )*)(\w+)")
 
 
 @dataclass

@@ -15,10 +15,10 @@
 import { DataSets } from "./data_sets.js";
 import { Job, Jobs } from "./jobs.js";
 import { drawingOf, Model } from "./model.js";
-import { Activations, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
+import { Activations, Attribution, readNpy, readSafetensors, Tensor, writeNpy } from "./tensors.js";
 import { imagePath, imagesBody, jsonLines, LayerscopeError, read, Text, Tokens, Transport, Uploads } from "./transport.js";
 
-export { Activations, DataSets, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, Text, Tokens, writeNpy };
+export { Activations, Attribution, DataSets, Job, Jobs, LayerscopeError, Model, readNpy, readSafetensors, Tensor, Text, Tokens, writeNpy };
 
 /** @typedef {import("./contract.d.ts").components["schemas"]} Schemas */
 /** @typedef {import("./transport.js").ImageFile} ImageFile */

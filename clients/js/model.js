@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Activations, Tensor, writeNpy } from "./tensors.js";
+import { Activations, Attribution, Tensor, writeNpy } from "./tensors.js";
 import { idOf, imagesBody, jsonLines, LayerscopeError, read } from "./transport.js";
 
 /** @typedef {import("./transport.js").Transport} Transport */
@@ -140,19 +140,19 @@ export class Model {
   }
 
   /**
-   * An attribution: heat maps of the parts of an image that an output depends on.
+   * An attribution: heat maps of the parts of an image, signal, text or vector that an output depends on.
    * @param {Images} images
    * @param {Options<"get_attribution"> & {method: string, onProgress?: (done: number, total: number) => void}} options -
    *   `method` is the name of one of `Client.attributionMethods`; `onProgress` is called during slow ones.
-   * @returns {Promise<Activations>} One layer of heat maps, (images, *places), with `axes` that say what it counts; `attribution` describes what they explain.
+   * @returns {Promise<Attribution>} One layer of heat maps, (images, *places), with `axes` that say what it counts; `attribution` describes what they explain.
    */
   async attribution(images, { method, onProgress, ...options }) {
     const resource = `attributions/${encodeURIComponent(method)}`;
     if (!onProgress) {
       const response = await this.#send(resource, images, { ...options, format: "safetensors" });
-      return read(options.signal, async () => Activations.of(await response.arrayBuffer()));
+      return read(options.signal, async () => Attribution.of(await response.arrayBuffer()));
     }
-    return Activations.ofJson(await this.#streamed(resource, images, options, { progress: onProgress }));
+    return Attribution.ofJson(await this.#streamed(resource, images, options, { progress: onProgress }));
   }
 
   /**

@@ -140,7 +140,7 @@ export class Activations extends Map {
   /** @type {Map<string, Tensor>} */
   #stored = new Map();
 
-  /** @param {ArrayBuffer} buffer - A safetensors file of the service. */
+  /** @template {Activations} T @this {new () => T} @param {ArrayBuffer} buffer - A safetensors file of the service. */
   static of(buffer) {
     const { tensors, metadata } = readSafetensors(buffer);
     const { model, version, digest, ...nested } = metadata;
@@ -153,20 +153,20 @@ export class Activations extends Map {
       tokens: JSON.parse(tokens),
       attribution: attribution && JSON.parse(attribution),
     };
-    return new Activations().#filled(fields, tensors);
+    return new this().#filled(fields, tensors);
   }
 
-  /** Activations from a JSON answer. Layers whose values were left out have metadata only. @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
+  /** Activations from a JSON answer. Layers whose values were left out have metadata only. @template {Activations} T @this {new () => T} @param {Schemas["ActivationsBody"] & {attribution?: Schemas["AttributionRow"]}} body */
   static ofJson(body) {
     const carried = body.layers.filter(({ values }) => values);
     const tensors = carried.map(({ address, values, shape, dtype }) => {
       const numbers = Float32Array.from(/** @type {any[]} */ (values).flat(shape.length - 1), (value) => value ?? NaN);
       return /** @type {[string, Tensor]} */ ([address, new Tensor(numbers, shape, /** @type {any} */ (dtype))]);
     });
-    return new Activations().#filled(body, new Map(tensors), carried);
+    return new this().#filled(body, new Map(tensors), carried);
   }
 
-  /** @param {any} fields @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. */
+  /** @param {any} fields @param {Map<string, Tensor>} tensors @param {{address: string}[]} [carried] - The layers that have values. @returns {this} */
   #filled({ model, layers, images, warnings, attribution, tokens = [] }, tensors, carried = layers) {
     Object.assign(this, { model, images, warnings, attribution, tokens });
     this.#stored = tensors;
@@ -189,6 +189,61 @@ export class Activations extends Map {
     const [scale, offset] = ["@scale", "@offset"].map((suffix) => this.#stored.get(address + suffix)?.data);
     return scale && offset ? { scale: /** @type {Float32Array} */ (scale), offset: /** @type {Float32Array} */ (offset) } : undefined;
   }
+}
+
+/** Heat maps of the parts of images, signals, volumes, texts or vectors that an output depends on: the only layer. */
+export class Attribution extends Activations {
+  /** The address of the layer, or of the input, that the maps lie over. @returns {string} */
+  get layer() {
+    return [...this.layers.keys()][0];
+  }
+
+  /** What the axes of the maps count, `batch` first: then height and width of an image, time of a series, tokens of a text, channels of a vector. @returns {string[]} */
+  get axes() {
+    return this.layers.get(this.layer)?.axes ?? [];
+  }
+
+  /** A map for each image, as the paper of the method defines it, not scaled; it covers the whole input. Undefined if values were left out. @returns {Tensor} */
+  get maps() {
+    return /** @type {Tensor} */ (this.get(this.layer));
+  }
+
+  /** What is explained of each image; empty for methods without a target. @returns {Schemas["TargetRow"][]} */
+  get targets() {
+    return this.attribution?.targets ?? [];
+  }
+
+  /**
+   * The maps with other numbers of places, such as those of the input: linear between the centres of the values.
+   *
+   * @param {...number} sizes - One for each axis behind `batch`.
+   * @returns {Tensor}
+   * @throws {RangeError} There are more or fewer sizes than axes.
+   */
+  resized(...sizes) {
+    const places = this.axes.slice(1);
+    if (sizes.length !== places.length) throw new RangeError(`Give a size for each of ${places.join(", ")}.`);
+    return sizes.reduce((maps, size, index) => resizedAlong(maps, index + 1, size), this.maps);
+  }
+}
+
+/** A tensor of numbers with another size along an axis. @param {Tensor} tensor @param {number} axis @param {number} size */
+function resizedAlong({ data, shape }, axis, size) {
+  const count = shape[axis];
+  const product = (/** @type {readonly number[]} */ sides) => sides.reduce((all, side) => all * side, 1);
+  const [before, after] = [product(shape.slice(0, axis)), product(shape.slice(axis + 1))];
+  const resized = new Float32Array(before * size * after);
+  for (let place = 0; place < size; place += 1) {
+    const at = Math.min(Math.max(((place + 0.5) * count) / size - 0.5, 0), count - 1);
+    const [first, next] = [Math.floor(at), Math.min(Math.floor(at) + 1, count - 1)];
+    for (let outer = 0; outer < before; outer += 1) {
+      for (let inner = 0; inner < after; inner += 1) {
+        const [low, high] = [first, next].map((index) => Number(data[(outer * count + index) * after + inner]));
+        resized[(outer * size + place) * after + inner] = low + (high - low) * (at - first);
+      }
+    }
+  }
+  return new Tensor(resized, [...shape.slice(0, axis), size, ...shape.slice(axis + 1)]);
 }
 
 /** @param {ArrayBuffer} buffer @param {number} start @param {number[]} shape @param {Dtype} dtype */

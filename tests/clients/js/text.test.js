@@ -25,6 +25,14 @@ test("a text is taken like an image by every call", async () => {
   assert.equal((await sentences.featureMap(text, { layer: "embedding" })).blob.type, "image/png");
 });
 
+test("an attribution of a text has a number for each of its tokens", async () => {
+  const found = await scope.model("sentences").attribution(new Text("An integer has no sign."), { method: "occlusion" });
+  assert.deepEqual([found.axes, found.layer], [["batch", "tokens"], "tokens"]);
+  assert.deepEqual(found.maps.shape, [1, found.tokens[0].length]);
+  assert.equal(found.targets[0].name, "numbers");
+  assert.deepEqual(found.resized(32).data, found.maps.data);
+});
+
 test("ids, mask and segments come from a text or from tensors by name", async () => {
   const segments = scope.model("segments");
   const found = await segments.activations(new Text("the film"), { layers: "all" });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Client, readNpy, readSafetensors, Tensor, writeNpy } from "../../../clients/js/layerscope.js";
+import { Attribution, Client, readNpy, readSafetensors, Tensor, writeNpy } from "../../../clients/js/layerscope.js";
 import { ADDRESS, sample } from "./service.js";
 
 const digits = new Client(ADDRESS).model("digits");
@@ -91,6 +91,18 @@ test("a streamed sweep gives effects before its end, and ends in the same ones",
   assert.ok(progress.length > 0 && partial.length > 0);
   assert.deepEqual([partial[0].image, partial[0].effects.length], [0, 12]);
   assert.deepEqual(streamed, await digits.ablations(seven, options));
+});
+
+test("maps of any axes are resized linearly between the centres of their values", () => {
+  const of = (/** @type {any} */ values, /** @type {number[]} */ shape, /** @type {string[]} */ axes) =>
+    Attribution.ofJson(/** @type {any} */ ({ layers: [{ address: "a", values, shape, axes, dtype: "float32" }], images: [], warnings: [] }));
+  const series = of([[0, 1], [4, 2]], [2, 2], ["batch", "time"]);
+  assert.deepEqual([...series.resized(4).data], [0, 0.25, 0.75, 1, 4, 3.5, 2.5, 2]);
+  assert.deepEqual([...series.resized(1).data], [0.5, 3]);
+  const map = of([[[0, 2], [4, 6]]], [1, 2, 2], ["batch", "height", "width"]).resized(3, 4);
+  assert.deepEqual(map.shape, [1, 3, 4]);
+  assert.deepEqual([...map.data], [0, 0.5, 1.5, 2, 2, 2.5, 3.5, 4, 4, 4.5, 5.5, 6]);
+  assert.throws(() => series.resized(4, 4), /a size for each of time/);
 });
 
 test("an attribution without values has its targets", async () => {
