@@ -133,21 +133,18 @@ def test_the_keyboard_chooses_and_leaves(explored) -> None:
     assert page.evaluate("document.activeElement.id") == "listed"
 
 
-def test_code_to_copy_names_the_image(explored, kept: Kept) -> None:
-    page = explored("&image=dataset:few/1").page
+def test_an_image_is_named_in_code_and_taken_off_the_list(explored, kept: Kept) -> None:
+    explorer = explored("&image=dataset:few/0")
+    page = explorer.page
     page.click("#downloads summary")
     page.wait_for_selector("#downloads-body pre >> nth=2")
     curl, python, javascript = page.locator("#downloads-body pre").all_inner_texts()
     assert curl.startswith(
-        f"curl '{kept.address}/v1/models/digits%401/feature-map.png?image=dataset%3Afew%2F1&layer="
+        f"curl '{kept.address}/v1/models/digits%401/feature-map.png?image=dataset%3Afew%2F0&layer="
     )
-    assert 'model.feature_map("dataset:few/1", ' in python
-    assert 'model.featureMap("dataset:few/1", ' in javascript
-
-
-def test_an_image_is_taken_off_the_list_and_stays_in_its_data_set(explored, kept: Kept) -> None:
-    explorer = explored("&image=dataset:few/0")
-    page = explorer.page
+    assert 'model.feature_map("dataset:few/0", ' in python
+    assert 'model.featureMap("dataset:few/0", ' in javascript
+    page.keyboard.press("Escape")
     assert page.get_attribute("#remove", "aria-label") == "Remove this image from the list"
     page.click("#remove")
     explorer.until("document.getElementById('image').alt === 'nine'")
@@ -173,7 +170,3 @@ def test_images_that_are_others_than_were_listed_are_named(explored, kept: Kept)
     page.goto(f"{kept.address}/ui/#model=digits@1&image=dataset:moved/1")
     page.reload()
     page.wait_for_selector("#problem >> text=There is no data set 'moved'")
-
-
-def test_a_service_without_data_sets_offers_none(visit) -> None:
-    assert visit("#model=digits@1").shows("conv1").page.is_hidden("#listed")

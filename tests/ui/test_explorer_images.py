@@ -38,6 +38,8 @@ def test_the_samples_suit_the_input_of_the_model(visit) -> None:
     explorer = visit("#model=digits@1").shows("conv1")
     assert shown(explorer) == "seven"
     assert len(names(explorer)) == 10
+    # The service keeps no data sets.
+    assert explorer.page.is_hidden("#listed")
     explorer.page.select_option("#model", "photos@1")
     explorer.shows("maps")
     assert shown(explorer) == "cat"
