@@ -8,12 +8,16 @@ import numpy as np
 from keras import Input, Model, Sequential, layers, ops
 
 from layerscope.demo import MODELS
+from models_of_axes import CASES
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """The name of a class."""
 
 BLOCKS = 14
 """Blocks of four layers of the model `residual`."""
+
+ARRAYS = ("series", "volume", "film")
+"""Models that read arrays, see `models_of_axes`."""
 
 HOSTILE_LAYERS = (
     """f")and(__import__("pathlib").Path("ran").touch())#""",
@@ -37,6 +41,7 @@ def write_models(directory: Path) -> None:
         "vector": vector(),
         "patches": patches(),
         "residual": residual(),
+        **{name: CASES[name].build() for name in ARRAYS},
     }
     for name, model in served.items():
         shapes = [weights.shape for weights in model.get_weights()]

@@ -135,11 +135,11 @@ def test_a_model_with_several_inputs_has_a_slot_for_each(visit) -> None:
     assert page.locator("#slots button").count() == 0
 
 
-def test_a_model_that_takes_no_images_says_so_and_shows_its_layers_and_graph(visit) -> None:
+def test_a_model_that_takes_no_images_says_what_it_takes_and_shows_its_layers_and_graph(visit) -> None:
     explorer = visit("#model=vector@1").shows("dense")
     page = explorer.page
-    assert explorer.text("#no-image") == "This model takes no images."
-    assert explorer.text("#readout").startswith("vector@1 takes no images")
+    assert explorer.text("#no-image") == "Open a .npy or .json file of 4 numbers."
+    assert explorer.text("#readout").startswith("Open a vector")
     assert page.locator("#images button").count() == 0
     assert page.locator("#layers li").count() == 2
     explorer.picture("no-images")

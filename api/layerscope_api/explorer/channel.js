@@ -78,7 +78,7 @@ export async function enlargedOf(explorer, tile) {
   });
   canvas.addEventListener("pointerleave", () => explorer.imagePanel.showField(layer, null));
   showScale(explorer, span, false);
-  explorer.readout("Point at the map: its values, and the part of the image that they see.");
+  explorer.readout(explorer.imagePanel.isArray ? "Point at the map to read its values." : "Point at the map: its values, and the part of the image that they see.");
   const over = element("figure", { class: "over" });
   const caption = element("figcaption", { class: "quiet" }, `${painted.width} × ${painted.height} values, a square each`);
   const sides = element("div", { class: "side-by-side" }, element("figure", {}, canvas, caption), over);
@@ -88,7 +88,7 @@ export async function enlargedOf(explorer, tile) {
 /** Show the map over the image, drawn by the service. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */
 async function showOver(explorer, over, channel) {
   const { session, layer, state, coloring } = explorer;
-  if (!session || !layer || layer.cannot.overlay) return;
+  if (!session || !layer || layer.cannot.overlay || explorer.imagePanel.isArray) return;
   const colormap = coloring.palette === "auto" ? undefined : coloring.palette;
   const range = coloring.range && /** @type {[number, number]} */ ([coloring.range.low, coloring.range.high]);
   const { blob } = await session.model.overlay(session.image, { layer: layer.address, channel, colormap, range });

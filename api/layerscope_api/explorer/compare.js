@@ -7,8 +7,8 @@
 
 import { choiceOf, element, fill, replace } from "./elements.js";
 import { Grid, plain, showScale } from "./grid.js";
-import { isOfTokens } from "./pictures.js";
 import { scoresOf } from "./predictions.js";
+import { readsOf } from "./reads.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./maps.js").FeatureMaps} FeatureMaps */
@@ -72,7 +72,7 @@ async function showBoth(explorer, root) {
   const sides = [nameOfSession(explorer), options.find(({ value }) => value === state.with)?.text ?? "another", "difference"].map(sideOf);
   sides[2].root.hidden = true;
   replace(root, element("div", { class: "sides" }, ...sides.map((side) => side.root)));
-  if (!state.with) return explorer.readout(`There is nothing to compare with. ${imagePanel.isText ? "Write another text" : "Open another image"}, or load another model.`);
+  if (!state.with) return explorer.readout(`There is nothing to compare with. ${imagePanel.isText ? "Write" : "Open"} another ${imagePanel.reads.noun}, or load another model.`);
   if (!layer || !maps) return explorer.readout("This layer has no picture. Choose another from the list.");
   explorer.setWaiting(false);
   explorer.readout("Computing the other one …");
@@ -85,7 +85,7 @@ async function showBoth(explorer, root) {
   const drawn = await beside.session.maps(chosen).catch((/** @type {unknown} */ error) => error);
   if (explorer.state !== state) return;
   if (drawn instanceof Error) return explorer.readout(drawn.message);
-  showSides(explorer, sides, [maps, drawn], chosen);
+  showSides(explorer, sides, [maps, drawn.at(imagePanel.share)], chosen);
   await Promise.all([explorer.session, beside.session].map((session, place) => session && showClasses(sides[place], session)));
 }
 
@@ -156,9 +156,9 @@ async function showClasses({ said }, session) {
 
 /** @param {Explorer} explorer */
 function optionsOf({ imagePanel, models, state }) {
-  const images = imagePanel.pictures.suiting(models.subjectInputs(state.model)[0]).filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: imagePanel.isText ? "another text" : "another image" }));
-  // A model that reads texts cannot look at an image, and the other way round.
-  const alike = models.ready.filter(({ key }) => isOfTokens(models.subjectInputs(key)[0]) === imagePanel.isText);
+  const images = imagePanel.pictures.suiting(models.subjectInputs(state.model)[0]).filter(({ id }) => id !== state.image).map(({ id, name }) => ({ value: `image:${id}`, text: name, group: `another ${imagePanel.reads.noun}` }));
+  // A model that reads texts cannot look at an image, and the other way round; nor at an array of another kind.
+  const alike = models.ready.filter(({ key }) => readsOf(models.subjectInputs(key)[0]).noun === imagePanel.reads.noun);
   const others = alike.map(({ key, title }) => ({ value: `model:${key}`, text: title, group: "another model" }));
   return [...images, ...others.filter(({ value }) => value !== `model:${state.model}`)];
 }

@@ -5,8 +5,10 @@
  */
 
 import { writeNpy } from "./client/layerscope.js";
+import { optionsOf } from "./curves.js";
 import { withoutChannels } from "./effects.js";
 import { buttonOf, element, save } from "./elements.js";
+import { areCurves } from "./maps_view.js";
 import { snippetsOf } from "./snippets.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
@@ -106,8 +108,10 @@ const OFFERED = {
   },
 };
 
-/** The colours of the maps, as options of the service's pictures. @param {Explorer} explorer */
-function drawnAs({ state, coloring, maps }) {
+/** How the maps are drawn, as options of the service's pictures. @param {Explorer} explorer */
+function drawnAs(explorer) {
+  const { state, coloring, maps } = explorer;
+  if (explorer.view === "maps" && areCurves(explorer)) return { ...optionsOf(explorer), scale: 2 };
   const side = Number(state.size) || 112;
   return {
     ...(coloring.palette !== "auto" && { colormap: coloring.palette }),
@@ -116,6 +120,7 @@ function drawnAs({ state, coloring, maps }) {
     // The names of tokens need a size, which the service knows.
     ...(!maps?.tokens.rows && { scale: maps ? Math.max(1, Math.floor(side / Math.max(maps.width, maps.height))) : 1 }),
     ...(!state.channel && { labels: true }),
+    ...(maps?.slice && { slice: String(maps.slice.number) }),
   };
 }
 

@@ -32,7 +32,7 @@ export async function show(explorer, root) {
   const options = optionsOf(method, state.options);
   const output = outputs.find(({ name }) => name === options.output) ?? outputs.find(({ predictions }) => predictions);
   const scores = scoresOf(output ? [output] : []);
-  const targets = method.target ? targetsOf(scores, state.target, description.classes) : [{ label: explorer.imagePanel.isText ? "the text" : "the image", text: "" }];
+  const targets = method.target ? targetsOf(scores, state.target, description.classes) : [{ label: `the ${explorer.imagePanel.reads.noun}`, text: "" }];
   const place = placeOf(explorer, method);
   const questions = targets.map(({ target }) => ({
     method: method.name,
@@ -92,7 +92,7 @@ function common(ranges) {
 
 /** The layer that is explained unless a person chooses another. @param {Explorer} explorer */
 function lastOf({ imagePanel }) {
-  return `the last layer with ${imagePanel.isText ? "tokens" : "rows and columns"}`;
+  return `the last layer with ${imagePanel.reads.places}`;
 }
 
 /** The layer that is explained, and the sentence about it. @param {Explorer} explorer @param {Schemas["MethodRow"]} method */

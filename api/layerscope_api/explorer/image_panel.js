@@ -1,6 +1,6 @@
 /**
  * Panel of the image: the images to choose from, the one that is shown, and the receptive field of a unit in it. For a model that
- * reads texts, they take the place of images.
+ * reads texts or arrays, they take the place of images.
  *
  * A model with several inputs has a slot for each of them: the image that is chosen goes into the current slot.
  *
@@ -11,17 +11,22 @@ import { LayerscopeError, Text } from "./client/layerscope.js";
 import { description, factsOf, placeOf, thumbnail } from "./data_set_images.js";
 import { buttonOf, element, replace } from "./elements.js";
 import { bringIntoView } from "./layers.js";
-import { imagesOf, imagesText, isOfTokens, Pictures } from "./pictures.js";
+import { imagesOf, imagesText, Pictures } from "./pictures.js";
+import { readsOf } from "./reads.js";
 import { boxOf } from "./receptive_field.js";
-import { listenForTexts, showText } from "./text_field.js";
+import { listenForTexts, showReads } from "./text_field.js";
 
 /** @typedef {import("./main.js").Explorer} Explorer */
 /** @typedef {import("./session.js").Layer} Layer */
 /** @typedef {import("./session.js").Schemas} Schemas */
 /** @typedef {import("./grid.js").Unit} Unit */
 /** @typedef {import("./pictures.js").Input} Input */
+/** @typedef {{number: number, count: number, axis: string}} Slice - One of the slices along the first axis of a volume or film. */
 
 const MODEL_FILE = /\.(keras|h5|hdf5)$/i;
+const ARRAY_FILE = /\.(npy|json)$/i;
+/** Width of the picture of a series, divided by its height, about. */
+const SERIES_RATIO = 2.4;
 /** Side of the small pictures in the list. */
 const SMALL_SIDE = 72;
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
@@ -29,6 +34,8 @@ const find = (id) => /** @type {T} */ (document.getElementById(id));
 
 export class ImagePanel {
   pictures;
+  /** The slice that is shown; null for what has no slices. @type {Slice | null} */
+  slice = null;
   #image = /** @type {HTMLImageElement} */ (document.getElementById("image"));
   #field = find("field");
   /** The inputs of the model that take images. @type {Input[]} */
@@ -55,7 +62,7 @@ export class ImagePanel {
     find("listed").addEventListener("click", () => explorer.part("data_set_dialog", (part) => part.show(explorer, this.#current)).catch((error) => explorer.showError(error)));
     find("listed").hidden = !explorer.shipped.dataSets;
     listenForTexts((text) => this.#write(text).catch((error) => explorer.showError(error)));
-    addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"))));
+    addEventListener("paste", (event) => this.open([...(event.clipboardData?.files ?? [])].filter(({ name, type }) => (this.isArray ? ARRAY_FILE.test(name) : type.startsWith("image/")))));
     addEventListener("dragover", (event) => {
       event.preventDefault();
       document.body.classList.add("dropping");
@@ -77,7 +84,7 @@ export class ImagePanel {
     for (const file of files) {
       try {
         if (MODEL_FILE.test(file.name)) await this.explorer.addModel(file);
-        else opened.push(await this.#upload(file));
+        else opened.push(...(await this.#upload(file)));
       } catch (error) {
         problem = files.length > 1 && error instanceof LayerscopeError ? new LayerscopeError(error.code, `${file.name}: ${error.message}`, error) : error;
       }
@@ -86,11 +93,19 @@ export class ImagePanel {
     if (problem) this.explorer.showError(problem);
   }
 
-  /** @param {File} file */
+  /** Upload an image, or the arrays of a file. @param {File} file @returns {Promise<string[]>} */
   async #upload(file) {
-    const { id } = await this.explorer.client.upload(file);
-    this.pictures.add(id, file.name || "pasted", file);
-    return id;
+    const { client, state } = this.explorer;
+    if (this.isArray !== ARRAY_FILE.test(file.name)) throw new LayerscopeError("input_mismatch", `${state.model} takes ${this.isArray ? ".npy or .json files" : `${this.reads.noun}s`}, not ${file.name || "this"}.`);
+    /** @type {{file: File, shape?: number[]}[]} */
+    const given = this.isArray ? await (await import("./array_files.js")).arraysOf(file, /** @type {Input} */ (this.#slot)) : [{ file }];
+    const ids = [];
+    for (const each of given) {
+      const { id } = await client.upload(each.file);
+      this.pictures.add(id, each.file.name || "pasted", each.file, this.isArray ? "array" : "opened", each.shape);
+      ids.push(id);
+    }
+    return ids;
   }
 
   /** Store a text, and show it. @param {string} text */
@@ -101,22 +116,38 @@ export class ImagePanel {
     await this.choose(id);
   }
 
+  /** What the model reads. */
+  get reads() {
+    return readsOf(this.#slot);
+  }
+
   /** Whether the model reads a text, not images. */
   get isText() {
-    return isOfTokens(this.#inputs[0]);
+    return this.reads.form === "text";
+  }
+
+  /** Whether the model reads arrays, not images. */
+  get isArray() {
+    return this.reads.form === "array";
+  }
+
+  /** Where along the first axis the slice lies, from 0 to 1; null for what has no slices. */
+  get share() {
+    return this.slice && (this.slice.number + 0.5) / this.slice.count;
   }
 
   /** What the model reads, for code to copy. A text is empty where a link names it by its id. @returns {import("./snippets.js").Subject} */
   get subject() {
     const { file } = this.pictures.get(this.#current) ?? {};
     if (this.isText) return { text: file instanceof Text ? file.text : "" };
-    return this.#inputs.length === 1 && placeOf(this.#current) ? { image: this.#current } : {};
+    return this.#inputs.length === 1 && (this.isArray || placeOf(this.#current)) ? { image: this.#current } : {};
   }
 
   /** Why nothing is shown while there is no image. */
   get missing() {
-    const { model } = this.explorer.state;
-    return this.isText ? "Write a text: every layer then shows what it makes of it." : `${model} takes no images: only its layers and its graph can be looked at here.`;
+    const empty = this.#inputs.length > 1 && this.#inputs.find(({ name }) => !this.#images[name]);
+    const article = /^[aeiou]/.test(this.reads.noun) ? "an" : "a";
+    return `${this.isText ? "Write" : "Open"} ${article} ${this.reads.noun}${empty ? ` for the input ${empty.name}` : ""}: every layer then shows what it makes of it.`;
   }
 
   /** Forget the image that is shown, here and on the service. */
@@ -136,7 +167,7 @@ export class ImagePanel {
 
   /** @param {Record<string, string>} images */
   #place(images) {
-    return this.explorer.go({ image: Object.values(images).every(Boolean) ? imagesText(images) : "" });
+    return this.explorer.go({ image: Object.values(images).some(Boolean) ? imagesText(images) : "" });
   }
 
   /** Show the image that is `by` places further. @param {number} by */
@@ -197,17 +228,24 @@ export class ImagePanel {
     const id = this.#current;
     const [picture, stored] = [this.pictures.get(id), this.#size];
     this.#showChoice();
-    showText(this.isText, picture);
-    find("no-image").hidden = inputs.length > 0;
+    showReads(this.reads, picture);
     find("remove").hidden = !this.pictures.isOwn(id);
     this.#field.hidden = true;
-    this.#image.hidden = !stored;
     const described = this.#stored.get(id);
-    find("image-facts").textContent = described ? factsOf(described) : "";
+    find("image-facts").textContent = described ? factsOf({ ...described, ...(picture?.shape && { shape: picture.shape }) }) : "";
+    if (this.isArray) return;
+    this.slice = null;
+    find("no-image").hidden = find("slices").hidden = true;
+    this.#image.hidden = !stored;
     if (!stored) return;
     this.#image.src = await this.#sourceOf(id, 1024);
     this.#image.alt = picture?.name ?? "";
     this.#image.classList.toggle("coarse", Math.max(stored.width, stored.height) < 256);
+  }
+
+  /** Show the array of the current slot, drawn by the service, once there is a session. */
+  async showArray() {
+    if (this.isArray) await this.explorer.part("array_panel", (part) => part.show(this.explorer, this.#slot, this.pictures.get(this.#current)?.name ?? ""));
   }
 
   /** Show the slots and the images to choose from. */
@@ -215,14 +253,15 @@ export class ImagePanel {
     const slots = this.#inputs.length < 2 ? [] : this.#inputs.map(({ name }) => {
       const isCurrent = name === this.#slot?.name;
       const button = buttonOf("", () => this.explorer.go({ input: name }), { "aria-label": `input ${name}`, "aria-pressed": String(isCurrent) });
-      button.append(this.#small(this.#images[name]), name);
+      if (!this.isArray) button.append(this.#small(this.#images[name]));
+      button.append(name);
       return button;
     });
     replace(find("slots"), ...slots);
     const list = find("images");
     const buttons = this.#suiting.map(({ id, name }) => {
       const button = buttonOf("", () => this.choose(id), { "data-id": id, "aria-label": name, title: name, "aria-pressed": String(id === this.#current) });
-      button.append(this.isText ? name : this.#small(id));
+      button.append(this.reads.form === "image" ? this.#small(id) : name);
       return button;
     });
     replace(list, ...buttons);
@@ -256,15 +295,17 @@ export class ImagePanel {
     return URL.createObjectURL(/** @type {Blob | undefined} */ (await this.pictures.file(id)) ?? (await thumbnail(this.explorer.client, id, side)));
   }
 
-  /** The options of pictures over the image: the service enlarges small images. A text has none. @returns {{on?: "original", scale?: number}} */
+  /** The options of pictures over the image: the service enlarges small images. A text has none. @returns {{on?: "original", scale?: number, slice?: string}} */
   get overlaid() {
     if (this.isText) return {};
+    if (this.isArray) return this.slice ? { scale: 4, slice: String(this.slice.number) } : { scale: 2 };
     const { width, height } = this.#size ?? { width: 256, height: 256 };
     return { on: "original", scale: Math.max(1, Math.floor(256 / Math.max(width, height))) };
   }
 
   /** Width of the image divided by its height. */
   get ratio() {
+    if (this.isArray) return this.slice ? 1 : SERIES_RATIO;
     const { width, height } = this.#size ?? { width: 1, height: 1 };
     return width / height;
   }
@@ -295,7 +336,8 @@ export class ImagePanel {
 /** What an image or a text is of which the page has the id only. @param {string} id @param {Input} input @returns {Pick<import("./pictures.js").Picture, "kind" | "name">} */
 function foundBy(id, input) {
   if (placeOf(id)) return { kind: "listed", name: id.replace("dataset:", "") };
-  return isOfTokens(input) ? { kind: "text", name: "text of the link" } : { kind: "opened", name: "image of the link" };
+  const { form, noun } = readsOf(input);
+  return { kind: form === "image" ? "opened" : form, name: `${noun} of the link` };
 }
 
 /** @param {unknown} error @returns {never} */

@@ -223,7 +223,7 @@ export class LayerList {
   /** @param {string} address @param {FeatureMaps} maps */
   #paint(address, maps) {
     const row = /** @type {HTMLElement} */ (this.#rows.get(address));
-    const channel = drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps, this.#palette);
+    const channel = drawThumbnail(/** @type {HTMLCanvasElement} */ (row.querySelector("canvas")), maps.at(0.5), this.#palette);
     /** @type {HTMLElement} */ (row.querySelector(".layer-channel")).textContent = channel === null ? "" : ` · map ${channel}`;
   }
 }

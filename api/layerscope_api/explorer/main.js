@@ -11,7 +11,7 @@ import { ImagePanel } from "./image_panel.js";
 import { handleKey } from "./keyboard.js";
 import { bringIntoView, LayerList, shapeOf } from "./layers.js";
 import { paletteNames, takePalettes } from "./maps.js";
-import { jump, showMaps } from "./maps_view.js";
+import { areCurves, jump, showMaps } from "./maps_view.js";
 import { ModelMenu } from "./model_menu.js";
 import { imagesOf } from "./pictures.js";
 import { fadePredictions, showPredictions } from "./predictions.js";
@@ -67,7 +67,7 @@ export class Explorer {
   async start() {
     takePalettes(this.shipped.palettes);
     choice("palette").append(...paletteNames().map((name) => new Option(name)));
-    for (const id of /** @type {const} */ (["palette", "normalize", "order", "size", "shown"])) {
+    for (const id of /** @type {const} */ (["palette", "drawn", "normalize", "order", "size", "shown"])) {
       choice(id).addEventListener("change", () => this.go({ [id]: choice(id).value }));
     }
     for (const id of ["range-low", "range-high"]) {
@@ -123,6 +123,7 @@ export class Explorer {
     this.state = readState();
     try {
       await this.#open(turn);
+      if (turn === this.#shown) await this.imagePanel.showArray();
       if (turn === this.#shown) await this.#showLayer(turn);
       if (turn === this.#shown) this.#succeed();
     } catch (error) {
@@ -170,7 +171,8 @@ export class Explorer {
   sessionFor(model, image) {
     const images = imagesOf(image, this.models.subjectInputs(model).map(({ name }) => name));
     const [first = "", ...others] = Object.values(images);
-    return new Session(this.client, model, others.length ? images : first);
+    const isWhole = Object.values(images).every(Boolean);
+    return new Session(this.client, model, others.length && isWhole ? images : isWhole ? first : "");
   }
 
   /** Open a session of the model and the image of the state. @param {number} turn */
@@ -243,7 +245,7 @@ export class Explorer {
       this.grid.clear();
       this.readout(reason);
     } else {
-      const maps = await session.maps(layer);
+      const maps = (await session.maps(layer)).at(this.imagePanel.share);
       if (turn !== this.#shown) return;
       this.maps = maps;
       showMaps(this, maps);
@@ -251,6 +253,7 @@ export class Explorer {
     const { view } = this;
     if (view !== "maps" && (session.image || view === "graph")) await this.part(view, (part) => part.show(this, find(`view-${view}`)));
     if (view === "maps") await this.part("channel", (part) => part.show(this, find("channel")));
+    if (view === "maps") await this.part("curves", (part) => part.show(this, find("curves")));
   }
 
   #showControls() {
@@ -296,6 +299,7 @@ export class Explorer {
   /** Call a function of a module that is loaded when it is first needed. @param {string} name @param {(part: any) => unknown} use */
   async part(name, use) {
     if (name === "channel" && !this.state.channel) return void (find("channel").hidden = true);
+    if (name === "curves" && !areCurves(this)) return void (find("curves").hidden = true);
     return use(await import(`./${name}.js`));
   }
 

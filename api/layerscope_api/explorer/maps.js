@@ -7,6 +7,8 @@
  * @module
  */
 
+import { channelsFirst, folded, product } from "./planes.js";
+
 /** @typedef {import("./client/layerscope.js").Activations} Activations */
 /** @typedef {{low: number, high: number}} Range */
 /** @typedef {{min: number | null, max: number | null, mean: number | null, std: number | null, fraction_zero: number | null}} Figures */
@@ -64,8 +66,11 @@ export class FeatureMaps {
    * @param {number} fields.stride - The step between the requested pixels of the map.
    * @param {string} [fields.unit] - What a tile is called.
    * @param {Tokens} [fields.tokens]
+   * @param {boolean} [fields.isSeries] - Whether it is a matrix of channels over one other axis.
+   * @param {boolean} [fields.isOfTokens] - Whether that axis counts tokens.
+   * @param {number} [fields.slices] - How many maps of slices stand one below the other in a tile; 0 for what has none.
    */
-  constructor({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels, statistics, nonfinite, stride, unit = "channel", tokens = { rows: null, columns: null } }) {
+  constructor({ address, bytes, scale, offset, count, width, height, isMatrix, isVector, grid, channels, statistics, nonfinite, stride, unit = "channel", tokens = { rows: null, columns: null }, isSeries = false, isOfTokens = false, slices = 0 }) {
     this.address = address;
     this.bytes = bytes;
     this.scale = scale;
@@ -82,6 +87,9 @@ export class FeatureMaps {
     this.stride = stride;
     this.unit = unit;
     this.tokens = tokens;
+    this.isSeries = isSeries;
+    this.isOfTokens = isOfTokens;
+    this.slices = slices;
     this.range = rangeOf(scale, offset);
   }
 
@@ -106,6 +114,7 @@ export class FeatureMaps {
     const values = /** @type {Uint8Array} */ (tensor.data);
     const channels = axis < 0 ? 1 : sides[axis];
     const planes = axis < 0 ? values : channelsFirst(values, channels, product(sides.slice(0, axis)), product(sides.slice(axis + 1)));
+    const [place] = row.axes.slice(1).filter((_, index) => index !== axis);
     const height = grid ? grid.height : isMatrix ? spatial[0] : product(spatial.slice(0, -1));
     return new FeatureMaps({
       address,
@@ -122,19 +131,44 @@ export class FeatureMaps {
       nonfinite: row.nonfinite,
       stride,
       unit: row.axes[axis + 1] === "heads" ? "head" : "channel",
+      isSeries: isMatrix && row.axes.includes("channels") && place !== "unknown",
+      isOfTokens: OF_TOKENS.includes(place),
+      slices: spatial.length === 3 ? spatial[0] : 0,
       tokens: tokensOf(row.axes.slice(1).filter((_, index) => index !== axis), spatial, activations.tokens[0] ?? []),
     });
   }
+
+  /** The maps of one slice; these maps where they have no slices. @param {number | null} share - Where the slice lies, from 0 to 1. */
+  at(share) {
+    if (!this.slices || share === null) return this;
+    const number = Math.min(this.slices - 1, Math.floor(share * this.slices));
+    const height = this.height / this.slices;
+    const size = height * this.width;
+    const bytes = new Uint8Array(this.count * size);
+    for (let tile = 0; tile < this.count; tile += 1) {
+      const first = tile * this.area + number * size;
+      bytes.set(this.bytes.subarray(first, first + size), tile * size);
+    }
+    const found = new FeatureMaps({ ...this, bytes, height, slices: 0 });
+    found.slice = { number, count: this.slices };
+    // A channel stays where it is while slices are looked through.
+    found.#activity = this.activity;
+    return found;
+  }
+  /** The slice that these maps are of. @type {{number: number, count: number} | null} */
+  slice = null;
 
   /** A place of a map in words. @param {number} row @param {number} column */
   placeOf(row, column) {
     const { rows, columns } = this.tokens;
     if (rows) return columns ? `${row} “${rows[row]}” → ${column} “${columns[column]}”` : `token ${row} “${rows[row]}”, ${this.isMatrix ? "feature" : "column"} ${column}`;
-    return this.isMatrix ? `step ${row}, feature ${column}` : `row ${row}, column ${column}`;
+    return this.isMatrix ? `step ${row}, feature ${column}` : `${this.slice ? `slice ${this.slice.number}, ` : ""}row ${row}, column ${column}`;
   }
 
-  /** The values of one channel that its map has: all of them, or those of the tokens that are a map. @template {Uint8Array | Float32Array} T @param {T} values */
+  /** The values of one channel that its map has: all of them, those of the tokens that are a map, or those of the slice. @template {Uint8Array | Float32Array} T @param {T} values */
   ofMap(values) {
+    const size = this.slice ? values.length / this.slice.count : 0;
+    if (this.slice) return /** @type {T} */ (values.subarray(this.slice.number * size, (this.slice.number + 1) * size));
     return this.grid ? /** @type {T} */ (values.subarray(this.grid.offset, this.grid.offset + this.area)) : values;
   }
 
@@ -306,30 +340,4 @@ function rangeOf(scale, offset) {
     high = Math.max(high, least + 255 * scale[channel]);
   });
   return { low, high };
-}
-
-/** Move the axis of the channels to the front. @param {Uint8Array} bytes @param {number} channels @param {number} before @param {number} behind */
-function channelsFirst(bytes, channels, before, behind) {
-  if (before === 1) return bytes;
-  const moved = new Uint8Array(bytes.length);
-  let source = 0;
-  for (let outer = 0; outer < before; outer += 1) {
-    for (let channel = 0; channel < channels; channel += 1) {
-      const target = channel * before * behind + outer * behind;
-      for (let inner = 0; inner < behind; inner += 1) moved[target + inner] = bytes[source++];
-    }
-  }
-  return moved;
-}
-
-/** The values of the tokens that are a map. @param {Uint8Array} planes - By channel and token. @param {number} tokens @param {{offset: number, width: number, height: number}} grid @param {number} channels */
-function folded(planes, tokens, { offset, width, height }, channels) {
-  const kept = new Uint8Array(channels * width * height);
-  for (let channel = 0; channel < channels; channel += 1) kept.set(planes.subarray(channel * tokens + offset, channel * tokens + offset + width * height), channel * width * height);
-  return kept;
-}
-
-/** @param {readonly number[]} sides */
-function product(sides) {
-  return sides.reduce((all, side) => all * side, 1);
 }

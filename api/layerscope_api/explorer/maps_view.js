@@ -32,11 +32,21 @@ export function showMaps(explorer, maps) {
   for (const [id, end] of /** @type {const} */ ([["range-low", low], ["range-high", high]])) {
     if (document.activeElement !== find(id)) inputOf(id).value = String(Number(end.toPrecision(4)));
   }
+  const isCurves = areCurves(explorer);
+  const drawn = /** @type {HTMLSelectElement} */ (document.getElementById("drawn"));
+  drawn.value = isCurves ? "curves" : "values";
+  /** @type {HTMLElement} */ (drawn.parentElement).hidden = !maps.isSeries;
+  document.body.toggleAttribute("data-curves", isCurves && explorer.view === "maps");
   explorer.grid.show(maps, coloring, state);
   showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
   const { count } = explorer.grid;
   if (count < maps.count) explorer.readout(`${count} of ${maps.count} ${maps.isVector ? "units" : "channels"} are shown.`);
-  else explorer.readout(maps.isVector ? "Point at a unit to read its value." : explorer.imagePanel.isText ? "Point at a map to read its values." : "Point at a map: its values, and the part of the image that they see.");
+  else explorer.readout(maps.isVector ? "Point at a unit to read its value." : explorer.imagePanel.reads.form !== "image" ? "Point at a map to read its values." : "Point at a map: its values, and the part of the image that they see.");
+}
+
+/** Whether channels are drawn as curves: those over time and the like, unless a person wants their values; those of tokens if a person does. @param {Explorer} explorer */
+export function areCurves({ maps, state }) {
+  return Boolean(maps?.isSeries && (state.drawn ? state.drawn === "curves" : !maps.isOfTokens));
 }
 
 /** Move to the channel that was typed; one that is not shown among the others is enlarged. @param {Explorer} explorer */

@@ -5,7 +5,7 @@
  */
 
 import { fill } from "./elements.js";
-import { isOfTokens } from "./pictures.js";
+import { readsOf } from "./reads.js";
 
 /** @typedef {import("./session.js").Schemas} Schemas */
 /** @typedef {Schemas["VersionBody"] & {key: string, title: string}} Version - One version; `key` is `name@version`. */
@@ -37,11 +37,12 @@ export class ModelMenu {
     return ready.find(({ key }) => this.subjectInputs(key).some(({ preprocessing }) => preprocessing && preprocessing.color !== "grey" && !preprocessing.assumed)) ?? ready[0];
   }
 
-  /** The inputs of a model that take images; else the first that takes tokens, since one text gives those of all inputs. @param {string} key */
+  /** The inputs of a model that take images; else the first that takes tokens, since one text gives those of all inputs; else all. @param {string} key */
   subjectInputs(key) {
     const inputs = this.find(key)?.inputs ?? [];
     const images = inputs.filter(({ preprocessing }) => preprocessing);
-    return images.length ? images : inputs.filter(isOfTokens).slice(0, 1);
+    const ofTokens = inputs.filter((input) => readsOf(input).form === "text");
+    return [images, ofTokens.slice(0, 1), inputs].find((each) => each.length) ?? [];
   }
 
   /** @param {string} key */

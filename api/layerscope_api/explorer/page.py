@@ -32,6 +32,7 @@ _STYLES = (
     "graph.css",
     "narrow.css",
     "text.css",
+    "arrays.css",
     "data_sets.css",
 )
 _LEVELS = 256

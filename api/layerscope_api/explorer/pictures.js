@@ -5,18 +5,19 @@
  */
 
 import { Text } from "./client/layerscope.js";
+import { fits, readsOf } from "./reads.js";
 import { untilClosed } from "./storage.js";
 
-/** @typedef {import("./session.js").Schemas["InputBody"]} Input */
-/** @typedef {"digits" | "photos" | "given" | "opened" | "listed" | "text"} Kind - Samples of two kinds, images that whoever started the service gave, those that a person opened or took from a data set, and texts. */
-/** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob | Text}} Picture - An image or a text. A sample has a path; one that is on the service only has neither path nor file. */
+/** @typedef {import("./reads.js").Input} Input */
+/** @typedef {"digits" | "photos" | "given" | "opened" | "listed" | "text" | "array"} Kind - Samples of two kinds, images that whoever started the service gave, those that a person opened or took from a data set, texts, and arrays. */
+/** @typedef {{id: string, name: string, kind: Kind, path?: string, file?: Blob | Text, shape?: number[]}} Picture - An image, a text or an array, of which a link does not tell the shape. A sample has a path; one that is on the service only has neither path nor file. */
 
 /** Where the opened images are remembered by id and name. */
 const STORE = "opened";
 /** What somebody chose suits every input of images. @type {Kind[]} */
 const CHOSEN = ["given", "opened", "listed"];
 /** What is remembered. @type {Kind[]} */
-const OWN = ["opened", "listed", "text"];
+const OWN = ["opened", "listed", "text", "array"];
 /** The largest side of an input that digits suit. */
 const SMALL = 64;
 
@@ -37,9 +38,9 @@ export class Pictures {
     return this.#all.get(id);
   }
 
-  /** Add an image or a text, unless it is there. @param {string} id @param {string} name @param {Blob | Text} [file] @param {Kind} [kind] */
-  add(id, name, file, kind = "opened") {
-    if (!this.#all.get(id)?.file) this.#all.set(id, { kind, ...this.#all.get(id), id, name, file });
+  /** Add an image, a text or an array, unless it is there. @param {string} id @param {string} name @param {Blob | Text} [file] @param {Kind} [kind] @param {number[]} [shape] */
+  add(id, name, file, kind = "opened", shape = undefined) {
+    if (!this.#all.get(id)?.file) this.#all.set(id, { kind, shape, ...this.#all.get(id), id, name, file });
     this.#remember();
   }
 
@@ -54,9 +55,12 @@ export class Pictures {
     return [...this.#all.values()].filter((picture) => this.suits(picture, input));
   }
 
-  /** Whether a picture suits an input: texts suit tokens, digits small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
-  suits({ kind }, input) {
-    if (kind === "text" || isOfTokens(input)) return kind === "text" && isOfTokens(input);
+  /** Whether a picture suits an input: texts suit tokens, arrays inputs of their shape, digits small grey ones, photographs all others, and images that somebody chose every one. @param {Picture} picture @param {Input | undefined} input */
+  suits({ kind, shape }, input) {
+    const { form } = readsOf(input);
+    if (kind === "text" || form === "text") return kind === form;
+    if (form === "array") return kind === "listed" || (kind === "array" && (!shape || !input || fits(shape, input.shape)));
+    if (kind === "array") return false;
     if (CHOSEN.includes(kind)) return true;
     const isSmall = Math.max(...(input?.shape ?? []).map((side) => side ?? 0)) <= SMALL;
     return (input?.preprocessing?.color === "grey" && isSmall) === (kind === "digits");
@@ -77,14 +81,9 @@ export class Pictures {
   #remember() {
     const own = [...this.#all.values()].filter(({ id }) => this.isOwn(id));
     // Images would not fit, and the service has them.
-    const opened = own.map(({ id, name, kind, file }) => ({ id, name, kind, ...(file instanceof Text && { file }) }));
+    const opened = own.map(({ id, name, kind, shape, file }) => ({ id, name, kind, shape, ...(file instanceof Text && { file }) }));
     untilClosed.setItem(STORE, JSON.stringify(opened));
   }
-}
-
-/** Whether an input takes the tokens of a text. @param {Input | undefined} input */
-export function isOfTokens(input) {
-  return Boolean(input && !input.preprocessing && input.axes.join() === "tokens");
 }
 
 /** @param {string} png - In base 64. */

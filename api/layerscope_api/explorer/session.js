@@ -16,7 +16,7 @@ import { FeatureMaps } from "./maps.js";
 /** @typedef {{method: string, layer?: string, target?: string, output?: string}} Question - What a heat map explains: a method, and its options. */
 
 export const VIEWS = ["maps", "statistics", "heat", "compare", "graph", "whatif", "why"];
-const DEFAULTS = { model: "", image: "", input: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", shown: "", with: "", there: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
+const DEFAULTS = { model: "", image: "", input: "", layer: "", channel: "", view: "maps", palette: "auto", normalize: "channel", range: "", order: "number", size: "auto", shown: "", drawn: "", first: "0", slice: "", with: "", there: "", method: "gradcam", target: "best", options: "", at: "", off: "", behind: "", opacity: "0.5", shared: "", clip: "" };
 /** A change of these fields adds an entry to the browser's history; other changes replace the current entry. */
 const NAVIGATION = /** @type {const} */ (["model", "image", "input", "layer", "channel", "view", "with", "there", "method", "target", "options", "at", "off"]);
 /** Most values of all layers that are fetched at once, so that a change of the layer needs no request. */

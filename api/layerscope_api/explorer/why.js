@@ -62,7 +62,7 @@ async function showChannels(explorer, root, { explained, question, named }) {
   const heat = figureOf(explorer, { target: named.target, label: named.label, text: named.text }, "");
   const bars = element("div", { class: "carriers" }, element("progress", { "aria-label": "How much is computed" }));
   const others = { view: "heat", channel: "" };
-  const [subject, places] = explorer.imagePanel.isText ? ["text", "tokens"] : ["image", "rows and columns"];
+  const { noun, places } = explorer.imagePanel.reads;
   const whole = { view: "whatif", channel: "", off: "", target: named.target };
   replace(
     root,
@@ -77,7 +77,7 @@ async function showChannels(explorer, root, { explained, question, named }) {
         element(
           "p",
           { class: "quiet" },
-          `Where in the ${subject} the reasons lie, over ${state.layer}`,
+          `Where in the ${noun} the reasons lie, over ${state.layer}`,
           state.at ? ". " : `, the last layer with ${places}. `,
           state.at && linkOf(explorer, { at: "" }, {}, `Explain the last one with ${places}`),
           state.at && ". ",
