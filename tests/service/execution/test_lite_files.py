@@ -47,6 +47,12 @@ def compare(network, reference, tmp_path):
     return compare
 
 
+def test_the_bound_of_files_cuts_no_byte_code_that_others_import(compare, good):
+    Path(schema.__cached__).unlink(missing_ok=True)
+    for _ in range(2):
+        assert compare(good)
+
+
 def graph_of(model):
     return model.subgraphs[0]
 

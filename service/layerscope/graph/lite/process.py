@@ -65,7 +65,8 @@ class LiteProcess:
         with other:
             descriptors = (file.fileno(), other.fileno())
             self._child = subprocess.Popen(  # noqa: S603 - nothing in the command comes from outside
-                [sys.executable, "-I", "-m", "layerscope.graph.lite.worker", *map(str, descriptors)],
+                # Its bound on the length of files would cut the byte code that it keeps for others.
+                [sys.executable, "-I", "-B", "-m", "layerscope.graph.lite.worker", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The process that reads a `.tflite` file and runs it: `python -I -m layerscope.graph.lite.worker FILE SOCKET`, see `process`.
+"""The process that reads a `.tflite` file and runs it: `python -I -B -m layerscope.graph.lite.worker FILE SOCKET`, see `process`.
 
 Both arguments are descriptors. Messages over the socket are JSON. The arrays of a message follow it, each as the bytes of its
 values: float32, rows first.

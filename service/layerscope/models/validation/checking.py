@@ -80,7 +80,8 @@ def _run(path: Path, target: Path, folder: Path, limits: Limits, claim: Claim | 
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-m", "layerscope.models.validation.worker"],
+            # Its bound on the length of files would cut the byte code that it keeps for others.
+            [sys.executable, "-I", "-B", "-m", "layerscope.models.validation.worker"],
             input=json.dumps(request).encode(),
             capture_output=True,
             cwd=folder,

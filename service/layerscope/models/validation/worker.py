@@ -1,4 +1,4 @@
-"""The process that validates a model file: run as `python -I -m layerscope.models.validation.worker`, see `checking`.
+"""The process that validates a model file: run as `python -I -B -m layerscope.models.validation.worker`, see `checking`.
 
 It reads a request from its standard input, and writes an answer to its standard output: both JSON.
 """
