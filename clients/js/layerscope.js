@@ -150,7 +150,7 @@ export class Client {
   }
 
   /**
-   * Upload an image or a text, or renew the time of a stored one. Calls on models upload their images, too.
+   * Upload an image, a `.npy` file or a text, or renew the time of a stored one. Calls on models upload their images, too.
    * @param {ImageFile | Text | Tokens} file
    * @param {Call} [call]
    * @returns {Promise<Schemas["ImageBody"]>}

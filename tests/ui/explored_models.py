@@ -39,6 +39,7 @@ def write_models(directory: Path) -> None:
         "hostile": hostile(),
         "siamese": siamese(),
         "vector": vector(),
+        "leads": leads(),
         "patches": patches(),
         "residual": residual(),
         **{name: CASES[name].build() for name in ARRAYS},
@@ -122,6 +123,13 @@ def residual() -> Model:
         values = layers.Add(name=f"block_{number}_add")([values, inner])
     pooled = layers.GlobalAveragePooling2D(name="pool")(values)
     return Model(image, layers.Dense(3, activation="softmax", name="classes")(pooled), name="residual")
+
+
+def leads() -> Model:
+    """Two signals of different length."""
+    long, short = Input((24, 1), name="long"), Input((12, 2), name="short")
+    ends = [layers.GlobalAveragePooling1D()(layers.Conv1D(3, 3)(each)) for each in (long, short)]
+    return Model([long, short], layers.Concatenate(name="both")(ends), name="leads")
 
 
 def vector() -> Model:

@@ -155,6 +155,27 @@ def test_files_of_arrays_are_opened_as_the_model_takes_them_or_refused(visit) ->
     assert page.locator("#images button").count() == 3
 
 
+@pytest.mark.wide
+def test_each_input_has_an_array_of_its_own(visit) -> None:
+    explorer = visit("#model=leads@1&layer=both")
+    page = explorer.page
+    page.wait_for_selector("#no-image", state="visible")
+    give(explorer, "long.npy", npy(np.ones(24, np.float32)))
+    page.wait_for_selector("#images >> text=long.npy")
+    explorer.until(
+        "document.getElementById('readout').textContent.startsWith('Open a signal for the input short: ')"
+    )
+    page.click("#slots >> text=short")
+    explorer.until("document.getElementById('no-image').textContent.includes('12 \u00d7 2')")
+    assert page.locator("#images button").count() == 0, "The long signal does not fit."
+    give(explorer, "short.npy", npy(np.ones((12, 2), np.float32)))
+    explorer.until("document.getElementById('image').alt === 'short.npy'")
+    page.click("#slots >> text=long")
+    explorer.until("document.getElementById('image').alt === 'long.npy'")
+    page.click("#remove")
+    page.wait_for_selector("#no-image", state="visible")
+
+
 VIEWS = {
     "maps": {"series": "#curves img", "volume": "#maps [role=gridcell]", "film": "#maps [role=gridcell]"},
     "statistics": ".chart rect",

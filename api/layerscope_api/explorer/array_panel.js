@@ -12,6 +12,8 @@ import { shapeTaken } from "./array_files.js";
 
 /** Pixels that the longer side of a slice has in its picture, at least. */
 const SIDE = 256;
+/** Milliseconds between two changes of the address: browsers ignore more than 200 in 30 seconds. */
+const PAUSE = 160;
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 const find = (id) => /** @type {T} */ (document.getElementById(id));
@@ -22,6 +24,8 @@ const slider = /** @type {HTMLInputElement} */ (document.getElementById("slice")
 let [shown, source] = ["", ""];
 /** The page that listens to the slider. @type {Explorer | undefined} */
 let listening;
+/** When the slice may change again, and what changes it then. @type {{at: number, timer: ReturnType<typeof setTimeout> | undefined}} */
+const next = { at: 0, timer: undefined };
 
 /** Show the array of the current slot, and choose its slice. @param {Explorer} explorer @param {import("./reads.js").Input} input @param {string} name - Of the array. */
 export async function show(explorer, input, name) {
@@ -62,7 +66,8 @@ function chosen(text, { slices }, { axes }) {
 /** @param {import("./image_panel.js").Slice | null} slice */
 function showSlider(slice) {
   find("slices").hidden = !slice;
-  if (!slice) return;
+  // A person who still moves the slider is further than the state.
+  if (!slice || next.timer) return;
   const { number, count, axis } = slice;
   /** @type {HTMLElement} */ (find("slices").querySelector(".label")).textContent = axis;
   Object.assign(slider, { max: String(count - 1), value: String(number), ariaValueText: `${number}, the last is ${count - 1}` });
@@ -73,7 +78,13 @@ function showSlider(slice) {
 function listen(explorer) {
   if (listening === explorer) return;
   listening = explorer;
-  slider.addEventListener("input", () => explorer.go({ slice: slider.value }));
+  slider.addEventListener("input", () => {
+    clearTimeout(next.timer);
+    next.timer = setTimeout(() => {
+      Object.assign(next, { at: performance.now() + PAUSE, timer: undefined });
+      explorer.go({ slice: slider.value });
+    }, next.at - performance.now());
+  });
 }
 
 /** The colours of all slices, so that they can be compared. @param {FeatureMaps} maps */
