@@ -25,7 +25,7 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     directory = tmp_path_factory.mktemp("models")
-    write_cases(directory, "series", "volume", "vector", "words")
+    write_cases(directory, "series", "volume", "vector", "words", "film")
     shutil.copytree(directory / "vector", directory / "table")
     declaration = {"features": {"features": FEATURES}}
     (directory / "table" / "1" / "layerscope.json").write_text(json.dumps(declaration), "utf-8")
@@ -192,3 +192,12 @@ def test_a_stored_tensor_is_an_image_for_every_link(http: TestClient) -> None:
     assert (damaged.status_code, damaged.json()["code"]) == (422, "tensor_unreadable")
     both = http.post("/v1/images", content=npy(values), headers=NPY).json()["id"]
     assert len(set(http.get("/v1/models/series/predictions", params={"image": both}).json()["images"])) == 2
+
+
+def test_a_map_of_a_model_without_images_is_laid_over_none(http: TestClient) -> None:
+    rows = {row["address"]: row for row in http.get("/v1/models/film/layers").json()["layers"]}
+    assert "map" in rows["last"]["can"], "Its axes are height, width and channels."
+    assert "overlay" not in rows["last"]["can"]
+    refused = posted(http, "film", "overlay.png?layer=last").json()
+    assert refused["code"] == "no_picture"
+    assert rows["last"]["cannot"]["overlay"] == "No input of the model takes images."

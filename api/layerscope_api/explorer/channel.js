@@ -88,7 +88,7 @@ export async function enlargedOf(explorer, tile) {
 /** Show the map over the image, drawn by the service. @param {Explorer} explorer @param {HTMLElement} over @param {number} channel */
 async function showOver(explorer, over, channel) {
   const { session, layer, state, coloring } = explorer;
-  if (!session || !layer || layer.cannot.overlay || explorer.imagePanel.isArray) return;
+  if (!session || !layer || layer.cannot.overlay) return;
   const colormap = coloring.palette === "auto" ? undefined : coloring.palette;
   const range = coloring.range && /** @type {[number, number]} */ ([coloring.range.low, coloring.range.high]);
   const { blob } = await session.model.overlay(session.image, { layer: layer.address, channel, colormap, range });

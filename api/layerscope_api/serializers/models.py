@@ -170,6 +170,9 @@ def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
     layer = tap.layer
     no_map = why_not_over_image(tap.axes, tap.tensor.grid)
     picture = _PICTURES.get(len(tap.shape)) if no_map else "map"
+    no_overlay = no_map or (
+        None if any(model.preprocessing.values()) else "No input of the model takes images."
+    )
     grid = tap.tensor.grid
     reasons = {method.name: why_no_attribution(model, method, tap) for method in _LAYER_METHODS}
     axis = tap.channel_axis
@@ -192,12 +195,12 @@ def _layer_row(model: ModelDescription, tap: Tap) -> LayerRow:
         can=[
             "tensor",
             *([picture] if picture else []),
-            *([] if no_map else ["overlay"]),
+            *([] if no_overlay else ["overlay"]),
             *(name for name, reason in reasons.items() if reason is None),
         ],
         cannot={
             **({} if picture else {"picture": f"A tensor of {len(tap.shape)} axes an image has no picture."}),
-            **({"overlay": no_map} if no_map else {}),
+            **({"overlay": no_overlay} if no_overlay else {}),
             **{name: reason for name, reason in reasons.items() if reason is not None},
         },
     )
