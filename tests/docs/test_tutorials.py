@@ -7,6 +7,7 @@ import subprocess
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
+import keras
 import pytest
 import yaml
 from PIL import Image
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.wide
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
+
+
+@pytest.fixture(autouse=True)
+def _names_as_in_a_new_process() -> None:
+    """Keras numbers models without names by what other tests of the process have made."""
+    keras.utils.clear_session(free_memory=False)
 
 
 def blocks(page: str, *languages: str) -> list[str]:
