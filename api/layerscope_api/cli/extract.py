@@ -58,7 +58,7 @@ def run_job(
     data: Annotated[
         str,
         typer.Option(
-            help="a folder of images, a pattern such as 'photos/**/*.jpg', a .tar or .zip archive, a .parquet table, a .npy or .npz array,"
+            help="a folder of images, a pattern such as 'photos/**/*.jpg', a .tar or .zip archive, a .parquet table, a .npy or .npz array, texts in a .jsonl file,"
             " or a .txt list; or the URL of one"
         ),
     ],

@@ -18,7 +18,8 @@ class Registration(BaseModel):
     data: str = Field(
         max_length=1100,
         description="the images: a place that the operator has named and what is below it, such as `photos:2026/`. A folder, a"
-        " pattern, a .tar or .zip archive, a .parquet table, a .npy or .npz array, or a .txt list",
+        " pattern, a .tar or .zip archive, a .parquet table, a .npy or .npz array, texts in a .jsonl"
+        " file, or a .txt list",
     )
     labels: str = Field(
         default="none",
