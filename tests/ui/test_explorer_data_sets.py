@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from explored_service import Served, Visit, needs_chromium
 
@@ -13,22 +14,23 @@ from layerscope.extraction.catalog import DataSetCatalog
 from layerscope_api.context.data_sets import catalog_of
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
+from models_of_axes import CASES
 
 pytestmark = needs_chromium
 
 FIRST, LAST = "0 to 23 of 30", "24 to 29 of 30"
 TIMES = "\u00d7"
 TILES = "#data-sets .listed button"
-SAYS = "document.querySelector('#data-sets [role=status]')?.textContent === given"
+SAYS = "document.querySelector('#data-sets[open] [role=status]')?.textContent === given"
 ARE_DRAWN = "[...document.querySelectorAll('#data-sets .listed img')].every((each) => each.naturalWidth > 0)"
 
 
 class Kept(NamedTuple):
-    """A service that keeps data sets: `val` of 30 digits in three folders, and `few` of two."""
+    """A service that keeps data sets: `val` of 30 digits in three folders, `few` of two, and `waves` of three signals."""
 
     address: str
     catalog: DataSetCatalog
-    photos: Path
+    others: Path
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory, engine: LocalEngine, models: 
     for label in ("first", "second", "third"):
         write_digits(photos / label)
     catalogs = tmp_path_factory.mktemp("catalogs")
-    settings = Settings(models=models, places={"photos": str(photos)}, datasets=catalogs)
+    others = tmp_path_factory.mktemp("others")
+    np.save(others / "series.npy", np.concatenate([CASES["series"].values] * 3)[:3])
+    places = {"photos": str(photos), "others": str(others)}
+    settings = Settings(models=models, places=places, datasets=catalogs)
     catalog = catalog_of(settings)
     catalog.register("val", "photos:", "folders")
     catalog.register("few", "photos:first/*o.png")
+    catalog.register("waves", "others:series.npy")
     served = Served(create_app(settings, engine))
-    yield Kept(served.address, catalog, photos)
+    yield Kept(served.address, catalog, others)
     served.stop()
 
 
@@ -94,6 +100,7 @@ def test_an_image_is_chosen_from_a_page_and_its_link_shows_it(
     explorer.until("document.querySelector('#predictions:not(.stale) .class')?.textContent === '2'")
     assert page.is_hidden("#data-sets")
     assert explorer.text("#image-facts") == f"labelled third · 28 {TIMES} 28 · png"
+    explorer.shows("conv1")
     page.hover("#maps [role=gridcell] >> nth=0")
     page.wait_for_selector("#field", state="visible")
     explorer.picture(f"data-set-image-{scheme}-{size[0]}")
@@ -154,8 +161,9 @@ def test_an_image_is_named_in_code_and_taken_off_the_list(explored, kept: Kept) 
 
 
 def test_images_that_are_others_than_were_listed_are_named(explored, kept: Kept) -> None:
-    kept.catalog.register("moved", "photos:first/")
-    (kept.photos / "first" / "eight.png").write_bytes(b"another")
+    moved = write_digits(kept.others / "moved")
+    kept.catalog.register("moved", "others:moved/")
+    (moved / "eight.png").write_bytes(b"another")
     explorer = explored(may_fail=True)
     page = explorer.page
     page.click("#listed")
@@ -170,3 +178,17 @@ def test_images_that_are_others_than_were_listed_are_named(explored, kept: Kept)
     page.goto(f"{kept.address}/ui/#model=digits@1&image=dataset:moved/1")
     page.reload()
     page.wait_for_selector("#problem >> text=There is no data set 'moved'")
+
+
+def test_a_model_that_reads_arrays_takes_those_of_a_data_set(visit, kept: Kept) -> None:
+    explorer = visit("#model=series@1", address=kept.address)
+    page = explorer.page
+    page.wait_for_selector("#no-image", state="visible")
+    page.click("#listed")
+    page.select_option("#data-sets select", value="waves")
+    explorer.until(SAYS, "0 to 2 of 3")
+    page.click(f"{TILES} >> nth=1")
+    explorer.until("document.getElementById('image').alt === 'waves/1'")
+    explorer.picture("data-set-array")
+    assert explorer.settled().requests_for("thumbnail.png") == []
+    assert explorer.text("#images button") == "waves/1"

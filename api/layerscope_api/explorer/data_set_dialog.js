@@ -27,7 +27,8 @@ dialog.append(
   images,
   element("form", { method: "dialog" }, element("button", {}, "Close")),
 );
-dialog.addEventListener("close", clear);
+// The event comes a moment later: the dialog may be open again.
+dialog.addEventListener("close", () => dialog.open || empty());
 
 /** The page that is shown, where the next opening begins. */
 let place = { name: "", start: 0 };
@@ -38,6 +39,7 @@ let sources = [];
 
 /** Open the dialog where the current image is, or where it was left. @param {Explorer} explorer @param {string} current - The name of the image that is shown. */
 export async function show(explorer, current) {
+  empty();
   dialog.showModal();
   const { name, number = 0 } = placeOf(current) ?? {};
   if (name) place = { name, start: number - (number % SHOWN) };
@@ -54,6 +56,7 @@ export async function show(explorer, current) {
     const jump = element("input", { type: "number", min: 0, step: 1, placeholder: "number" });
     jump.addEventListener("change", () => turnTo({ start: Math.max(0, Math.trunc(jump.valueAsNumber) || 0) }));
     replace(controls, choiceOf("Data set", options, chosen.name, (name) => turnTo({ name, start: 0 })), fieldOf("Go to image", jump));
+    controls.querySelector("select")?.focus();
     await showPage(explorer, current, turnTo);
   });
 }
@@ -67,7 +70,14 @@ async function attempted(task) {
   });
 }
 
-/** Forget the page that is shown. */
+/** Show no page. */
+function empty() {
+  clear();
+  said.textContent = "";
+  images.replaceChildren();
+}
+
+/** End what the page waits for, and forget its pictures. */
 function clear() {
   leave.abort();
   leave = new AbortController();
@@ -93,13 +103,14 @@ async function showPage(explorer, current, turnTo) {
 
 /** A button with the picture and the label of an image. @param {Explorer} explorer @param {Schemas["DataSetImage"]} row @param {string} current @param {AbortSignal} signal */
 function tileOf(explorer, { number, image: id, path, label }, current, signal) {
-  const picture = element("img", { alt: "" });
+  const picture = explorer.imagePanel.reads.form === "image" ? element("img", { alt: "" }) : element("span", { class: "quiet" }, String(number));
   const text = label ?? path.replace(/.*\//, "");
   const tile = buttonOf("", () => {
     dialog.close();
     explorer.imagePanel.choose(id);
   }, { title: path, "aria-label": `${text}, image ${number}: ${path}`, "aria-pressed": String(id === current) });
   tile.append(picture, element("span", {}, text));
+  if (!(picture instanceof HTMLImageElement)) return tile;
   explorer.client.datasets.thumbnail(place.name, number, { side: SIDE, signal }).then((blob) => {
     sources.push((picture.src = URL.createObjectURL(blob)));
   }, (error) => {

@@ -139,8 +139,8 @@ export class ImagePanel {
   /** What the model reads, for code to copy. A text is empty where a link names it by its id. @returns {import("./snippets.js").Subject} */
   get subject() {
     const { file } = this.pictures.get(this.#current) ?? {};
-    if (this.isText) return { text: file instanceof Text ? file.text : "" };
-    return this.#inputs.length === 1 && (this.isArray || placeOf(this.#current)) ? { image: this.#current } : {};
+    if (this.#inputs.length === 1 && (this.isArray || placeOf(this.#current))) return { image: this.#current };
+    return this.isText ? { text: file instanceof Text ? file.text : "" } : {};
   }
 
   /** Why nothing is shown while there is no image. */
@@ -271,6 +271,8 @@ export class ImagePanel {
 
   /** A small picture of an image. One that is on the service only, and that it no longer has, is left out of the list. @param {string} id */
   #small(id) {
+    const place = placeOf(id);
+    if (place && this.#stored.get(id)?.format === "tensor") return String(place.number);
     const image = element("img", { alt: "" });
     this.#sourceOf(id, SMALL_SIDE).then((source) => (image.src = source), (error) => {
       if (!(error instanceof LayerscopeError) || error.code !== "image_not_found" || id === this.#current) return;
