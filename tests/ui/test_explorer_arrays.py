@@ -63,7 +63,7 @@ def test_a_signal_is_a_curve_its_layers_are_curves_and_the_map_lies_below_it(rea
     assert page.is_hidden("#maps-scroll")
     page.select_option("#drawn", "values")
     page.wait_for_selector("#maps [role=gridcell]")
-    assert page.is_hidden("#curves")
+    page.wait_for_selector("#curves", state="hidden")
     assert page.get_attribute("#maps [role=gridcell]", "aria-label").startswith("matrix of 10 by 5")
     page.click("#tab-heat")
     page.wait_for_selector(".heat-maps figure:nth-child(3) img")
@@ -78,7 +78,7 @@ def test_a_signal_is_a_curve_its_layers_are_curves_and_the_map_lies_below_it(rea
     assert other.page.get_attribute("#image", "alt") == "signal of the link"
     page.click("#remove")
     page.wait_for_selector("#no-image", state="visible")
-    assert page.is_hidden("#image")
+    page.wait_for_selector("#image", state="hidden")
 
 
 def test_a_slider_chooses_the_slice_of_a_volume_of_its_maps_and_of_its_attribution(reader) -> None:

@@ -54,9 +54,11 @@ export class ImagePanel {
     this.explorer = explorer;
     this.pictures = new Pictures(samples);
     const file = /** @type {HTMLInputElement} */ (document.getElementById("file"));
-    file.addEventListener("change", async () => {
-      await this.open([...(file.files ?? [])]);
+    file.addEventListener("change", () => {
+      const files = [...(file.files ?? [])];
+      // So that the same file can be chosen again.
       file.value = "";
+      this.open(files);
     });
     find("remove").addEventListener("click", () => this.#remove());
     find("listed").addEventListener("click", () => explorer.part("data_set_dialog", (part) => part.show(explorer, this.#current)).catch((error) => explorer.showError(error)));
