@@ -90,7 +90,7 @@ function clear() {
 async function showPage(explorer, current, turnTo) {
   const { signal } = leave;
   const { name, start } = place;
-  // The service bounds a page, so that it may have fewer than are asked for.
+  // How many it gives at once, the service decides: a longer page than its limit would be refused.
   const { rows: all, total } = await explorer.client.datasets.rows(name, { start, signal });
   const rows = all.slice(0, SHOWN);
   const end = start + rows.length;
