@@ -144,6 +144,11 @@ def test_a_layer_over_time_is_a_curve_a_channel(http: TestClient) -> None:
     highest = np.array([is_line[:, column].argmax() for column in middles])
     expected = (row.max() - row) / (np.ptp(row) or 1) * 81
     assert np.abs(highest - expected).max() <= 4
+    dead = pixels_of(
+        posted(http, "series", "feature-map.png?layer=last&curves=true&channel=0&edit=last;set=0")
+    )
+    is_line = (dead[6 : 6 + 84, 60 : 60 + 332] == (32, 32, 36)).all(axis=-1)
+    assert set(is_line.argmax(axis=0)) == {40}, "A line that never rises is in the middle."
     several = pixels_of(posted(http, "series", "feature-map.png?layer=input,last&curves=true&scale=2"))
     assert several.shape[1] == 60 + 2 * 332 + 8
 

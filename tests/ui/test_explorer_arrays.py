@@ -61,6 +61,7 @@ def test_a_signal_is_a_curve_its_layers_are_curves_and_the_map_lies_below_it(rea
     assert curves.get_attribute("alt") == "Curves of channels 0 to 4 of last"
     assert asked(explorer, "layer=last").items() >= {"curves": "true", "channels": "0-4"}.items()
     assert page.is_hidden("#maps-scroll")
+    assert explorer.text("#scale-high") == "highest of each"
     page.select_option("#drawn", "values")
     page.wait_for_selector("#maps [role=gridcell]")
     page.wait_for_selector("#curves", state="hidden")

@@ -38,7 +38,8 @@ export function showMaps(explorer, maps) {
   /** @type {HTMLElement} */ (drawn.parentElement).hidden = !maps.isSeries;
   document.body.toggleAttribute("data-curves", isCurves && explorer.view === "maps");
   explorer.grid.show(maps, coloring, state);
-  showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && !maps.isVector && !maps.isMatrix);
+  const hasOwnRanges = !maps.isVector && (!maps.isMatrix || isCurves);
+  showScale(explorer, maps.spanOf(0, { ...coloring, normalize: "layer" }), coloring.normalize === "channel" && !coloring.range && hasOwnRanges);
   const { count } = explorer.grid;
   if (count < maps.count) explorer.readout(`${count} of ${maps.count} ${maps.isVector ? "units" : "channels"} are shown.`);
   else explorer.readout(maps.isVector ? "Point at a unit to read its value." : explorer.imagePanel.reads.form !== "image" ? "Point at a map to read its values." : "Point at a map: its values, and the part of the image that they see.");

@@ -39,7 +39,10 @@ def finite_ends(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def draw_curve(panel: Canvas, values: NDArray[np.floating], low: float, high: float) -> None:
-    """A line through the values, each in the middle of its step. Where a value is not finite, there is none."""
+    """A line through the values, each in the middle of its step. Where a value is not finite, there is none.
+
+    Where the values have no range, the line is in the middle of the panel.
+    """
     height, width, _ = panel.shape
     borders = np.arange(width + 1) * len(values) / width - 0.5
     numbers = values.astype(np.float64)
@@ -49,8 +52,8 @@ def draw_curve(panel: Canvas, values: NDArray[np.floating], low: float, high: fl
     if len(values) > width:
         np.minimum.at(bottom, columns, numbers)
         np.maximum.at(top, columns, numbers)
-    span = high - low or 1.0
-    first, last = ((high - each) / span * (height - 1 - _LINE) for each in (top, bottom))
+    shares = ((high - each) / (high - low) if low < high else each - each + 0.5 for each in (top, bottom))
+    first, last = (share * (height - 1 - _LINE) for share in shares)
     rows = np.arange(height)[:, np.newaxis]
     with np.errstate(invalid="ignore"):
         panel[(rows >= np.floor(first)) & (rows <= np.floor(last) + _LINE - 1)] = TEXT
