@@ -4,8 +4,8 @@ The job: the means of a middle layer of MobileNetV2, in parts of 50 images, by `
 same to the bit, or this fails. Each is compared with `here`. The clusters, of two workers each, run before the job begins; their
 memory counts, their start does not.
 
-Each job is done three times, and so is one over 200 images; the medians count. The line through the two has the fixed cost where it
-begins, at no image at all: the time to start, to open the model, and to end. An image is its slope.
+Each job is done three times, and so is one over 200 images; the medians count. Where the line through the two begins, at no image
+at all, is the fixed cost: to start, to open the model and to end. Its slope is what an image more takes.
 """
 
 import os

@@ -66,6 +66,8 @@ def ray_cluster(more: dict[str, str] | None = None) -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": _TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Else its server for machines outside at times ends as it begins: ray-project/ray#63202.
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
         # What other processes of this machine take is not the cluster's to free, nor is its pace.
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_worker_register_timeout_seconds": "300",

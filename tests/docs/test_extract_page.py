@@ -47,22 +47,33 @@ def test_the_commands_of_the_page_do_what_it_says(folder: Path) -> None:
     assert known == {"job.json", "manifest.jsonl", "parts/part-00000.parquet"}
 
 
+def go_on(command: str) -> bytes:
+    """The content of a part that a command does anew."""
+    part = Path("features/parts/part-00001.safetensors")
+    part.unlink(missing_ok=True)
+    found = CliRunner().invoke(app, shlex.split(f"{command} --part-images 4"))
+    assert found.exit_code == 0, found.output
+    assert '"parts": 3' in found.stdout
+    return part.read_bytes()
+
+
 @pytest.mark.cluster
 def test_the_commands_for_clusters_go_on_with_one_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    contents: set[bytes] = set()
-    on_ray, outside, on_dask = [each for each in COMMANDS if "--on" in each]
+    on_ray, _, on_dask = [each for each in COMMANDS if "--on" in each]
     with ray_cluster() as ray, dask_cluster(folder / "dask") as dask, chdir(folder):
         for name, value in ray.surroundings.items():
             monkeypatch.setenv(name, value)
-        for command in (
-            on_ray,
-            outside.replace("ray://head:10001", ray.surroundings["RAY_CLIENT"]),
-            on_dask.replace("dask://scheduler:8786", dask.on),
-        ):
-            found = CliRunner().invoke(app, shlex.split(f"{command} --part-images 4"))
-            assert found.exit_code == 0, found.output
-            assert '"parts": 3' in found.stdout
-            part = Path("features/parts/part-00001.safetensors")
-            contents.add(part.read_bytes())
-            part.unlink()
-    assert len(contents) == 1
+        assert go_on(on_ray) == go_on(on_dask.replace("dask://scheduler:8786", dask.on))
+
+
+@pytest.mark.cluster
+@pytest.mark.soak
+def test_the_command_for_a_machine_outside_goes_on_with_the_job(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the soak, because Ray's server for machines outside fails at times: ray-project/ray#63202."""
+    on_ray, outside, _ = [each for each in COMMANDS if "--on" in each]
+    with ray_cluster() as ray, chdir(folder):
+        for name, value in ray.surroundings.items():
+            monkeypatch.setenv(name, value)
+        assert go_on(on_ray) == go_on(outside.replace("ray://head:10001", ray.surroundings["RAY_CLIENT"]))
