@@ -11,7 +11,7 @@ import { LayerscopeError, Text } from "./client/layerscope.js";
 import { description, factsOf, placeOf, thumbnail } from "./data_set_images.js";
 import { buttonOf, element, replace } from "./elements.js";
 import { bringIntoView } from "./layers.js";
-import { imagesOf, imagesText, Pictures } from "./pictures.js";
+import { foundBy, imagesOf, imagesText, Pictures } from "./pictures.js";
 import { readsOf } from "./reads.js";
 import { boxOf } from "./receptive_field.js";
 import { listenForTexts, showReads } from "./text_field.js";
@@ -335,13 +335,6 @@ export class ImagePanel {
       height: `${((bottom - top) / height) * 100}%`,
     });
   }
-}
-
-/** What an image or a text is of which the page has the id only. @param {string} id @param {Input} input @returns {Pick<import("./pictures.js").Picture, "kind" | "name">} */
-function foundBy(id, input) {
-  if (placeOf(id)) return { kind: "listed", name: id.replace("dataset:", "") };
-  const { form, noun } = readsOf(input);
-  return { kind: form === "image" ? "opened" : form, name: `${noun} of the link` };
 }
 
 /** @param {unknown} error @returns {never} */

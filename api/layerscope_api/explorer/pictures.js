@@ -5,6 +5,7 @@
  */
 
 import { Text } from "./client/layerscope.js";
+import { placeOf } from "./data_set_images.js";
 import { fits, readsOf } from "./reads.js";
 import { untilClosed } from "./storage.js";
 
@@ -84,6 +85,13 @@ export class Pictures {
     const opened = own.map(({ id, name, kind, shape, file }) => ({ id, name, kind, shape, ...(file instanceof Text && { file }) }));
     untilClosed.setItem(STORE, JSON.stringify(opened));
   }
+}
+
+/** What an image or a text is of which the page has the id only. @param {string} id @param {Input} input @returns {Pick<Picture, "kind" | "name">} */
+export function foundBy(id, input) {
+  if (placeOf(id)) return { kind: "listed", name: id.replace("dataset:", "") };
+  const { form, noun } = readsOf(input);
+  return { kind: form === "image" ? "opened" : form, name: `${noun} of the link` };
 }
 
 /** @param {string} png - In base 64. */
