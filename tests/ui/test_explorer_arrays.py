@@ -154,6 +154,18 @@ def test_files_of_arrays_are_opened_as_the_model_takes_them_or_refused(visit) ->
         give(explorer, name, data)
         page.wait_for_selector(f"#problem >> text={reason}")
     assert page.locator("#images button").count() == 3
+    # What was on its way when the file was refused does not hide why.
+    held: list[Any] = []
+    page.route("**/feature-map.png*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
+    page.click("[data-address='last'] b")
+    explorer.until("document.body.classList.contains('waiting')")
+    give(explorer, "torn.npy", b"no")
+    page.wait_for_selector("#problem >> text=torn.npy cannot be read: This is no .npy file.")
+    for each in held:
+        each.continue_()
+    page.unroute("**/feature-map.png*")
+    explorer.until("!document.body.classList.contains('waiting')")
+    assert page.is_visible("#problem")
 
 
 @pytest.mark.wide

@@ -58,6 +58,7 @@ export class Explorer {
   menu = /** @type {HTMLDetailsElement} */ (document.getElementById("downloads"));
   #leave = new AbortController();
   #shown = 0;
+  #failed = 0;
   #shownSession = "";
   #isLost = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -133,7 +134,8 @@ export class Explorer {
 
   #succeed() {
     this.setWaiting(false);
-    this.showError(null);
+    // What failed meanwhile, such as a file that was opened, stays to be read.
+    if (this.#failed !== this.#shown) this.showError(null);
     if (this.models.areLoading) this.#later(LOADING_PAUSE, () => this.#followLoading());
   }
 
@@ -305,6 +307,7 @@ export class Explorer {
 
   /** Show an error, or remove it (null). What will be over by itself is tried again. @param {unknown} error */
   showError(error) {
+    if (error) this.#failed = this.#shown;
     const code = error instanceof LayerscopeError ? error.code : "";
     const isLoading = code === "model_loading";
     this.#isLost = code === "connection_failed";

@@ -15,7 +15,7 @@ def test_a_text_is_stored_once_and_comes_back_from_any_process(tmp_path):
     for text in ("caf\u00e9 \U0001f600", (2, 61, 3)):
         stored, is_new = one.put(encoded(text))
         assert (stored.format, stored.width, is_new) == ("text", None, True)
-        assert source_of(other.get(stored.id).data) == TextSource(text)
+        assert source_of(other.get(stored.id), Limits()) == TextSource(text)
         again, is_new = other.put(encoded(text))
         assert (again.id, is_new) == (stored.id, False)
         assert TextSource(text).id == stored.id
