@@ -140,7 +140,10 @@ def test_every_layer_is_that_of_keras_on_these_tokens(asked, name):
 def by_own_names(values):
     """Outputs by addresses without the numbers that Keras gives to the nameless layers of a process."""
     outputs = {address: value for address, value in values.items() if "@" not in address}
-    own = {re.sub(r"/(softmax|dropout)_\d+$", r"/\1", address): value for address, value in outputs.items()}
+    own = {
+        re.sub(r"\b(softmax|dropout|get_item)_\d+$", r"\1", address): value
+        for address, value in outputs.items()
+    }
     assert len(own) == len(outputs)
     return own
 

@@ -43,6 +43,7 @@ def test_h02_a_body_that_is_longer_than_any_model(tmp_path: Path) -> None:
         assert store.tree() == {".incoming"}
 
 
+@pytest.mark.wide
 def test_what_is_answered_with_504_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk takes its time: when the answer is due, the model is written, and only has to be moved to its place."""
     flush, answered = os.fsync, threading.Event()
