@@ -39,7 +39,7 @@ export class Tensor {
    * @param {Dtype} [dtype] - The type that the service computed; by default the type of `data`.
    */
   constructor(data, shape, dtype = dtypeOf(data)) {
-    if (shape.reduce((product, side) => product * side, 1) !== data.length) {
+    if (product(shape) !== data.length) {
       throw new RangeError(`${data.length} values do not fill the shape ${shape.join(" x ")}.`);
     }
     this.data = data;
@@ -230,7 +230,6 @@ export class Attribution extends Activations {
 /** A tensor of numbers with another size along an axis. @param {Tensor} tensor @param {number} axis @param {number} size */
 function resizedAlong({ data, shape }, axis, size) {
   const count = shape[axis];
-  const product = (/** @type {readonly number[]} */ sides) => sides.reduce((all, side) => all * side, 1);
   const [before, after] = [product(shape.slice(0, axis)), product(shape.slice(axis + 1))];
   const resized = new Float32Array(before * size * after);
   for (let place = 0; place < size; place += 1) {
@@ -246,10 +245,15 @@ function resizedAlong({ data, shape }, axis, size) {
   return new Tensor(resized, [...shape.slice(0, axis), size, ...shape.slice(axis + 1)]);
 }
 
+/** The number of values of a tensor. @param {readonly number[]} sides */
+function product(sides) {
+  return sides.reduce((all, side) => all * side, 1);
+}
+
 /** @param {ArrayBuffer} buffer @param {number} start @param {number[]} shape @param {Dtype} dtype */
 function tensorAt(buffer, start, shape, dtype) {
   const { array } = DTYPES[dtype];
-  const count = shape.reduce((product, side) => product * side, 1);
+  const count = product(shape);
   const end = start + count * array.BYTES_PER_ELEMENT;
   if (!Number.isSafeInteger(count) || count < 0 || end > buffer.byteLength) throw new SyntaxError("The file is cut off.");
   const isAligned = start % array.BYTES_PER_ELEMENT === 0;

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from layerscope.limits import Limits
 from layerscope_api.context.settings import Settings
 from layerscope_api.server.app import create_app
 from layerscope_api.server.process import Server
+from waiting import wait_for
 
 
 def request(image: bytes) -> bytes:
@@ -139,8 +139,7 @@ def test_r02_who_takes_too_long_is_told_so_meanwhile_and_runs_nothing_any_more()
         answer = asyncio.run(send(port, request(samples()["three"].read_bytes())))
         runs = engine.runs
         engine.gate.set()
-        while engine.ended < engine.taken_up:
-            time.sleep(0.01)
+        wait_for(lambda: engine.ended == engine.taken_up)
         assert engine.runs == runs
         assert answered(port).status == 200
 

@@ -1,8 +1,6 @@
 """The command `layerscope`: serve models, list the layers of a file, print the OpenAPI document."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -10,7 +8,6 @@ import typer
 from rich.text import Text
 
 from layerscope import __version__
-from layerscope.errors import LayerscopeError
 from layerscope.models.mirrors import DEMO
 from layerscope.start_messages import without_info_messages
 from layerscope_api.cli import datasets as dataset_commands
@@ -18,6 +15,7 @@ from layerscope_api.cli import extract as extract_commands
 from layerscope_api.cli import keys as key_commands
 from layerscope_api.cli import models as model_commands
 from layerscope_api.cli.compare import compare
+from layerscope_api.cli.friendly_errors import friendly_errors
 from layerscope_api.cli.settings import read_settings
 from layerscope_api.cli.tables import print_rows
 from layerscope_api.context.api_keys import Keyring
@@ -147,7 +145,7 @@ def layers(
         from layerscope.graph.taps.selectors import split_selectors  # noqa: PLC0415
         from layerscope.models.directory import ModelSource  # noqa: PLC0415
 
-    with _friendly_errors(), _console.status(Text(f"Opening {file.name} …")):
+    with friendly_errors(), _console.status(Text(f"Opening {file.name} …")):
         source = ModelSource(file.stem, 1, file, file.parent, trusted=True, signature=signature)
         model = assemble(source, prepare(source), plan_bytes=1, rewrites=()).description
         taps = model.taps.select(split_selectors(select or ["all"]))
@@ -182,21 +180,12 @@ def _serve(settings: Settings) -> NoReturn:
     except CannotListen as error:
         _console.print(Text(str(error), "red"), soft_wrap=True)
         raise typer.Exit(2) from error
-    with listener, _friendly_errors():
+    with listener, friendly_errors():
         with without_info_messages():
             # TensorFlow takes seconds to import; --help and a port in use should not.
             from layerscope_api.server.supervisor import serve_with  # noqa: PLC0415
 
         raise typer.Exit(serve_with(settings, _console, listener))
-
-
-@contextmanager
-def _friendly_errors() -> Iterator[None]:
-    try:
-        yield
-    except LayerscopeError as error:
-        _console.print(error.message, style="red")
-        raise typer.Exit(1) from error
 
 
 def _refuse_open_network(settings: Settings) -> None:

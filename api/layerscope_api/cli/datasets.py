@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.errors import LayerscopeError
 from layerscope.start_messages import without_info_messages
+from layerscope_api.cli.friendly_errors import friendly_errors
 from layerscope_api.cli.settings import read_settings
 from layerscope_api.cli.tables import print_rows
 from layerscope_api.observability.console import PlainConsole
@@ -85,9 +85,8 @@ def show(name: _Name, datasets: _Datasets, as_json: _Json = False) -> None:
     with _catalog(datasets) as catalog:
         record = catalog.get(name).record
     rows = [{"label": label, "images": images} for label, images in record.counts.items()]
-    unlabelled = record.images - sum(record.counts.values())
-    if unlabelled:
-        rows.append({"label": None, "images": unlabelled})
+    if record.unlabelled:
+        rows.append({"label": None, "images": record.unlabelled})
     _console.print(f"Images of {record.data}: {record.images:,}. Digest: {record.digest[:12]}.")
     print_rows(rows, whole="label", as_json=as_json)
 
@@ -101,12 +100,9 @@ def remove(name: _Name, datasets: _Datasets) -> None:
 
 @contextmanager
 def _catalog(datasets: Path) -> Iterator["DataSetCatalog"]:
-    """The data sets of a folder. What is refused is told in a sentence."""
+    """The data sets of a folder."""
     with without_info_messages():
         from layerscope_api.context.data_sets import catalog_in  # noqa: PLC0415 - TensorFlow takes seconds to import
 
-    try:
+    with friendly_errors():
         yield catalog_in(datasets, read_settings())
-    except LayerscopeError as error:
-        _console.print(error.message, style="red")
-        raise typer.Exit(1) from error

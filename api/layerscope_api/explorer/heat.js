@@ -97,12 +97,12 @@ function lastOf({ imagePanel }) {
 
 /** The layer that is explained, and the sentence about it. @param {Explorer} explorer @param {Schemas["MethodRow"]} method */
 function placeOf(explorer, method) {
-  const { layer, state } = explorer;
+  const { imagePanel, layer, state } = explorer;
   const last = lastOf(explorer);
   if (method.place !== "layer") return { line: [] };
   const reason = layer?.cannot[method.name];
   if (layer && state.at === "layer" && !reason) {
-    return { layer: layer.address, line: [`Over ${layer.address}. `, buttonOf(last.replace("the last layer", "Explain the last one"), () => explorer.go({ at: "" })), " "] };
+    return { layer: layer.address, line: [`Over ${layer.address}. `, buttonOf(`Explain the last one with ${imagePanel.reads.places}`, () => explorer.go({ at: "" })), " "] };
   }
   const other = reason ? [`${layer?.address} has none: `, ...coded(reason)] : [layer && buttonOf(`Explain ${layer.address}`, () => explorer.go({ at: "layer" }))];
   return { line: ["Over ", element("span", { class: "at" }, last), ". ", ...other, " "] };

@@ -36,8 +36,7 @@ def data_set_body(record: DataSetRecord) -> DataSetBody:
     """A data set with its labels."""
     (row,) = data_set_list([record], 1, 1).datasets
     counts = [LabelCount(label=label, images=images) for label, images in record.counts.items()]
-    unlabelled = record.images - sum(record.counts.values())
-    return DataSetBody(**row.model_dump(), label_counts=counts, unlabelled=unlabelled)
+    return DataSetBody(**row.model_dump(), label_counts=counts, unlabelled=record.unlabelled)
 
 
 def data_set_images(data_set: RegisteredDataSet, start: int, count: int) -> DataSetImages:

@@ -18,6 +18,7 @@ from layerscope.execution.lanes import Lanes
 from layerscope.execution.scheduler import Scheduler
 from layerscope.graph.edits import Edit
 from layerscope.limits import Limits
+from waiting import wait_for
 
 
 @pytest.fixture
@@ -197,8 +198,8 @@ def test_a_plan_that_would_have_helped_twice_is_there_the_third_time(plain, queu
         assert_right(plain, jobs, futures)
         runs.append(queue.scheduler.runs - before)
         queue.hold()
-        while turn == 1 and not plain.executable.plans.is_ready(taps, [(12, 12, 3)]):
-            time.sleep(0.01)
+        if turn == 1:
+            wait_for(lambda: plain.executable.plans.is_ready(taps, [(12, 12, 3)]))
     assert runs == [2, 2, 1]
 
 

@@ -45,6 +45,11 @@ class DataSetRecord:
     counts: Mapping[str, int]
     created: datetime
 
+    @property
+    def unlabelled(self) -> int:
+        """How many images have no label."""
+        return self.images - sum(self.counts.values())
+
     def is_same(self, other: "DataSetRecord") -> bool:
         """Whether both are of the same images with the same labels."""
         mine, others = ((each.data, each.labels, each.digest) for each in (self, other))
